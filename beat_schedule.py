@@ -1,0 +1,19 @@
+"""What beat sends, and how often: bare ticks, which mean nothing by themselves.
+
+A lost or a doubled tick does no harm; each expires before the next one comes.
+"""
+
+BEAT_SCHEDULE = {
+    # Sends lost hints again, buries chunks that kill their workers, ends what has ended.
+    "sweep": {
+        "task": "upkeep.sweep",
+        "schedule": 5.0,
+        "options": {"queue": "upkeep", "expires": 5.0},
+    },
+    # Drains the outbox even if every wake-up was lost.
+    "write-audit": {
+        "task": "audit.write",
+        "schedule": 30.0,
+        "options": {"queue": "audit", "expires": 30.0},
+    },
+}

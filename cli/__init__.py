@@ -1,0 +1,1 @@
+"""The command line: a door that speaks through `lockside` alone."""

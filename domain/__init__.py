@@ -1,0 +1,1 @@
+"""What is true: machines, rules and counts as pure functions, without I/O and without a clock."""

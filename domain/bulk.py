@@ -1,0 +1,161 @@
+"""What became of the items of an operation: outcomes, counts, the end, the result."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+from typing import Any
+
+from domain import operation as states
+
+IDS_IN_RESULT = 1000
+"""Up to so many ids stand in a result; beyond that they come from `results`."""
+
+
+class Outcome(IntEnum):
+    """What became of one item; stored as a small number, one per item of a chunk."""
+
+    PENDING = 0
+    SUCCEEDED = 1
+    SKIPPED = 2
+    FAILED = 3
+    CANCELLED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why one item failed: the code of its first reason and all reasons as one sentence."""
+
+    id: int
+    code: str
+    message: str
+    codes: tuple[str, ...]
+    retryable: bool = False
+    facts: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many items of an operation have which outcome; `total` is all of them."""
+
+    total: int
+    succeeded: int = 0
+    skipped: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    running: int = 0
+
+    @property
+    def done(self) -> int:
+        """Return how many items have their outcome."""
+        return self.succeeded + self.skipped + self.failed + self.cancelled
+
+    @property
+    def pending(self) -> int:
+        """Return how many items wait."""
+        return self.total - self.done - self.running
+
+
+def count(outcomes: Iterable[int], total: int) -> Counts:
+    """Return the counts of stored outcomes; what is missing up to *total* is pending."""
+    seen = Counter(outcomes)
+    return Counts(
+        total,
+        seen[Outcome.SUCCEEDED],
+        seen[Outcome.SKIPPED],
+        seen[Outcome.FAILED],
+        seen[Outcome.CANCELLED],
+    )
+
+
+def final_state(counts: Counts, *, atomic: bool, cancelling: bool, dead: int) -> str:
+    """Return the state in which an operation ends whose items all have their outcome.
+
+    Args:
+        counts: The outcomes of all items.
+        atomic: All or nothing was asked for.
+        cancelling: Somebody asked to cancel it.
+        dead: How many items stood in chunks that were given up.
+    """
+    if dead == counts.total:
+        return states.FAILED
+    if cancelling and counts.cancelled:
+        return states.CANCELLED
+    if counts.failed:
+        return states.ROLLED_BACK if atomic else states.COMPLETED_WITH_ERRORS
+    return states.SUCCEEDED
+
+
+def progress(counts: Counts, elapsed_s: float) -> dict[str, Any]:
+    """Return the progress of an unfinished operation as the result backend tells it.
+
+    The percentage is never 100 here: only the end is the end.
+    """
+    rate = counts.done / elapsed_s if elapsed_s > 0 else 0.0
+    return {
+        "done": counts.done,
+        "total": counts.total,
+        "succeeded": counts.succeeded,
+        "skipped": counts.skipped,
+        "failed": counts.failed,
+        "cancelled": counts.cancelled,
+        "percent": min(99, counts.done * 100 // counts.total),
+        "rate_per_s": round(rate),
+        "eta_s": round((counts.total - counts.done) / rate, 1) if rate else None,
+    }
+
+
+def result(  # noqa: PLR0913 -- the contract's result has this many independent parts
+    *,
+    operation_id: str,
+    operation_type: str,
+    state: str,
+    counts: Counts,
+    succeeded_ids: Sequence[int],
+    failures: Sequence[Failure],
+    failure_codes: Mapping[str, int],
+    warnings: Sequence[str],
+    started_at: datetime,
+    finished_at: datetime,
+) -> dict[str, Any]:
+    """Return an operation's result, the same at every door; ids are strings.
+
+    Args:
+        operation_id: The operation.
+        operation_type: What it did, e.g. `transition_to_APPROVED`.
+        state: The final state.
+        counts: The outcomes of all items.
+        succeeded_ids: Those that succeeded; left out of the result beyond 1,000 items.
+        failures: Those that failed; left out of the result beyond 1,000 items.
+        failure_codes: How many failed by which code.
+        warnings: What the caller should know beside the outcome.
+        started_at: When the first chunk was claimed.
+        finished_at: When the last item had its outcome.
+    """
+    rolled_back = state == states.ROLLED_BACK
+    listed = counts.total <= IDS_IN_RESULT
+    shown = failures if listed else ()
+    return {
+        "operation_id": operation_id,
+        "operation_type": operation_type,
+        "state": state,
+        "total_items": counts.total,
+        "successful_items": counts.succeeded,
+        "skipped_items": counts.skipped,
+        "failed_items": counts.failed,
+        "cancelled_items": counts.cancelled,
+        "success_rate": round(counts.succeeded * 100 / counts.total, 2),
+        "successful_ids": [str(each) for each in succeeded_ids] if listed else [],
+        "failed_ids": [str(each.id) for each in shown],
+        "failure_details": {str(each.id): each.message for each in shown},
+        "failure_codes": dict(failure_codes),
+        "warnings": list(warnings),
+        "was_rolled_back": rolled_back,
+        "rollback_reason": _rollback_reason(counts) if rolled_back else None,
+        "execution_time_ms": round((finished_at - started_at).total_seconds() * 1000),
+    }
+
+
+def _rollback_reason(counts: Counts) -> str:
+    return f"{counts.failed} of {counts.total} items failed and all or nothing was asked for"

@@ -1,0 +1,129 @@
+"""Everything that Lockside refuses, by name.
+
+The codes, `retryable`, HTTP statuses and exit codes are the table "Errors" of the
+contract. Expected outcomes of items are values (`Reason`); these classes are what a
+caller sees when a whole request is refused.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+
+class LocksideError(Exception):
+    """The root of all refusals.
+
+    Facts are given by keyword and stand in `facts`; the message is made from them.
+
+    Attributes:
+        code: The stable name of the refusal, as in the contract.
+        retryable: Whether the same request may succeed later, unchanged.
+    """
+
+    code = "error"
+    retryable = False
+    template = "{message}"
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        super().__init__(self.template.format_map(facts))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Celery and multiprocessing rebuild an exception from its class and arguments;
+        # without this the keywords would be lost and the class with them.
+        return _rebuild, (type(self), self.facts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the refusal as the doors show it: `error`, `message`, `retryable`, facts."""
+        facts = {name: _plain(value) for name, value in self.facts.items() if name != "message"}
+        return {"error": self.code, "message": str(self), "retryable": self.retryable, **facts}
+
+
+def _rebuild(kind: type[LocksideError], facts: Mapping[str, Any]) -> LocksideError:
+    return kind(**facts)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+class IllegalTransition(LocksideError):
+    """The machine has no such arrow from the row's state."""
+
+    code = "illegal_transition"
+    template = "{message}"
+
+
+class RuleRefused(LocksideError):
+    """A rule of the machine speaks against the transition; `code` of each reason says which."""
+
+    code = "rule_refused"
+
+
+class PermissionDenied(LocksideError):
+    """The actor doesn't hold the permission that the request needs."""
+
+    code = "permission_denied"
+
+
+class StaleVersion(LocksideError):
+    """The row has another version than the caller expected."""
+
+    code = "concurrency_conflict"
+    retryable = True
+
+
+class LockBusy(LocksideError):
+    """Somebody else holds the row's lock, and waiting for it took too long."""
+
+    code = "locked"
+    retryable = True
+
+
+class NotFound(LocksideError):
+    """There is no such thing, or it belongs to another tenant: the answer is the same."""
+
+    code = "not_found"
+    template = "No {what} {got}. Check the id; `lockside operations list` shows the operations."
+
+
+class InvalidInput(LocksideError):
+    """A value of the request is not what was expected.
+
+    Facts: `field`, `got`, `expected`.
+    """
+
+    code = "invalid_input"
+    template = "{field}: got {got!r}, expected {expected}"
+
+
+class IdempotencyMismatch(LocksideError):
+    """The idempotency key was used before, for another content."""
+
+    code = "idempotency_mismatch"
+    template = (
+        "The idempotency key {key!r} was used for another request (operation {operation_id}). "
+        "Use a new key, or send the first request unchanged."
+    )
+
+
+class RateLimited(LocksideError):
+    """Too many requests in the window."""
+
+    code = "rate_limited"
+    retryable = True
+
+
+class Unavailable(LocksideError):
+    """A server that Lockside needs doesn't answer, or the work was lost with its worker."""
+
+    code = "unavailable"
+    retryable = True
+
+
+def error_named(code: str) -> type[LocksideError]:
+    """Return the class that stands for an item's failure code; rules share `RuleRefused`."""
+    for kind in LocksideError.__subclasses__():
+        if kind.code == code:
+            return kind
+    return RuleRefused

@@ -1,0 +1,34 @@
+"""The life of an operation: what was submitted, from its plan to its end."""
+
+from domain.machine import Machine, arrow
+
+SUCCEEDED = "SUCCEEDED"
+COMPLETED_WITH_ERRORS = "COMPLETED_WITH_ERRORS"
+ROLLED_BACK = "ROLLED_BACK"
+CANCELLED = "CANCELLED"
+FAILED = "FAILED"
+
+_ENDS = (SUCCEEDED, COMPLETED_WITH_ERRORS, ROLLED_BACK, CANCELLED, FAILED)
+
+OPERATION = Machine(
+    kind="operation",
+    initial="PLANNED",
+    final=_ENDS,
+    transitions=(
+        arrow("PLANNED", "QUEUED", "execute"),
+        arrow("PLANNED", "CANCELLED", "cancel"),
+        arrow("QUEUED", "RUNNING", "start"),
+        arrow("QUEUED", "PAUSED", "pause"),
+        arrow("QUEUED", "CANCELLING", "cancel"),
+        arrow("RUNNING", "PAUSED", "pause"),
+        arrow("RUNNING", "CANCELLING", "cancel"),
+        arrow("PAUSED", "QUEUED", "resume"),
+        arrow("PAUSED", "CANCELLING", "cancel"),
+        *(arrow(source, end, "finish") for source in ("RUNNING", "CANCELLING") for end in _ENDS),
+    ),
+)
+
+OPEN_STATES = tuple(state for state in OPERATION.states if state not in OPERATION.final)
+CLAIMABLE_STATES = ("QUEUED", "RUNNING")
+CANCELLABLE_STATES = ("QUEUED", "RUNNING", "PAUSED")
+EXECUTING_STATES = ("RUNNING", "CANCELLING")

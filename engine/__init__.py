@@ -1,0 +1,1 @@
+"""What is done: the only floor that opens a write transaction."""

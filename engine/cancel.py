@@ -1,0 +1,62 @@
+"""Cancelling: what runs ends as it is, what waits is cancelled."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.errors import IllegalTransition, NotFound
+from domain.operation import CANCELLABLE_STATES
+from domain.permissions import Actor
+from engine.finish import finish
+from engine.platform import Platform
+
+_CANCEL = text("""
+UPDATE operation SET state = 'CANCELLING'
+ WHERE id = :operation_id AND tenant_id = :tenant_id
+   AND state IN ('QUEUED', 'RUNNING', 'PAUSED')
+""")
+
+_STATE = text("SELECT state FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id")
+
+# Items of a chunk that waited for locks keep the outcomes they have; the rest is cancelled.
+_CANCEL_WAITING = text("""
+UPDATE operation_chunk c
+   SET status = 'CANCELLED',
+       outcomes = (SELECT array_agg(CASE WHEN outcome = 0 THEN 4 ELSE outcome END ORDER BY n)
+                     FROM unnest(coalesce(c.outcomes, array_fill(0, ARRAY[cardinality(c.ids)])))
+                          WITH ORDINALITY AS each(outcome, n)),
+       cancelled = cardinality(c.ids) - c.succeeded - c.skipped - c.failed
+ WHERE c.operation_id = :operation_id AND c.status = 'PENDING'
+   AND EXISTS (SELECT FROM operation o WHERE o.id = c.operation_id AND o.state = 'CANCELLING')
+""")
+
+
+def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
+    """Cancel an operation: chunks that wait never run, a running one ends as it is.
+
+    Raises:
+        NotFound: The actor's tenant has no such operation.
+        IllegalTransition: It has ended already.
+    """
+    names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
+    with platform.database.begin() as db:
+        cancelling = db.execute(_CANCEL, names).rowcount
+        state = db.scalar(_STATE, names)
+    if state is None:
+        raise NotFound(what="operation", got=str(operation_id))
+    if not cancelling and state != "CANCELLING":
+        raise IllegalTransition(
+            message=f"The operation is {state}; only {', '.join(CANCELLABLE_STATES)} can be "
+            "cancelled",
+            state=state,
+            allowed=[],
+        )
+    platform.step("cancelling")
+    cancel_waiting(platform, operation_id)
+    finish(platform, operation_id)
+
+
+def cancel_waiting(platform: Platform, operation_id: UUID) -> None:
+    """Take the waiting chunks of an operation that is being cancelled to their end."""
+    with platform.database.begin() as db:
+        db.execute(_CANCEL_WAITING, {"operation_id": operation_id})

@@ -1,0 +1,197 @@
+"""Redis locks on rows: they order the work and keep people's requests fast.
+
+Nothing is wrong without them: fencing is the claim and the row's version in PostgreSQL.
+So a Redis that is away means working without locks, told as `degraded`.
+
+The script accepts its own token: redis-py's lock can return False while it holds the lock,
+when a reply is lost and the call is sent again.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Event, Thread
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+KEYS_PER_CALL = 1000
+
+_log = structlog.get_logger(__name__)
+
+# KEYS: locks. ARGV: owner, lease in ms, '1' to take all or none.
+# Returns position and holder of each busy key, flat.
+_ACQUIRE = """
+local busy = {}
+if ARGV[3] == '1' then
+  for i, holder in ipairs(redis.call('MGET', unpack(KEYS))) do
+    if holder and holder ~= ARGV[1] then busy[#busy + 1] = i; busy[#busy + 1] = holder end
+  end
+  if #busy > 0 then return busy end
+end
+for i, key in ipairs(KEYS) do
+  if not redis.call('SET', key, ARGV[1], 'NX', 'PX', ARGV[2]) then
+    local holder = redis.call('GET', key)
+    if holder == ARGV[1] then redis.call('PEXPIRE', key, ARGV[2])
+    else busy[#busy + 1] = i; busy[#busy + 1] = holder or '' end
+  end
+end
+return busy
+"""
+
+# KEYS: locks. ARGV: owner. Deletes what is still the owner's.
+_RELEASE = """
+local mine = {}
+for i, holder in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if holder == ARGV[1] then mine[#mine + 1] = KEYS[i] end
+end
+if #mine > 0 then redis.call('DEL', unpack(mine)) end
+return #mine
+"""
+
+# KEYS: locks. ARGV: owner, lease in ms. Prolongs what is still the owner's.
+_RENEW = """
+local kept = 0
+for i, holder in ipairs(redis.call('MGET', unpack(KEYS))) do
+  if holder == ARGV[1] then kept = kept + redis.call('PEXPIRE', KEYS[i], ARGV[2]) end
+end
+return kept
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a lock: an operation, since when."""
+
+    operation: str
+    since: str
+
+
+@dataclass(slots=True)
+class Held:
+    """What an attempt to lock brought.
+
+    Attributes:
+        busy: The holder by the position of each key that somebody else holds.
+        degraded: Redis didn't answer; the work goes on without locks.
+        waited_ms: How long taking the locks took.
+    """
+
+    busy: dict[int, Holder] = field(default_factory=dict)
+    degraded: bool = False
+    waited_ms: float = 0.0
+
+
+def row_key(tenant_id: int, kind: str, row_id: int) -> str:
+    """Return the name of the lock on one row."""
+    return f"lockside:lock:{tenant_id}:{kind}:{row_id}"
+
+
+class Locks:
+    """Takes, renews and releases locks; made of a Redis client without retries."""
+
+    def __init__(self, redis: "Redis[Any]", *, enabled: bool = True) -> None:
+        """Wrap a client; *enabled* False works without locks, for measuring their price."""
+        self._redis = redis
+        self._enabled = enabled
+        self._acquire = redis.register_script(_ACQUIRE)
+        self._release = redis.register_script(_RELEASE)
+        self._renew = redis.register_script(_RENEW)
+
+    @contextmanager
+    def hold(
+        self, keys: Sequence[str], *, claim: str, operation: str, lease_s: float, all_or_none: bool
+    ) -> Iterator[Held]:
+        """Hold the locks on *keys*, sorted, while the block runs.
+
+        Args:
+            keys: Names as `row_key` makes them.
+            claim: The random token of the claim; only its own locks are released.
+            operation: Told to others as the holder.
+            lease_s: How long a lock outlives its owner's death; renewed at a third of it.
+            all_or_none: Take nothing if anything is busy.
+
+        Yields:
+            What is busy, by position in *keys*; the rest is held.
+        """
+        if not self._enabled:
+            yield Held()
+            return
+        owner = f"{claim} {operation} {datetime.now(UTC).isoformat(timespec='milliseconds')}"
+        held = self._take(keys, owner, lease_s, all_or_none=all_or_none)
+        taken = [] if held.busy and all_or_none else keys
+        with self._renewing(taken, owner, lease_s):
+            try:
+                yield held
+            finally:
+                if not held.degraded:
+                    self._each_call(self._release, taken, [owner])
+
+    def once(self, name: str, seconds: float) -> bool:
+        """Say whether this is the first call for *name* in so many seconds.
+
+        It only saves work, so it says yes when Redis is away.
+        """
+        try:
+            return bool(self._redis.set(name, 1, nx=True, px=round(seconds * 1000)))
+        except RedisError as error:
+            _log.warning("redis_away", at="once", error=str(error))
+            return True
+
+    def forget(self, name: str) -> None:
+        """Let the next `once` of *name* say yes."""
+        try:
+            self._redis.delete(name)
+        except RedisError as error:
+            _log.warning("redis_away", at="forget", error=str(error))
+
+    def _take(self, keys: Sequence[str], owner: str, lease_s: float, *, all_or_none: bool) -> Held:
+        begun = datetime.now(UTC)
+        answers = self._each_call(
+            self._acquire, keys, [owner, round(lease_s * 1000), "1" if all_or_none else "0"]
+        )
+        held = Held(degraded=answers is None)
+        for first, answer in enumerate(answers or []):
+            for position, holder in zip(answer[::2], answer[1::2], strict=True):
+                held.busy[first * KEYS_PER_CALL + position - 1] = _holder(holder)
+        if held.busy and all_or_none:
+            self._each_call(self._release, keys, [owner])
+        held.waited_ms = (datetime.now(UTC) - begun).total_seconds() * 1000
+        return held
+
+    def _each_call(
+        self, script: Any, keys: Sequence[str], arguments: Sequence[Any]
+    ) -> list[Any] | None:
+        try:
+            return [
+                script(keys=keys[first : first + KEYS_PER_CALL], args=arguments)
+                for first in range(0, len(keys), KEYS_PER_CALL)
+            ]
+        except RedisError as error:
+            _log.warning("redis_away", at="locks", error=str(error))
+            return None
+
+    @contextmanager
+    def _renewing(self, keys: Sequence[str], owner: str, lease_s: float) -> Iterator[None]:
+        ended = Event()
+
+        def renew() -> None:
+            while not ended.wait(lease_s / 3):
+                self._each_call(self._renew, keys, [owner, round(lease_s * 1000)])
+
+        thread = Thread(target=renew, name="lock-renewal", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _holder(owner: bytes) -> Holder:
+    _claim, _, rest = owner.decode().partition(" ")
+    operation, _, since = rest.partition(" ")
+    return Holder(operation, since)

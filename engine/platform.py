@@ -1,0 +1,76 @@
+"""The outside world as one frozen value: what every use case gets as its first argument."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Engine, func, select
+
+from engine.locks import Locks
+from engine.results import Results
+
+
+class Publish(Protocol):
+    """Sends one hint; never raises when the broker is away, for the row is the truth."""
+
+    def __call__(
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        *,
+        queue: str,
+        countdown_s: float = 0.0,
+        expires_s: float | None = None,
+    ) -> bool:
+        """Return whether the broker took the message; if not, the sweeper sends it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The sizes and times of the chunk protocol; spans are seconds.
+
+    A lease lasts longer than the statement timeout, so that a claim outlives its change.
+    """
+
+    chunk_items: int = 1000
+    atomic_items: int = 100_000
+    operation_items: int = 1_000_000
+    window: int = 4
+    attempts: int = 5
+    lease_s: float = 45.0
+    statement_s: float = 30.0
+    wait_s: float = 300.0
+    row_lock_s: float = 30.0
+    person_lease_s: float = 10.0
+    person_statement_s: float = 5.0
+    person_wait_s: float = 10.0
+    person_row_lock_s: float = 5.0
+    retries: int = 3
+    republish_after_s: float = 10.0
+
+
+def database_clock(db: Connection) -> datetime:
+    """Return PostgreSQL's present time, not that of the transaction's start."""
+    return db.execute(select(func.clock_timestamp())).scalar_one()
+
+
+def _no_observer(_step: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Database, locks, results, messages and clock.
+
+    Attributes:
+        step: Told the name of each step of the protocol right after it, e.g. `claimed`.
+    """
+
+    database: Engine
+    locks: Locks
+    results: Results
+    publish: Publish
+    pace: Pace = field(default_factory=Pace)
+    clock: Callable[[Connection], datetime] = database_clock
+    step: Callable[[str], None] = _no_observer

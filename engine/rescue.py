@@ -1,0 +1,174 @@
+"""The sweeper: mends what a crash or a lost message left behind. Any number may run."""
+
+import json
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import select, text
+
+from engine.cancel import cancel_waiting
+from engine.finish import finish, store_result
+from engine.hints import send_chunk, wake_audit
+from engine.platform import Platform
+from models.audit import Outbox
+from models.operation import Operation
+
+_AT_MOST = 200
+"""So many of each sort a sweep; the next one takes the rest."""
+
+_log = structlog.get_logger(__name__)
+
+# Out of attempts: waiting again, or its last claim's lease is over.
+_BURY = text("""
+WITH exhausted AS (
+  SELECT operation_id, chunk_no FROM operation_chunk
+   WHERE attempt >= :attempts
+     AND (status = 'PENDING' OR status = 'RUNNING' AND lease_until < clock_timestamp())
+   LIMIT :most FOR UPDATE SKIP LOCKED
+), buried AS (
+  SELECT c.operation_id, c.chunk_no, array_agg(i.id ORDER BY i.n) AS lost
+    FROM operation_chunk c JOIN exhausted USING (operation_id, chunk_no),
+         unnest(c.ids, coalesce(c.outcomes, array_fill(0, ARRAY[cardinality(c.ids)])))
+           WITH ORDINALITY AS i(id, outcome, n)
+   WHERE i.outcome = 0
+   GROUP BY c.operation_id, c.chunk_no
+)
+UPDATE operation_chunk c
+   SET status = 'DEAD', claim = NULL, lease_until = NULL,
+       error = coalesce(c.error, 'its worker was lost every time'),
+       outcomes = (SELECT array_agg(CASE WHEN outcome = 0 THEN 3 ELSE outcome END ORDER BY n)
+                     FROM unnest(coalesce(c.outcomes, array_fill(0, ARRAY[cardinality(c.ids)])))
+                          WITH ORDINALITY AS each(outcome, n)),
+       versions = coalesce(c.versions, array_fill(0, ARRAY[cardinality(c.ids)])),
+       failures = coalesce(c.failures, '{}') || (
+         SELECT jsonb_object_agg(CAST(id AS text), CAST(:told AS jsonb))
+           FROM unnest(buried.lost) AS id),
+       failure_codes = coalesce(c.failure_codes, '{}')
+         || jsonb_build_object('unavailable', cardinality(buried.lost)),
+       failed = c.failed + cardinality(buried.lost)
+  FROM buried
+ WHERE c.operation_id = buried.operation_id AND c.chunk_no = buried.chunk_no
+RETURNING c.operation_id, c.chunk_no, c.error
+""")
+
+# Due, or its lease is over, and not hinted at lately; later and later if nobody takes it.
+# Chunks that were never in their operation's window stay out while others are on their way.
+_PUBLISH = text("""
+WITH due AS (
+  SELECT c.operation_id, c.chunk_no FROM operation_chunk c
+    JOIN operation o ON o.id = c.operation_id AND o.state IN ('QUEUED', 'RUNNING')
+   WHERE (c.status = 'PENDING' AND c.run_after <= clock_timestamp()
+          AND (c.published_at IS NOT NULL
+               OR (SELECT count(*) FROM operation_chunk w
+                    WHERE w.operation_id = c.operation_id
+                      AND (w.status = 'RUNNING'
+                        OR w.status = 'PENDING' AND w.published_at IS NOT NULL)) < :window)
+       OR c.status = 'RUNNING' AND c.lease_until < clock_timestamp())
+     AND coalesce(c.published_at, '-infinity') < clock_timestamp() - make_interval(
+           secs => least(:republish_after_s * power(2, greatest(c.published - 1, 0)), 300))
+   ORDER BY c.run_after, c.chunk_no
+   LIMIT :most FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE operation_chunk c
+   SET published_at = clock_timestamp(), published = c.published + 1
+  FROM due, operation o
+ WHERE c.operation_id = due.operation_id AND c.chunk_no = due.chunk_no AND o.id = c.operation_id
+RETURNING c.operation_id, c.chunk_no, o.queue
+""")
+
+_UNFINISHED = text("""
+SELECT o.id, o.state FROM operation o
+ WHERE o.state = 'CANCELLING'
+    OR o.state = 'RUNNING' AND NOT EXISTS (
+         SELECT FROM operation_chunk c
+          WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))
+ ORDER BY o.created_at LIMIT :most
+""")
+
+_OLDEST = text("""
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(c.run_after)), 0)::float
+  FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
+ WHERE c.status = 'PENDING' AND c.run_after <= clock_timestamp()
+   AND o.state IN ('QUEUED', 'RUNNING')
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep mended, and the age of the oldest chunk that is due and still waits."""
+
+    published: int
+    dead: int
+    finished: int
+    results_stored: int
+    oldest_waiting_s: float
+
+
+def sweep(platform: Platform) -> Swept:
+    """Send lost hints again, bury killers, end what has ended, store what wasn't stored."""
+    dead = _bury(platform)
+    finished = _finish(platform)
+    stored = _store_results(platform)
+    published = _publish(platform)
+    with platform.database.connect() as db:
+        oldest_s = db.scalar(_OLDEST) or 0.0
+        outbox = db.scalar(select(Outbox.id).limit(1))
+    if outbox is not None:
+        wake_audit(platform)
+    swept = Swept(published, dead, finished, stored, oldest_s)
+    if published or dead or finished or stored:
+        _log.info("swept", **{name: getattr(swept, name) for name in Swept.__slots__})
+    return swept
+
+
+def _bury(platform: Platform) -> int:
+    attempts = platform.pace.attempts
+    told = {
+        "code": "unavailable",
+        "message": f"Given up after {attempts} attempts: the worker was lost or failed each time",
+        "codes": ["unavailable"],
+        "retryable": True,
+    }
+    with platform.database.begin() as db:
+        dead = db.execute(
+            _BURY, {"attempts": attempts, "most": _AT_MOST, "told": json.dumps(told)}
+        ).all()
+    for each in dead:
+        _log.error("chunk_dead", operation_id=str(each.operation_id), chunk_no=each.chunk_no)
+    return len(dead)
+
+
+def _finish(platform: Platform) -> int:
+    with platform.database.connect() as db:
+        unfinished = db.execute(_UNFINISHED, {"most": _AT_MOST}).all()
+    for each in unfinished:
+        if each.state == "CANCELLING":
+            cancel_waiting(platform, each.id)
+    return sum(finish(platform, each.id) for each in unfinished)
+
+
+def _store_results(platform: Platform) -> int:
+    with platform.database.connect() as db:
+        missing = db.execute(
+            select(Operation.id, Operation.result)
+            .where(Operation.finished_at.is_not(None), Operation.result_stored_at.is_(None))
+            .order_by(Operation.finished_at)
+            .limit(_AT_MOST)
+        ).all()
+    for each in missing:
+        store_result(platform, each.id, each.result)
+    return len(missing)
+
+
+def _publish(platform: Platform) -> int:
+    pace = platform.pace
+    with platform.database.begin() as db:
+        due = db.execute(
+            _PUBLISH,
+            {
+                "window": pace.window,
+                "republish_after_s": pace.republish_after_s,
+                "most": _AT_MOST,
+            },
+        ).all()
+    return sum(send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in due)

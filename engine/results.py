@@ -1,0 +1,76 @@
+"""Progress and results for pollers, in Celery's result backend under the operation's id.
+
+The form is Celery's own (`celery-task-meta-<id>`), so that `AsyncResult(operation_id)` reads
+it. One script writes it and only moves forward: more done beats less, an end beats all.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+_log = structlog.get_logger(__name__)
+
+# KEYS: the result's key. ARGV: the meta as JSON, its status, done, seconds to keep.
+_FORWARD = """
+local old = redis.call('GET', KEYS[1])
+if old then
+  local known = cjson.decode(old)
+  if known.status ~= 'PROGRESS' then return 0 end
+  if ARGV[2] == 'PROGRESS' and known.result.done >= tonumber(ARGV[3]) then return 0 end
+end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return 1
+"""
+
+
+class Results:
+    """Writes to the result backend; made of a Redis client of the backend's database."""
+
+    def __init__(self, redis: "Redis[Any]", *, keep_s: int = 86_400) -> None:
+        self._forward = redis.register_script(_FORWARD)
+        self._keep_s = keep_s
+
+    def store_progress(self, operation_id: str, progress: Mapping[str, Any]) -> bool:
+        """Tell pollers how far an operation is; return False if Redis is away."""
+        return self._store(operation_id, "PROGRESS", progress, progress["done"])
+
+    def store_result(self, operation_id: str, result: Mapping[str, Any]) -> bool:
+        """Tell pollers the end of an operation; return False if Redis is away.
+
+        The status is Celery's `SUCCESS` whatever became of the items, `FAILURE` only if the
+        operation itself could not run.
+        """
+        failed = result["state"] == "FAILED"
+        if failed:
+            # Celery rebuilds an exception from this form when a poller asks for it.
+            told: Mapping[str, Any] = {
+                "exc_type": "RuntimeError",
+                "exc_module": "builtins",
+                "exc_message": [f"operation {operation_id} could not run"],
+            }
+        else:
+            told = result
+        return self._store(operation_id, "FAILURE" if failed else "SUCCESS", told, 0)
+
+    def _store(self, operation_id: str, status: str, told: Mapping[str, Any], done: int) -> bool:
+        meta = {
+            "task_id": operation_id,
+            "status": status,
+            "result": told,
+            "traceback": None,
+            "children": [],
+        }
+        try:
+            self._forward(
+                keys=[f"celery-task-meta-{operation_id}"],
+                args=[json.dumps(meta), status, done, self._keep_s],
+            )
+        except RedisError as error:
+            _log.warning("redis_away", at="results", error=str(error))
+            return False
+        return True

@@ -1,0 +1,226 @@
+"""A change of state: lock the rows, judge them, write those that pass and their record."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Integer, Row, any_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from domain.bulk import Failure, Outcome
+from domain.errors import error_named
+from domain.machine import Judge, Machine, Reason, Request, Verdict
+from models.base import Work, kinds
+from models.people import PersonRole, Role
+
+IDS = ARRAY(BigInteger)
+
+
+@dataclass(slots=True)
+class Judged:
+    """What became of the rows of a chunk that were free.
+
+    Attributes:
+        outcomes: Succeeded, skipped or failed, by id.
+        passed: The rows that are written, as they were before.
+        refused: The rows that were refused; those that don't exist are not among them.
+        failures: Why, by id.
+        versions: The version of each row after the change, by id.
+    """
+
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    passed: list[Row[Any]] = field(default_factory=list)
+    refused: list[Row[Any]] = field(default_factory=list)
+    failures: dict[int, Failure] = field(default_factory=dict)
+    versions: dict[int, int] = field(default_factory=dict)
+
+    def fail(self, row_id: int, reasons: Sequence[Reason], **facts: Any) -> None:
+        """Note that an item failed for these reasons, the first of which names the code."""
+        code = reasons[0].code
+        self.outcomes[row_id] = Outcome.FAILED
+        self.failures[row_id] = Failure(
+            id=row_id,
+            code=code,
+            message="; ".join(each.message for each in reasons),
+            codes=tuple(each.code for each in reasons),
+            retryable=error_named(code).retryable,
+            facts=facts or None,
+        )
+
+    def add(self, other: "Judged") -> None:
+        """Take over what became of other rows."""
+        self.outcomes |= other.outcomes
+        self.passed += other.passed
+        self.refused += other.refused
+        self.failures |= other.failures
+        self.versions |= other.versions
+
+
+def lock_rows(
+    db: Connection, kind: str, tenant_id: int, ids: Sequence[int], target: str
+) -> list[Row[Any]]:
+    """Lock a tenant's rows in the order of their ids and return what judging them needs.
+
+    Returns:
+        Rows with id, state, version, state_since, and every fact that a rule of a
+        transition to *target* looks at.
+    """
+    model = kinds()[kind]
+    mine = (model.tenant_id == tenant_id, model.id == any_(cast(ids, IDS)))
+    columns, related = _facts(model, target)
+    rows = db.execute(
+        select(model.id, model.state, model.version, model.state_since, *columns)
+        .where(*mine)
+        .order_by(model.id)
+        .with_for_update()
+    ).all()
+    if not related:
+        return list(rows)
+    # Only now, under the locks: a statement that waited for a lock still sees other tables
+    # as they were before it waited.
+    return list(
+        db.execute(
+            select(model.id, model.state, model.version, model.state_since, *columns, *related)
+            .where(*mine)
+            .order_by(model.id)
+        ).all()
+    )
+
+
+def _facts(model: type[Work], target: str) -> tuple[list[Any], list[Any]]:
+    names = {
+        fact: getattr(model, fact)
+        for each in model.machine.transitions
+        if each.target == target
+        for rule in each.rules
+        for fact in rule.facts
+    }
+    own = set(model.__table__.columns.keys())
+    columns = [each for name, each in names.items() if name in own]
+    return columns, [each.label(name) for name, each in names.items() if name not in own]
+
+
+def read_request(
+    db: Connection,
+    *,
+    target: str,
+    comments: str | None,
+    tenant_id: int,
+    actor_id: int | None,
+    approved_by: int | None,
+) -> Request:
+    """Return what rules see of a request, with what the actor may do at this moment."""
+    if actor_id is None:
+        return Request(target, comments=comments, by_system=True)
+    held = db.execute(
+        select(PersonRole.person_id, Role.name, Role.permissions)
+        .join(
+            Role,
+            (Role.tenant_id == PersonRole.tenant_id) & (Role.name == PersonRole.role_name),
+        )
+        .where(
+            PersonRole.tenant_id == tenant_id,
+            PersonRole.person_id.in_([actor_id, actor_id if approved_by is None else approved_by]),
+        )
+    ).all()
+    return Request(
+        target,
+        permissions=frozenset(
+            permission
+            for each in held
+            if each.person_id == actor_id
+            for permission in each.permissions
+        ),
+        comments=comments,
+        by_manager=any(each.name == "manager" for each in held),
+    )
+
+
+def judge_rows(
+    machine: Machine,
+    rows: Iterable[Row[Any]],
+    ids: Iterable[int],
+    request: Request,
+    expected: Mapping[int, int],
+) -> Judged:
+    """Judge locked rows against a request; ids without a row are not found."""
+    judged = Judged()
+    judge = Judge(machine, request)
+    for row in rows:
+        judged.versions[row.id] = row.version
+        wanted = expected.get(row.id) if expected else None
+        if wanted is not None and wanted != row.version:
+            judged.refused.append(row)
+            judged.fail(row.id, [_stale(wanted, row)], **_conflict(wanted, row, request))
+        elif row.state == request.to:
+            judged.outcomes[row.id] = Outcome.SKIPPED
+        else:
+            _note(judged, row, judge.judge(row.state, row._mapping))
+    for missing in set(ids) - judged.versions.keys():
+        judged.fail(missing, [Reason("not_found", f"No {machine.kind} {missing}")])
+    return judged
+
+
+def _note(judged: Judged, row: Row[Any], verdict: Verdict) -> None:
+    if verdict.ok:
+        judged.outcomes[row.id] = Outcome.SUCCEEDED
+        judged.passed.append(row)
+    else:
+        judged.refused.append(row)
+        judged.fail(row.id, verdict.reasons)
+
+
+def _stale(wanted: int, row: Row[Any]) -> Reason:
+    return Reason(
+        "concurrency_conflict",
+        f"This record was modified by another user: you saw version {wanted}, it is at "
+        f"{row.version} in {row.state}. Refresh and retry",
+    )
+
+
+def _conflict(wanted: int, row: Row[Any], request: Request) -> dict[str, Any]:
+    return {
+        "resolution": {
+            "action": "refresh_and_retry",
+            "your_version": wanted,
+            "current_version": row.version,
+        },
+        "current": {"state": row.state},
+        "changes": {"state": {"before": row.state, "after": request.to}},
+    }
+
+
+def write_rows(
+    db: Connection, kind: str, judged: Judged, target: str, actor_id: int | None, now: datetime
+) -> None:
+    """Write the rows that passed in one statement, each as its next version.
+
+    Raises:
+        RuntimeError: A row changed under its lock; the transaction must not commit.
+    """
+    if not judged.passed:
+        return
+    model = kinds()[kind]
+    ids = [each.id for each in judged.passed]
+    seen = (
+        func.unnest(cast(ids, IDS), cast([each.version for each in judged.passed], ARRAY(Integer)))
+        .table_valued("id", "version")
+        .render_derived()
+    )
+    written = db.execute(
+        update(model)
+        .where(model.id == seen.c.id, model.version == seen.c.version)
+        .values(
+            state=target,
+            version=model.version + 1,
+            state_since=now,
+            updated_at=now,
+            updated_by=actor_id,
+        )
+        .execution_options(synchronize_session=False)
+    ).rowcount
+    if written != len(ids):
+        raise RuntimeError(f"{len(ids) - written} of {len(ids)} locked rows changed meanwhile")
+    for row_id in ids:
+        judged.versions[row_id] += 1

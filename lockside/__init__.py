@@ -1,0 +1,46 @@
+"""The door for Python, and the only name that other people's scripts import.
+
+import lockside
+
+with lockside.connect() as site:
+    operation = site.transition("work_order", to="APPROVED", ids=range(1, 5001))
+    outcome = operation.wait(on_progress=print)
+    for failure in operation.failures():
+        print(failure.id, failure.code, failure.message)
+"""
+
+from domain.bulk import Failure
+from domain.errors import (
+    IdempotencyMismatch,
+    IllegalTransition,
+    InvalidInput,
+    LockBusy,
+    LocksideError,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    RuleRefused,
+    StaleVersion,
+    Unavailable,
+)
+from lockside.operation import Operation, StillRunning
+from lockside.site import Site, connect
+
+__all__ = [
+    "Failure",
+    "IdempotencyMismatch",
+    "IllegalTransition",
+    "InvalidInput",
+    "LockBusy",
+    "LocksideError",
+    "NotFound",
+    "Operation",
+    "PermissionDenied",
+    "RateLimited",
+    "RuleRefused",
+    "Site",
+    "StaleVersion",
+    "StillRunning",
+    "Unavailable",
+    "connect",
+]

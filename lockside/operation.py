@@ -1,0 +1,116 @@
+"""An operation in the hand of whoever submitted it."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from domain.bulk import Failure, Outcome
+from domain.errors import LocksideError
+from engine.cancel import cancel
+from reads.operations import find_operation, iterate_results
+from reads.progress import follow
+
+if TYPE_CHECKING:
+    from lockside.site import Site
+
+
+class StillRunning(LocksideError):
+    """The time to wait is over; the operation goes on, and can be waited for again."""
+
+    code = "still_running"
+    retryable = True
+    template = (
+        "Operation {operation_id} is still running after {waited_s} s. "
+        "It goes on; watch it with `lockside operations watch {operation_id}`."
+    )
+
+
+class Operation:
+    """One submitted piece of work; it lives on without this object."""
+
+    def __init__(self, site: "Site", operation_id: UUID) -> None:
+        """Name an operation of a site; nothing is asked yet."""
+        self._site = site
+        self._id = operation_id
+
+    @property
+    def id(self) -> str:
+        """Return the operation's id."""
+        return str(self._id)
+
+    def __repr__(self) -> str:
+        """Return the operation with its id."""
+        return f"<Operation {self.id}>"
+
+    def show(self) -> dict[str, Any]:
+        """Return what is stored of the operation now, with its counts.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+        """
+        with self._site.platform.database.connect() as db:
+            return find_operation(db, self._site.actor.tenant_id, self._id)
+
+    def follow(self, timeout_s: float = float("inf")) -> Iterator[dict[str, Any]]:
+        """Yield the progress whenever it moved, and at last the result (it has a `state`)."""
+        return follow(
+            self._site.platform.database,
+            self._site.results,
+            self._site.actor.tenant_id,
+            self._id,
+            timeout_s,
+        )
+
+    def wait(
+        self,
+        timeout_s: float = float("inf"),
+        on_progress: Callable[[dict[str, Any]], object] | None = None,
+    ) -> dict[str, Any]:
+        """Return the operation's result when it has ended.
+
+        Args:
+            timeout_s: How long to wait; for ever by default.
+            on_progress: Called with each progress before the end.
+
+        Raises:
+            StillRunning: The time is over before the end; the work goes on.
+            NotFound: The tenant has no such operation.
+        """
+        for told in self.follow(timeout_s):
+            if "state" in told:
+                return told
+            if on_progress is not None:
+                on_progress(told)
+        raise StillRunning(operation_id=self.id, waited_s=timeout_s)
+
+    def results(self, *, only: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the outcome of each item, or only those of one outcome such as `FAILED`."""
+        with self._site.platform.database.connect() as db:
+            yield from iterate_results(
+                db,
+                self._site.actor.tenant_id,
+                self._id,
+                only=None if only is None else Outcome[only],
+            )
+
+    def failures(self) -> Iterator[Failure]:
+        """Yield what failed, with code and sentence, in the order of ids."""
+        for each in self.results(only="FAILED"):
+            known = ("id", "outcome", "version", "code", "message", "codes", "retryable")
+            yield Failure(
+                id=int(each["id"]),
+                code=each["code"],
+                message=each["message"],
+                codes=tuple(each["codes"]),
+                retryable=each["retryable"],
+                facts={name: value for name, value in each.items() if name not in known} or None,
+            )
+
+    def cancel(self) -> None:
+        """Cancel what has not begun; chunks that run end as they are.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+            IllegalTransition: It has ended already.
+        """
+        cancel(self._site.platform, self._site.actor, self._id)

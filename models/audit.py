@@ -1,0 +1,131 @@
+"""The outbox, and the records that are written from it.
+
+Records are partitioned by month of `occurred_at`; the default partition takes what has no
+month of its own, so that no record is ever refused.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+
+_BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
+
+
+class Outbox(Base):
+    """What a change's transaction leaves for the records: one row for a whole chunk.
+
+    `body` holds what all items share; the arrays hold the rest, one element an item.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        CheckConstraint("record IN ('state_transition', 'bulk_operation')", name="record_known"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
+    event_id: Mapped[UUID]
+    record: Mapped[str]
+    occurred_at: Mapped[datetime]
+    body: Mapped[dict[str, Any]]
+    entity_ids: Mapped[list[int] | None]
+    versions: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    from_states: Mapped[list[str] | None]
+    states_since: Mapped[list[datetime] | None] = mapped_column(ARRAY(TIMESTAMP(timezone=True)))
+    error_codes: Mapped[list[str] | None]
+    error_messages: Mapped[list[str] | None]
+
+
+class StateTransitionAudit(Base):
+    """One transition of one row, done or refused."""
+
+    __tablename__ = "state_transition_audit"
+    __table_args__ = (
+        # One row's history, newest first.
+        Index(
+            "ix_state_transition_audit_entity",
+            "tenant_id",
+            "kind",
+            "entity_id",
+            text("version DESC"),
+        ),
+        # What went into a state, by time.
+        Index("ix_state_transition_audit_to_state", "tenant_id", "kind", "to_state", "occurred_at"),
+        # What somebody did, by time.
+        Index("ix_state_transition_audit_actor", "tenant_id", "actor_id", "occurred_at"),
+        # What was refused, by time.
+        Index(
+            "ix_state_transition_audit_failure",
+            "tenant_id",
+            "occurred_at",
+            postgresql_where=text("NOT success"),
+        ),
+        _BY_MONTH,
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    correlation_id: Mapped[UUID | None]
+    actor_id: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[str]
+    entity_id: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int]
+    from_state: Mapped[str | None]
+    to_state: Mapped[str]
+    approved_by: Mapped[int | None] = mapped_column(BigInteger)
+    time_in_previous_state_s: Mapped[float | None] = mapped_column(Double)
+    reason: Mapped[str]
+    comments: Mapped[str | None]
+    details: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    success: Mapped[bool]
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    execution_time_ms: Mapped[float | None] = mapped_column(Double)
+    lock_acquisition_time_ms: Mapped[float | None] = mapped_column(Double)
+    lock_key: Mapped[str | None]
+    isolation_level: Mapped[str | None]
+    retry_attempt: Mapped[int | None]
+
+
+class BulkOperationAudit(Base):
+    """One bulk operation, recorded when it ends."""
+
+    __tablename__ = "bulk_operation_audit"
+    __table_args__ = (
+        # A tenant's bulk operations, newest first.
+        Index("ix_bulk_operation_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
+        _BY_MONTH,
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    correlation_id: Mapped[UUID]
+    actor_id: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[str]
+    operation_type: Mapped[str]
+    state: Mapped[str]
+    total_items: Mapped[int]
+    successful_items: Mapped[int]
+    failed_items: Mapped[int]
+    successful_ids: Mapped[list[int]]
+    failed_ids: Mapped[list[int]]
+    failure_details: Mapped[dict[str, Any]]
+    was_rolled_back: Mapped[bool]
+    rollback_reason: Mapped[str | None]

@@ -1,0 +1,148 @@
+"""Operations, their chunks, and the arrows that the database guard knows."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.operation import OPEN_STATES, OPERATION
+from models.base import NOW, Base
+
+
+class MachineArrow(Base):
+    """An arrow of a machine, copied here by `upgrade` for the database guard."""
+
+    __tablename__ = "machine_arrow"
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    source: Mapped[str] = mapped_column(primary_key=True)
+    target: Mapped[str] = mapped_column(primary_key=True)
+    undo: Mapped[bool]
+
+
+class Operation(Base):
+    """One submitted piece of work, a single transition included."""
+
+    __tablename__ = "operation"
+    __table_args__ = (
+        CheckConstraint(f"state IN {OPERATION.states}", name="state_known"),
+        CheckConstraint("total > 0", name="has_items"),
+        CheckConstraint(
+            "(finished_at IS NULL) = (result IS NULL)", name="finished_with_its_result"
+        ),
+        # The same key of the same person is one request. A key is kept 30 days.
+        Index(
+            "uq_operation_idempotency_key",
+            "tenant_id",
+            "actor_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+            postgresql_nulls_not_distinct=True,
+        ),
+        # The sweeper: what is open, what has ended and not told its pollers.
+        Index("ix_operation_open", "created_at", postgresql_where=text(f"state IN {OPEN_STATES}")),
+        Index(
+            "ix_operation_result_not_stored",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL AND result_stored_at IS NULL"),
+        ),
+        # A tenant's operations, newest first.
+        Index("ix_operation_tenant_id_created_at", "tenant_id", "created_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
+    actor_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    kind: Mapped[str]
+    verb: Mapped[str]
+    operation_type: Mapped[str]
+    state: Mapped[str]
+    reason: Mapped[str]
+    target_state: Mapped[str | None]
+    approved_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    comments: Mapped[str | None]
+    details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    atomic: Mapped[bool]
+    dry_run: Mapped[bool]
+    isolation_level: Mapped[str]
+    max_retries: Mapped[int]
+    lease_seconds: Mapped[float]
+    wait_seconds: Mapped[float]
+    queue: Mapped[str]
+    total: Mapped[int]
+    idempotency_key: Mapped[str | None]
+    fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    result_stored_at: Mapped[datetime | None]
+
+
+class Chunk(Base):
+    """The part of an operation that one message carries and one transaction changes."""
+
+    __tablename__ = "operation_chunk"
+    __table_args__ = (
+        CheckConstraint(
+            "status IN ('PENDING', 'RUNNING', 'DONE', 'DEAD', 'CANCELLED')", name="status_known"
+        ),
+        CheckConstraint(
+            "(status = 'RUNNING') = (claim IS NOT NULL)"
+            " AND (claim IS NULL) = (lease_until IS NULL)",
+            name="running_under_a_claim",
+        ),
+        # Every item of an ended chunk has its outcome: counts add up by construction.
+        CheckConstraint(
+            "status IN ('PENDING', 'RUNNING')"
+            " OR succeeded + skipped + failed + cancelled = cardinality(ids)",
+            name="ended_with_all_outcomes",
+        ),
+        UniqueConstraint("claim"),
+        # The sweeper: due chunks without a message, and leases that are over.
+        Index(
+            "ix_operation_chunk_waiting",
+            "run_after",
+            postgresql_where=text("status = 'PENDING'"),
+        ),
+        Index(
+            "ix_operation_chunk_running",
+            "lease_until",
+            postgresql_where=text("status = 'RUNNING'"),
+        ),
+    )
+
+    operation_id: Mapped[UUID] = mapped_column(ForeignKey("operation.id"), primary_key=True)
+    chunk_no: Mapped[int] = mapped_column(primary_key=True)
+    ids: Mapped[list[int]]
+    expected_versions: Mapped[list[int] | None]
+    status: Mapped[str] = mapped_column(server_default="PENDING")
+    attempt: Mapped[int] = mapped_column(server_default=text("0"))
+    claim: Mapped[UUID | None]
+    lease_until: Mapped[datetime | None]
+    run_after: Mapped[datetime] = mapped_column(server_default=NOW)
+    busy_since: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    published: Mapped[int] = mapped_column(server_default=text("0"))
+    outcomes: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))
+    versions: Mapped[list[int] | None]
+    failures: Mapped[dict[str, Any] | None]
+    failure_codes: Mapped[dict[str, Any] | None]
+    succeeded: Mapped[int] = mapped_column(server_default=text("0"))
+    skipped: Mapped[int] = mapped_column(server_default=text("0"))
+    failed: Mapped[int] = mapped_column(server_default=text("0"))
+    cancelled: Mapped[int] = mapped_column(server_default=text("0"))
+    retries: Mapped[int] = mapped_column(server_default=text("0"))
+    error: Mapped[str | None]

@@ -1,0 +1,64 @@
+"""The shape of the database: bring it up to date, and say whether it is."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, delete, insert, text
+
+from domain.machine import Machine
+from domain.operation import OPERATION
+from models.base import kinds
+from models.operation import MachineArrow
+
+_LOCK = 5126790213
+"""Two upgrades at once wait for each other on this advisory lock."""
+
+_MONTHS_AHEAD = 3
+"""So many months of record partitions are made ahead of time."""
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the missing migrations and hand the machines' arrows to the database guard.
+
+    Everything is one transaction: an upgrade happens whole or not at all.
+    """
+    with engine.begin() as db:
+        db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        command.upgrade(_config(db), "head")
+        db.execute(text("SELECT lockside_make_partitions(:months)"), {"months": _MONTHS_AHEAD})
+        store_arrows(db, [each.machine for each in kinds().values()] + [OPERATION])
+
+
+def store_arrows(db: Connection, machines: list[Machine]) -> None:
+    """Make the guard know exactly the arrows of these machines."""
+    arrows = [
+        {"kind": m.kind, "source": t.source, "target": t.target, "undo": t.undo}
+        for m in machines
+        for t in m.transitions
+    ]
+    # A new row's initial state is the arrow out of nothing.
+    arrows += [{"kind": m.kind, "source": "", "target": m.initial, "undo": False} for m in machines]
+    db.execute(delete(MachineArrow))
+    db.execute(insert(MachineArrow), arrows)
+
+
+def missing_migrations(engine: Engine) -> tuple[str, ...]:
+    """Return the revisions that the database has yet to take, oldest first."""
+    with engine.connect() as db:
+        here = MigrationContext.configure(db).get_current_revision()
+    script = ScriptDirectory.from_config(_config(None))
+    if here == script.get_current_head():
+        return ()
+    steps = script.iterate_revisions("head", here or "base")
+    return tuple(reversed([each.revision for each in steps]))
+
+
+def _config(db: Connection | None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # A percent sign in the path would be an interpolation to the config parser.
+    config.attributes["connection"] = db
+    return config

@@ -1,0 +1,1 @@
+"""What is shown: queries that change nothing."""

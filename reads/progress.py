@@ -1,0 +1,73 @@
+"""Following an operation: Redis tells soon, PostgreSQL tells surely."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Engine
+
+from reads.operations import find_operation
+
+_ASK_DATABASE_EVERY_S = 1.0
+_SHORTEST_WAIT_S = 0.0002
+_LONGEST_WAIT_S = 0.1
+
+_log = structlog.get_logger(__name__)
+
+
+def follow(
+    database: Engine, redis: Redis, tenant_id: int, operation_id: UUID, timeout_s: float
+) -> Iterator[dict[str, Any]]:
+    """Yield an operation's progress whenever it moved, and at last its result.
+
+    The result backend is asked often at first and then about every tenth of the time that
+    went by; PostgreSQL is asked once a second, so that a lost result is found all the same.
+
+    Yields:
+        Dicts with `done` and `percent`; the last one is the result, with a `state`. Without
+        a last one the time is over; the work goes on.
+
+    Raises:
+        NotFound: The tenant has no such operation.
+    """
+    begun = time.monotonic()
+    asked_at = begun
+    done = -1
+    told = _stored(database, tenant_id, operation_id)
+    while "state" not in told:
+        if told["done"] > done:
+            done = told["done"]
+            yield told
+        now = time.monotonic()
+        if now - begun > timeout_s:
+            return
+        time.sleep(min(max((now - begun) / 10, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
+        told = _backend(redis, operation_id) or told
+        if "state" not in told and now - asked_at >= _ASK_DATABASE_EVERY_S:
+            asked_at = now
+            told = _stored(database, tenant_id, operation_id)
+    yield told
+
+
+def _backend(redis: Redis, operation_id: UUID) -> dict[str, Any] | None:
+    try:
+        raw: Any = redis.get(f"celery-task-meta-{operation_id}")
+    except RedisError as error:
+        _log.debug("redis_away", at="follow", error=str(error))
+        return None
+    meta = json.loads(raw) if raw else {}
+    # A failure's result is in PostgreSQL only: Celery's form of it is an exception.
+    known: dict[str, Any] | None = meta.get("result") if meta.get("status") != "FAILURE" else None
+    return known
+
+
+def _stored(database: Engine, tenant_id: int, operation_id: UUID) -> dict[str, Any]:
+    with database.connect() as db:
+        operation = find_operation(db, tenant_id, operation_id)
+    told: dict[str, Any] = operation["result"] or operation["progress"]
+    return told

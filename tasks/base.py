@@ -1,0 +1,8 @@
+"""What all Celery tasks share: how they get at the platform of their process."""
+
+from collections.abc import Callable
+
+from engine.platform import Platform
+
+PlatformOf = Callable[[], Platform]
+"""Returns the present process's platform: connections don't survive a fork."""

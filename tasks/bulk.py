@@ -1,0 +1,17 @@
+"""The Celery task that runs one chunk, of one item or of thousands."""
+
+from uuid import UUID
+
+from celery import Celery
+
+from engine import bulk
+from engine.hints import RUN_CHUNK
+from tasks.base import PlatformOf
+
+
+def register(app: Celery, platform: PlatformOf) -> None:
+    """Add `bulk.run_chunk` to *app*."""
+
+    @app.task(name=RUN_CHUNK)
+    def run_chunk(*, operation_id: str, chunk_no: int) -> str:
+        return bulk.run_chunk(platform(), UUID(operation_id), int(chunk_no))

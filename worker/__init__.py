@@ -1,0 +1,1 @@
+"""Who runs it: settings, the Celery application, embedded servers and signals."""

