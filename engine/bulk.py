@@ -4,6 +4,7 @@
 behind, and who mends it, stands in docs/protocol.md.
 """
 
+import json
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,10 +13,10 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, Row, text, update
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.bulk import Counts, Failure, Outcome, count, progress
+from domain.bulk import Failure, Outcome, count, progress
 from domain.machine import Reason
 from engine.cancel import cancel_waiting
 from engine.claim import Claim, backoff_s, give_back, take_claim
@@ -26,7 +27,6 @@ from engine.outbox import log_state_transition
 from engine.platform import Platform
 from engine.transition import Judged, judge_rows, lock_rows, read_request, write_rows
 from models.base import kinds
-from models.operation import Chunk
 
 _RETRIED = ("40001", "40P01")
 """SQLSTATEs of a serialization failure and a deadlock: the change begins anew."""
@@ -34,6 +34,8 @@ _RETRIED = ("40001", "40P01")
 _LOCK_NOT_AVAILABLE = "55P03"
 
 _SLICE = 1000
+
+_GATHER_S = 0.5
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +48,23 @@ SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
   FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
  WHERE c.operation_id = :operation_id AND c.chunk_no = :chunk_no AND c.claim = :token
    FOR UPDATE OF c
+""")
+
+# A chunk that waits for busy rows is pending again; waiting is no attempt.
+_STORE = text("""
+UPDATE operation_chunk
+   SET status = CASE :waiting WHEN 1 THEN 'PENDING' ELSE 'DONE' END,
+       claim = NULL, lease_until = NULL, error = NULL,
+       attempt = attempt - :waiting, retries = retries + :waiting,
+       published_at = CASE :waiting WHEN 1 THEN NULL ELSE published_at END,
+       busy_since = CASE :waiting WHEN 1 THEN coalesce(busy_since, clock_timestamp())
+                    ELSE busy_since END,
+       run_after = CASE :waiting WHEN 1 THEN clock_timestamp() + make_interval(secs => :delay_s)
+                   ELSE run_after END,
+       outcomes = CAST(:outcomes AS smallint[]), versions = CAST(:versions AS bigint[]),
+       failures = CAST(:failures AS jsonb), failure_codes = CAST(:failure_codes AS jsonb),
+       succeeded = :succeeded, skipped = :skipped, failed = :failed, cancelled = :cancelled
+ WHERE operation_id = :operation_id AND chunk_no = :chunk_no
 """)
 
 
@@ -84,7 +103,8 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
     else:
         told = tell_progress(platform, operation_id)
         send_next(platform, operation_id, 1)
-    wake_audit(platform)
+    # One wake-up for many single transitions: each would cost as much as the transition.
+    wake_audit(platform, after_s=_GATHER_S if claim.queue == "interactive" else 0.0)
     return told
 
 
@@ -113,11 +133,12 @@ def _change(platform: Platform, claim: Claim, held: Held, tried: int) -> bool:
             return False
         busy = {claim.ids[position]: holder for position, holder in held.busy.items()}
         free = [] if busy and claim.atomic else [each for each in claim.ids if each not in busy]
-        judged, now = _judge(platform, db, operation, free)
+        judged, now = _judge(platform, db, operation, free, held)
         waiting = _wait_or_fail(judged, claim, operation, busy)
         if claim.atomic and not waiting:
             _all_or_nothing(judged)
         if not operation.dry_run:
+            held.renew()
             write_rows(db, claim.kind, judged, operation.target_state, operation.actor_id, now)
             log_state_transition(
                 db,
@@ -159,14 +180,16 @@ def _open(platform: Platform, db: Connection, claim: Claim) -> Row[Any] | None:
 
 
 def _judge(
-    platform: Platform, db: Connection, operation: Row[Any], ids: Sequence[int]
+    platform: Platform, db: Connection, operation: Row[Any], ids: Sequence[int], held: Held
 ) -> tuple[Judged, datetime]:
     machine = kinds()[operation.kind].machine
     slices = [ids[first : first + _SLICE] for first in range(0, len(ids), _SLICE)]
-    locked = [
-        lock_rows(db, operation.kind, operation.tenant_id, each, operation.target_state)
-        for each in slices
-    ]
+    locked = []
+    for each in slices:
+        locked.append(
+            lock_rows(db, operation.kind, operation.tenant_id, each, operation.target_state)
+        )
+        held.renew()
     now = platform.clock(db)
     request = read_request(
         db,
@@ -180,6 +203,7 @@ def _judge(
     judged = Judged()
     for asked, rows in zip(slices, locked, strict=True):
         judged.add(judge_rows(machine, rows, asked, request, expected))
+        held.renew()
         if operation.atomic and len(slices) > 1:
             seen = count(judged.outcomes.values(), operation.total)
             elapsed_s = (now - operation.started_at).total_seconds()
@@ -244,36 +268,25 @@ def _store(
     failures = (operation.failures or {}) | {
         str(each.id): _told(each) for each in judged.failures.values()
     }
-    counts: Counts = count(outcomes, len(outcomes))
-    values: dict[str, Any] = {
-        "status": "PENDING" if deferred else "DONE",
-        "claim": None,
-        "lease_until": None,
-        "error": None,
-        "outcomes": [int(each) for each in outcomes],
-        "versions": versions,
-        "failures": failures or None,
-        "failure_codes": dict(Counter(each["code"] for each in failures.values())) or None,
-        "succeeded": counts.succeeded,
-        "skipped": counts.skipped,
-        "failed": counts.failed,
-        "cancelled": counts.cancelled,
-    }
-    if deferred:
-        # Waiting is no attempt.
-        values |= {
-            "attempt": Chunk.attempt - 1,
-            "retries": Chunk.retries + 1,
-            "published_at": None,
-            "busy_since": text("coalesce(busy_since, clock_timestamp())"),
-            "run_after": text("clock_timestamp() + make_interval(secs => :delay_s)").bindparams(
-                delay_s=backoff_s(claim.retries)
-            ),
-        }
+    counts = count(outcomes, len(outcomes))
     db.execute(
-        update(Chunk)
-        .where(Chunk.operation_id == claim.operation_id, Chunk.chunk_no == claim.chunk_no)
-        .values(values)
+        _STORE,
+        {
+            "operation_id": claim.operation_id,
+            "chunk_no": claim.chunk_no,
+            "waiting": int(deferred),
+            "delay_s": backoff_s(claim.retries),
+            "outcomes": [int(each) for each in outcomes],
+            "versions": versions,
+            "failures": json.dumps(failures) if failures else None,
+            "failure_codes": json.dumps(Counter(each["code"] for each in failures.values()))
+            if failures
+            else None,
+            "succeeded": counts.succeeded,
+            "skipped": counts.skipped,
+            "failed": counts.failed,
+            "cancelled": counts.cancelled,
+        },
     )
 
 

@@ -58,5 +58,5 @@ def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
 
 def cancel_waiting(platform: Platform, operation_id: UUID) -> None:
     """Take the waiting chunks of an operation that is being cancelled to their end."""
-    with platform.database.begin() as db:
+    with platform.single.connect() as db:
         db.execute(_CANCEL_WAITING, {"operation_id": operation_id})

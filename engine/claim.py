@@ -78,7 +78,7 @@ UPDATE operation_chunk
 def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim | None:
     """Claim a chunk in a transaction of its own; None if it isn't due or is somebody else's."""
     token = uuid4()
-    with platform.database.begin() as db:
+    with platform.single.connect() as db:
         row = db.execute(
             _CLAIM,
             {
@@ -111,7 +111,7 @@ def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim |
 
 def give_back(platform: Platform, claim: Claim, error: str) -> None:
     """Let somebody else try a chunk that failed by surprise; the attempt stays counted."""
-    with platform.database.begin() as db:
+    with platform.single.connect() as db:
         db.execute(
             _GIVE_BACK,
             {

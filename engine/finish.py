@@ -1,15 +1,25 @@
 """The end of an operation: stated once, recorded, and told to whoever polls."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, func, select, text, update
+from sqlalchemy import Connection, Row, bindparam, text, update
 
-from domain.bulk import IDS_IN_RESULT, Counts, Failure, Outcome, final_state, progress, result
+from domain.bulk import (
+    IDS_IN_RESULT,
+    Counts,
+    Failure,
+    Outcome,
+    count,
+    final_state,
+    progress,
+    result,
+)
 from engine.outbox import log_bulk_operation
 from engine.platform import Platform
-from models.operation import Chunk, Operation
+from models.operation import Operation
 
 # Run after the chunk's own commit: inside it, two last chunks would each see the other open,
 # and nobody would finish. The later of the two sees both closed.
@@ -25,10 +35,37 @@ _CODES = text("""
 SELECT code.key, sum(CAST(code.value AS int))::int AS failed
   FROM operation_chunk c, jsonb_each_text(c.failure_codes) AS code
  WHERE c.operation_id = :operation_id AND c.failure_codes IS NOT NULL
- GROUP BY code.key ORDER BY failed DESC, code.key
+ GROUP BY code.key
 """)
 
-_DEAD = func.coalesce(func.sum(func.cardinality(Chunk.ids)).filter(Chunk.status == "DEAD"), 0)
+_SUMS = text("""
+SELECT coalesce(sum(succeeded), 0)::int, coalesce(sum(skipped), 0)::int,
+       coalesce(sum(failed), 0)::int, coalesce(sum(cancelled), 0)::int,
+       coalesce(sum(cardinality(ids)) FILTER (WHERE status = 'RUNNING'), 0)::int,
+       coalesce(sum(cardinality(ids)) FILTER (WHERE status = 'DEAD'), 0)::int
+  FROM operation_chunk WHERE operation_id = :operation_id
+""")
+
+_ITEMS = text("""
+SELECT ids, outcomes, failures, status FROM operation_chunk
+ WHERE operation_id = :operation_id ORDER BY chunk_no
+""")
+
+_END = (
+    update(Operation)
+    .where(Operation.id == bindparam("operation_id"))
+    .values(state=bindparam("end_state"), finished_at=bindparam("now"), result=bindparam("told"))
+)
+
+_STORED = text("""
+UPDATE operation SET result_stored_at = clock_timestamp()
+ WHERE id = :operation_id AND result_stored_at IS NULL
+""")
+
+_ELAPSED = text("""
+SELECT total, coalesce(extract(epoch FROM clock_timestamp() - started_at), 0)::float AS elapsed_s
+  FROM operation WHERE id = :operation_id
+""")
 
 
 def finish(platform: Platform, operation_id: UUID) -> bool:
@@ -45,9 +82,13 @@ def finish(platform: Platform, operation_id: UUID) -> bool:
 
 
 def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, Any]:
-    counts, dead = read_counts(db, operation.id, operation.total)
-    succeeded, failures = _items(db, operation) if operation.total <= IDS_IN_RESULT else ((), ())
-    codes = db.execute(_CODES, {"operation_id": operation.id}) if counts.failed else ()
+    if operation.total <= IDS_IN_RESULT:
+        counts, dead, succeeded, failures = _items(db, operation)
+        codes = Counter(each.code for each in failures)
+    else:
+        counts, dead = read_counts(db, operation.id, operation.total)
+        succeeded, failures = [], []
+        codes = Counter(dict(db.execute(_CODES, {"operation_id": operation.id}).all()))
     now = platform.clock(db)
     state = final_state(
         counts, atomic=operation.atomic, cancelling=operation.state == "CANCELLING", dead=dead
@@ -59,16 +100,12 @@ def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, A
         counts=counts,
         succeeded_ids=succeeded,
         failures=failures,
-        failure_codes={each.key: each.failed for each in codes},
+        failure_codes=dict(codes.most_common()),
         warnings=_warnings(operation, counts),
         started_at=operation.started_at or now,
         finished_at=now,
     )
-    db.execute(
-        update(Operation)
-        .where(Operation.id == operation.id)
-        .values(state=state, finished_at=now, result=told)
-    )
+    db.execute(_END, {"operation_id": operation.id, "end_state": state, "now": now, "told": told})
     if operation.total > 1 and not operation.dry_run:
         log_bulk_operation(db, operation=operation, result=told, now=now)
     return told
@@ -85,64 +122,40 @@ def _warnings(operation: Row[Any], counts: Counts) -> list[str]:
 
 def read_counts(db: Connection, operation_id: UUID, total: int) -> tuple[Counts, int]:
     """Return an operation's counts, summed over its chunks, and the items of dead chunks."""
-    row = db.execute(
-        select(
-            func.coalesce(func.sum(Chunk.succeeded), 0),
-            func.coalesce(func.sum(Chunk.skipped), 0),
-            func.coalesce(func.sum(Chunk.failed), 0),
-            func.coalesce(func.sum(Chunk.cancelled), 0),
-            func.coalesce(
-                func.sum(func.cardinality(Chunk.ids)).filter(Chunk.status == "RUNNING"), 0
-            ),
-            _DEAD,
-        ).where(Chunk.operation_id == operation_id)
-    ).one()
-    *counted, dead = (int(each) for each in row)
+    *counted, dead = db.execute(_SUMS, {"operation_id": operation_id}).one()
     return Counts(total, *counted), dead
 
 
-def _items(db: Connection, operation: Row[Any]) -> tuple[Sequence[int], Sequence[Failure]]:
-    succeeded: list[int] = []
+def _items(
+    db: Connection, operation: Row[Any]
+) -> tuple[Counts, int, Sequence[int], Sequence[Failure]]:
+    outcomes: dict[int, int] = {}
     failures: list[Failure] = []
-    chunks = db.execute(
-        select(Chunk.ids, Chunk.outcomes, Chunk.failures)
-        .where(Chunk.operation_id == operation.id)
-        .order_by(Chunk.chunk_no)
-    )
-    for ids, outcomes, told in chunks:
-        succeeded += [
-            row_id
-            for row_id, outcome in zip(ids, outcomes, strict=True)
-            if outcome == Outcome.SUCCEEDED
-        ]
+    dead = 0
+    for chunk in db.execute(_ITEMS, {"operation_id": operation.id}):
+        outcomes.update(zip(chunk.ids, chunk.outcomes, strict=True))
+        dead += len(chunk.ids) if chunk.status == "DEAD" else 0
         failures += [
             Failure(int(row_id), each["code"], each["message"], tuple(each["codes"]))
-            for row_id, each in (told or {}).items()
+            for row_id, each in (chunk.failures or {}).items()
         ]
-    return succeeded, sorted(failures, key=lambda each: each.id)
+    succeeded = [each for each, outcome in outcomes.items() if outcome == Outcome.SUCCEEDED]
+    failures.sort(key=lambda each: each.id)
+    return count(outcomes.values(), operation.total), dead, succeeded, failures
 
 
 def store_result(platform: Platform, operation_id: UUID, told: dict[str, Any]) -> None:
     """Put an ended operation's result where its pollers look, and note that it is there."""
     if platform.results.store_result(str(operation_id), told):
-        with platform.database.begin() as db:
-            db.execute(
-                update(Operation)
-                .where(Operation.id == operation_id, Operation.result_stored_at.is_(None))
-                .values(result_stored_at=func.clock_timestamp())
-            )
+        with platform.single.connect() as db:
+            db.execute(_STORED, {"operation_id": operation_id})
 
 
 def tell_progress(platform: Platform, operation_id: UUID) -> str:
     """Tell pollers how far an unfinished operation is; return it as a short text."""
-    with platform.database.connect() as db:
-        operation = db.execute(
-            select(
-                Operation.total,
-                func.extract("epoch", func.clock_timestamp() - Operation.started_at).label("s"),
-            ).where(Operation.id == operation_id)
-        ).one()
+    with platform.single.connect() as db:
+        operation = db.execute(_ELAPSED, {"operation_id": operation_id}).one()
         counts, _ = read_counts(db, operation_id, operation.total)
-    told = progress(counts, float(operation.s or 0.0))
+    told = progress(counts, operation.elapsed_s)
     platform.results.store_progress(str(operation_id), told)
     return f"{told['done']}/{told['total']} ({told['percent']} %)"

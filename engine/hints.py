@@ -32,7 +32,7 @@ RETURNING c.chunk_no, o.queue, c.run_after - clock_timestamp() AS due_in
 
 def send_next(platform: Platform, operation_id: UUID, most: int) -> None:
     """Send hints for up to *most* waiting chunks of an operation that have none yet."""
-    with platform.database.begin() as db:
+    with platform.single.connect() as db:
         due = db.execute(_NEXT, {"operation_id": operation_id, "most": most}).all()
     for chunk in sorted(due):
         send_chunk(platform, operation_id, chunk.chunk_no, chunk.queue, chunk.due_in)
@@ -57,7 +57,7 @@ def send_chunk(
     )
 
 
-def wake_audit(platform: Platform) -> None:
+def wake_audit(platform: Platform, *, after_s: float = 0.0) -> None:
     """Have the outbox drained soon; at most one such message is on its way."""
     if platform.locks.once(WRITE_AUDIT, platform.pace.republish_after_s):
-        platform.publish(WRITE_AUDIT, {}, queue="audit")
+        platform.publish(WRITE_AUDIT, {}, queue="audit", countdown_s=after_s)

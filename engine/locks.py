@@ -7,11 +7,11 @@ The script accepts its own token: redis-py's lock can return False while it hold
 when a reply is lost and the call is sent again.
 """
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from threading import Event, Thread
 from typing import Any
 
 import structlog
@@ -70,6 +70,24 @@ class Holder:
     since: str
 
 
+class _Renewal:
+    """Prolongs a lease when a third of it went by since it was last prolonged."""
+
+    def __init__(self, prolong: Callable[[], object], lease_s: float) -> None:
+        self._prolong = prolong
+        self._every_s = lease_s / 3
+        self._last = time.monotonic()
+
+    def __call__(self) -> None:
+        if time.monotonic() - self._last >= self._every_s:
+            self._prolong()
+            self._last = time.monotonic()
+
+
+def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Held:
     """What an attempt to lock brought.
@@ -78,11 +96,14 @@ class Held:
         busy: The holder by the position of each key that somebody else holds.
         degraded: Redis didn't answer; the work goes on without locks.
         waited_ms: How long taking the locks took.
+        renew: To be called between statements; no statement outlasts a lease, so a lock is
+            prolonged in time without a thread of its own.
     """
 
     busy: dict[int, Holder] = field(default_factory=dict)
     degraded: bool = False
     waited_ms: float = 0.0
+    renew: Callable[[], None] = _nothing
 
 
 def row_key(tenant_id: int, kind: str, row_id: int) -> str:
@@ -93,7 +114,7 @@ def row_key(tenant_id: int, kind: str, row_id: int) -> str:
 class Locks:
     """Takes, renews and releases locks; made of a Redis client without retries."""
 
-    def __init__(self, redis: "Redis[Any]", *, enabled: bool = True) -> None:
+    def __init__(self, redis: Redis, *, enabled: bool = True) -> None:
         """Wrap a client; *enabled* False works without locks, for measuring their price."""
         self._redis = redis
         self._enabled = enabled
@@ -111,7 +132,7 @@ class Locks:
             keys: Names as `row_key` makes them.
             claim: The random token of the claim; only its own locks are released.
             operation: Told to others as the holder.
-            lease_s: How long a lock outlives its owner's death; renewed at a third of it.
+            lease_s: How long a lock outlives its owner's death.
             all_or_none: Take nothing if anything is busy.
 
         Yields:
@@ -121,14 +142,15 @@ class Locks:
             yield Held()
             return
         owner = f"{claim} {operation} {datetime.now(UTC).isoformat(timespec='milliseconds')}"
-        held = self._take(keys, owner, lease_s, all_or_none=all_or_none)
+        ms = round(lease_s * 1000)
+        held = self._take(keys, owner, ms, all_or_none=all_or_none)
         taken = [] if held.busy and all_or_none else keys
-        with self._renewing(taken, owner, lease_s):
-            try:
-                yield held
-            finally:
-                if not held.degraded:
-                    self._each_call(self._release, taken, [owner])
+        held.renew = _Renewal(lambda: self._each_call(self._renew, taken, [owner, ms]), lease_s)
+        try:
+            yield held
+        finally:
+            if not held.degraded:
+                self._each_call(self._release, taken, [owner])
 
     def once(self, name: str, seconds: float) -> bool:
         """Say whether this is the first call for *name* in so many seconds.
@@ -148,11 +170,9 @@ class Locks:
         except RedisError as error:
             _log.warning("redis_away", at="forget", error=str(error))
 
-    def _take(self, keys: Sequence[str], owner: str, lease_s: float, *, all_or_none: bool) -> Held:
+    def _take(self, keys: Sequence[str], owner: str, ms: int, *, all_or_none: bool) -> Held:
         begun = datetime.now(UTC)
-        answers = self._each_call(
-            self._acquire, keys, [owner, round(lease_s * 1000), "1" if all_or_none else "0"]
-        )
+        answers = self._each_call(self._acquire, keys, [owner, ms, "1" if all_or_none else "0"])
         held = Held(degraded=answers is None)
         for first, answer in enumerate(answers or []):
             for position, holder in zip(answer[::2], answer[1::2], strict=True):
@@ -173,22 +193,6 @@ class Locks:
         except RedisError as error:
             _log.warning("redis_away", at="locks", error=str(error))
             return None
-
-    @contextmanager
-    def _renewing(self, keys: Sequence[str], owner: str, lease_s: float) -> Iterator[None]:
-        ended = Event()
-
-        def renew() -> None:
-            while not ended.wait(lease_s / 3):
-                self._each_call(self._renew, keys, [owner, round(lease_s * 1000)])
-
-        thread = Thread(target=renew, name="lock-renewal", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
 
 
 def _holder(owner: bytes) -> Holder:

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Row, insert
 from domain.bulk import Failure
 from models.audit import Outbox
 
+_OUTBOX = insert(Outbox)
+
 
 def log_state_transition(  # noqa: PLR0913 -- a record has this many independent parts
     db: Connection,
@@ -32,7 +34,7 @@ def log_state_transition(  # noqa: PLR0913 -- a record has this many independent
         return
     reasons = [failures.get(each.id) for each in rows] if refused else None
     db.execute(
-        insert(Outbox),
+        _OUTBOX,
         {
             "tenant_id": operation.tenant_id,
             "event_id": uuid4(),
@@ -67,7 +69,7 @@ def log_bulk_operation(
 ) -> None:
     """Record the end of a bulk operation; *result* is what its pollers get."""
     db.execute(
-        insert(Outbox),
+        _OUTBOX,
         {
             "tenant_id": operation.tenant_id,
             "event_id": uuid4(),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, func, select
@@ -50,13 +51,16 @@ class Pace:
     republish_after_s: float = 10.0
 
 
+_CLOCK = select(func.clock_timestamp())
+
+
 def database_clock(db: Connection) -> datetime:
     """Return PostgreSQL's present time, not that of the transaction's start."""
-    return db.execute(select(func.clock_timestamp())).scalar_one()
+    return db.execute(_CLOCK).scalar_one()
 
 
-def _no_observer(_step: str) -> None:
-    pass
+def unobserved(_step: str) -> None:
+    """Watch nothing."""
 
 
 @dataclass(frozen=True)
@@ -73,4 +77,9 @@ class Platform:
     publish: Publish
     pace: Pace = field(default_factory=Pace)
     clock: Callable[[Connection], datetime] = database_clock
-    step: Callable[[str], None] = _no_observer
+    step: Callable[[str], None] = unobserved
+
+    @cached_property
+    def single(self) -> Engine:
+        """The database for transactions of one statement, which need no BEGIN and no COMMIT."""
+        return self.database.execution_options(isolation_level="AUTOCOMMIT")

@@ -110,7 +110,7 @@ def sweep(platform: Platform) -> Swept:
     finished = _finish(platform)
     stored = _store_results(platform)
     published = _publish(platform)
-    with platform.database.connect() as db:
+    with platform.single.connect() as db:
         oldest_s = db.scalar(_OLDEST) or 0.0
         outbox = db.scalar(select(Outbox.id).limit(1))
     if outbox is not None:
@@ -129,7 +129,7 @@ def _bury(platform: Platform) -> int:
         "codes": ["unavailable"],
         "retryable": True,
     }
-    with platform.database.begin() as db:
+    with platform.single.connect() as db:
         dead = db.execute(
             _BURY, {"attempts": attempts, "most": _AT_MOST, "told": json.dumps(told)}
         ).all()
@@ -139,7 +139,7 @@ def _bury(platform: Platform) -> int:
 
 
 def _finish(platform: Platform) -> int:
-    with platform.database.connect() as db:
+    with platform.single.connect() as db:
         unfinished = db.execute(_UNFINISHED, {"most": _AT_MOST}).all()
     for each in unfinished:
         if each.state == "CANCELLING":
@@ -148,7 +148,7 @@ def _finish(platform: Platform) -> int:
 
 
 def _store_results(platform: Platform) -> int:
-    with platform.database.connect() as db:
+    with platform.single.connect() as db:
         missing = db.execute(
             select(Operation.id, Operation.result)
             .where(Operation.finished_at.is_not(None), Operation.result_stored_at.is_(None))
@@ -162,7 +162,7 @@ def _store_results(platform: Platform) -> int:
 
 def _publish(platform: Platform) -> int:
     pace = platform.pace
-    with platform.database.begin() as db:
+    with platform.single.connect() as db:
         due = db.execute(
             _PUBLISH,
             {

@@ -31,7 +31,7 @@ return 1
 class Results:
     """Writes to the result backend; made of a Redis client of the backend's database."""
 
-    def __init__(self, redis: "Redis[Any]", *, keep_s: int = 86_400) -> None:
+    def __init__(self, redis: Redis, *, keep_s: int = 86_400) -> None:
         self._forward = redis.register_script(_FORWARD)
         self._keep_s = keep_s
 

@@ -103,7 +103,7 @@ def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
     """
     machine, ids = _checked(platform.pace, submission)
     values = _values(platform.pace, actor, submission, machine, ids)
-    with platform.database.begin() as db:
+    with platform.single.connect() as db:
         if submission.approved_by is not None:
             values["approved_by"] = _person(db, actor.tenant_id, submission.approved_by)
         stored = db.execute(_INSERT, values).rowcount

@@ -3,9 +3,23 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Connection, Integer, Row, any_, cast, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Table,
+    Update,
+    any_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.bulk import Failure, Outcome
@@ -59,33 +73,35 @@ class Judged:
 
 def lock_rows(
     db: Connection, kind: str, tenant_id: int, ids: Sequence[int], target: str
-) -> list[Row[Any]]:
+) -> Sequence[Row[Any]]:
     """Lock a tenant's rows in the order of their ids and return what judging them needs.
 
     Returns:
         Rows with id, state, version, state_since, and every fact that a rule of a
         transition to *target* looks at.
     """
-    model = kinds()[kind]
-    mine = (model.tenant_id == tenant_id, model.id == any_(cast(ids, IDS)))
-    columns, related = _facts(model, target)
-    rows = db.execute(
-        select(model.id, model.state, model.version, model.state_since, *columns)
-        .where(*mine)
-        .order_by(model.id)
-        .with_for_update()
-    ).all()
-    if not related:
-        return list(rows)
+    names = {"tenant_id": tenant_id, "ids": ids}
+    lock, related = _lock_queries(kind, target)
+    rows = db.execute(lock, names).all()
     # Only now, under the locks: a statement that waited for a lock still sees other tables
     # as they were before it waited.
-    return list(
-        db.execute(
-            select(model.id, model.state, model.version, model.state_since, *columns, *related)
-            .where(*mine)
-            .order_by(model.id)
-        ).all()
+    return rows if related is None else db.execute(related, names).all()
+
+
+# Statements are built once: building one costs more than sending it.
+@cache
+def _lock_queries(kind: str, target: str) -> tuple[Select[Any], Select[Any] | None]:
+    model = kinds()[kind]
+    own, related = _facts(model, target)
+    rows = (
+        select(model.id, model.state, model.version, model.state_since, *own)
+        .where(
+            model.tenant_id == bindparam("tenant_id"),
+            model.id == any_(bindparam("ids", type_=IDS)),
+        )
+        .order_by(model.id)
     )
+    return rows.with_for_update(), rows.add_columns(*related) if related else None
 
 
 def _facts(model: type[Work], target: str) -> tuple[list[Any], list[Any]]:
@@ -101,6 +117,16 @@ def _facts(model: type[Work], target: str) -> tuple[list[Any], list[Any]]:
     return columns, [each.label(name) for name, each in names.items() if name not in own]
 
 
+_HELD = (
+    select(PersonRole.person_id, Role.name, Role.permissions)
+    .join(Role, (Role.tenant_id == PersonRole.tenant_id) & (Role.name == PersonRole.role_name))
+    .where(
+        PersonRole.tenant_id == bindparam("tenant_id"),
+        PersonRole.person_id == any_(bindparam("people", type_=IDS)),
+    )
+)
+
+
 def read_request(
     db: Connection,
     *,
@@ -113,17 +139,8 @@ def read_request(
     """Return what rules see of a request, with what the actor may do at this moment."""
     if actor_id is None:
         return Request(target, comments=comments, by_system=True)
-    held = db.execute(
-        select(PersonRole.person_id, Role.name, Role.permissions)
-        .join(
-            Role,
-            (Role.tenant_id == PersonRole.tenant_id) & (Role.name == PersonRole.role_name),
-        )
-        .where(
-            PersonRole.tenant_id == tenant_id,
-            PersonRole.person_id.in_([actor_id, actor_id if approved_by is None else approved_by]),
-        )
-    ).all()
+    people = [actor_id] if approved_by is None else [actor_id, approved_by]
+    held = db.execute(_HELD, {"tenant_id": tenant_id, "people": people}).all()
     return Request(
         target,
         permissions=frozenset(
@@ -201,26 +218,39 @@ def write_rows(
     """
     if not judged.passed:
         return
-    model = kinds()[kind]
     ids = [each.id for each in judged.passed]
-    seen = (
-        func.unnest(cast(ids, IDS), cast([each.version for each in judged.passed], ARRAY(Integer)))
-        .table_valued("id", "version")
-        .render_derived()
-    )
     written = db.execute(
-        update(model)
-        .where(model.id == seen.c.id, model.version == seen.c.version)
-        .values(
-            state=target,
-            version=model.version + 1,
-            state_since=now,
-            updated_at=now,
-            updated_by=actor_id,
-        )
-        .execution_options(synchronize_session=False)
+        _write_query(kind),
+        {
+            "ids": ids,
+            "versions": [each.version for each in judged.passed],
+            "target": target,
+            "now": now,
+            "actor_id": actor_id,
+        },
     ).rowcount
     if written != len(ids):
         raise RuntimeError(f"{len(ids) - written} of {len(ids)} locked rows changed meanwhile")
     for row_id in ids:
         judged.versions[row_id] += 1
+
+
+@cache
+def _write_query(kind: str) -> Update:
+    table = kinds()[kind].__table__
+    seen = (
+        func.unnest(bindparam("ids", type_=IDS), bindparam("versions", type_=ARRAY(Integer)))
+        .table_valued("id", "version")
+        .render_derived()
+    )
+    return (
+        update(cast("Table", table))
+        .where(table.c.id == seen.c.id, table.c.version == seen.c.version)
+        .values(
+            state=bindparam("target"),
+            version=table.c.version + 1,
+            state_since=bindparam("now"),
+            updated_at=bindparam("now"),
+            updated_by=bindparam("actor_id"),
+        )
+    )

@@ -1,11 +1,13 @@
 """The Celery application, made from settings; the reasons stand in docs/reference/celery.md."""
 
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery
 from kombu import Exchange, Queue
 
 from beat_schedule import BEAT_SCHEDULE
+from engine.platform import unobserved
 from tasks import audit, bulk, upkeep
 from worker.processes import PlatformPerProcess
 from worker.settings import Settings
@@ -14,8 +16,12 @@ QUEUES = ("interactive", "bulk", "audit", "upkeep")
 """In the order in which a worker without options serves them: people first."""
 
 
-def make_app(settings: Settings) -> Celery:
+def make_app(settings: Settings, step: Callable[[str], None] = unobserved) -> Celery:
     """Return the application with its tasks; nothing is connected yet.
+
+    Args:
+        settings: Where the servers are, and how the work is paced.
+        step: Told each step of the protocol right after it, in the worker's processes.
 
     Raises:
         Unavailable: No address is set, and no embedded servers run.
@@ -23,7 +29,7 @@ def make_app(settings: Settings) -> Celery:
     known = settings.resolved()
     app = Celery("lockside", set_as_current=False)
     app.conf.update(_config(known))
-    platform = PlatformPerProcess(known, app)
+    platform = PlatformPerProcess(known, app, step)
     for module in (bulk, audit, upkeep):
         module.register(app, platform)
     return app

@@ -16,12 +16,16 @@ from worker.embedded_server import (
     ENVIRONMENT,
     LOOPBACK,
     OWN_SERVERS,
+    START_SECONDS,
     Address,
     EmbeddedServer,
     EmbeddedServerError,
+    eventually,
+    pids_naming,
     wheel_program,
 )
 
+DRAFT = "postgres-draft-"
 NOBODY = 65534
 # PostgreSQL refuses to run as root. As nobody it keeps one capability, to walk through
 # root's closed folders to its programs and data: no folder is opened, no user is made. The
@@ -80,26 +84,30 @@ class Postgres(EmbeddedServer):
 
     def _make_cluster(self) -> None:
         # In a draft folder, so that a crash midway doesn't look like a cluster.
-        for forsaken in self.folder.glob("postgres-draft-*"):
-            shutil.rmtree(forsaken, ignore_errors=True)
-        draft = Path(tempfile.mkdtemp(prefix="postgres-draft-", dir=self.folder))
+        self._clear_drafts()
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.folder))
         if os.geteuid() == 0:
             os.chown(draft, NOBODY, NOBODY)
         initdb = [*_as_ordinary_user(), _postgres_program("initdb"), "-D", str(draft)]
-        result = subprocess.run(  # noqa: S603 -- the words are our own
-            [*initdb, f"--pwfile={self.folder / 'password'}", *INITDB_OPTIONS],
-            env=ENVIRONMENT,
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        if result.returncode:
-            raise EmbeddedServerError(
-                "PostgreSQL's initdb failed.", log=result.stdout.decode(errors="replace")
+        with self.log.open("a") as log:
+            result = subprocess.run(  # noqa: S603 -- the words are our own
+                [*initdb, f"--pwfile={self.folder / 'password'}", *INITDB_OPTIONS],
+                env=ENVIRONMENT,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
+        if result.returncode:
+            raise EmbeddedServerError("PostgreSQL's initdb failed.", log=self.said())
         draft.rename(self.data)
+
+    def _clear_drafts(self) -> None:
+        # An initdb whose starter was killed goes on; at its end it frees its shared memory.
+        eventually(lambda: not pids_naming(str(self.folder / DRAFT)), START_SECONDS)
+        for draft in self.folder.glob(f"{DRAFT}*"):
+            shutil.rmtree(draft)
 
     def _drop_foreign_lock(self) -> None:
         """Remove a lock file whose process number now belongs to somebody else.

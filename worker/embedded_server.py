@@ -111,14 +111,14 @@ class EmbeddedServer(ABC):
             yield address
             if self._comes_up(address):
                 return
-            said = self._said(since=earlier)
+            said = self.said(since=earlier)
             if PORT_TAKEN in said:
                 port = _free_port()
             elif MEMORY_IN_USE in said:
                 time.sleep(RETRY_SECONDS)  # the children of a killed PostgreSQL are leaving
             else:
                 break
-        raise EmbeddedServerError(f"{self.name} did not start ({self.log}).", log=self._said())
+        raise EmbeddedServerError(f"{self.name} did not start ({self.log}).", log=self.said())
 
     def end(self) -> None:
         """Stop every process of this server and return when they are gone.
@@ -130,12 +130,21 @@ class EmbeddedServer(ABC):
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, self.stop_signal)
-        if not _eventually(lambda: all(_is_gone(pid) for pid in pids), STOP_SECONDS):
+        if not eventually(lambda: all(_is_gone(pid) for pid in pids), STOP_SECONDS):
             raise EmbeddedServerError(
                 f"{self.name} (process {pids}) did not stop within {STOP_SECONDS} s.",
                 advice=f"Look into {self.log}; its data survive `kill -9`.",
-                log=self._said(),
+                log=self.said(),
             )
+
+    def said(self, since: int = 0) -> str:
+        """Return the end of the log, from byte *since* at the earliest."""
+        size = self._log_size()
+        if not size:
+            return ""
+        with self.log.open("rb") as log:
+            log.seek(max(since, size - LOG_BYTES))
+            return log.read().decode(errors="replace")
 
     def _spawn(self, port: int) -> int:
         command = self.command(port)
@@ -158,12 +167,12 @@ class EmbeddedServer(ABC):
 
     def _comes_up(self, address: Address) -> bool:
         """Wait until the server answers; False if it died instead."""
-        if _eventually(lambda: self.answers(address) or _is_gone(address.pid), START_SECONDS):
+        if eventually(lambda: self.answers(address) or _is_gone(address.pid), START_SECONDS):
             return not _is_gone(address.pid)
         raise EmbeddedServerError(
             f"{self.name} (process {address.pid}) runs, but doesn't answer on port {address.port}.",
             advice="If it is paused, let it go on; otherwise stop it and start again.",
-            log=self._said(),
+            log=self.said(),
         )
 
     def _runs_as(self, pid: int) -> bool:
@@ -173,9 +182,7 @@ class EmbeddedServer(ABC):
 
     def _pids(self) -> list[int]:
         parents = {
-            process.pid: process.info["ppid"]
-            for process in psutil.process_iter(["ppid", "cmdline"])
-            if self._is_named_in(process.info["cmdline"] or [])
+            pid: psutil.Process(pid).ppid() for pid, words in _command_lines() if self._is_named_in(words)
         }
         # A child shows the command line of its parent until it has named itself.
         return [pid for pid, parent in parents.items() if parent not in parents]
@@ -186,14 +193,6 @@ class EmbeddedServer(ABC):
 
     def _log_size(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0
-
-    def _said(self, since: int = 0) -> str:
-        size = self._log_size()
-        if not size:
-            return ""
-        with self.log.open("rb") as log:
-            log.seek(max(since, size - LOG_BYTES))
-            return log.read().decode(errors="replace")
 
 
 def wheel_program(package: str, pattern: str) -> str:
@@ -223,7 +222,17 @@ def write_secret(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def _eventually(condition: Callable[[], bool], seconds: float) -> bool:
+def pids_naming(place: str) -> list[int]:
+    """Return the processes whose command line has a word that begins with *place*."""
+    return [
+        process.pid
+        for process in psutil.process_iter(["cmdline"])
+        if any(word.startswith(place) for word in process.info["cmdline"] or [])
+    ]
+
+
+def eventually(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait until *condition* holds; False if it doesn't within *seconds*."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -235,18 +244,19 @@ def _eventually(condition: Callable[[], bool], seconds: float) -> bool:
 def _is_gone(pid: int) -> bool:
     """Say whether the process has ended, and take its exit status if it was our child."""
     try:
-        ended: bool = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        has_ended: bool = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-    if ended:
-        with suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
-    return ended
+    if has_ended:
+        with suppress(ChildProcessError):  # another's child: that process will take it
+            # 0 while threads of the program are still leaving.
+            return os.waitpid(pid, os.WNOHANG)[0] == pid
+    return has_ended
 
 
 def _eventually_free(port: int) -> bool:
     # A process that was killed lets go of its port a moment later than of its name.
-    return _eventually(lambda: _is_free(port), RELEASE_SECONDS)
+    return eventually(lambda: _is_free(port), RELEASE_SECONDS)
 
 
 def _free_port() -> int:

@@ -1,21 +1,26 @@
 """The platform of a process: connections don't survive a fork, so each process has its own."""
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import psycopg
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DisconnectionError
 
 from engine.locks import Locks
-from engine.platform import Platform
+from engine.platform import Platform, unobserved
 from engine.results import Results
 from worker.settings import Settings
+
+_PING_AFTER_S = 0.5
 
 _log = structlog.get_logger(__name__)
 
@@ -23,37 +28,48 @@ _log = structlog.get_logger(__name__)
 class PlatformPerProcess:
     """Returns the platform of the process that asks, made at the first call after a fork."""
 
-    def __init__(self, settings: Settings, app: Celery) -> None:
+    def __init__(
+        self, settings: Settings, app: Celery, step: Callable[[str], None] = unobserved
+    ) -> None:
         """Remember how to make it; connects nothing."""
         self._settings = settings
         self._app = app
+        self._step = step
         self._made: tuple[int, Platform] | None = None
 
     def __call__(self) -> Platform:
         """Return this process's platform."""
         if self._made is None or self._made[0] != os.getpid():
-            self._made = (os.getpid(), make_platform(self._settings, self._app))
+            self._made = (os.getpid(), make_platform(self._settings, self._app, self._step))
         return self._made[1]
 
 
-def make_platform(settings: Settings, app: Celery) -> Platform:
-    """Return a platform on the servers of *settings*; publishes through *app*."""
+def make_platform(
+    settings: Settings, app: Celery, step: Callable[[str], None] = unobserved
+) -> Platform:
+    """Return a platform on the servers of *settings*; publishes through *app*.
+
+    Args:
+        settings: With the addresses of the servers.
+        app: Publishes the hints.
+        step: Told each step of the protocol right after it.
+    """
     return Platform(
         database=make_engine(str(settings.database_url)),
         locks=Locks(_redis(settings.redis_database(2)), enabled=settings.redis_locks),
         results=Results(_redis(settings.redis_database(1))),
         publish=Publisher(app),
         pace=settings.pace,
+        step=step,
     )
 
 
 def make_engine(database_url: str) -> Engine:
     """Return an engine with small pool and with limits for whatever hangs."""
-    return create_engine(
+    engine = create_engine(
         database_url,
         pool_size=2,
         max_overflow=3,
-        pool_pre_ping=True,
         # Comments and names have no place in logs.
         hide_parameters=True,
         connect_args={
@@ -63,9 +79,29 @@ def make_engine(database_url: str) -> Engine:
             " -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
         },
     )
+    event.listen(engine, "checkin", _note_time)
+    event.listen(engine, "checkout", _ping_if_idle)
+    return engine
 
 
-def _redis(url: str) -> "Redis[Any]":
+def _note_time(_connection: object, record: Any) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _ping_if_idle(connection: Any, record: Any, _proxy: object) -> None:
+    # SQLAlchemy's own pre-ping asks at every checkout, a tenth of a short transition; a
+    # server that was restarted is as surely noticed by asking after a pause.
+    idle_s = time.monotonic() - record.info.get("idle_since", time.monotonic())
+    if idle_s < _PING_AFTER_S:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.OperationalError as error:
+        raise DisconnectionError from error
+
+
+def _redis(url: str) -> Redis:
     # Locks and progress only help: better to go on without them than to wait. The default of
     # ten retries costs 4 s on a refused and 26 s on a half-open port.
     return Redis.from_url(

@@ -21,6 +21,7 @@ from redis.retry import Retry
 from worker import embedded
 from worker.embedded import EmbeddedServerError, Servers
 from worker.embedded_postgres import AS_NOBODY, NOBODY
+from worker.embedded_server import pids_naming
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("postgres", "valkey")
@@ -123,15 +124,6 @@ def spawn(script: str, folder: Path, **environment: str) -> subprocess.Popen[str
 def run(script: str, folder: Path, **environment: str) -> tuple[str, str]:
     with spawn(script, folder, **environment) as process:
         return process.communicate()
-
-
-def processes_in(folder: Path) -> list[int]:
-    place = str(folder.resolve())
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if any(word.startswith(place) for word in process.info["cmdline"] or [])
-    ]
 
 
 def test_postgresql_18_answers(servers: Servers) -> None:
@@ -250,11 +242,9 @@ def test_valkey_refuses_who_has_no_password(servers: Servers) -> None:
 
 
 def test_the_list_of_processes_shows_no_password(servers: Servers) -> None:
-    everything = subprocess.run(
-        ["/bin/ps", "-eww", "-o", "args"], check=True, capture_output=True, text=True
-    ).stdout
+    everything = [each.info["cmdline"] for each in psutil.process_iter(["cmdline"])]
 
-    assert password_of(servers) not in everything
+    assert password_of(servers) not in str(everything)
 
 
 def test_the_folder_is_closed_to_others(folder: Path) -> None:
@@ -363,7 +353,9 @@ def test_a_pair_that_nobody_wrote_down_is_replaced_not_doubled(folder: Path) -> 
 
     again, _ = embedded.start(folder)
 
-    assert sorted(processes_in(folder)) == sorted([again.postgres_pid, again.valkey_pid])
+    assert sorted(pids_naming(str(folder.resolve()))) == sorted(
+        [again.postgres_pid, again.valkey_pid]
+    )
 
 
 def test_stop_leaves_no_process(folder: Path, servers: Servers) -> None:
@@ -435,12 +427,12 @@ def test_programs_below_a_closed_folder_work(tmp_path: Path, own_folder: Path) -
 
 
 def test_no_socket_file_is_made(servers: Servers) -> None:
-    assert not list(Path("/tmp").glob(f".s.PGSQL.{port_of(servers, 'postgres')}*"))  # noqa: S108
+    assert not list(Path("/tmp").glob(f".s.PGSQL.{port_of(servers, 'postgres')}*"))
 
 
 def test_an_ordinary_user_has_a_pair_of_his_own() -> None:
     # The child may pass closed folders above the checkout; it owns no more than its own.
-    wrapper = ["/usr/bin/setpriv", *AS_NOBODY] if os.geteuid() == 0 else []
+    wrapper = ["setpriv", *AS_NOBODY] if os.geteuid() == 0 else []
     with tempfile.TemporaryDirectory() as place:
         if wrapper:
             os.chown(place, NOBODY, NOBODY)
@@ -501,7 +493,7 @@ def test_a_failed_start_leaves_no_process(half_broken: Path) -> None:
     with pytest.raises(EmbeddedServerError):
         embedded.start(half_broken)
 
-    assert not processes_in(half_broken)
+    assert not pids_naming(str(half_broken))
 
 
 def test_data_without_their_password_are_refused(tmp_path: Path) -> None:

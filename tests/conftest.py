@@ -1,0 +1,98 @@
+"""Real servers for every test: one PostgreSQL and one Valkey a test process, a database a test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from redis import Redis
+
+import lockside
+from engine.intake import add_vendors, open_tenant
+from models.schema import upgrade
+from tests.workers import Worker
+from worker import embedded
+from worker.processes import make_engine
+from worker.settings import Settings
+
+TEMPLATE = "lockside_template"
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
+    """Bring a pair of servers up for this test process, and stop it at the end."""
+    folder = tmp_path_factory.mktemp("servers")
+    running, _ = embedded.start(folder)
+    try:
+        yield running
+    finally:
+        embedded.stop(folder)
+
+
+@pytest.fixture(scope="session")
+def template(servers: embedded.Servers) -> str:
+    """Make the database that every test's own is copied from: two tenants, their people."""
+    _maintain(servers, f"CREATE DATABASE {TEMPLATE}")
+    url = servers.database_url_for(TEMPLATE)
+    engine = make_engine(url)
+    upgrade(engine)
+    settings = Settings(database_url=url, redis_url=servers.redis_url_for(0))
+    app = lockside.site.make_app(settings)
+    platform = lockside.site.make_platform(settings, app)
+    people = {
+        "admin": ["admin", "manager"],
+        "asha": ["manager"],
+        "dora": ["dispatcher"],
+        "victor": ["viewer"],
+    }
+    for tenant in ("demo", "other"):
+        add_vendors(platform, open_tenant(platform, tenant, people), ["Acme Lifts", "Bright Clean"])
+    platform.database.dispose()
+    engine.dispose()
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
+    """Give the test a database of its own."""
+    name = f"test_{uuid4().hex}"
+    _maintain(servers, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield servers.database_url_for(name)
+    _maintain(servers, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def settings(servers: embedded.Servers, database_url: str, tmp_path: Path) -> Settings:
+    """Point at the test's database and an empty Valkey, with short leases."""
+    with Redis.from_url(servers.redis_url_for(0)) as redis:
+        redis.flushall()
+    return Settings(
+        database_url=database_url,
+        redis_url=servers.redis_url_for(0),
+        home=tmp_path / "home",
+        lease_s=1.0,
+        person_lease_s=1.0,
+        republish_after_s=0.5,
+        sweep_every_s=0.5,
+    )
+
+
+@pytest.fixture
+def site(settings: Settings) -> Iterator[lockside.Site]:
+    """Connect as the tenant's administrator, who is a manager too."""
+    with lockside.connect(settings=settings) as connected:
+        yield connected
+
+
+@pytest.fixture
+def worker(settings: Settings) -> Iterator[Worker]:
+    """Run a real Celery worker of two processes for the test."""
+    with Worker(settings) as running:
+        yield running
+
+
+def _maintain(servers: embedded.Servers, statement: str) -> None:
+    url = servers.database_url_for("postgres").replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(statement.encode())
