@@ -106,7 +106,7 @@ def progress(counts: Counts, elapsed_s: float) -> dict[str, Any]:
     }
 
 
-def result(  # noqa: PLR0913 -- the contract's result has this many independent parts
+def result(
     *,
     operation_id: str,
     operation_type: str,

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Facts = Mapping[str, Any]
+Facts = Mapping[Any, Any]
+"""What rules look at, by name: a row of a table or a plain dict."""
 
 
 @dataclass(frozen=True, slots=True)

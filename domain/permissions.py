@@ -1,6 +1,6 @@
 """Which role holds which permission, unless a tenant says otherwise."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from domain.machine import Machine
@@ -14,8 +14,11 @@ _VERBS: dict[str, frozenset[str]] = {
         {"open", "submit", "start", "hold", "resume", "resolve", "cancel", "rework", "reopen"}
     ),
     "supervisor": frozenset(
-        "open submit approve start hold resume work maintain complete partial resolve close "
-        "cancel reject rework reopen resubmit".split()
+        {
+            *("open", "submit", "approve", "start", "work", "hold", "resume", "maintain"),
+            *("complete", "partial", "resolve", "close", "cancel", "reject", "rework"),
+            *("reopen", "resubmit"),
+        }
     ),
     "payroll": frozenset({"lock"}),
     "auditor": frozenset(),
@@ -47,3 +50,19 @@ class Actor:
 
     tenant_id: int
     person_id: int | None
+
+
+def granted(
+    held: Iterable[tuple[int, str, Sequence[str]]], person_id: int
+) -> tuple[frozenset[str], bool]:
+    """Return what a person may do, and whether anybody named is a manager.
+
+    Args:
+        held: Roles with their permissions, by person: the actor's, and those of the person
+            named as `approved_by`, whose permissions don't count but whose being a manager
+            does.
+        person_id: The actor.
+    """
+    roles = list(held)
+    permissions = {each for person, _, given in roles if person == person_id for each in given}
+    return frozenset(permissions), any(name == "manager" for _, name, _ in roles)

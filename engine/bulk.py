@@ -139,7 +139,14 @@ def _change(platform: Platform, claim: Claim, held: Held, tried: int) -> bool:
             _all_or_nothing(judged)
         if not operation.dry_run:
             held.renew()
-            write_rows(db, claim.kind, judged, operation.target_state, operation.actor_id, now)
+            write_rows(
+                db,
+                claim.kind,
+                judged,
+                target=operation.target_state,
+                actor_id=operation.actor_id,
+                now=now,
+            )
             log_state_transition(
                 db,
                 operation=operation,

@@ -126,4 +126,5 @@ def give_back(platform: Platform, claim: Claim, error: str) -> None:
 
 def backoff_s(tried: int) -> float:
     """Return how long to wait before the next try: 100, 200, 400 ms… with jitter, 2 s at most."""
-    return min(_FIRST_BACKOFF_S * 2**tried, _LONGEST_BACKOFF_S) * random.uniform(0.75, 1.25)  # noqa: S311 -- spreads retries, no secret
+    jitter = random.uniform(0.75, 1.25)  # noqa: S311 -- spreads retries, no secret
+    return min(_FIRST_BACKOFF_S * float(2**tried), _LONGEST_BACKOFF_S) * jitter

@@ -13,7 +13,7 @@ from models.audit import Outbox
 _OUTBOX = insert(Outbox)
 
 
-def log_state_transition(  # noqa: PLR0913 -- a record has this many independent parts
+def log_state_transition(
     db: Connection,
     *,
     operation: Row[Any],
@@ -32,7 +32,11 @@ def log_state_transition(  # noqa: PLR0913 -- a record has this many independent
     rows = [*passed, *refused]
     if not rows:
         return
-    reasons = [failures.get(each.id) for each in rows] if refused else None
+    codes: list[str | None] | None = None
+    messages: list[str | None] | None = None
+    if refused:
+        codes = [None] * len(passed) + [failures[each.id].code for each in refused]
+        messages = [None] * len(passed) + [failures[each.id].message for each in refused]
     db.execute(
         _OUTBOX,
         {
@@ -58,8 +62,8 @@ def log_state_transition(  # noqa: PLR0913 -- a record has this many independent
             "versions": [each.version + 1 for each in passed] + [each.version for each in refused],
             "from_states": [each.state for each in rows],
             "states_since": [each.state_since for each in rows],
-            "error_codes": reasons and [each.code if each else None for each in reasons],
-            "error_messages": reasons and [each.message if each else None for each in reasons],
+            "error_codes": codes,
+            "error_messages": messages,
         },
     )
 

@@ -56,7 +56,8 @@ _CLOCK = select(func.clock_timestamp())
 
 def database_clock(db: Connection) -> datetime:
     """Return PostgreSQL's present time, not that of the transaction's start."""
-    return db.execute(_CLOCK).scalar_one()
+    now: datetime = db.execute(_CLOCK).scalar_one()
+    return now
 
 
 def unobserved(_step: str) -> None:

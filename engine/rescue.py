@@ -51,28 +51,38 @@ UPDATE operation_chunk c
 RETURNING c.operation_id, c.chunk_no, c.error
 """)
 
-# Due, or its lease is over, and not hinted at lately; later and later if nobody takes it.
-# Chunks that were never in their operation's window stay out while others are on their way.
+# What was hinted at and nobody took, or whose lease is over, is hinted at again, later and
+# later. What was never hinted at fills the operation's window, as if a chunk had just ended.
 _PUBLISH = text("""
-WITH due AS (
-  SELECT c.operation_id, c.chunk_no FROM operation_chunk c
-    JOIN operation o ON o.id = c.operation_id AND o.state IN ('QUEUED', 'RUNNING')
-   WHERE (c.status = 'PENDING' AND c.run_after <= clock_timestamp()
-          AND (c.published_at IS NOT NULL
-               OR (SELECT count(*) FROM operation_chunk w
-                    WHERE w.operation_id = c.operation_id
-                      AND (w.status = 'RUNNING'
-                        OR w.status = 'PENDING' AND w.published_at IS NOT NULL)) < :window)
-       OR c.status = 'RUNNING' AND c.lease_until < clock_timestamp())
-     AND coalesce(c.published_at, '-infinity') < clock_timestamp() - make_interval(
+WITH open AS (
+  SELECT c.operation_id, c.chunk_no, c.status, c.published_at, c.run_after,
+         c.status = 'RUNNING' AND c.lease_until >= clock_timestamp() AS working,
+         coalesce(c.published_at, '-infinity') < clock_timestamp() - make_interval(
            secs => least(:republish_after_s * power(2, greatest(c.published - 1, 0)), 300))
-   ORDER BY c.run_after, c.chunk_no
-   LIMIT :most FOR UPDATE OF c SKIP LOCKED
+           AS stale
+    FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
+   WHERE c.status IN ('PENDING', 'RUNNING') AND o.state IN ('QUEUED', 'RUNNING')
+), placed AS (
+  SELECT operation_id, chunk_no, published_at, run_after, working, stale,
+         count(*) FILTER (WHERE status = 'RUNNING' OR published_at IS NOT NULL)
+           OVER (PARTITION BY operation_id) AS on_their_way,
+         row_number() OVER (PARTITION BY operation_id, published_at IS NULL ORDER BY chunk_no)
+           AS place
+    FROM open
+), due AS (
+  SELECT operation_id, chunk_no FROM placed
+   WHERE NOT working AND run_after <= clock_timestamp()
+     AND CASE WHEN published_at IS NULL THEN place <= :window - on_their_way ELSE stale END
+   ORDER BY run_after, chunk_no LIMIT :most
+), taken AS (
+  SELECT c.operation_id, c.chunk_no FROM operation_chunk c JOIN due USING (operation_id, chunk_no)
+     FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE operation_chunk c
    SET published_at = clock_timestamp(), published = c.published + 1
-  FROM due, operation o
- WHERE c.operation_id = due.operation_id AND c.chunk_no = due.chunk_no AND o.id = c.operation_id
+  FROM taken, operation o
+ WHERE c.operation_id = taken.operation_id AND c.chunk_no = taken.chunk_no
+   AND o.id = c.operation_id
 RETURNING c.operation_id, c.chunk_no, o.queue
 """)
 

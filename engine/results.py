@@ -58,7 +58,7 @@ class Results:
         return self._store(operation_id, "FAILURE" if failed else "SUCCESS", told, 0)
 
     def _store(self, operation_id: str, status: str, told: Mapping[str, Any], done: int) -> bool:
-        meta = {
+        meta: dict[str, Any] = {
             "task_id": operation_id,
             "status": status,
             "result": told,

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -168,7 +169,7 @@ def _checked_ids(pace: Pace, submission: Submission) -> list[int]:
     if wrong is not None:
         raise InvalidInput(field="ids", got=wrong, expected="whole numbers from 1 on")
     ids.sort()
-    twice = sorted({a for a, b in zip(ids, ids[1:], strict=False) if a == b})
+    twice = sorted({a for a, b in pairwise(ids) if a == b})
     if twice:
         raise InvalidInput(
             field="ids",
@@ -265,4 +266,5 @@ def _earlier(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID:
     ).one()
     if earlier.fingerprint != values["fingerprint"]:
         raise IdempotencyMismatch(key=values["idempotency_key"], operation_id=str(earlier.id))
-    return earlier.id
+    operation_id: UUID = earlier.id
+    return operation_id

@@ -25,8 +25,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from domain.bulk import Failure, Outcome
 from domain.errors import error_named
 from domain.machine import Judge, Machine, Reason, Request, Verdict
+from domain.permissions import granted
 from models.base import Work, kinds
-from models.people import PersonRole, Role
+from models.people import HELD_ROLES
 
 IDS = ARRAY(BigInteger)
 
@@ -117,16 +118,6 @@ def _facts(model: type[Work], target: str) -> tuple[list[Any], list[Any]]:
     return columns, [each.label(name) for name, each in names.items() if name not in own]
 
 
-_HELD = (
-    select(PersonRole.person_id, Role.name, Role.permissions)
-    .join(Role, (Role.tenant_id == PersonRole.tenant_id) & (Role.name == PersonRole.role_name))
-    .where(
-        PersonRole.tenant_id == bindparam("tenant_id"),
-        PersonRole.person_id == any_(bindparam("people", type_=IDS)),
-    )
-)
-
-
 def read_request(
     db: Connection,
     *,
@@ -140,18 +131,9 @@ def read_request(
     if actor_id is None:
         return Request(target, comments=comments, by_system=True)
     people = [actor_id] if approved_by is None else [actor_id, approved_by]
-    held = db.execute(_HELD, {"tenant_id": tenant_id, "people": people}).all()
-    return Request(
-        target,
-        permissions=frozenset(
-            permission
-            for each in held
-            if each.person_id == actor_id
-            for permission in each.permissions
-        ),
-        comments=comments,
-        by_manager=any(each.name == "manager" for each in held),
-    )
+    held = db.execute(HELD_ROLES, {"tenant_id": tenant_id, "people": people}).all()
+    permissions, by_manager = granted(held, actor_id)
+    return Request(target, permissions, comments, by_manager)
 
 
 def judge_rows(
@@ -209,7 +191,7 @@ def _conflict(wanted: int, row: Row[Any], request: Request) -> dict[str, Any]:
 
 
 def write_rows(
-    db: Connection, kind: str, judged: Judged, target: str, actor_id: int | None, now: datetime
+    db: Connection, kind: str, judged: Judged, *, target: str, actor_id: int | None, now: datetime
 ) -> None:
     """Write the rows that passed in one statement, each as its next version.
 

@@ -4,9 +4,8 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, MetaData, Text, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, MetaData, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
-from sqlalchemy.dialects.postgresql import UUID as PgUUID
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
@@ -27,7 +26,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: TIMESTAMP(timezone=True),
-        UUID: PgUUID(as_uuid=True),
+        UUID: Uuid(),
         str: Text(),
         dict[str, Any]: JSONB(),
         list[int]: ARRAY(BigInteger()),

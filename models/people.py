@@ -1,6 +1,16 @@
 """Who works here: tenants, people, their roles, and the vendors they hire."""
 
-from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Identity, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    UniqueConstraint,
+    any_,
+    bindparam,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
@@ -48,6 +58,17 @@ class PersonRole(Base):
     tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     person_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     role_name: Mapped[str] = mapped_column(primary_key=True)
+
+
+HELD_ROLES = (
+    select(PersonRole.person_id, Role.name, Role.permissions)
+    .join(Role, (Role.tenant_id == PersonRole.tenant_id) & (Role.name == PersonRole.role_name))
+    .where(
+        PersonRole.tenant_id == bindparam("tenant_id"),
+        PersonRole.person_id == any_(bindparam("people", type_=ARRAY(BigInteger))),
+    )
+)
+"""The roles that some `people` of a tenant hold, with their permissions."""
 
 
 class Vendor(Base):

@@ -36,7 +36,7 @@ class WorkOrder(Work):
     due_at: Mapped[datetime | None]
 
 
-WorkOrder.line_count = column_property(  # type: ignore[attr-defined]  # declared by this line
+WorkOrder.line_count = column_property(
     select(func.count())
     .where(WorkOrderLine.work_order_id == WorkOrder.id)
     .correlate_except(WorkOrderLine)

@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, any_, cast, select
+from sqlalchemy import BigInteger, Connection, any_, cast, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.errors import NotFound
 from domain.machine import Request, Verdict, explain, judge
-from domain.permissions import Actor
+from domain.permissions import Actor, granted
 from models.base import Work, kinds
-from models.people import PersonRole, Role
+from models.people import HELD_ROLES
 
 
 def explain_row(
@@ -88,19 +88,9 @@ def _facts(model: type[Work], tenant_id: int, ids: Sequence[int]) -> Any:
 def _request(db: Connection, actor: Actor, to: str) -> Request:
     if actor.person_id is None:
         return Request(to, by_system=True)
-    held: Sequence[Row[Any]] = db.execute(
-        select(Role.name, Role.permissions)
-        .join(
-            PersonRole,
-            (PersonRole.tenant_id == Role.tenant_id) & (PersonRole.role_name == Role.name),
-        )
-        .where(PersonRole.tenant_id == actor.tenant_id, PersonRole.person_id == actor.person_id)
-    ).all()
-    return Request(
-        to,
-        permissions=frozenset(permission for each in held for permission in each.permissions),
-        by_manager=any(each.name == "manager" for each in held),
-    )
+    people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
+    permissions, by_manager = granted(db.execute(HELD_ROLES, people), actor.person_id)
+    return Request(to, permissions, by_manager=by_manager)
 
 
 def _told(verdict: Verdict, to: str | None) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def count_by_state(db: Connection, tenant_id: int, kind: str) -> dict[str, int]:
     rows = db.execute(
         select(model.state, func.count()).where(model.tenant_id == tenant_id).group_by(model.state)
     )
-    return {state: items for state, items in rows}
+    return dict(rows.all())
 
 
 def find_row(db: Connection, tenant_id: int, kind: str, row_id: int) -> dict[str, Any]:

@@ -181,9 +181,7 @@ class EmbeddedServer(ABC):
         return False
 
     def _pids(self) -> list[int]:
-        parents = {
-            pid: psutil.Process(pid).ppid() for pid, words in _command_lines() if self._is_named_in(words)
-        }
+        parents = {pid: parent for pid, parent, words in _processes() if self._is_named_in(words)}
         # A child shows the command line of its parent until it has named itself.
         return [pid for pid, parent in parents.items() if parent not in parents]
 
@@ -224,11 +222,7 @@ def write_secret(path: Path, text: str) -> None:
 
 def pids_naming(place: str) -> list[int]:
     """Return the processes whose command line has a word that begins with *place*."""
-    return [
-        process.pid
-        for process in psutil.process_iter(["cmdline"])
-        if any(word.startswith(place) for word in process.info["cmdline"] or [])
-    ]
+    return [pid for pid, _, words in _processes() if any(word.startswith(place) for word in words)]
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
@@ -239,6 +233,14 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(POLL_SECONDS)
     return True
+
+
+def _processes() -> Iterator[tuple[int, int, list[str]]]:
+    # psutil.process_iter remembers numbers and skips one that was given anew.
+    for pid in psutil.pids():
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            yield pid, process.ppid(), process.cmdline()
 
 
 def _is_gone(pid: int) -> bool:
