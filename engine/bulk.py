@@ -4,9 +4,7 @@
 behind, and who mends it, stands in docs/protocol.md.
 """
 
-import json
 import time
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,10 +14,10 @@ import structlog
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.bulk import Failure, Outcome, count, progress
+from domain.bulk import Outcome, count, progress
 from domain.machine import Reason
 from engine.cancel import cancel_waiting
-from engine.claim import Claim, backoff_s, give_back, take_claim
+from engine.claim import Claim, backoff_s, end_claim, give_back, take_claim
 from engine.finish import finish, tell_progress
 from engine.hints import send_next, wake_audit
 from engine.locks import Held, Holder, row_key
@@ -48,23 +46,6 @@ SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
   FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
  WHERE c.operation_id = :operation_id AND c.chunk_no = :chunk_no AND c.claim = :token
    FOR UPDATE OF c
-""")
-
-# A chunk that waits for busy rows is pending again; waiting is no attempt.
-_STORE = text("""
-UPDATE operation_chunk
-   SET status = CASE :waiting WHEN 1 THEN 'PENDING' ELSE 'DONE' END,
-       claim = NULL, lease_until = NULL, error = NULL,
-       attempt = attempt - :waiting, retries = retries + :waiting,
-       published_at = CASE :waiting WHEN 1 THEN NULL ELSE published_at END,
-       busy_since = CASE :waiting WHEN 1 THEN coalesce(busy_since, clock_timestamp())
-                    ELSE busy_since END,
-       run_after = CASE :waiting WHEN 1 THEN clock_timestamp() + make_interval(secs => :delay_s)
-                   ELSE run_after END,
-       outcomes = CAST(:outcomes AS smallint[]), versions = CAST(:versions AS bigint[]),
-       failures = CAST(:failures AS jsonb), failure_codes = CAST(:failure_codes AS jsonb),
-       succeeded = :succeeded, skipped = :skipped, failed = :failed, cancelled = :cancelled
- WHERE operation_id = :operation_id AND chunk_no = :chunk_no
 """)
 
 
@@ -158,7 +139,7 @@ def _change(platform: Platform, claim: Claim, held: Held, tried: int) -> bool:
                 lock_acquisition_time_ms=round(held.waited_ms, 3),
                 retry_attempt=claim.retries + tried,
             )
-        _store(db, claim, operation, judged, deferred=waiting)
+        end_claim(db, claim, operation, judged, waiting=waiting)
         platform.step("writing")
     return waiting
 
@@ -256,52 +237,3 @@ def _all_or_nothing(judged: Judged) -> None:
     if judged.failures:
         judged.outcomes.update({each.id: Outcome.CANCELLED for each in judged.passed})
         judged.passed.clear()
-
-
-def _store(
-    db: Connection, claim: Claim, operation: Row[Any], judged: Judged, *, deferred: bool
-) -> None:
-    earlier = operation.outcomes or [Outcome.PENDING] * len(operation.ids)
-    outcomes = [
-        judged.outcomes.get(row_id, outcome)
-        for row_id, outcome in zip(operation.ids, earlier, strict=True)
-    ]
-    versions = [
-        judged.versions.get(row_id, version)
-        for row_id, version in zip(
-            operation.ids, operation.versions or [0] * len(operation.ids), strict=True
-        )
-    ]
-    failures = (operation.failures or {}) | {
-        str(each.id): _told(each) for each in judged.failures.values()
-    }
-    counts = count(outcomes, len(outcomes))
-    db.execute(
-        _STORE,
-        {
-            "operation_id": claim.operation_id,
-            "chunk_no": claim.chunk_no,
-            "waiting": int(deferred),
-            "delay_s": backoff_s(claim.retries),
-            "outcomes": [int(each) for each in outcomes],
-            "versions": versions,
-            "failures": json.dumps(failures) if failures else None,
-            "failure_codes": json.dumps(Counter(each["code"] for each in failures.values()))
-            if failures
-            else None,
-            "succeeded": counts.succeeded,
-            "skipped": counts.skipped,
-            "failed": counts.failed,
-            "cancelled": counts.cancelled,
-        },
-    )
-
-
-def _told(failure: Failure) -> dict[str, Any]:
-    return {
-        "code": failure.code,
-        "message": failure.message,
-        "codes": list(failure.codes),
-        "retryable": failure.retryable,
-        **(failure.facts or {}),
-    }

@@ -1,12 +1,17 @@
 """Claims: who runs a chunk now, for how long, and how it is given back."""
 
+import json
 import random
+from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
+from sqlalchemy import Connection, Row, text
 
+from domain.bulk import Failure, Outcome, count
 from engine.platform import Platform
+from engine.transition import Judged
 
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 2.0
@@ -67,6 +72,23 @@ SELECT ids, outcomes, retries, tenant_id, kind, atomic, queue, lease_seconds, wa
   FROM claimed
 """)
 
+# A chunk that waits for busy rows is pending again; waiting is no attempt.
+_STORE = text("""
+UPDATE operation_chunk
+   SET status = CASE :waiting WHEN 1 THEN 'PENDING' ELSE 'DONE' END,
+       claim = NULL, lease_until = NULL, error = NULL,
+       attempt = attempt - :waiting, retries = retries + :waiting,
+       published_at = CASE :waiting WHEN 1 THEN NULL ELSE published_at END,
+       busy_since = CASE :waiting WHEN 1 THEN coalesce(busy_since, clock_timestamp())
+                    ELSE busy_since END,
+       run_after = CASE :waiting WHEN 1 THEN clock_timestamp() + make_interval(secs => :delay_s)
+                   ELSE run_after END,
+       outcomes = CAST(:outcomes AS smallint[]), versions = CAST(:versions AS bigint[]),
+       failures = CAST(:failures AS jsonb), failure_codes = CAST(:failure_codes AS jsonb),
+       succeeded = :succeeded, skipped = :skipped, failed = :failed, cancelled = :cancelled
+ WHERE operation_id = :operation_id AND chunk_no = :chunk_no
+""")
+
 _GIVE_BACK = text("""
 UPDATE operation_chunk
    SET status = 'PENDING', claim = NULL, lease_until = NULL, published_at = NULL, error = :error,
@@ -107,6 +129,64 @@ def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim |
         retries=row.retries,
         busy_for_s=row.busy_for_s,
     )
+
+
+def end_claim(
+    db: Connection, claim: Claim, operation: Row[Any], judged: Judged, *, waiting: bool
+) -> None:
+    """Store what became of the items, in the change's own transaction, and end the claim.
+
+    Args:
+        db: The transaction of the change.
+        claim: What is ended.
+        operation: The operation with the chunk's stored arrays.
+        judged: What became of the items that were free.
+        waiting: Some items wait for busy rows: the chunk will be claimed again.
+    """
+    earlier = operation.outcomes or [Outcome.PENDING] * len(operation.ids)
+    outcomes = [
+        judged.outcomes.get(row_id, outcome)
+        for row_id, outcome in zip(operation.ids, earlier, strict=True)
+    ]
+    versions = [
+        judged.versions.get(row_id, version)
+        for row_id, version in zip(
+            operation.ids, operation.versions or [0] * len(operation.ids), strict=True
+        )
+    ]
+    failures = (operation.failures or {}) | {
+        str(each.id): _told(each) for each in judged.failures.values()
+    }
+    counts = count(outcomes, len(outcomes))
+    db.execute(
+        _STORE,
+        {
+            "operation_id": claim.operation_id,
+            "chunk_no": claim.chunk_no,
+            "waiting": int(waiting),
+            "delay_s": backoff_s(claim.retries),
+            "outcomes": [int(each) for each in outcomes],
+            "versions": versions,
+            "failures": json.dumps(failures) if failures else None,
+            "failure_codes": json.dumps(Counter(each["code"] for each in failures.values()))
+            if failures
+            else None,
+            "succeeded": counts.succeeded,
+            "skipped": counts.skipped,
+            "failed": counts.failed,
+            "cancelled": counts.cancelled,
+        },
+    )
+
+
+def _told(failure: Failure) -> dict[str, Any]:
+    return {
+        "code": failure.code,
+        "message": failure.message,
+        "codes": list(failure.codes),
+        "retryable": failure.retryable,
+        **(failure.facts or {}),
+    }
 
 
 def give_back(platform: Platform, claim: Claim, error: str) -> None:

@@ -29,9 +29,10 @@ return 1
 
 
 class Results:
-    """Writes to the result backend; made of a Redis client of the backend's database."""
+    """The result backend; made of a Redis client of the backend's database."""
 
     def __init__(self, redis: Redis, *, keep_s: int = 86_400) -> None:
+        self._redis = redis
         self._forward = redis.register_script(_FORWARD)
         self._keep_s = keep_s
 
@@ -56,6 +57,20 @@ class Results:
         else:
             told = result
         return self._store(operation_id, "FAILURE" if failed else "SUCCESS", told, 0)
+
+    def read(self, operation_id: str) -> dict[str, Any] | None:
+        """Return the progress or the result that pollers see; None if nothing is known here.
+
+        A failure's result is in PostgreSQL only: Celery's form of it is an exception.
+        """
+        try:
+            raw: Any = self._redis.get(f"celery-task-meta-{operation_id}")
+        except RedisError as error:
+            _log.debug("redis_away", at="read", error=str(error))
+            return None
+        meta = json.loads(raw) if raw else {}
+        told: dict[str, Any] | None = meta.get("result")
+        return None if meta.get("status") == "FAILURE" else told
 
     def _store(self, operation_id: str, status: str, told: Mapping[str, Any], done: int) -> bool:
         meta: dict[str, Any] = {

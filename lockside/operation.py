@@ -1,17 +1,16 @@
 """An operation in the hand of whoever submitted it."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from domain.bulk import Failure, Outcome
 from domain.errors import LocksideError
+from domain.permissions import Actor
 from engine.cancel import cancel
+from engine.platform import Platform
 from reads.operations import find_operation, iterate_results
 from reads.progress import follow
-
-if TYPE_CHECKING:
-    from lockside.site import Site
 
 
 class StillRunning(LocksideError):
@@ -28,9 +27,10 @@ class StillRunning(LocksideError):
 class Operation:
     """One submitted piece of work; it lives on without this object."""
 
-    def __init__(self, site: "Site", operation_id: UUID) -> None:
-        """Name an operation of a site; nothing is asked yet."""
-        self._site = site
+    def __init__(self, platform: Platform, actor: Actor, operation_id: UUID) -> None:
+        """Name an operation; nothing is asked yet."""
+        self._platform = platform
+        self._actor = actor
         self._id = operation_id
 
     @property
@@ -48,15 +48,15 @@ class Operation:
         Raises:
             NotFound: The tenant has no such operation.
         """
-        with self._site.platform.database.connect() as db:
-            return find_operation(db, self._site.actor.tenant_id, self._id)
+        with self._platform.database.connect() as db:
+            return find_operation(db, self._actor.tenant_id, self._id)
 
     def follow(self, timeout_s: float = float("inf")) -> Iterator[dict[str, Any]]:
         """Yield the progress whenever it moved, and at last the result (it has a `state`)."""
         return follow(
-            self._site.platform.database,
-            self._site.results,
-            self._site.actor.tenant_id,
+            self._platform.database,
+            self._platform.results.read,
+            self._actor.tenant_id,
             self._id,
             timeout_s,
         )
@@ -85,10 +85,10 @@ class Operation:
 
     def results(self, *, only: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the outcome of each item, or only those of one outcome such as `FAILED`."""
-        with self._site.platform.database.connect() as db:
+        with self._platform.database.connect() as db:
             yield from iterate_results(
                 db,
-                self._site.actor.tenant_id,
+                self._actor.tenant_id,
                 self._id,
                 only=None if only is None else Outcome[only],
             )
@@ -113,4 +113,4 @@ class Operation:
             NotFound: The tenant has no such operation.
             IllegalTransition: It has ended already.
         """
-        cancel(self._site.platform, self._site.actor, self._id)
+        cancel(self._platform, self._actor, self._id)

@@ -6,7 +6,6 @@ from typing import Any, Self
 from uuid import UUID
 
 from celery import Celery
-from redis import Redis
 from sqlalchemy.exc import OperationalError
 
 from domain.errors import InvalidInput, Unavailable
@@ -64,9 +63,6 @@ class Site:
         self.settings = settings
         self.app = app
         self.platform = platform
-        self.results = Redis.from_url(
-            settings.redis_database(1), socket_timeout=0.5, socket_connect_timeout=0.5
-        )
         self.actor = Actor(0, None)
 
     def __enter__(self) -> Self:
@@ -85,7 +81,6 @@ class Site:
     def close(self) -> None:
         """Give all connections back."""
         self.platform.database.dispose()
-        self.results.close()
         self.app.close()
 
     def act_as(self, tenant: str, person: str | None) -> None:
@@ -124,7 +119,7 @@ class Site:
                 expected=f"an option among {', '.join(sorted(Submission.__dataclass_fields__))}",
             )
         wanted = Submission(kind=kind, target=to, ids=rows, **options)
-        return Operation(self, submit(self.platform, self.actor, wanted))
+        return Operation(self.platform, self.actor, submit(self.platform, self.actor, wanted))
 
     def operation(self, operation_id: str | UUID) -> Operation:
         """Return the operation of an id; whether it exists shows when it is asked.
@@ -133,7 +128,7 @@ class Site:
             InvalidInput: That is no operation's id.
         """
         try:
-            return Operation(self, UUID(str(operation_id)))
+            return Operation(self.platform, self.actor, UUID(str(operation_id)))
         except ValueError as error:
             raise InvalidInput(
                 field="operation_id", got=operation_id, expected="a UUID such as submit printed"

@@ -1,14 +1,10 @@
 """Following an operation: Redis tells soon, PostgreSQL tells surely."""
 
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
-import structlog
-from redis import Redis
-from redis.exceptions import RedisError
 from sqlalchemy import Engine
 
 from reads.operations import find_operation
@@ -17,11 +13,12 @@ _ASK_DATABASE_EVERY_S = 1.0
 _SHORTEST_WAIT_S = 0.0002
 _LONGEST_WAIT_S = 0.1
 
-_log = structlog.get_logger(__name__)
+Backend = Callable[[str], dict[str, Any] | None]
+"""Returns what the result backend knows of an operation; None if it knows nothing."""
 
 
 def follow(
-    database: Engine, redis: Redis, tenant_id: int, operation_id: UUID, timeout_s: float
+    database: Engine, backend: Backend, tenant_id: int, operation_id: UUID, timeout_s: float
 ) -> Iterator[dict[str, Any]]:
     """Yield an operation's progress whenever it moved, and at last its result.
 
@@ -47,23 +44,11 @@ def follow(
         if now - begun > timeout_s:
             return
         time.sleep(min(max((now - begun) / 10, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
-        told = _backend(redis, operation_id) or told
+        told = backend(str(operation_id)) or told
         if "state" not in told and now - asked_at >= _ASK_DATABASE_EVERY_S:
             asked_at = now
             told = _stored(database, tenant_id, operation_id)
     yield told
-
-
-def _backend(redis: Redis, operation_id: UUID) -> dict[str, Any] | None:
-    try:
-        raw: Any = redis.get(f"celery-task-meta-{operation_id}")
-    except RedisError as error:
-        _log.debug("redis_away", at="follow", error=str(error))
-        return None
-    meta = json.loads(raw) if raw else {}
-    # A failure's result is in PostgreSQL only: Celery's form of it is an exception.
-    known: dict[str, Any] | None = meta.get("result") if meta.get("status") != "FAILURE" else None
-    return known
 
 
 def _stored(database: Engine, tenant_id: int, operation_id: UUID) -> dict[str, Any]:
