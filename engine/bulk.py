@@ -6,7 +6,7 @@ behind, and who mends it, stands in docs/protocol.md.
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -29,8 +29,6 @@ from models.base import kinds
 _RETRIED = ("40001", "40P01")
 """SQLSTATEs of a serialization failure and a deadlock: the change begins anew."""
 
-_LOCK_NOT_AVAILABLE = "55P03"
-
 _SLICE = 1000
 
 _GATHER_S = 0.5
@@ -41,7 +39,6 @@ _log = structlog.get_logger(__name__)
 _OPEN = text("""
 SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
        set_config('statement_timeout', :statement_timeout, true),
-       set_config('lock_timeout', :lock_timeout, true),
        c.ids AS ids, c.outcomes, c.versions, c.failures, c.expected_versions, o.*
   FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
  WHERE c.operation_id = :operation_id AND c.chunk_no = :chunk_no AND c.claim = :token
@@ -94,13 +91,8 @@ def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool:
         try:
             return _change(platform, claim, held, tried)
         except DBAPIError as error:
-            state = getattr(error.orig, "sqlstate", None)
-            if state == _LOCK_NOT_AVAILABLE:
-                # Somebody holds the row without a Redis lock; wait for it like for any other.
-                holder = Holder("a database session", datetime.now(UTC).isoformat())
-                held.busy.update(dict.fromkeys(range(len(claim.ids)), holder))
-                return _change(platform, claim, held, tried)
-            if state not in _RETRIED or tried == claim.max_retries:
+            retried = getattr(error.orig, "sqlstate", None) in _RETRIED
+            if not retried or tried == claim.max_retries:
                 raise
             time.sleep(backoff_s(tried))
     raise AssertionError("unreachable: the last try returns or raises")
@@ -114,7 +106,8 @@ def _change(platform: Platform, claim: Claim, held: Held, tried: int) -> bool:
             return False
         busy = {claim.ids[position]: holder for position, holder in held.busy.items()}
         free = [] if busy and claim.atomic else [each for each in claim.ids if each not in busy]
-        judged, now = _judge(platform, db, operation, free, held)
+        judged, busy_rows, now = _judge(platform, db, operation, free, held)
+        busy |= dict.fromkeys(busy_rows, Holder("a database session", now.isoformat()))
         waiting = _wait_or_fail(judged, claim, operation, busy)
         if claim.atomic and not waiting:
             _all_or_nothing(judged)
@@ -154,12 +147,10 @@ def _open(platform: Platform, db: Connection, claim: Claim) -> Row[Any] | None:
     pace = platform.pace
     person = claim.queue == "interactive"
     statement_s = pace.person_statement_s if person else pace.statement_s
-    row_lock_s = pace.person_row_lock_s if person else pace.row_lock_s
     return db.execute(
         _OPEN,
         {
             "statement_timeout": f"{round(statement_s * 1000)}",
-            "lock_timeout": f"{round(row_lock_s * 1000)}",
             "operation_id": claim.operation_id,
             "chunk_no": claim.chunk_no,
             "token": claim.token,
@@ -169,7 +160,7 @@ def _open(platform: Platform, db: Connection, claim: Claim) -> Row[Any] | None:
 
 def _judge(
     platform: Platform, db: Connection, operation: Row[Any], ids: Sequence[int], held: Held
-) -> tuple[Judged, datetime]:
+) -> tuple[Judged, set[int], datetime]:
     machine = kinds()[operation.kind].machine
     slices = [ids[first : first + _SLICE] for first in range(0, len(ids), _SLICE)]
     locked = []
@@ -189,14 +180,19 @@ def _judge(
     )
     expected = _expected(operation)
     judged = Judged()
-    for asked, rows in zip(slices, locked, strict=True):
-        judged.add(judge_rows(machine, rows, asked, request, expected))
+    busy: set[int] = set()
+    for asked, (rows, busy_rows) in zip(slices, locked, strict=True):
+        busy |= busy_rows
+        judged.add(judge_rows(machine, rows, set(asked) - busy_rows, request, expected))
         held.renew()
         if operation.atomic and len(slices) > 1:
             seen = count(judged.outcomes.values(), operation.total)
             elapsed_s = (now - operation.started_at).total_seconds()
             platform.results.store_progress(str(operation.id), progress(seen, elapsed_s))
-    return judged, now
+    if operation.atomic and busy:
+        # All or none: what is free waits with the rest.
+        judged = Judged()
+    return judged, busy, now
 
 
 def _expected(operation: Row[Any]) -> dict[int, int]:

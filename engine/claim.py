@@ -44,7 +44,8 @@ class Claim:
 
 # One statement: a chunk is due, or its lease is over; attempts are left; the operation is
 # neither paused nor being cancelled. SKIP LOCKED: a chunk whose change is open is nobody
-# else's, however old its lease. The first claim starts the operation.
+# else's, however old its lease. The first claim starts the operation. A hint that was taken
+# is no reason to send the next one later.
 _CLAIM = text("""
 WITH due AS (
   SELECT c.operation_id, c.chunk_no FROM operation_chunk c
@@ -56,7 +57,7 @@ WITH due AS (
      FOR UPDATE OF c SKIP LOCKED
 ), claimed AS (
   UPDATE operation_chunk c
-     SET status = 'RUNNING', attempt = attempt + 1, claim = :token,
+     SET status = 'RUNNING', attempt = attempt + 1, claim = :token, published = 1,
          lease_until = clock_timestamp() + make_interval(secs => o.lease_seconds)
     FROM due, operation o
    WHERE c.operation_id = due.operation_id AND c.chunk_no = due.chunk_no

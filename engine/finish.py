@@ -147,6 +147,7 @@ def _items(
 def store_result(platform: Platform, operation_id: UUID, told: dict[str, Any]) -> None:
     """Put an ended operation's result where its pollers look, and note that it is there."""
     if platform.results.store_result(str(operation_id), told):
+        platform.step("storing")
         with platform.single.connect() as db:
             db.execute(_STORED, {"operation_id": operation_id})
 
@@ -158,4 +159,5 @@ def tell_progress(platform: Platform, operation_id: UUID) -> str:
         counts, _ = read_counts(db, operation_id, operation.total)
     told = progress(counts, operation.elapsed_s)
     platform.results.store_progress(str(operation_id), told)
+    platform.step("told")
     return f"{told['done']}/{told['total']} ({told['percent']} %)"

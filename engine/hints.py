@@ -34,8 +34,10 @@ def send_next(platform: Platform, operation_id: UUID, most: int) -> None:
     """Send hints for up to *most* waiting chunks of an operation that have none yet."""
     with platform.single.connect() as db:
         due = db.execute(_NEXT, {"operation_id": operation_id, "most": most}).all()
+    platform.step("hinting")
     for chunk in sorted(due):
         send_chunk(platform, operation_id, chunk.chunk_no, chunk.queue, chunk.due_in)
+    platform.step("hinted")
 
 
 def send_chunk(

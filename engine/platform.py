@@ -42,11 +42,9 @@ class Pace:
     lease_s: float = 45.0
     statement_s: float = 30.0
     wait_s: float = 300.0
-    row_lock_s: float = 30.0
     person_lease_s: float = 10.0
     person_statement_s: float = 5.0
     person_wait_s: float = 10.0
-    person_row_lock_s: float = 5.0
     retries: int = 3
     republish_after_s: float = 10.0
 

@@ -181,4 +181,5 @@ def _publish(platform: Platform) -> int:
                 "most": _AT_MOST,
             },
         ).all()
+    platform.step("hinting")
     return sum(send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in due)

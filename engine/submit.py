@@ -113,6 +113,7 @@ def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
     platform.step("submitted")
     for chunk_no in range(min(stored, platform.pace.window)):
         send_chunk(platform, values["id"], chunk_no, values["queue"])
+    platform.step("hinted")
     operation_id: UUID = values["id"]
     return operation_id
 

@@ -74,35 +74,45 @@ class Judged:
 
 def lock_rows(
     db: Connection, kind: str, tenant_id: int, ids: Sequence[int], target: str
-) -> Sequence[Row[Any]]:
-    """Lock a tenant's rows in the order of their ids and return what judging them needs.
+) -> tuple[Sequence[Row[Any]], set[int]]:
+    """Lock a tenant's rows that are free, in the order of their ids; never wait for one.
 
     Returns:
         Rows with id, state, version, state_since, and every fact that a rule of a
-        transition to *target* looks at.
+        transition to *target* looks at; and the ids of rows that another session holds.
+        Ids in neither don't exist.
     """
     names = {"tenant_id": tenant_id, "ids": ids}
-    lock, related = _lock_queries(kind, target)
+    lock, related, present = _lock_queries(kind, target)
     rows = db.execute(lock, names).all()
-    # Only now, under the locks: a statement that waited for a lock still sees other tables
-    # as they were before it waited.
-    return rows if related is None else db.execute(related, names).all()
+    missing = set(ids) - {each.id for each in rows} if len(rows) < len(ids) else set()
+    held = set(db.scalars(present, names | {"ids": sorted(missing)})) if missing else set()
+    if related is not None:
+        # Only now, under the locks, is what stands in other tables sure to stay.
+        free = [each.id for each in rows]
+        rows = db.execute(related, names | {"ids": free}).all()
+    return rows, held
 
 
 # Statements are built once: building one costs more than sending it.
 @cache
-def _lock_queries(kind: str, target: str) -> tuple[Select[Any], Select[Any] | None]:
+def _lock_queries(kind: str, target: str) -> tuple[Select[Any], Select[Any] | None, Select[Any]]:
     model = kinds()[kind]
     own, related = _facts(model, target)
+    asked = (
+        model.tenant_id == bindparam("tenant_id"),
+        model.id == any_(bindparam("ids", type_=IDS)),
+    )
     rows = (
         select(model.id, model.state, model.version, model.state_since, *own)
-        .where(
-            model.tenant_id == bindparam("tenant_id"),
-            model.id == any_(bindparam("ids", type_=IDS)),
-        )
+        .where(*asked)
         .order_by(model.id)
     )
-    return rows.with_for_update(), rows.add_columns(*related) if related else None
+    return (
+        rows.with_for_update(skip_locked=True),
+        rows.add_columns(*related) if related else None,
+        select(model.id).where(*asked),
+    )
 
 
 def _facts(model: type[Work], target: str) -> tuple[list[Any], list[Any]]:
