@@ -78,7 +78,7 @@ def final_state(counts: Counts, *, atomic: bool, cancelling: bool, dead: int) ->
         cancelling: Somebody asked to cancel it.
         dead: How many items stood in chunks that were given up.
     """
-    if dead == counts.total:
+    if dead == counts.failed == counts.total:
         return states.FAILED
     if cancelling and counts.cancelled:
         return states.CANCELLED

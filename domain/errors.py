@@ -7,6 +7,7 @@ caller sees when a whole request is refused.
 
 from collections.abc import Mapping
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 
@@ -44,7 +45,16 @@ def _rebuild(kind: type[LocksideError], facts: Mapping[str, Any]) -> LocksideErr
 
 
 def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+    # What a caller handed in can be anything; what goes out is JSON.
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    return value if value is None or isinstance(value, str | int) else str(value)
 
 
 class IllegalTransition(LocksideError):
@@ -84,7 +94,7 @@ class NotFound(LocksideError):
     """There is no such thing, or it belongs to another tenant: the answer is the same."""
 
     code = "not_found"
-    template = "No {what} {got}. Check the id; `lockside operations list` shows the operations."
+    template = "No {what} {got}. Check it, and the tenant that you act in."
 
 
 class InvalidInput(LocksideError):

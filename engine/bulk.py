@@ -23,7 +23,7 @@ from engine.hints import send_next, wake_audit
 from engine.locks import Held, Holder, row_key
 from engine.outbox import log_state_transition
 from engine.platform import Platform
-from engine.transition import Judged, judge_rows, lock_rows, read_request, write_rows
+from engine.transition import Judged, judge_rows, lock_rows, request_of, write_rows
 from models.base import kinds
 
 _RETRIED = ("40001", "40P01")
@@ -36,10 +36,18 @@ _GATHER_S = 0.5
 _log = structlog.get_logger(__name__)
 
 # The settings hold for this transaction only. No row: the claim is somebody else's by now.
+# Every column costs a single transition 10 µs, every statement 300 µs: few of both.
 _OPEN = text("""
 SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
        set_config('statement_timeout', :statement_timeout, true),
-       c.ids AS ids, c.outcomes, c.versions, c.failures, c.expected_versions, o.*
+       c.ids, c.outcomes, c.versions, c.failures, c.expected_versions,
+       o.id, o.tenant_id, o.actor_id, o.kind, o.state, o.reason, o.target_state, o.approved_by,
+       o.comments, o.details, o.atomic, o.dry_run, o.isolation_level, o.total, o.started_at,
+       (SELECT jsonb_agg(jsonb_build_array(p.person_id, r.name, r.permissions))
+          FROM person_role p
+          JOIN role r ON r.tenant_id = p.tenant_id AND r.name = p.role_name
+         WHERE p.tenant_id = o.tenant_id AND p.person_id IN (o.actor_id, o.approved_by)
+       ) AS held_roles
   FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
  WHERE c.operation_id = :operation_id AND c.chunk_no = :chunk_no AND c.claim = :token
    FOR UPDATE OF c
@@ -170,14 +178,7 @@ def _judge(
         )
         held.renew()
     now = platform.clock(db)
-    request = read_request(
-        db,
-        target=operation.target_state,
-        comments=operation.comments,
-        tenant_id=operation.tenant_id,
-        actor_id=operation.actor_id,
-        approved_by=operation.approved_by,
-    )
+    request = request_of(operation)
     expected = _expected(operation)
     judged = Judged()
     busy: set[int] = set()

@@ -19,14 +19,22 @@ UPDATE operation SET state = 'CANCELLING'
 _STATE = text("SELECT state FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id")
 
 # Items of a chunk that waited for locks keep the outcomes they have; the rest is cancelled.
+# Nobody may claim a chunk whose worker was lost while its operation is cancelled, so it ends
+# here too; SKIP LOCKED: not while its change is still open.
 _CANCEL_WAITING = text("""
+WITH lost AS (
+  SELECT chunk_no FROM operation_chunk
+   WHERE operation_id = :operation_id AND status = 'RUNNING'
+     AND lease_until < clock_timestamp() FOR UPDATE SKIP LOCKED
+)
 UPDATE operation_chunk c
-   SET status = 'CANCELLED',
+   SET status = 'CANCELLED', claim = NULL, lease_until = NULL,
        outcomes = (SELECT array_agg(CASE WHEN outcome = 0 THEN 4 ELSE outcome END ORDER BY n)
                      FROM unnest(coalesce(c.outcomes, array_fill(0, ARRAY[cardinality(c.ids)])))
                           WITH ORDINALITY AS each(outcome, n)),
        cancelled = cardinality(c.ids) - c.succeeded - c.skipped - c.failed
- WHERE c.operation_id = :operation_id AND c.status = 'PENDING'
+ WHERE c.operation_id = :operation_id
+   AND (c.status = 'PENDING' OR c.chunk_no IN (SELECT chunk_no FROM lost))
    AND EXISTS (SELECT FROM operation o WHERE o.id = c.operation_id AND o.state = 'CANCELLING')
 """)
 
@@ -57,6 +65,6 @@ def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
 
 
 def cancel_waiting(platform: Platform, operation_id: UUID) -> None:
-    """Take the waiting chunks of an operation that is being cancelled to their end."""
+    """Take the waiting and the lost chunks of an operation that is being cancelled to their end."""
     with platform.single.connect() as db:
         db.execute(_CANCEL_WAITING, {"operation_id": operation_id})

@@ -24,7 +24,13 @@ from models.operation import Operation
 # Run after the chunk's own commit: inside it, two last chunks would each see the other open,
 # and nobody would finish. The later of the two sees both closed.
 _LOCK_FINISHED = text("""
-SELECT o.* FROM operation o
+SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.state, o.operation_type, o.target_state,
+       o.atomic, o.dry_run, o.total, o.started_at,
+       (SELECT jsonb_agg(jsonb_build_array(c.ids, c.outcomes, c.failures, c.status)
+                         ORDER BY c.chunk_no)
+          FROM operation_chunk c
+         WHERE c.operation_id = o.id AND o.total <= :listed) AS chunks
+  FROM operation o
  WHERE o.id = :operation_id AND o.state IN ('RUNNING', 'CANCELLING')
    AND NOT EXISTS (SELECT FROM operation_chunk c
                     WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))
@@ -44,11 +50,6 @@ SELECT coalesce(sum(succeeded), 0)::int, coalesce(sum(skipped), 0)::int,
        coalesce(sum(cardinality(ids)) FILTER (WHERE status = 'RUNNING'), 0)::int,
        coalesce(sum(cardinality(ids)) FILTER (WHERE status = 'DEAD'), 0)::int
   FROM operation_chunk WHERE operation_id = :operation_id
-""")
-
-_ITEMS = text("""
-SELECT ids, outcomes, failures, status FROM operation_chunk
- WHERE operation_id = :operation_id ORDER BY chunk_no
 """)
 
 _END = (
@@ -71,7 +72,8 @@ SELECT total, coalesce(extract(epoch FROM clock_timestamp() - started_at), 0)::f
 def finish(platform: Platform, operation_id: UUID) -> bool:
     """End an operation whose chunks have all ended, once; return whether this call did."""
     with platform.database.begin() as db:
-        operation = db.execute(_LOCK_FINISHED, {"operation_id": operation_id}).one_or_none()
+        names = {"operation_id": operation_id, "listed": IDS_IN_RESULT}
+        operation = db.execute(_LOCK_FINISHED, names).one_or_none()
         if operation is None:
             return False
         told = _end(platform, db, operation)
@@ -83,7 +85,7 @@ def finish(platform: Platform, operation_id: UUID) -> bool:
 
 def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, Any]:
     if operation.total <= IDS_IN_RESULT:
-        counts, dead, succeeded, failures = _items(db, operation)
+        counts, dead, succeeded, failures = _items(operation)
         codes = Counter(each.code for each in failures)
     else:
         counts, dead = read_counts(db, operation.id, operation.total)
@@ -126,30 +128,34 @@ def read_counts(db: Connection, operation_id: UUID, total: int) -> tuple[Counts,
     return Counts(total, *counted), dead
 
 
-def _items(
-    db: Connection, operation: Row[Any]
-) -> tuple[Counts, int, Sequence[int], Sequence[Failure]]:
+def _items(operation: Row[Any]) -> tuple[Counts, int, Sequence[int], Sequence[Failure]]:
     outcomes: dict[int, int] = {}
     failures: list[Failure] = []
     dead = 0
-    for chunk in db.execute(_ITEMS, {"operation_id": operation.id}):
-        outcomes.update(zip(chunk.ids, chunk.outcomes, strict=True))
-        dead += len(chunk.ids) if chunk.status == "DEAD" else 0
+    for ids, chunk_outcomes, told, status in operation.chunks:
+        outcomes.update(zip(ids, chunk_outcomes, strict=True))
+        dead += len(ids) if status == "DEAD" else 0
         failures += [
             Failure(int(row_id), each["code"], each["message"], tuple(each["codes"]))
-            for row_id, each in (chunk.failures or {}).items()
+            for row_id, each in (told or {}).items()
         ]
     succeeded = [each for each, outcome in outcomes.items() if outcome == Outcome.SUCCEEDED]
     failures.sort(key=lambda each: each.id)
     return count(outcomes.values(), operation.total), dead, succeeded, failures
 
 
-def store_result(platform: Platform, operation_id: UUID, told: dict[str, Any]) -> None:
-    """Put an ended operation's result where its pollers look, and note that it is there."""
-    if platform.results.store_result(str(operation_id), told):
-        platform.step("storing")
-        with platform.single.connect() as db:
-            db.execute(_STORED, {"operation_id": operation_id})
+def store_result(platform: Platform, operation_id: UUID, told: dict[str, Any]) -> bool:
+    """Put an ended operation's result where its pollers look, and note that it is there.
+
+    Returns:
+        Whether it is there; if Redis is away, the sweeper stores it later.
+    """
+    if not platform.results.store_result(str(operation_id), told):
+        return False
+    platform.step("storing")
+    with platform.single.connect() as db:
+        db.execute(_STORED, {"operation_id": operation_id})
+    return True
 
 
 def tell_progress(platform: Platform, operation_id: UUID) -> str:

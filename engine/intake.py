@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, insert, select, text, update
+from sqlalchemy import Connection, func, insert, literal, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.errors import InvalidInput
@@ -86,33 +87,46 @@ def import_work(
     with platform.database.begin() as db:
         now = platform.clock(db)
         operation_id = _open_import(db, actor, kind, len(rows), now)
-        new = list(
-            db.scalars(
-                upsert(model)
-                .on_conflict_do_nothing(
-                    index_elements=["tenant_id", "reference"],
-                    index_where=text("reference IS NOT NULL"),
-                )
-                .returning(model.id),
-                [
-                    {
-                        "state": model.machine.initial,
-                        "state_since": now,
-                        **row,
-                        "tenant_id": actor.tenant_id,
-                        "created_by": actor.person_id,
-                        "updated_by": actor.person_id,
-                    }
-                    for row in rows
-                ],
-            )
-        )
+        new = _insert_work(db, actor, model, rows, now)
         if new:
-            _close_import(platform, db, operation_id, now, len(new), len(rows))
+            _close_import(platform, db, operation_id, now, new=len(new), total=len(rows))
         else:
             # Nothing came in: leave no trace of an import either.
             db.rollback()
     return new
+
+
+def _insert_work(
+    db: Connection,
+    actor: Actor,
+    model: type[Work],
+    rows: Sequence[Mapping[str, Any]],
+    now: datetime,
+) -> list[int]:
+    # A column is one array: a placeholder for each value would take the driver longer to read
+    # than the database to store.
+    table: Any = model.__table__
+    given = {name: [row[name] for row in rows] for name in rows[0]}
+    arrays = [literal(values, ARRAY(table.c[name].type)) for name, values in given.items()]
+    unnested = func.unnest(*arrays).table_valued(*given, name="given").render_derived()
+    same = {
+        "tenant_id": actor.tenant_id,
+        "created_by": actor.person_id,
+        "updated_by": actor.person_id,
+        "state": model.machine.initial,
+        "state_since": now,
+    }
+    shared = {name: value for name, value in same.items() if name not in given}
+    constants = [literal(value, table.c[name].type) for name, value in shared.items()]
+    statement = (
+        upsert(model)
+        .from_select([*given, *shared], select(*unnested.c, *constants))
+        .on_conflict_do_nothing(
+            index_elements=["tenant_id", "reference"], index_where=text("reference IS NOT NULL")
+        )
+        .returning(model.id)
+    )
+    return list(db.scalars(statement))
 
 
 def _check_rows(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -124,6 +138,13 @@ def _check_rows(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> None:
             field=min(unknown),
             got="a value for it",
             expected=f"one of {', '.join(sorted(allowed))}",
+        )
+    uneven = next((row for row in rows if row.keys() != rows[0].keys()), None)
+    if uneven is not None:
+        raise InvalidInput(
+            field="rows",
+            got=", ".join(sorted(uneven)),
+            expected=f"the columns of the first row: {', '.join(sorted(rows[0]))}",
         )
     states = {row["state"] for row in rows if "state" in row} - set(model.machine.states)
     if states:
@@ -163,7 +184,7 @@ def _open_import(db: Connection, actor: Actor, kind: str, total: int, now: datet
 
 
 def _close_import(
-    platform: Platform, db: Connection, operation_id: UUID, begun: datetime, new: int, total: int
+    platform: Platform, db: Connection, operation_id: UUID, begun: datetime, *, new: int, total: int
 ) -> None:
     now = platform.clock(db)
     told = {
@@ -187,11 +208,12 @@ def _close_import(
 def _one(db: Connection, model: Any, values: dict[str, Any], key: list[str]) -> int:
     # Setting a column to itself makes RETURNING answer for a row that was there already.
     statement = upsert(model).values(values)
-    return db.execute(
+    row_id: int = db.execute(
         statement.on_conflict_do_update(
             index_elements=key, set_={"name": values["name"]}
         ).returning(model.id)
     ).scalar_one()
+    return row_id
 
 
 def _listed(role: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from itertools import takewhile
 
 import structlog
 from sqlalchemy import select, text
@@ -165,9 +166,8 @@ def _store_results(platform: Platform) -> int:
             .order_by(Operation.finished_at)
             .limit(_AT_MOST)
         ).all()
-    for each in missing:
-        store_result(platform, each.id, each.result)
-    return len(missing)
+    stored = takewhile(bool, (store_result(platform, each.id, each.result) for each in missing))
+    return sum(stored)
 
 
 def _publish(platform: Platform) -> int:
@@ -182,4 +182,8 @@ def _publish(platform: Platform) -> int:
             },
         ).all()
     platform.step("hinting")
-    return sum(send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in due)
+    # A silent broker costs seconds a message, so the first refusal is enough.
+    sent = takewhile(
+        bool, (send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in due)
+    )
+    return sum(sent)

@@ -2,68 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, select, text
 
-from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
+from domain.errors import IdempotencyMismatch, NotFound
 from domain.machine import Machine
 from domain.permissions import Actor
 from engine.hints import send_chunk
 from engine.platform import Pace, Platform
-from models.base import kinds
+from engine.submission import Submission, checked
 from models.operation import Operation
 from models.people import Person
-
-ISOLATION_LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
-MAX_COMMENTS = 10_000
-MAX_METADATA = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A request to move rows to a state, as the doors hand it over.
-
-    Attributes:
-        kind: The kind of work, e.g. `work_order`; a dash is taken for an underscore.
-        target: The target state, in any case.
-        ids: The rows; order doesn't matter, duplicates are refused.
-        comments: Free text for the records and for rules that want it.
-        metadata: Anything JSON, for the records.
-        approved_by: The name of a person whose being a manager counts beside the actor's.
-        atomic: All or nothing; otherwise each item for itself.
-        dry_run: Judge only, change nothing.
-        idempotency_key: The same key with the same content is the same operation.
-        expected_versions: By id, what the caller saw; another version is a conflict.
-        lease_s: How long locks and the claim outlive a dead worker; None is the default.
-        wait_s: How long busy rows are waited for; None is the default.
-        isolation_level: One of PostgreSQL's three.
-        max_retries: How often a serialization failure or a deadlock is tried again.
-        reason: Why, as in the contract; None is `bulk` or, for one row, `user_action`.
-        chunk_items: The items of one chunk; None is the default.
-    """
-
-    kind: str
-    target: str
-    ids: Sequence[int]
-    comments: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    approved_by: str | None = None
-    atomic: bool = True
-    dry_run: bool = False
-    idempotency_key: str | None = None
-    expected_versions: Mapping[int, int] = field(default_factory=dict)
-    lease_s: float | None = None
-    wait_s: float | None = None
-    isolation_level: str = "READ COMMITTED"
-    max_retries: int | None = None
-    reason: str | None = None
-    chunk_items: int | None = None
-
 
 _INSERT = text("""
 WITH submitted AS (
@@ -102,7 +54,7 @@ def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
         NotFound: There is no person of the name in `approved_by`.
         IdempotencyMismatch: The key was used for another content.
     """
-    machine, ids = _checked(platform.pace, submission)
+    machine, ids = checked(platform.pace, submission)
     values = _values(platform.pace, actor, submission, machine, ids)
     with platform.single.connect() as db:
         if submission.approved_by is not None:
@@ -112,93 +64,11 @@ def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
             return _earlier(db, actor, values)
     platform.step("submitted")
     for chunk_no in range(min(stored, platform.pace.window)):
-        send_chunk(platform, values["id"], chunk_no, values["queue"])
+        if not send_chunk(platform, values["id"], chunk_no, values["queue"]):
+            break  # a silent broker costs seconds a message; the sweeper sends the rest
     platform.step("hinted")
     operation_id: UUID = values["id"]
     return operation_id
-
-
-def _checked(pace: Pace, submission: Submission) -> tuple[Machine, list[int]]:
-    known = kinds()
-    kind = str(submission.kind).replace("-", "_")
-    if kind not in known:
-        raise InvalidInput(field="kind", got=submission.kind, expected=f"one of {', '.join(known)}")
-    machine = known[kind].machine
-    if str(submission.target).upper() not in machine.states:
-        raise InvalidInput(
-            field="target_state",
-            got=submission.target,
-            expected=f"one of {', '.join(machine.states)}",
-        )
-    _check_texts(submission)
-    return machine, _checked_ids(pace, submission)
-
-
-def _check_texts(submission: Submission) -> None:
-    if submission.isolation_level not in ISOLATION_LEVELS:
-        raise InvalidInput(
-            field="isolation_level",
-            got=submission.isolation_level,
-            expected=f"one of {', '.join(ISOLATION_LEVELS)}",
-        )
-    if len(submission.comments or "") > MAX_COMMENTS:
-        raise InvalidInput(
-            field="comments",
-            got=f"{len(submission.comments or '')} characters",
-            expected=f"at most {MAX_COMMENTS}",
-        )
-    for name, value in (("comments", submission.comments), ("key", submission.idempotency_key)):
-        if value and "\x00" in value:
-            raise InvalidInput(field=name, got="a NUL character", expected="text without it")
-    try:
-        metadata = json.dumps(dict(submission.metadata), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(
-            field="metadata", got=str(error), expected="an object of plain JSON values"
-        ) from error
-    if len(metadata) > MAX_METADATA or "\\u0000" in metadata:
-        raise InvalidInput(
-            field="metadata",
-            got=f"{len(metadata)} characters",
-            expected=f"at most {MAX_METADATA}, and no NUL among them",
-        )
-
-
-def _checked_ids(pace: Pace, submission: Submission) -> list[int]:
-    ids = list(submission.ids)
-    wrong = next((each for each in ids if not _is_id(each)), None)
-    if wrong is not None:
-        raise InvalidInput(field="ids", got=wrong, expected="whole numbers from 1 on")
-    ids.sort()
-    twice = sorted({a for a, b in pairwise(ids) if a == b})
-    if twice:
-        raise InvalidInput(
-            field="ids",
-            got=f"{', '.join(map(str, twice[:10]))} more than once",
-            expected="every id once",
-        )
-    most = pace.atomic_items if submission.atomic else pace.operation_items
-    if not 1 <= len(ids) <= most:
-        raise InvalidInput(field="ids", got=f"{len(ids)} ids", expected=_how_many(pace, submission))
-    foreign = submission.expected_versions.keys() - set(ids)
-    if foreign:
-        raise InvalidInput(
-            field="expected_versions", got=min(foreign), expected="ids of this request only"
-        )
-    return ids
-
-
-def _is_id(given: object) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**63
-
-
-def _how_many(pace: Pace, submission: Submission) -> str:
-    if submission.atomic:
-        return (
-            f"1 to {pace.atomic_items:,} for all or nothing; "
-            f"continue on error to take up to {pace.operation_items:,}"
-        )
-    return f"1 to {pace.operation_items:,}"
 
 
 def _values(

@@ -27,7 +27,6 @@ from domain.errors import error_named
 from domain.machine import Judge, Machine, Reason, Request, Verdict
 from domain.permissions import granted
 from models.base import Work, kinds
-from models.people import HELD_ROLES
 
 IDS = ARRAY(BigInteger)
 
@@ -128,21 +127,12 @@ def _facts(model: type[Work], target: str) -> tuple[list[Any], list[Any]]:
     return columns, [each.label(name) for name, each in names.items() if name not in own]
 
 
-def read_request(
-    db: Connection,
-    *,
-    target: str,
-    comments: str | None,
-    tenant_id: int,
-    actor_id: int | None,
-    approved_by: int | None,
-) -> Request:
-    """Return what rules see of a request, with what the actor may do at this moment."""
-    if actor_id is None:
+def request_of(operation: Row[Any]) -> Request:
+    """Return what rules see of an operation, with what its actor may do at this moment."""
+    target, comments = operation.target_state, operation.comments
+    if operation.actor_id is None:
         return Request(target, comments=comments, by_system=True)
-    people = [actor_id] if approved_by is None else [actor_id, approved_by]
-    held = db.execute(HELD_ROLES, {"tenant_id": tenant_id, "people": people}).all()
-    permissions, by_manager = granted(held, actor_id)
+    permissions, by_manager = granted(operation.held_roles or (), operation.actor_id)
     return Request(target, permissions, comments, by_manager)
 
 

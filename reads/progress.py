@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from reads.operations import find_operation
 
 _ASK_DATABASE_EVERY_S = 1.0
 _SHORTEST_WAIT_S = 0.0002
 _LONGEST_WAIT_S = 0.1
+
+_log = structlog.get_logger(__name__)
 
 Backend = Callable[[str], dict[str, Any] | None]
 """Returns what the result backend knows of an operation; None if it knows nothing."""
@@ -24,6 +28,7 @@ def follow(
 
     The result backend is asked often at first and then about every tenth of the time that
     went by; PostgreSQL is asked once a second, so that a lost result is found all the same.
+    Either may be away for a while; only at the first question PostgreSQL has to be there.
 
     Yields:
         Dicts with `done` and `percent`; the last one is the result, with a `state`. Without
@@ -47,8 +52,17 @@ def follow(
         told = backend(str(operation_id)) or told
         if "state" not in told and now - asked_at >= _ASK_DATABASE_EVERY_S:
             asked_at = now
-            told = _stored(database, tenant_id, operation_id)
+            told = _stored_if_there(database, tenant_id, operation_id) or told
     yield told
+
+
+def _stored_if_there(database: Engine, tenant_id: int, operation_id: UUID) -> dict[str, Any] | None:
+    try:
+        return _stored(database, tenant_id, operation_id)
+    except OperationalError as error:
+        # The operation outlives a restart of PostgreSQL, and so does waiting for it.
+        _log.debug("database_away", at="follow", error=str(error.orig))
+        return None
 
 
 def _stored(database: Engine, tenant_id: int, operation_id: UUID) -> dict[str, Any]:

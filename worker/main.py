@@ -1,9 +1,11 @@
 """Celery's entry, `celery -A worker.main …`: the only module that acts on import."""
 
 from worker.app import make_app
+from worker.logs import configure_logs
 from worker.settings import Settings
 from worker.signals import connect
 
+configure_logs()
 settings = Settings()
 app = make_app(settings)
 connect(app, settings)

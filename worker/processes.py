@@ -18,6 +18,7 @@ from sqlalchemy.exc import DisconnectionError
 from engine.locks import Locks
 from engine.platform import Platform, unobserved
 from engine.results import Results
+from worker.arrays import QuickListDumper
 from worker.settings import Settings
 
 _PING_AFTER_S = 0.5
@@ -79,9 +80,14 @@ def make_engine(database_url: str) -> Engine:
             " -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
         },
     )
+    event.listen(engine, "connect", _teach_lists)
     event.listen(engine, "checkin", _note_time)
     event.listen(engine, "checkout", _ping_if_idle)
     return engine
+
+
+def _teach_lists(connection: Any, _record: object) -> None:
+    connection.adapters.register_dumper(list, QuickListDumper)
 
 
 def _note_time(_connection: object, record: Any) -> None:

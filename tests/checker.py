@@ -1,0 +1,146 @@
+"""One checker for every scenario: what must hold of the whole database once the work is over."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from redis import Redis
+from sqlalchemy import Connection, text
+
+import lockside
+from engine.audit import write_records
+from models.base import kinds
+
+_LOCKS_GONE_S = 10.0
+
+# Each statement returns what breaks the rule that it is named for.
+_RULES = {
+    "nothing is pending: every operation has ended": """
+        SELECT id, state FROM operation WHERE finished_at IS NULL OR result IS NULL""",
+    "nothing is pending: every chunk has ended": """
+        SELECT operation_id, chunk_no, status, attempt, error FROM operation_chunk
+         WHERE status IN ('PENDING', 'RUNNING')""",
+    "every ended operation told its pollers": """
+        SELECT id, state FROM operation
+         WHERE finished_at IS NOT NULL AND result_stored_at IS NULL""",
+    "the outbox is drained": "SELECT id, record FROM outbox",
+    "every item has one outcome": """
+        SELECT operation_id, chunk_no FROM operation_chunk
+         WHERE cardinality(outcomes) IS DISTINCT FROM cardinality(ids)
+            OR 0 = ANY(outcomes)""",
+    "the chunks of an operation hold each of its items once": """
+        SELECT o.id, o.total, count(i.id), count(DISTINCT i.id)
+          FROM operation o LEFT JOIN operation_chunk c ON c.operation_id = o.id
+          LEFT JOIN LATERAL unnest(c.ids) AS i(id) ON true
+         WHERE o.verb <> 'import'
+         GROUP BY o.id HAVING count(i.id) <> o.total OR count(DISTINCT i.id) <> o.total""",
+    "a chunk's counts are those of its outcomes": """
+        SELECT c.operation_id, c.chunk_no, c.succeeded, c.skipped, c.failed, c.cancelled
+          FROM operation_chunk c, LATERAL (
+            SELECT count(*) FILTER (WHERE o = 1) AS succeeded,
+                   count(*) FILTER (WHERE o = 2) AS skipped,
+                   count(*) FILTER (WHERE o = 3) AS failed,
+                   count(*) FILTER (WHERE o = 4) AS cancelled FROM unnest(c.outcomes) AS o) AS n
+         WHERE (c.succeeded, c.skipped, c.failed, c.cancelled)
+            IS DISTINCT FROM (n.succeeded, n.skipped, n.failed, n.cancelled)""",
+    "every failed item says why, and no other does": """
+        SELECT c.operation_id, c.chunk_no
+          FROM operation_chunk c
+         WHERE (SELECT coalesce(array_agg(CAST(key AS bigint) ORDER BY CAST(key AS bigint)), '{}')
+                  FROM jsonb_object_keys(coalesce(c.failures, '{}')) AS key)
+            <> (SELECT coalesce(array_agg(i.id ORDER BY i.id), '{}')
+                  FROM unnest(c.ids, c.outcomes) AS i(id, outcome) WHERE i.outcome = 3)""",
+    "an operation's result counts what its chunks count": """
+        SELECT o.id, o.state, o.result FROM operation o JOIN (
+            SELECT operation_id, sum(succeeded) AS succeeded, sum(skipped) AS skipped,
+                   sum(failed) AS failed, sum(cancelled) AS cancelled
+              FROM operation_chunk GROUP BY operation_id) AS n ON n.operation_id = o.id
+         WHERE (CAST(o.result ->> 'successful_items' AS int),
+                CAST(o.result ->> 'skipped_items' AS int),
+                CAST(o.result ->> 'failed_items' AS int),
+                CAST(o.result ->> 'cancelled_items' AS int))
+            IS DISTINCT FROM (n.succeeded, n.skipped, n.failed, n.cancelled)
+            OR n.succeeded + n.skipped + n.failed + n.cancelled <> o.total
+            OR o.result ->> 'state' IS DISTINCT FROM o.state""",
+    "an operation recorded each item that it moved once": """
+        SELECT o.id, n.moved, n.items, o.result ->> 'successful_items'
+          FROM operation o, LATERAL (
+            SELECT count(*) AS moved, count(DISTINCT entity_id) AS items
+              FROM state_transition_audit a WHERE a.correlation_id = o.id AND a.success) AS n
+         WHERE o.verb <> 'import'
+           AND (n.moved <> n.items OR n.moved <> CASE WHEN o.dry_run THEN 0
+                ELSE CAST(o.result ->> 'successful_items' AS int) END)""",
+    "a rolled back operation moved nothing": """
+        SELECT id FROM operation WHERE state = 'ROLLED_BACK'
+           AND CAST(result ->> 'successful_items' AS int) <> 0""",
+    "a bulk operation is recorded once": """
+        SELECT o.id, count(a.event_id) FROM operation o
+          LEFT JOIN bulk_operation_audit a ON a.correlation_id = o.id
+         WHERE o.verb <> 'import'
+         GROUP BY o.id
+        HAVING count(a.event_id) <> CASE WHEN o.total > 1 AND NOT o.dry_run THEN 1 ELSE 0 END""",
+}
+
+_RULES_OF_A_KIND = {
+    "a {kind}'s version - 1 is the number of its successful records": """
+        SELECT w.id, w.version, count(a.event_id) FROM {kind} w
+          LEFT JOIN state_transition_audit a
+            ON a.kind = '{kind}' AND a.entity_id = w.id AND a.success
+         GROUP BY w.id
+        HAVING count(a.event_id) <> w.version - 1
+            OR count(DISTINCT a.version) <> w.version - 1
+            OR max(a.version) IS DISTINCT FROM nullif(w.version, 1)""",
+    "the records of a {kind} lead from state to state, to the one it has": """
+        SELECT * FROM (
+          SELECT w.id, w.state, a.version, a.from_state, a.to_state,
+                 lag(a.to_state) OVER row_history AS came_from,
+                 lead(a.version) OVER row_history IS NULL AS last
+            FROM {kind} w JOIN state_transition_audit a
+              ON a.kind = '{kind}' AND a.entity_id = w.id AND a.success
+          WINDOW row_history AS (PARTITION BY w.id ORDER BY a.version)) AS h
+         WHERE came_from IS NOT NULL AND from_state <> came_from OR last AND to_state <> state""",
+}
+
+
+def check_invariants(site: lockside.Site) -> None:
+    """Assert that everything submitted has ended, once, recorded, with nothing left behind.
+
+    Drains the outbox first: when records are written is not what is checked here.
+
+    Raises:
+        AssertionError: With each broken rule and the first rows that break it.
+    """
+    write_records(site.platform)
+    with site.platform.database.connect() as db:
+        broken = list(_broken(db))
+    left = _locks_left(site)
+    if left:
+        broken.append(f"no lock is left: {left[:5]}")
+    assert not broken, "\n".join(broken)
+
+
+def _broken(db: Connection) -> Iterator[str]:
+    rules = dict(_RULES)
+    for kind in kinds():
+        rules |= {
+            name.format(kind=kind): query.format(kind=kind)
+            for name, query in _RULES_OF_A_KIND.items()
+        }
+    for name, query in rules.items():
+        rows = db.execute(text(query)).all()
+        if rows:
+            first: list[Any] = [tuple(each) for each in rows[:5]]
+            yield f"{name}: {len(rows)} break it, e.g. {first}"
+
+
+def _locks_left(site: lockside.Site) -> list[str]:
+    """Return the locks that outlive every lease; a killed worker's own may take one to go."""
+    paused = threading.Event()
+    until = time.monotonic() + _LOCKS_GONE_S
+    with Redis.from_url(site.settings.redis_database(2)) as redis:
+        while left := [key.decode() for key in redis.scan_iter("lockside:lock:*", count=1000)]:
+            if time.monotonic() > until:
+                break
+            paused.wait(0.05)
+    return left

@@ -1,0 +1,307 @@
+"""Records: each change's own, once, to the letter; the outbox loses nothing."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+import lockside
+from engine.audit import write_records
+from engine.bulk import run_chunk
+from tests.checker import check_invariants
+from tests.engine.steps import Crash, ask, at_once, crash_at, drain, operation, query
+from tests.factories import tickets, work_orders
+
+
+def person(site: lockside.Site, name: str) -> int:
+    """Return the id of a person of the tenant."""
+    (row,) = query(
+        site,
+        "SELECT id FROM person WHERE name = :name AND tenant_id = :tenant",
+        name=name,
+        tenant=site.actor.tenant_id,
+    )
+    found: int = row["id"]
+    return found
+
+
+def records(site: lockside.Site) -> list[dict[str, Any]]:
+    """Return the records of transitions, in the order of rows and versions."""
+    return query(site, "SELECT * FROM state_transition_audit ORDER BY entity_id, version, success")
+
+
+def outbox(site: lockside.Site) -> int:
+    (row,) = query(site, "SELECT count(*) AS n FROM outbox")
+    number: int = row["n"]
+    return number
+
+
+def test_a_transition_is_recorded_to_the_letter(site: lockside.Site) -> None:
+    since = datetime.now(UTC) - timedelta(hours=2)
+    (row_id,) = work_orders(site, 1, state="DRAFT", state_since=since)
+    operation_id = ask(
+        site,
+        [row_id],
+        target="SUBMITTED",
+        comments="Now",
+        metadata={"site": "north"},
+        approved_by="asha",
+        reason="api",
+        isolation_level="REPEATABLE READ",
+    )
+    drain(site, operation_id)
+
+    write_records(site.platform)
+
+    (record,) = records(site)
+    measured = ("execution_time_ms", "lock_acquisition_time_ms", "time_in_previous_state_s")
+    given = {name: value for name, value in record.items() if name not in measured}
+    assert given == {
+        "event_id": record["event_id"],
+        "occurred_at": record["occurred_at"],
+        "tenant_id": site.actor.tenant_id,
+        "correlation_id": operation_id,
+        "actor_id": site.actor.person_id,
+        "kind": "work_order",
+        "entity_id": row_id,
+        "version": 2,
+        "from_state": "DRAFT",
+        "to_state": "SUBMITTED",
+        "approved_by": person(site, "asha"),
+        "reason": "api",
+        "comments": "Now",
+        "metadata": {"site": "north"},
+        "success": True,
+        "error_code": None,
+        "error_message": None,
+        "lock_key": f"lockside:lock:{site.actor.tenant_id}:work_order:{row_id}",
+        "isolation_level": "REPEATABLE READ",
+        "retry_attempt": 0,
+    }
+    assert 7200 <= record["time_in_previous_state_s"] < 7260
+    assert 0 < record["execution_time_ms"] < 10_000
+    assert 0 < record["lock_acquisition_time_ms"] < 10_000
+
+
+def test_a_record_has_the_time_of_the_change(site: lockside.Site) -> None:
+    (row_id,) = work_orders(site, 1)
+    drain(site, ask(site, [row_id]))
+
+    write_records(site.platform)
+
+    (record,) = records(site)
+    assert record["occurred_at"] == site.row("work_order", row_id)["state_since"]
+
+
+def test_a_refusal_is_recorded_with_its_reason_and_the_version_that_stays(
+    site: lockside.Site,
+) -> None:
+    (row_id,) = work_orders(site, 1, vendor=False)
+    drain(site, ask(site, [row_id]))
+
+    write_records(site.platform)
+
+    (record,) = records(site)
+    told = {name: record[name] for name in ("version", "success", "error_code", "error_message")}
+    assert told == {
+        "version": 1,
+        "success": False,
+        "error_code": "vendor_missing",
+        "error_message": "Cannot approve without vendor assignment",
+    }
+
+
+def test_a_denial_is_recorded(site: lockside.Site) -> None:
+    ids = work_orders(site, 1)
+    site.act_as("demo", "victor")
+    drain(site, ask(site, ids))
+
+    write_records(site.platform)
+
+    (record,) = records(site)
+    assert (record["actor_id"], record["error_code"]) == (
+        person(site, "victor"),
+        "permission_denied",
+    )
+
+
+def test_what_was_skipped_or_is_not_there_is_not_recorded(site: lockside.Site) -> None:
+    ids = work_orders(site, 1, state="APPROVED")
+    drain(site, ask(site, [*ids, 404], atomic=False))
+
+    write_records(site.platform)
+
+    assert records(site) == []
+
+
+def test_one_chunk_leaves_one_row_in_the_outbox(site: lockside.Site) -> None:
+    ids = work_orders(site, 20) + work_orders(site, 5, vendor=False)
+
+    run_chunk(site.platform, ask(site, ids, atomic=False, chunk_items=30), 0)
+
+    assert query(site, "SELECT record FROM outbox ORDER BY id") == [
+        {"record": "state_transition"},
+        {"record": "bulk_operation"},
+    ]
+
+
+def test_each_item_of_a_chunk_has_its_own_record(site: lockside.Site) -> None:
+    good, bad = work_orders(site, 20), work_orders(site, 5, vendor=False)
+    drain(site, ask(site, good + bad, atomic=False, chunk_items=7))
+
+    write_records(site.platform)
+
+    told = [(each["entity_id"], each["success"]) for each in records(site)]
+    assert told == [(each, True) for each in good] + [(each, False) for each in bad]
+
+
+def test_event_ids_are_all_different(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 300), atomic=False, chunk_items=100))
+
+    write_records(site.platform)
+
+    assert len({each["event_id"] for each in records(site)}) == 300
+
+
+def test_the_time_in_a_state_runs_from_the_transition_before(site: lockside.Site) -> None:
+    ids = tickets(site, 1)
+    for state in ("OPEN", "INPROGRESS"):
+        drain(site, ask(site, ids, kind="ticket", target=state))
+
+    write_records(site.platform)
+
+    first, second = records(site)
+    between = (second["occurred_at"] - first["occurred_at"]).total_seconds()
+    assert second["time_in_previous_state_s"] == pytest.approx(between, abs=1e-5)
+
+
+def test_a_retry_is_counted(site: lockside.Site) -> None:
+    ids = work_orders(site, 1)
+    operation_id = ask(site, ids)
+    with site.platform.database.connect() as other:
+        other.exec_driver_sql("SELECT FROM work_order FOR UPDATE")
+        run_chunk(site.platform, operation_id, 0)
+    drain(site, operation_id)
+
+    write_records(site.platform)
+
+    assert [each["retry_attempt"] for each in records(site)] == [1]
+
+
+def test_the_end_of_a_bulk_operation_is_recorded_to_the_letter(site: lockside.Site) -> None:
+    good, bad = work_orders(site, 2), work_orders(site, 1, vendor=False)
+    operation_id = ask(site, good + bad)
+    drain(site, operation_id)
+
+    write_records(site.platform)
+
+    (record,) = query(site, "SELECT * FROM bulk_operation_audit")
+    assert record == {
+        "event_id": record["event_id"],
+        "occurred_at": operation(site, operation_id)["finished_at"],
+        "tenant_id": site.actor.tenant_id,
+        "correlation_id": operation_id,
+        "actor_id": site.actor.person_id,
+        "kind": "work_order",
+        "operation_type": "transition_to_APPROVED",
+        "state": "ROLLED_BACK",
+        "total_items": 3,
+        "successful_items": 0,
+        "failed_items": 1,
+        "successful_ids": [],
+        "failed_ids": bad,
+        "failure_details": {str(bad[0]): "Cannot approve without vendor assignment"},
+        "was_rolled_back": True,
+        "rollback_reason": "1 of 3 items failed and all or nothing was asked for",
+    }
+
+
+# The outbox
+
+
+def test_records_are_written_once_however_often_they_are_asked_for(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 3)))
+
+    answers = [write_records(site.platform) for _ in range(3)]
+
+    assert (answers, len(records(site))) == ([2, 0, 0], 3)
+
+
+def test_several_writers_write_each_record_once(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 120), atomic=False, chunk_items=1))
+
+    answers = at_once(*[partial(write_records, site.platform)] * 4)
+
+    assert sum(answers) == 121  # type: ignore[arg-type]
+    assert len(records(site)) == 120
+    check_invariants(site)
+
+
+def test_more_than_one_batch_is_written(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 101), atomic=False, chunk_items=1))
+
+    write_records(site.platform)
+
+    assert (outbox(site), len(records(site))) == (0, 101)
+
+
+def test_a_crash_while_records_are_written_leaves_the_outbox(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 3)))
+    before = outbox(site)
+
+    with pytest.raises(Crash):
+        write_records(crash_at(site.platform, "records_written"))
+
+    assert (outbox(site), records(site)) == (before, [])
+
+
+def test_after_the_crash_the_records_are_written_once(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 3)))
+    with pytest.raises(Crash):
+        write_records(crash_at(site.platform, "records_written"))
+
+    write_records(site.platform)
+
+    check_invariants(site)
+
+
+def test_a_record_of_a_month_without_a_partition_is_kept(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 1)))
+    query(site, "UPDATE outbox SET occurred_at = '1999-12-31T23:59:59Z'")
+
+    write_records(site.platform)
+
+    (row,) = query(site, "SELECT count(*) AS n FROM state_transition_audit_default")
+    assert row["n"] == 1
+
+
+def test_a_record_lies_in_the_partition_of_its_month(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 1)))
+
+    write_records(site.platform)
+
+    (row,) = query(site, "SELECT tableoid::regclass::text AS part, occurred_at AS at"
+                   " FROM state_transition_audit")  # fmt: skip
+    assert row["part"] == f"state_transition_audit_{row['at']:%Y_%m}"
+
+
+def test_an_imported_row_has_no_record_yet(site: lockside.Site) -> None:
+    work_orders(site, 1, state="APPROVED")
+
+    assert (outbox(site), records(site)) == (0, [])
+
+
+def test_a_sequence_of_transitions_is_recorded_in_order(site: lockside.Site) -> None:
+    (row_id,) = tickets(site, 1)
+    path = ["OPEN", "INPROGRESS", "ONHOLD", "INPROGRESS", "RESOLVED", "CLOSED"]
+    done: list[UUID] = []
+    for state in path:
+        done.append(ask(site, [row_id], kind="ticket", target=state, comments="Next"))
+        drain(site, done[-1])
+
+    write_records(site.platform)
+
+    told = [(each["correlation_id"], each["to_state"]) for each in site.timeline("ticket", row_id)]
+    assert told == list(zip(done, path, strict=True))

@@ -1,0 +1,141 @@
+"""New rows: all or none, once, and only what the table knows."""
+
+from typing import Any
+
+import pytest
+
+import lockside
+from domain.errors import InvalidInput
+from engine.intake import import_work
+from tests.engine.steps import at_once, query
+
+
+def test_a_row_begins_in_the_initial_state(site: lockside.Site) -> None:
+    (row_id,) = site.import_work("ticket", [{"title": "Leak"}])
+
+    row = site.row("ticket", row_id)
+    assert (row["state"], row["version"], row["created_by"]) == ("NEW", 1, site.actor.person_id)
+
+
+def test_an_import_may_begin_anywhere(site: lockside.Site) -> None:
+    (row_id,) = site.import_work("ticket", [{"title": "Leak", "state": "RESOLVED"}])
+
+    assert site.row("ticket", row_id)["state"] == "RESOLVED"
+
+
+def test_ids_come_in_the_order_of_the_rows(site: lockside.Site) -> None:
+    titles = [f"Ticket {n}" for n in range(1500)]
+
+    ids = site.import_work("ticket", [{"title": each} for each in titles])
+
+    found = query(site, "SELECT title FROM ticket ORDER BY id")
+    assert (ids, [row["title"] for row in found]) == (sorted(ids), titles)
+
+
+def test_importing_again_adds_nothing(site: lockside.Site) -> None:
+    rows = [{"title": "Leak", "reference": f"INC{n}"} for n in range(3)]
+    first = site.import_work("ticket", rows)
+
+    again = site.import_work("ticket", rows)
+
+    assert (len(first), again, site.states("ticket")) == (3, [], {"NEW": 3})
+
+
+def test_importing_again_leaves_no_trace_of_an_import(site: lockside.Site) -> None:
+    rows = [{"title": "Leak", "reference": "INC1"}]
+    site.import_work("ticket", rows)
+
+    site.import_work("ticket", rows)
+
+    assert query(site, "SELECT count(*) AS n FROM operation") == [{"n": 1}]
+
+
+def test_importing_more_adds_what_is_new(site: lockside.Site) -> None:
+    site.import_work("ticket", [{"title": "Leak", "reference": "INC1"}])
+
+    new = site.import_work(
+        "ticket", [{"title": "Leak", "reference": f"INC{n}"} for n in (1, 2, 2, 3)]
+    )
+
+    assert len(new) == 2
+
+
+def test_five_who_import_the_same_bring_it_in_once(site: lockside.Site) -> None:
+    rows = [{"title": "Leak", "reference": f"INC{n}"} for n in range(50)]
+
+    answers = at_once(*[lambda: site.import_work("ticket", rows)] * 5)
+
+    assert sum(len(each) for each in answers) == 50  # type: ignore[arg-type, misc]
+
+
+def test_another_tenant_has_references_of_its_own(site: lockside.Site) -> None:
+    rows = [{"title": "Leak", "reference": "INC1"}]
+    site.import_work("ticket", rows)
+    site.act_as("other", "admin")
+
+    assert len(site.import_work("ticket", rows)) == 1
+
+
+def test_an_import_is_an_operation_that_says_who_brought_what(site: lockside.Site) -> None:
+    site.import_work("ticket", [{"title": "Leak"}, {"title": "Noise"}])
+
+    (row,) = query(site, "SELECT * FROM operation")
+    told = {name: row[name] for name in ("verb", "state", "actor_id", "total", "reason")}
+    assert told == {
+        "verb": "import",
+        "state": "SUCCEEDED",
+        "actor_id": site.actor.person_id,
+        "total": 2,
+        "reason": "import",
+    }
+
+
+def test_nothing_to_import_is_nothing(site: lockside.Site) -> None:
+    assert site.import_work("ticket", []) == []
+    assert query(site, "SELECT id FROM operation") == []
+
+
+WRONG: list[Any] = [
+    ({"title": "Leak", "colour": "red"}, "colour"),
+    ({"title": "Leak", "state": "NOWHERE"}, "state"),
+    ({"title": "Leak", "state": "APPROVED"}, "state"),
+    ({"title": "Leak", "state": None}, "state"),
+    ({"title": "Leak", "id": 7}, "id"),
+    ({"title": "Leak", "tenant_id": 7}, "tenant_id"),
+    ({"title": "Leak", "version": 7}, "version"),
+    ({"title": "Leak", "uuid": "x"}, "uuid"),
+    ({"title": "Leak", "created_by": 7}, "created_by"),
+    ({"title": "Leak", "created_at": "2020-01-01"}, "created_at"),
+    ({"description": "no title"}, "title"),
+    ({"title": None}, "title"),
+]
+
+
+@pytest.mark.parametrize(("row", "field"), WRONG)
+def test_a_wrong_row_is_refused_with_all_the_others(
+    site: lockside.Site, row: dict[str, Any], field: str
+) -> None:
+    good = {"title": "Leak", **{name: None for name in row if name == "description"}}
+
+    with pytest.raises(InvalidInput) as refused:
+        import_work(site.platform, site.actor, "ticket", [good, row])
+
+    assert refused.value.facts["field"] == field
+    assert site.states("ticket") == {}
+
+
+def test_a_tenant_is_opened_once(site: lockside.Site) -> None:
+    first = site.open_tenant("third", {"zoe": ["viewer"]})
+
+    again = site.open_tenant("third", {"zoe": ["manager"]})
+
+    held = query(
+        site, "SELECT role_name FROM person_role WHERE tenant_id = :id ORDER BY 1", id=first
+    )
+    assert (again, held) == (first, [{"role_name": "manager"}, {"role_name": "viewer"}])
+
+
+def test_a_vendor_is_added_once(site: lockside.Site) -> None:
+    first = site.add_vendors(["New Lifts"])
+
+    assert site.add_vendors(["New Lifts"]) == first

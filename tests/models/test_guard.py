@@ -1,0 +1,336 @@
+"""The database's own guard, asked with raw SQL: the last line against what no door lets through."""
+
+from itertools import product
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+import lockside
+from domain.machine import Machine
+from domain.operation import OPERATION
+from domain.ticket import TICKET
+from domain.work_order import WORK_ORDER
+from engine.audit import write_records
+from tests.factories import tickets, work_orders
+
+MACHINES = [pytest.param(each, id=each.kind) for each in (WORK_ORDER, TICKET)]
+TENANT = "(SELECT id FROM tenant WHERE name = 'demo')"
+
+Session = psycopg.Connection[Any]
+
+
+def execute_as(raw: Session, kind: str, verb: str = "transition", state: str = "RUNNING") -> None:
+    """Begin an operation that is executing, and act under it in the open transaction."""
+    raw.execute(
+        "WITH o AS (INSERT INTO operation (id, tenant_id, kind, verb, operation_type, state,"
+        " reason, atomic, dry_run, isolation_level, max_retries, lease_seconds, wait_seconds,"
+        " queue, total)"
+        " VALUES (gen_random_uuid(), (SELECT id FROM tenant WHERE name = 'demo'), %s, %s, 'test',"
+        " %s, 'bulk', true, false, 'READ COMMITTED', 3, 1, 1, 'bulk', 1) RETURNING id)"
+        " SELECT set_config('lockside.operation_id', CAST(id AS text), true) FROM o",
+        [kind, verb, state],
+    )
+
+
+def one_in_each_state(site: lockside.Site, machine: Machine) -> dict[str, int]:
+    """Import one row in each state of a kind; return its id by state."""
+    rows = [{"title": state, "state": state} for state in machine.states]
+    return dict(zip(machine.states, site.import_work(machine.kind, rows), strict=True))
+
+
+def attempt(raw: Session, kind: str, row_id: int, target: str) -> str | None:
+    """Try a change of state and take it back; return the SQLSTATE of its refusal."""
+    statement = sql.SQL("UPDATE {} SET state = %s, version = version + 1 WHERE id = %s")
+    try:
+        with raw.transaction(force_rollback=True):
+            raw.execute(statement.format(sql.Identifier(kind)), [target, row_id])
+    except psycopg.Error as error:
+        return error.sqlstate
+    return None
+
+
+def passing(raw: Session, machine: Machine, ids: dict[str, int]) -> set[tuple[str, str]]:
+    """Return the pairs of states that the database lets a row go."""
+    pairs = product(machine.states, repeat=2)
+    return {
+        (source, target)
+        for source, target in pairs
+        if source != target and attempt(raw, machine.kind, ids[source], target) is None
+    }
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_exactly_the_declared_arrows_pass(
+    site: lockside.Site, raw: Session, machine: Machine
+) -> None:
+    ids = one_in_each_state(site, machine)
+    execute_as(raw, machine.kind)
+
+    passed = passing(raw, machine, ids)
+
+    assert passed == {(each.source, each.target) for each in machine.transitions}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_under_an_undo_the_arrows_that_may_be_undone_pass_backwards_too(
+    site: lockside.Site, raw: Session, machine: Machine
+) -> None:
+    ids = one_in_each_state(site, machine)
+    execute_as(raw, machine.kind, "undo")
+
+    passed = passing(raw, machine, ids)
+
+    declared = {(each.source, each.target) for each in machine.transitions}
+    assert passed == declared | {(t.target, t.source) for t in machine.transitions if t.undo}
+
+
+def test_one_bad_row_among_many_is_refused_with_all_of_them(
+    site: lockside.Site, raw: Session
+) -> None:
+    work_orders(site, 20)
+    work_orders(site, 1, state="DRAFT")
+    execute_as(raw, "work_order")
+
+    with pytest.raises(psycopg.Error, match="no transition of a work_order from DRAFT to APPROVED"):
+        raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+
+def test_a_change_without_an_operation_is_refused_with_a_hint(
+    site: lockside.Site, raw: Session
+) -> None:
+    work_orders(site, 1)
+
+    with pytest.raises(psycopg.Error, match="needs an operation") as refused:
+        raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+    assert "lockside submit" in str(refused.value.diag.message_hint)
+
+
+def test_an_update_that_finds_no_row_needs_no_operation(site: lockside.Site, raw: Session) -> None:
+    changed = raw.execute("UPDATE work_order SET state = 'APPROVED' WHERE id = -1").rowcount
+
+    assert changed == 0
+
+
+CHANGES = [
+    pytest.param("version = version", "next version", id="the same version"),
+    pytest.param("version = version + 2", "next version", id="a version skipped"),
+    pytest.param("version = version - 1", "next version", id="a version back"),
+    pytest.param("remarks = 'x'", "next version", id="no version for a remark"),
+    pytest.param(
+        "version = version + 1, uuid = gen_random_uuid()", "never change", id="another uuid"
+    ),
+    pytest.param(
+        "version = version + 1, tenant_id = (SELECT id FROM tenant WHERE name = 'other')",
+        "never change",
+        id="another tenant",
+    ),
+    pytest.param("id = DEFAULT, version = version + 1", "never change", id="another id"),
+]
+
+
+@pytest.mark.parametrize(("change", "complaint"), CHANGES)
+def test_what_is_fixed_stays_and_each_change_is_the_next_version(
+    site: lockside.Site, raw: Session, change: str, complaint: str
+) -> None:
+    work_orders(site, 1, vendor=False)
+    execute_as(raw, "work_order")
+
+    with pytest.raises(psycopg.Error, match=complaint):
+        raw.execute(f"UPDATE work_order SET {change}".encode())
+
+
+def test_other_columns_change_as_the_next_version(site: lockside.Site, raw: Session) -> None:
+    work_orders(site, 1)
+    execute_as(raw, "work_order")
+
+    raw.execute("UPDATE work_order SET remarks = 'new', version = version + 1")
+
+    assert raw.execute("SELECT version FROM work_order").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "kind"), [("other", "work_order"), ("demo", "ticket")], ids=["tenant", "kind"]
+)
+def test_an_operation_changes_rows_of_its_own_tenant_and_kind_only(
+    site: lockside.Site, raw: Session, tenant: str, kind: str
+) -> None:
+    site.act_as(tenant, "admin")
+    work_orders(site, 1)
+    execute_as(raw, kind)
+
+    with pytest.raises(psycopg.Error, match="another tenant or kind of work"):
+        raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+
+@pytest.mark.parametrize(
+    "state", [s for s in OPERATION.states if s not in ("RUNNING", "CANCELLING")]
+)
+def test_the_id_of_an_operation_that_does_not_execute_is_worth_nothing(
+    site: lockside.Site, raw: Session, state: str
+) -> None:
+    work_orders(site, 1)
+    execute_as(raw, "work_order", state=state)
+
+    with pytest.raises(psycopg.Error, match="is not executing"):
+        raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+
+def test_the_id_of_a_finished_operation_can_not_be_borrowed(
+    site: lockside.Site, raw: Session
+) -> None:
+    work_orders(site, 1)
+    raw.execute("SELECT set_config('lockside.operation_id', CAST(id AS text), true) FROM operation")
+
+    with pytest.raises(psycopg.Error, match="is not executing"):
+        raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+
+def test_an_operation_that_was_never_submitted_is_worth_nothing(
+    site: lockside.Site, raw: Session
+) -> None:
+    work_orders(site, 1)
+    raw.execute("SET LOCAL lockside.operation_id = '00000000-0000-0000-0000-000000000000'")
+
+    with pytest.raises(psycopg.Error, match="is not executing"):
+        raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+
+def override(raw: Session, statement: str) -> None:
+    raw.execute("SET LOCAL lockside.override = 'repair after the flood'")
+    raw.execute(statement.encode())
+    raw.commit()
+
+
+def test_an_override_leaves_its_record_in_the_outbox(site: lockside.Site, raw: Session) -> None:
+    ids = work_orders(site, 2)
+
+    override(raw, "UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+    rows = raw.execute(
+        "SELECT body ->> 'reason', body ->> 'comments', entity_ids, versions, from_states"
+        " FROM outbox"
+    ).fetchall()
+    assert rows == [("override", "repair after the flood", ids, [2, 2], ["SUBMITTED"] * 2)]
+
+
+def test_an_override_ends_in_the_timeline_of_each_row(site: lockside.Site, raw: Session) -> None:
+    (row_id,) = work_orders(site, 1)
+    override(raw, "UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+    write_records(site.platform)
+
+    (record,) = site.timeline("work_order", row_id)
+    told = {name: record[name] for name in ("from_state", "to_state", "version", "reason")}
+    assert told == {
+        "from_state": "SUBMITTED",
+        "to_state": "APPROVED",
+        "version": 2,
+        "reason": "override",
+    }
+
+
+def test_not_even_an_override_makes_an_undeclared_change(site: lockside.Site, raw: Session) -> None:
+    work_orders(site, 1, state="CLOSED")
+
+    with pytest.raises(psycopg.Error, match="from CLOSED to DRAFT"):
+        override(raw, "UPDATE work_order SET state = 'DRAFT', version = version + 1")
+
+
+def test_an_override_ends_with_its_transaction(site: lockside.Site, raw: Session) -> None:
+    work_orders(site, 1)
+    override(raw, "UPDATE work_order SET state = 'APPROVED', version = version + 1")
+
+    with pytest.raises(psycopg.Error, match="needs an operation"):
+        raw.execute("UPDATE work_order SET state = 'IN_PROGRESS', version = version + 1")
+
+
+INSERT = "INSERT INTO {} (tenant_id, title, state, version) VALUES (" + TENANT + ", 'New', %s, %s)"
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_new_row_begins_in_the_initial_state_only(
+    site: lockside.Site, raw: Session, machine: Machine
+) -> None:
+    execute_as(raw, machine.kind)
+    statement = sql.SQL(INSERT).format(sql.Identifier(machine.kind))
+    begun = set()
+
+    for state in machine.states:
+        try:
+            with raw.transaction(force_rollback=True):
+                raw.execute(statement, [state, 1])
+        except psycopg.Error:
+            continue
+        begun.add(state)
+
+    assert begun == {machine.initial}
+
+
+def test_an_import_begins_in_any_state_of_the_machine(site: lockside.Site, raw: Session) -> None:
+    execute_as(raw, "ticket", "import")
+
+    for state in TICKET.states:
+        raw.execute(INSERT.format("ticket").encode(), [state, 1])
+
+    assert raw.execute("SELECT count(*) FROM ticket").fetchone() == (len(TICKET.states),)
+
+
+REFUSED_INSERTS = [
+    pytest.param("import", ("NOWHERE", 1), "initial state", id="unknown state"),
+    pytest.param("import", ("NEW", 2), "version 1", id="a later version"),
+    pytest.param("transition", ("OPEN", 1), "initial state", id="a later state"),
+]
+
+
+@pytest.mark.parametrize(("verb", "row", "complaint"), REFUSED_INSERTS)
+def test_a_new_row_that_has_a_past_is_refused(
+    site: lockside.Site, raw: Session, verb: str, row: tuple[str, int], complaint: str
+) -> None:
+    execute_as(raw, "ticket", verb)
+
+    with pytest.raises(psycopg.Error, match=complaint):
+        raw.execute(INSERT.format("ticket").encode(), row)
+
+
+def test_a_new_row_needs_an_operation(raw: Session) -> None:
+    with pytest.raises(psycopg.Error, match="needs an operation"):
+        raw.execute(INSERT.format("ticket").encode(), ["NEW", 1])
+
+
+def test_an_operation_makes_no_row_for_another_tenant(raw: Session) -> None:
+    execute_as(raw, "ticket")
+
+    with pytest.raises(psycopg.Error, match="another tenant"):
+        raw.execute(INSERT.format("ticket").replace("'demo'", "'other'").encode(), ["NEW", 1])
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM ticket", "TRUNCATE ticket"])
+def test_work_is_never_deleted(site: lockside.Site, raw: Session, statement: str) -> None:
+    tickets(site, 1)
+    execute_as(raw, "ticket")
+
+    with pytest.raises(psycopg.Error, match="never deleted"):
+        raw.execute(statement.encode())
+
+
+def test_an_operation_lives_as_its_machine_says(site: lockside.Site, raw: Session) -> None:
+    lives = set()
+
+    for source, target in product(OPERATION.states, repeat=2):
+        try:
+            with raw.transaction(force_rollback=True):
+                execute_as(raw, "ticket", state=source)
+                raw.execute(
+                    "UPDATE operation SET state = %s"
+                    " WHERE id = CAST(current_setting('lockside.operation_id') AS uuid)",
+                    [target],
+                )
+        except psycopg.Error:
+            continue
+        if source != target:
+            lives.add((source, target))
+
+    assert lives == {(each.source, each.target) for each in OPERATION.transitions}
