@@ -6,14 +6,17 @@ from typing import Any, Self
 from uuid import UUID
 
 from celery import Celery
-from sqlalchemy.exc import OperationalError
 
-from domain.errors import InvalidInput, Unavailable
+from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.intake import add_vendors, import_work, open_tenant
 from engine.platform import Platform
-from engine.submit import Submission, submit
+from engine.submission import Submission
+from engine.submit import submit
+from lockside.configuration import read_settings
 from lockside.operation import Operation
+from lockside.trouble import TROUBLES, refusal_of
+from lockside.workers import served_queues
 from models.base import kinds
 from reads.explain import explain_row, explain_selection
 from reads.operations import list_operations
@@ -36,22 +39,29 @@ def connect(
         settings: Where the servers are; from the environment by default.
 
     Raises:
-        Unavailable: Nothing is running, or PostgreSQL doesn't answer.
+        Unavailable: Nothing is running, or PostgreSQL doesn't answer or isn't set up.
+        InvalidInput: A setting is not what was expected.
         NotFound: There is no such tenant or person.
     """
-    known = (settings or Settings()).resolved()
+    try:
+        return _connect((settings or read_settings()).resolved(), tenant, actor)
+    except TROUBLES as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _connect(known: Settings, tenant: str | None, actor: str | None) -> "Site":
     app = make_app(known)
     # A door gives up sooner than a worker: the row is stored, and the sweeper sends the hint.
     app.conf.broker_transport_options |= {"socket_timeout": 2, "socket_connect_timeout": 1}
     site = Site(known, app, make_platform(known, app))
     try:
         site.act_as(tenant or known.tenant, known.actor or None if actor is None else actor or None)
-    except OperationalError as error:
+    except BaseException:
         site.close()
-        raise Unavailable(
-            message=f"PostgreSQL doesn't answer or is not set up: {error.orig}. Start it with "
-            "`lockside up`, or check DATABASE_URL and run `lockside db upgrade`."
-        ) from error
+        raise
     return site
 
 
@@ -75,8 +85,15 @@ class Site:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the site."""
+        """Close the site.
+
+        Raises:
+            Unavailable: The block ended because PostgreSQL stopped answering.
+        """
         self.close()
+        refusal = refusal_of(error)
+        if refusal is not None:
+            raise refusal from error
 
     def close(self) -> None:
         """Give all connections back."""
@@ -101,7 +118,7 @@ class Site:
             kind: The kind of work, e.g. `work_order`.
             to: The target state, in any case.
             ids: The rows, or one of them.
-            options: As in `engine.submit.Submission`: comments, metadata, approved_by,
+            options: As in `engine.submission.Submission`: comments, metadata, approved_by,
                 atomic, dry_run, idempotency_key, expected_versions, lease_s, wait_s,
                 isolation_level, max_retries, reason, chunk_items.
 
@@ -197,6 +214,14 @@ class Site:
     def add_vendors(self, names: Sequence[str]) -> list[int]:
         """Make sure that these vendors exist; return the ids of all vendors."""
         return add_vendors(self.platform, self.actor.tenant_id, names)
+
+    def served_queues(self) -> dict[str, int]:
+        """Return how many workers serve each queue; takes a second, to let all answer.
+
+        Raises:
+            Unavailable: The broker doesn't answer.
+        """
+        return served_queues(self.app)
 
     def _known(self, kind: str, state: str | None = None) -> tuple[str, str | None]:
         name = kind.replace("-", "_")

@@ -1,0 +1,171 @@
+"""What all commands share: options that are taken anywhere, examples in the help, errors."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from textwrap import dedent, indent
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+from click.exceptions import Exit, NoArgsIsHelpError
+
+from cli.exits import DONE, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of_error
+from cli.output import Output
+from domain.errors import InvalidInput, LocksideError
+
+if TYPE_CHECKING:
+    import lockside
+
+PROGRAM = "lockside"
+
+
+class Misused(LocksideError):
+    """The command line itself isn't understood."""
+
+    code = "invalid_input"
+
+
+class Session:
+    """What one call of the command line knows: who acts, and how to print."""
+
+    def __init__(self) -> None:
+        """Act for whom the environment names, and print for people."""
+        self.tenant: str | None = None
+        self.actor: str | None = None
+        self.output = Output()
+
+    @contextmanager
+    def connect(self) -> Iterator["lockside.Site"]:
+        """Give a site, acting for the person of `--tenant` and `--actor`."""
+        import lockside  # noqa: PLC0415 -- help and completion don't wait a second for it
+
+        quieten()
+        with lockside.connect(tenant=self.tenant, actor=self.actor) as site:
+            yield site
+
+
+class Command(click.RichCommand):
+    """A command with the shared options and with examples in its help."""
+
+    def __init__(self, *args: Any, examples: str = "", **more: Any) -> None:
+        """Make the command; *examples* are shown as they stand, below its description."""
+        more["help"] = _with_examples(more.get("help"), examples)
+        super().__init__(*args, **more)
+        self.params += _shared_options()
+
+
+class Group(click.RichGroup):
+    """A noun with its verbs."""
+
+    command_class = Command
+
+    def __init__(self, *args: Any, examples: str = "", **more: Any) -> None:
+        """Make the group; *examples* are shown as they stand, below its description."""
+        more["help"] = _with_examples(more.get("help"), examples)
+        super().__init__(*args, **more)
+        self.params += _shared_options()
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **more: Any) -> Any:
+        """Run a command and end the program with the exit code that tells what came of it."""
+        words = list(sys.argv[1:] if args is None else args)
+        self._main_shell_completion(more, PROGRAM)
+
+        def run() -> Any:
+            with self.make_context(PROGRAM, words, obj=Session()) as context:
+                return self.invoke(context)
+
+        sys.exit(_exit_code(run, words))
+
+
+Group.group_class = Group
+
+
+def _exit_code(run: Callable[[], Any], words: Sequence[str]) -> int:
+    # A command that isn't understood hasn't come to its options yet.
+    output = Output(as_json="--json" in words)
+    try:
+        code = run()
+        sys.stdout.flush()
+    except Exit as ended:
+        return ended.exit_code
+    except LocksideError as error:
+        output.refuse(error)
+        return exit_code_of_error(error.code)
+    except click.UsageError as error:
+        return _misused(error, output)
+    except (click.Abort, KeyboardInterrupt):
+        output.note("Stopped.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read has seen enough. Python would complain at its exit as well.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    except Exception as error:
+        # A bug of ours: people see its traceback, programs get valid JSON all the same.
+        if output.as_json:
+            output.json({"error": "bug", "message": repr(error), "retryable": False})
+        raise
+    return code if isinstance(code, int) else DONE
+
+
+def _misused(error: click.UsageError, output: Output) -> int:
+    bare = isinstance(error, NoArgsIsHelpError)
+    if bare and not output.as_json:
+        sys.stdout.write(f"{error.message}\n")
+        return USAGE
+    said = "no command was given." if bare else error.format_message()
+    hint = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
+    output.refuse(Misused(message=f"{said}{hint}"))
+    return USAGE
+
+
+def _with_examples(text: str | None, examples: str) -> str:
+    # The \b keeps the lines as they are.
+    shown = indent(dedent(examples).strip(), "  ")
+    return f"{text or ''}\n\n\b\nExamples:\n{shown}"
+
+
+def _shared_options() -> list[click.Parameter]:
+    def of_session(context: click.Context, option: click.Parameter, value: Any) -> None:
+        session = context.find_object(Session)
+        if session is None or not value:
+            return
+        if option.name == "json":
+            session.output.as_json = True
+        else:
+            setattr(session, str(option.name), value)
+
+    def option(*words: str, **more: Any) -> click.Parameter:
+        return click.Option([*words], callback=of_session, expose_value=False, **more)
+
+    return [
+        option(
+            "--tenant", metavar="NAME", help="Act in this tenant; default LOCKSIDE_TENANT or demo."
+        ),
+        option(
+            "--actor", metavar="NAME", help="Act as this person; default LOCKSIDE_ACTOR or admin."
+        ),
+        option("--json", is_flag=True, help="Print JSON on stdout, for errors as well."),
+    ]
+
+
+def quieten() -> None:
+    """Let through only the log lines that somebody at a terminal should see."""
+    from lockside.configuration import configure_logs  # noqa: PLC0415 -- as above
+
+    configure_logs("WARNING")
+
+
+def read_ids(words: Sequence[str], *, where: str = "ids") -> list[int]:
+    """Return ids from words.
+
+    Raises:
+        InvalidInput: A word is no whole number.
+    """
+    for each in words:
+        if not (each.isascii() and each.isdigit()):
+            raise InvalidInput(
+                field=where, got=each, expected="whole numbers such as 17, separated by spaces"
+            )
+    return [int(each) for each in words]

@@ -1,0 +1,172 @@
+"""`lockside demo`: the platform at work, from nothing to nothing, in a minute."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cli.command import Command, Session, quieten
+from cli.exits import DONE, TRY_LATER
+from cli.explain import print_row
+from cli.output import Output, moment, table
+from cli.progress import seeding, watch
+from cli.results import print_result
+
+if TYPE_CHECKING:
+    import lockside
+
+_KIND = "work_order"
+_STARTED = 20
+_WITHIN_S = 60.0
+_ASK_EVERY_S = 0.05
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside demo
+    """,
+)
+@click.pass_obj
+def demo(session: Session) -> int:
+    """Load 20,000 rows, approve thousands in bulk, show what failed and why, stop.
+
+    It brings its own servers, in a folder of their own below LOCKSIDE_HOME that is removed at
+    the end. DATABASE_URL and REDIS_URL are left alone.
+    """
+    from lockside import connect, server  # noqa: PLC0415 -- help and completion don't wait
+    from lockside.folder import scratch  # noqa: PLC0415 -- the same
+
+    quieten()
+    output = session.output
+    begun = time.monotonic()
+    with (
+        scratch("demo") as settings,
+        server.up(settings, flower=False, tell=lambda text: _step(output, text)) as running,
+    ):
+        with connect(settings=running.settings) as site:
+            told = _show(site, output)
+        _step(output, "Stopping everything")
+    seconds = time.monotonic() - begun
+    if output.as_json:
+        output.json({**told, "seconds": round(seconds, 1)})
+    else:
+        output.say(f"\nDone in {seconds:.0f} s; nothing was left behind. Try next:", "bold")
+        for command, what in _NEXT:
+            output.say(f"  {command:<66}{what}")
+    return DONE if all(told["as_promised"].values()) else TRY_LATER
+
+
+_NEXT = (
+    ("make up", "keep everything running"),
+    ("lockside seed", "the same rows, to play with"),
+    ("lockside submit transition work-order --to APPROVED 1 2 3", "move some"),
+    ("lockside explain work-order 1", "what is possible, and why not more"),
+    ("lockside doctor", "is everything well?"),
+)
+
+
+def _show(site: "lockside.Site", output: Output) -> dict[str, Any]:
+    _bring_work(site, output)
+    approved, failed_id = _approve(site, output)
+    _explain(site, output, failed_id)
+    rolled_back, unchanged = _all_or_nothing(site, output, failed_id)
+    recorded = _records(site, output)
+    return {
+        "approved": approved,
+        "all_or_nothing": rolled_back,
+        "as_promised": {
+            "every row has its outcome": sum(
+                approved[f"{name}_items"]
+                for name in ("successful", "skipped", "failed", "cancelled")
+            )
+            == approved["total_items"],
+            "all or nothing changed nothing": unchanged,
+            "every version has its record": recorded,
+        },
+    }
+
+
+def _step(output: Output, text: str) -> None:
+    if not output.as_json:
+        output.say(f"\n{text} …", "bold cyan")
+
+
+def _bring_work(site: "lockside.Site", output: Output) -> None:
+    from lockside.seed import seed  # noqa: PLC0415 -- help and completion don't wait for it
+
+    _step(output, "Bringing in 10,000 work orders and 10,000 tickets")
+    with seeding(output) as show:
+        seed(site, on_progress=show)
+    for kind in ("work_order", "ticket"):
+        states = sorted(site.states(kind).items())
+        if not output.as_json:
+            output.say(f"{kind}: " + ", ".join(f"{count:,} {state}" for state, count in states))
+
+
+def _approve(site: "lockside.Site", output: Output) -> tuple[dict[str, Any], int]:
+    ids = site.ids(_KIND, state="SUBMITTED")
+    _step(output, f"Approving {len(ids):,} of them in one operation, going on after errors")
+    operation = site.transition(_KIND, to="APPROVED", ids=ids, atomic=False, comments="Q4 batch")
+    result = watch(site, operation, output, within_s=_WITHIN_S)
+    _print(output, operation, result)
+    return result, next(operation.failures()).id
+
+
+def _explain(site: "lockside.Site", output: Output, failed_id: int) -> None:
+    _step(output, f"Why not {failed_id}? What could happen to it instead?")
+    told = site.explain(_KIND, failed_id)
+    if not output.as_json:
+        print_row(output, told)
+
+
+def _all_or_nothing(
+    site: "lockside.Site", output: Output, failed_id: int
+) -> tuple[dict[str, Any], bool]:
+    _step(
+        output, f"Starting {_STARTED} that may start and {failed_id}, which may not: all or nothing"
+    )
+    before = site.states(_KIND)
+    ids = [*site.ids(_KIND, state="APPROVED", limit=_STARTED), failed_id]
+    operation = site.transition(_KIND, to="IN_PROGRESS", ids=ids)
+    result = watch(site, operation, output, within_s=_WITHIN_S)
+    _print(output, operation, result)
+    return result, site.states(_KIND) == before
+
+
+def _records(site: "lockside.Site", output: Output) -> bool:
+    """Show the life of one row; say whether each version after the first has its record."""
+    row_id = site.ids(_KIND, state="APPROVED", limit=1)[0]
+    _step(output, f"Starting one of the approved, {row_id}, and reading its records")
+    operation = site.transition(_KIND, to="IN_PROGRESS", ids=row_id)
+    watch(site, operation, output, within_s=_WITHIN_S)
+    version = site.row(_KIND, row_id)["version"]
+    records = _wait_for_records(site, row_id, version)
+    shown = table("version", "from", "to", "reason", "when", "comments", right=("version",))
+    for each in records:
+        shown.add_row(
+            f"{each['version']}",
+            each["from_state"],
+            each["to_state"],
+            each["reason"],
+            moment(each["occurred_at"]),
+            each["comments"] or "",
+        )
+    if not output.as_json:
+        output.say(shown)
+    return [each["version"] for each in records] == list(range(2, version + 1))
+
+
+def _wait_for_records(site: "lockside.Site", row_id: int, version: int) -> list[dict[str, Any]]:
+    """Return a row's records when the newest version has its own: soon after the change."""
+    deadline = time.monotonic() + _WITHIN_S
+    while True:
+        records = site.timeline(_KIND, row_id)
+        if (records and records[-1]["version"] == version) or time.monotonic() > deadline:
+            return records
+        time.sleep(_ASK_EVERY_S)
+
+
+def _print(output: Output, operation: "lockside.Operation", result: dict[str, Any]) -> None:
+    if not output.as_json:
+        print_result(output, operation, result)

@@ -1,0 +1,51 @@
+"""The one table from refusals and results to exit codes, as in the contract."""
+
+from collections.abc import Mapping
+from typing import Any
+
+DONE = 0
+USAGE = 2
+SOME_FAILED = 3
+NOT_ALLOWED = 4
+REFUSED = 5
+NOT_FOUND = 6
+CONFLICT = 7
+GOES_ON = 8
+CANCELLED = 9
+TRY_LATER = 75
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+
+_BY_CODE = {
+    "invalid_input": USAGE,
+    "permission_denied": NOT_ALLOWED,
+    "illegal_transition": REFUSED,
+    "rule_refused": REFUSED,
+    "not_found": NOT_FOUND,
+    "concurrency_conflict": CONFLICT,
+    "idempotency_mismatch": CONFLICT,
+    "still_running": GOES_ON,
+    "locked": TRY_LATER,
+    "rate_limited": TRY_LATER,
+    "unavailable": TRY_LATER,
+}
+
+_BY_STATE = {"SUCCEEDED": DONE, "CANCELLED": CANCELLED, "FAILED": TRY_LATER}
+
+
+def exit_code_of_error(code: str) -> int:
+    """Return the exit code for an error's code; what isn't listed is a rule's refusal."""
+    return _BY_CODE.get(code, REFUSED)
+
+
+def exit_code_of_result(result: Mapping[str, Any]) -> int:
+    """Return the exit code for an operation's result.
+
+    The failure of a single item tells its own reason; of several it tells that some failed.
+    """
+    known = _BY_STATE.get(result["state"])
+    if known is not None:
+        return known
+    if result["total_items"] == 1:
+        return exit_code_of_error(next(iter(result["failure_codes"])))
+    return SOME_FAILED

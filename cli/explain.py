@@ -1,0 +1,100 @@
+"""`lockside explain` and `lockside check-machines`: what is possible, and why not more."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import rich_click as click
+
+from cli.command import Command, Session, quieten, read_ids
+from cli.complete import complete_kinds, complete_states
+from cli.exits import DONE, SOME_FAILED
+from cli.output import Output, table
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside explain work-order 17
+    lockside explain work-order 17 --to APPROVED
+    lockside explain ticket 40 41 42 43 --to CLOSED --actor dora
+    """,
+)
+@click.argument("kind", shell_complete=complete_kinds)
+@click.argument("ids", nargs=-1, required=True, metavar="IDS...")
+@click.option(
+    "--to",
+    metavar="STATE",
+    help="Only this target; needed for more than one id.",
+    shell_complete=complete_states,
+)
+@click.pass_obj
+def explain(session: Session, *, kind: str, ids: Sequence[str], to: str | None) -> None:
+    """Say what blocks a transition: every reason for one row, counts for many.
+
+    Comments count as missing, so that it shows where they will be wanted.
+    """
+    rows = read_ids(ids)
+    with session.connect() as site:
+        told = site.explain(kind, rows[0] if len(rows) == 1 else rows, to=to)
+    if session.output.as_json:
+        session.output.json(told)
+    elif len(rows) == 1:
+        print_row(session.output, told)
+    else:
+        _print_selection(session.output, told)
+
+
+def print_row(output: Output, told: Mapping[str, Any]) -> None:
+    """Print what `Site.explain` told of one row."""
+    output.say(f"{told['kind']} {told['id']} is {told['state']}, version {told['version']}.")
+    if not told["transitions"]:
+        output.say(f"{told['state']} is final: nothing leads on from it.")
+        return
+    shown = table("to", "verb", "may", "why not")
+    for each in told["transitions"]:
+        why = "\n".join(f"{reason['code']}: {reason['message']}" for reason in each["reasons"])
+        shown.add_row(each["to"], each["verb"] or "", "yes" if each["allowed"] else "no", why)
+    output.say(shown)
+
+
+def _print_selection(output: Output, told: Mapping[str, Any]) -> None:
+    output.say(
+        f"{told['allowed']:,} of {told['total']:,} may go to {told['to']}; "
+        f"{told['already_there']:,} are there already."
+    )
+    if told["blocked_by"]:
+        shown = table("blocked", "code", "why", right=("blocked",))
+        for each in told["blocked_by"]:
+            shown.add_row(f"{each['items']:,}", each["code"], each["message"])
+        output.say(shown)
+
+
+@click.command(
+    "check-machines",
+    cls=Command,
+    examples="""
+    lockside check-machines
+    """,
+)
+@click.pass_obj
+def check_machines(session: Session) -> int:
+    """Prove each machine: every state reachable, no trap, every final state meant."""
+    from lockside import machines  # noqa: PLC0415 -- help and completion don't wait for it
+
+    quieten()
+    checked = machines.check_machines()
+    if session.output.as_json:
+        session.output.json(checked)
+    else:
+        shown = table("kind", "states", "arrows", "final", "verdict", right=("states", "arrows"))
+        for each in checked:
+            verdict = "; ".join(each["faults"]) or "sound"
+            shown.add_row(
+                each["kind"],
+                f"{each['states']}",
+                f"{each['arrows']}",
+                ", ".join(each["final"]),
+                verdict,
+            )
+        session.output.say(shown)
+    return SOME_FAILED if any(each["faults"] for each in checked) else DONE

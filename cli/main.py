@@ -1,0 +1,44 @@
+"""The program `lockside`: every command, and where it begins."""
+
+import rich_click as click
+
+from cli.command import Group
+from cli.demo import demo
+from cli.explain import check_machines, explain
+from cli.operations import operations
+from cli.server import db, doctor, seed, up
+from cli.submit import submit
+
+_EXIT_CODES = (
+    "0 done, 2 not understood, 3 some items failed, 4 not allowed, 5 refused, 6 not found, "
+    "7 conflict, 8 the work goes on, 9 cancelled, 75 try later."
+)
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    lockside demo                      see it work, in a minute
+    lockside up                        keep everything running here
+    lockside seed                      fill it with work orders and tickets
+    lockside explain work-order 17     why can't this one be approved?
+    lockside submit transition work-order --to APPROVED 17 18 19
+    eval "$(_LOCKSIDE_COMPLETE=bash_source lockside)"    words by TAB; or zsh, or fish
+    """,
+    epilog=f"Exit codes: {_EXIT_CODES}",
+)
+@click.version_option(package_name="lockside")
+def lockside() -> None:
+    """Move facility work through its states in bulk.
+
+    Never illegally, never twice, never unrecorded; one row or a hundred thousand.
+    """
+
+
+for command in (up, demo, seed, doctor, db, check_machines, submit, operations, explain):
+    lockside.add_command(command)
+
+
+def main() -> None:
+    """Run the program."""
+    lockside()

@@ -1,0 +1,213 @@
+"""`lockside operations`: what was handed in, how far it is, what became of each item."""
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import rich_click as click
+
+from cli.command import Group, Session
+from cli.exits import DONE
+from cli.output import Output, moment, table
+from cli.progress import watch as follow
+from cli.results import print_failures, print_result
+
+_CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    lockside operations list
+    lockside operations watch 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10
+    lockside operations results 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --failed --csv > failed.csv
+    """,
+)
+def operations() -> None:
+    """Look at work that was handed in, wait for it, cancel it."""
+
+
+@operations.command(
+    "list",
+    examples="""
+    lockside operations list
+    lockside operations list --state RUNNING --limit 100
+    """,
+)
+@click.option("--state", metavar="STATE", help="Only operations of this state.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="At most so many, newest first.",
+)
+@click.pass_obj
+def list_newest(session: Session, *, state: str | None, limit: int) -> None:
+    """List the newest operations."""
+    with session.connect() as site:
+        found = site.operations(state=state and state.upper(), limit=limit)
+    if session.output.as_json:
+        session.output.json(found)
+        return
+    if not found:
+        session.output.note("No operation yet. `lockside submit --help` shows how to hand work in.")
+        return
+    shown = table(
+        "id",
+        "kind",
+        "what",
+        "state",
+        "items",
+        "failed",
+        "by",
+        "handed in",
+        whole=("id",),
+        right=("items", "failed"),
+    )
+    for each in found:
+        shown.add_row(
+            each["id"],
+            each["kind"],
+            each["operation_type"],
+            each["state"],
+            f"{each['total']:,}",
+            f"{each['counts']['failed']:,}",
+            each["actor"] or "system",
+            moment(each["created_at"]),
+        )
+    session.output.say(shown)
+
+
+@operations.command(
+    examples="""
+    lockside operations show 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10
+    """,
+)
+@click.argument("operation_id", metavar="ID")
+@click.pass_obj
+def show(session: Session, *, operation_id: str) -> None:
+    """Show one operation with its counts, as stored now."""
+    with session.connect() as site:
+        operation = site.operation(operation_id)
+        found = operation.show()
+        if session.output.as_json:
+            session.output.json(found)
+            return
+        _print_operation(session.output, found)
+        if found["result"] and found["result"]["failed_items"]:
+            print_failures(session.output, operation, found["result"])
+
+
+@operations.command(
+    examples="""
+    lockside operations watch 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --timeout 60
+    """,
+)
+@click.argument("operation_id", metavar="ID")
+@click.option(
+    "--timeout",
+    type=float,
+    default=float("inf"),
+    metavar="SECONDS",
+    help="How long to wait; the work goes on afterwards.",
+)
+@click.pass_obj
+def watch(session: Session, *, operation_id: str, timeout: float) -> int:
+    """Wait for an operation and show its result; Ctrl-C stops waiting, never the work."""
+    with session.connect() as site:
+        operation = site.operation(operation_id)
+        result = follow(site, operation, session.output, within_s=timeout)
+        return print_result(session.output, operation, result)
+
+
+@operations.command(
+    examples="""
+    lockside operations cancel 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10
+    """,
+)
+@click.argument("operation_id", metavar="ID")
+@click.pass_obj
+def cancel(session: Session, *, operation_id: str) -> int:
+    """Cancel what has not begun; what is being changed right now ends as it is."""
+    with session.connect() as site:
+        operation = site.operation(operation_id)
+        operation.cancel()
+        found = operation.show()
+    if session.output.as_json:
+        session.output.json(found)
+    else:
+        session.output.say(f"{found['state']}: {_counts(found['counts'])}")
+    return DONE
+
+
+@operations.command(
+    examples="""
+    lockside operations results 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --failed
+    lockside operations results 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --csv > outcomes.csv
+    """,
+)
+@click.argument("operation_id", metavar="ID")
+@click.option("--failed", is_flag=True, help="Only items that failed.")
+@click.option("--csv", "form", flag_value="csv", help="As CSV.")
+@click.option("--ndjson", "form", flag_value="ndjson", help="As JSON, one item a line.")
+@click.pass_obj
+def results(session: Session, *, operation_id: str, failed: bool, form: str | None) -> None:
+    """Show what became of each item."""
+    with session.connect() as site:
+        items = site.operation(operation_id).results(only="FAILED" if failed else None)
+        if form == "csv":
+            _write_csv(items)
+        elif form == "ndjson":
+            sys.stdout.writelines(json.dumps(each) + "\n" for each in items)
+        elif session.output.as_json:
+            session.output.json_list(items)
+        else:
+            _write_lines(items)
+
+
+def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
+    shown = table("", "")
+    shown.show_header = False
+    facts = {
+        "operation": found["id"],
+        "what": f"{found['operation_type']} of {found['total']:,} {found['kind']}",
+        "state": found["state"],
+        "items": _counts(found["counts"]),
+        "mode": _mode(found),
+        "by": found["actor"] or "system",
+        "comments": found["comments"],
+        "handed in": moment(found["created_at"]),
+        "started": moment(found["started_at"]),
+        "ended": moment(found["finished_at"]),
+    }
+    for name, value in facts.items():
+        if value:
+            shown.add_row(name, value)
+    output.say(shown)
+
+
+def _mode(found: Mapping[str, Any]) -> str:
+    mode = "all or nothing" if found["atomic"] else "each item for itself"
+    return f"{mode}, dry run" if found["dry_run"] else mode
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{items:,} {name}" for name, items in counts.items() if items)
+
+
+def _write_csv(items: Iterable[Mapping[str, Any]]) -> None:
+    writer = csv.DictWriter(sys.stdout, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(items)
+
+
+def _write_lines(items: Iterable[Mapping[str, Any]]) -> None:
+    for each in items:
+        why = f"{each['code']}: {each['message']}" if each.get("code") else ""
+        version = each["version"] or ""
+        sys.stdout.write(
+            f"{each['id']:>10}  {each['outcome']:<9}  {version:>4}  {why}".rstrip() + "\n"
+        )

@@ -1,0 +1,119 @@
+"""What the command line prints: data on stdout, everything about it on stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from domain.errors import LocksideError
+
+_WIDTH_WITHOUT_TERMINAL = 200
+
+
+class Output:
+    """Prints for people, or one JSON document for programs."""
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        """Print for people unless told otherwise."""
+        self.as_json = as_json
+
+    @property
+    def out(self) -> Console:
+        """Return the console of results."""
+        return _console(sys.stdout)
+
+    @property
+    def err(self) -> Console:
+        """Return the console of everything else."""
+        return _console(sys.stderr)
+
+    def json(self, value: object) -> None:
+        """Print a JSON document."""
+        sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+    def json_list(self, values: Iterable[object]) -> None:
+        """Print a JSON array, element by element, so that a million of them take no memory."""
+        before = "[\n"
+        for each in values:
+            sys.stdout.write(before + json.dumps(each, default=_plain, ensure_ascii=False))
+            before = ",\n"
+        sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+
+    def say(self, text: str | Text | Table = "", style: str = "") -> None:
+        """Print a result for people; square brackets in it are just that."""
+        self.out.print(text, style=style, markup=False, highlight=False, soft_wrap=_is_text(text))
+
+    def note(self, text: str | Text, style: str = "") -> None:
+        """Print something beside the result; kept quiet for programs."""
+        if not self.as_json:
+            self.err.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+    def refuse(self, error: LocksideError) -> None:
+        """Print why nothing came of it."""
+        if self.as_json:
+            self.json(error.to_dict())
+        else:
+            told = Text.assemble(("Error: ", "bold red"), str(error))
+            self.err.print(told, highlight=False, soft_wrap=True)
+
+    @contextmanager
+    def status(self, text: str) -> Iterator[None]:
+        """Show on a terminal what is waited for while the block runs."""
+        if self.as_json or not self.err.is_terminal:
+            yield
+            return
+        with self.err.status(text):
+            yield
+
+
+def table(*columns: str, whole: Sequence[str] = (), right: Sequence[str] = ()) -> Table:
+    """Return an empty table.
+
+    Args:
+        columns: The headings.
+        whole: Columns that are never cut or wrapped, such as ids.
+        right: Columns of numbers.
+    """
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(
+            name,
+            no_wrap=name in whole,
+            overflow="fold",
+            min_width=36 if name in whole else None,
+            justify="right" if name in right else "left",
+        )
+    return made
+
+
+def moment(value: datetime | str | None) -> str:
+    """Return a time as people read it, in UTC."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return "" if value is None else f"{value:%Y-%m-%d %H:%M:%S}Z"
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _console(stream: Any) -> Console:
+    # Made at each use: the streams may have been replaced. What goes into a file or a pipe
+    # isn't folded at 80 columns.
+    width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
+    return Console(file=stream, width=width, emoji=False)
+
+
+def _is_text(value: object) -> bool:
+    return not isinstance(value, Table)

@@ -1,0 +1,165 @@
+"""Waiting for an operation: a bar on a terminal, a line now and then elsewhere."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.output import Output
+from domain.errors import LocksideError, Unavailable
+
+if TYPE_CHECKING:
+    import lockside
+
+_QUIET_S = 0.3
+"""What ends so soon needs no bar."""
+
+_SUSPICIOUS_S = 3.0
+"""After this time without a start it is looked whether anybody is there to do the work."""
+
+_LINE_EVERY_S = 1.0
+
+Told = Mapping[str, Any]
+
+
+class GoesOn(LocksideError):
+    """Nobody waits any more; the work goes on."""
+
+    code = "still_running"
+    retryable = True
+    template = (
+        "{why}; the operation goes on. Come back with `lockside operations watch {operation_id}`."
+    )
+
+
+def watch(
+    site: "lockside.Site", operation: "lockside.Operation", output: Output, *, within_s: float
+) -> dict[str, Any]:
+    """Return the operation's result, showing its progress on stderr until then.
+
+    Raises:
+        GoesOn: The time is over, or Ctrl-C was pressed.
+        NotFound: There is no such operation.
+    """
+    deadline = time.monotonic() + within_s
+    try:
+        result = _end_of(_follow(operation, deadline, _QUIET_S), lambda _: None)
+        if result is None:
+            with _shown(output) as show:
+                result = _end_of(_follow(operation, deadline, _SUSPICIOUS_S), show)
+                if result is None and time.monotonic() < deadline:
+                    _look_for_workers(site, operation, output)
+                    result = _end_of(_follow(operation, deadline), show)
+    except KeyboardInterrupt:
+        raise GoesOn(operation_id=operation.id, why="Detached") from None
+    if result is None:
+        raise GoesOn(operation_id=operation.id, why=f"Not done after {within_s:g} s")
+    return result
+
+
+def _end_of(told: Iterator[dict[str, Any]], show: Callable[[Told], None]) -> dict[str, Any] | None:
+    """Show all progress; return the result, or None if the time was over before it."""
+    for each in told:
+        show(each)
+        if "state" in each:
+            return each
+    return None
+
+
+@contextmanager
+def seeding(output: Output) -> Iterator[Callable[[int, int], None]]:
+    """Give a function that shows how many rows are in; on a terminal only."""
+    bar = Progress(
+        BarColumn(30),
+        TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
+        console=output.err,
+        transient=True,
+        disable=output.as_json or not output.err.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _follow(
+    operation: "lockside.Operation", deadline: float, most_s: float = float("inf")
+) -> Iterator[dict[str, Any]]:
+    return operation.follow(max(0.0, min(most_s, deadline - time.monotonic())))
+
+
+def _look_for_workers(
+    site: "lockside.Site", operation: "lockside.Operation", output: Output
+) -> None:
+    if operation.show()["state"] != "QUEUED":
+        return
+    try:
+        idle = [queue for queue, workers in site.served_queues().items() if not workers]
+    except Unavailable as error:
+        output.note(f"{error} The work is safe; it begins when Redis is back.", "yellow")
+        return
+    if idle:
+        output.note(
+            f"No worker serves the queues {', '.join(idle)}. The work is safe and waits; start "
+            "a worker with `lockside up`.",
+            "yellow",
+        )
+    else:
+        output.note("The workers are busy with other work; this waits its turn.")
+
+
+@contextmanager
+def _shown(output: Output) -> Iterator[Callable[[Told], None]]:
+    if output.as_json:
+        yield lambda _: None
+    elif output.err.is_terminal:
+        with _bar(output) as show:
+            yield show
+    else:
+        yield _lines(output)
+
+
+@contextmanager
+def _bar(output: Output) -> Iterator[Callable[[Told], None]]:
+    bar = Progress(
+        BarColumn(30),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=output.err,
+        transient=True,
+    )
+    with bar:
+        task = bar.add_task("waiting", total=100)
+
+        def show(told: Told) -> None:
+            # The percentage is never 100 before the end, whatever the counts say.
+            if "state" in told:
+                bar.update(task, completed=100)
+            else:
+                bar.update(task, completed=told["percent"], description=_sentence(told))
+
+        yield show
+
+
+def _lines(output: Output) -> Callable[[Told], None]:
+    last = time.monotonic() - _LINE_EVERY_S
+
+    def show(told: Told) -> None:
+        nonlocal last
+        if "state" not in told and time.monotonic() - last >= _LINE_EVERY_S:
+            last = time.monotonic()
+            output.note(f"{told['percent']} %  {_sentence(told)}")
+
+    return show
+
+
+def _sentence(told: Told) -> str:
+    parts = [f"{told['done']:,} of {told['total']:,}", f"{told['succeeded']:,} ok"]
+    parts += [f"{told[name]:,} {name}" for name in ("skipped", "failed", "cancelled") if told[name]]
+    if told["rate_per_s"]:
+        parts.append(f"{told['rate_per_s']:,}/s")
+    if told["eta_s"] is not None:
+        parts.append(f"{told['eta_s']:g} s left")
+    return " · ".join(parts)

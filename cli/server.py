@@ -1,0 +1,167 @@
+"""`lockside up`, `seed`, `doctor` and `db upgrade`: the machine room."""
+
+from dataclasses import asdict
+
+import rich_click as click
+from rich.text import Text
+
+from cli.command import Command, Group, Session, quieten
+from cli.exits import DONE, TRY_LATER
+from cli.output import table
+from cli.progress import seeding
+
+_STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside up
+    LOCKSIDE_FLOWER_PASSWORD=… lockside up
+    DATABASE_URL=postgresql+psycopg://… REDIS_URL=redis://… lockside up
+    """,
+)
+@click.pass_obj
+def up(session: Session) -> None:
+    """Run everything here: servers, a worker, beat, Flower; Ctrl-C stops it all.
+
+    Without DATABASE_URL and REDIS_URL it brings its own PostgreSQL and Valkey, in LOCKSIDE_HOME.
+    """
+    from lockside import server  # noqa: PLC0415 -- help and completion don't wait for it
+
+    quieten()
+    output = session.output
+    with server.up(tell=lambda text: output.note(f"{text} …", "dim")) as running:
+        told = asdict(running.addresses)
+        if running.settings.flower_password:
+            told["flower_password"] = "as set in LOCKSIDE_FLOWER_PASSWORD"  # noqa: S105 -- a hint
+        if output.as_json:
+            output.json(told)
+        else:
+            shown = table("", "")
+            shown.show_header = False
+            for name, value in told.items():
+                shown.add_row(name.replace("_", " "), value)
+            shown.add_row("data and logs", str(running.settings.home))
+            output.say("Lockside is up.", "bold green")
+            output.say(shown)
+            output.say("In another terminal: lockside seed, lockside doctor, lockside --help")
+            output.say("Ctrl-C stops it all.")
+        running.wait()
+        output.note("Stopping …", "dim")
+    output.note("Stopped; nothing runs any more.", "dim")
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside seed
+    lockside seed --work-orders 100000 --tickets 0
+    """,
+)
+@click.option(
+    "--work-orders",
+    type=click.IntRange(0, 1_000_000),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="So many work orders.",
+)
+@click.option(
+    "--tickets",
+    type=click.IntRange(0, 1_000_000),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="So many tickets.",
+)
+@click.option(
+    "--start",
+    type=int,
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Where the random choices begin.",
+)
+@click.pass_obj
+def seed(session: Session, *, work_orders: int, tickets: int, start: int) -> None:
+    """Fill the tenant with realistic work orders and tickets; again adds nothing."""
+    from lockside import seed as seeds  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside import setup  # noqa: PLC0415 -- the same
+    from lockside.configuration import read_settings  # noqa: PLC0415 -- the same
+
+    quieten()
+
+    setup.open_first_tenant(read_settings().resolved())
+    with session.connect() as site:
+        with seeding(session.output) as show:
+            new = seeds.seed(
+                site, work_orders=work_orders, tickets=tickets, start=start, on_progress=show
+            )
+        states = {kind: site.states(kind) for kind in new}
+    if session.output.as_json:
+        session.output.json({"new": new, "states": states})
+        return
+    for kind, items in new.items():
+        there = ", ".join(f"{count:,} {state}" for state, count in sorted(states[kind].items()))
+        session.output.say(f"{items:,} new rows of {kind}; now {there or 'none'}.")
+    session.output.note(
+        "Try: seq 1 5000 | lockside submit transition work-order --to APPROVED --continue -"
+    )
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside doctor
+    lockside doctor --json
+    """,
+)
+@click.pass_obj
+def doctor(session: Session) -> int:
+    """Look at everything that Lockside needs, and say how to mend what isn't well."""
+    from lockside.doctor import examine  # noqa: PLC0415 -- help and completion don't wait for it
+
+    quieten()
+    with session.output.status("Looking …"):
+        checks = list(examine())
+    is_well = all(each.status != "fail" for each in checks)
+    if session.output.as_json:
+        session.output.json({"ok": is_well, "checks": [asdict(each) for each in checks]})
+    else:
+        shown = table("", "what", "found", "how to mend")
+        for each in checks:
+            status = Text(each.status, _STYLES[each.status])
+            shown.add_row(status, each.name, each.found, each.mend)
+        session.output.say(shown)
+    return DONE if is_well else TRY_LATER
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    lockside db upgrade
+    """,
+)
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command(
+    examples="""
+    lockside db upgrade
+    DATABASE_URL=postgresql+psycopg://… lockside db upgrade
+    """,
+)
+@click.pass_obj
+def upgrade(session: Session) -> None:
+    """Bring the tables up to date and hand the machines to the database's guard."""
+    from lockside import setup  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.configuration import read_settings  # noqa: PLC0415 -- the same
+
+    quieten()
+    taken = setup.upgrade(read_settings().resolved())
+    if session.output.as_json:
+        session.output.json({"taken": taken})
+    else:
+        session.output.say(f"Took {', '.join(taken)}." if taken else "Nothing to do: current.")

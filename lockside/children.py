@@ -1,0 +1,129 @@
+"""The processes that `up` starts: worker, beat and Flower, each in its session, with its log.
+
+On Linux the kernel sends each a SIGTERM when `up` dies, however it dies. It watches the
+*thread* that started them, so `up` belongs into one that lives as long as the program; the
+main thread does. On other systems, and for what hangs, the next `up` ends what is left: a
+leftover runs `worker.main` with the data folder as its working folder.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+_APP = "worker.main"
+_ROOT = Path(__file__).parents[1]
+_PR_SET_PDEATHSIG = 1
+_POLL_S = 0.05
+_TAIL_LINES = 15
+_TAIL_BYTES = 8_000
+
+
+class Child:
+    """One process of `up`; `name` is told to people, `log` holds what it says."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        """Wrap a process that was started; `start` is the way to get one."""
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Return the number of the process."""
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether the process runs."""
+        return self._process.poll() is None
+
+    def said(self) -> str:
+        """Return the last lines of its log."""
+        with self.log.open("rb") as log:
+            log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-_TAIL_LINES:])
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM; a worker then ends short work and gives the rest back."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it and whatever it started, at once; no work is lost by it."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+def start(name: str, words: Sequence[str], *, home: Path, environment: Mapping[str, str]) -> Child:
+    """Start `celery -A worker.main …` with its log in the data folder."""
+    log = home / "logs" / f"{name}.log"
+    log.parent.mkdir(mode=0o700, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".log.1"))
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 -- the words are our own
+            [sys.executable, "-m", "celery", "-A", _APP, *words],
+            cwd=home,
+            env={**os.environ, **environment, "PYTHONPATH": str(_ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # a terminal's Ctrl-C is for `up` alone
+            preexec_fn=_end_with_parent(),  # noqa: PLW1509 -- two system calls, no lock taken
+        )
+    return Child(name, process, log)
+
+
+def stop_all(children: Sequence[Child], *, within_s: float, is_hurried: Callable[[], bool]) -> None:
+    """Stop all at the same time; kill those that don't go in time, or all if hurried."""
+    for each in children:
+        each.ask_to_stop()
+    deadline = time.monotonic() + within_s
+    while any(each.is_alive for each in children):
+        if time.monotonic() > deadline or is_hurried():
+            for each in children:
+                each.kill()
+        time.sleep(_POLL_S)
+
+
+def end_leftovers(home: Path, *, within_s: float) -> None:
+    """End what an earlier `up` in this data folder left behind when it was killed."""
+    left = [each for each in psutil.process_iter() if _is_of(home, each)]
+    for each in left:
+        with suppress(psutil.Error):
+            each.terminate()
+    _, stubborn = psutil.wait_procs(left, timeout=within_s)
+    for each in stubborn:
+        with suppress(psutil.Error):
+            each.kill()
+    psutil.wait_procs(stubborn, timeout=within_s)
+
+
+def _is_of(home: Path, process: psutil.Process) -> bool:
+    try:
+        return _APP in process.cmdline() and Path(process.cwd()) == home
+    except (psutil.Error, OSError):
+        return False
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    parent = os.getpid()
+
+    def arrange() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)  # it died before we could ask
+
+    return arrange

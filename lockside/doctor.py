@@ -1,0 +1,242 @@
+"""What is well and what isn't: each finding says how to mend it. Looks only, changes nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.errors import LocksideError
+from domain.operation import CLAIMABLE_STATES, OPERATION
+from lockside.configuration import Settings, read_settings
+from lockside.workers import served_queues
+from models.audit import Outbox
+from models.base import kinds
+from models.operation import Chunk, MachineArrow, Operation
+from models.schema import missing_migrations
+from worker.app import make_app
+from worker.processes import make_engine
+
+_OLDEST_POSTGRES = 15
+_MOST_SKEW_S = 2.0
+_MOST_WAITING_S = 60.0
+_ANSWER_S = 2.0
+
+Status = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: what was looked at, how it is, what was found, how to mend it."""
+
+    name: str
+    status: Status
+    found: str
+    mend: str = ""
+
+
+def examine(settings: Settings | None = None) -> Iterator[Check]:
+    """Yield a finding for everything that Lockside needs, in the order in which to mend.
+
+    Where a server doesn't answer, what depends on it isn't looked at.
+
+    Args:
+        settings: From the environment by default.
+    """
+    try:
+        known = (settings or read_settings()).resolved()
+    except LocksideError as error:
+        yield Check("settings", "fail", str(error), "Mend the variable, or start `lockside up`.")
+        return
+    yield Check("settings", "ok", f"{known.environment}, tenant {known.tenant}")
+    yield from _database(known)
+    yield from _redis(known)
+
+
+def _database(settings: Settings) -> Iterator[Check]:
+    engine = make_engine(str(settings.database_url))
+    try:
+        with engine.connect() as db:
+            yield _version(db)
+            missing = missing_migrations(engine)
+            yield _ok(
+                "migrations",
+                not missing,
+                f"{len(missing)} missing: {', '.join(missing)}" if missing else "current",
+                "Run `lockside db upgrade`.",
+            )
+            if not missing:
+                yield from (look(db) for look in _LOOKS)
+    except SQLAlchemyError as error:
+        yield Check(
+            "PostgreSQL",
+            "fail",
+            str(getattr(error, "orig", error)).strip().partition("\n")[0],
+            "Start it with `lockside up`, or check DATABASE_URL.",
+        )
+    finally:
+        engine.dispose()
+
+
+def _version(db: Connection) -> Check:
+    number = int(db.scalar(text("SHOW server_version_num")) or 0)
+    return _ok(
+        "PostgreSQL",
+        number // 10_000 >= _OLDEST_POSTGRES,
+        f"answers, version {number // 10_000}.{number % 10_000}",
+        f"Lockside needs {_OLDEST_POSTGRES} or newer.",
+    )
+
+
+def _guard(db: Connection) -> Check:
+    machines = [each.machine for each in kinds().values()] + [OPERATION]
+    wanted = {(m.kind, t.source, t.target, t.undo) for m in machines for t in m.transitions}
+    wanted |= {(m.kind, "", m.initial, False) for m in machines}
+    arrow = MachineArrow
+    known = {
+        tuple(each)
+        for each in db.execute(select(arrow.kind, arrow.source, arrow.target, arrow.undo))
+    }
+    disabled = db.scalars(
+        text("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'guard\\_%' AND tgenabled = 'D'")
+    ).all()
+    differ = len(wanted ^ known)
+    found = f"{differ} arrows differ from the machines, {len(disabled)} triggers are disabled"
+    return _ok(
+        "guard",
+        not differ and not disabled,
+        found if differ or disabled else f"knows all {len(known)} arrows",
+        "Run `lockside db upgrade`; ENABLE TRIGGER what was disabled.",
+    )
+
+
+def _clock(db: Connection) -> Check:
+    before = time.time()
+    there = db.scalar(text("SELECT extract(epoch FROM clock_timestamp())::float")) or 0.0
+    skew_s = there - (before + time.time()) / 2
+    return _ok(
+        "clocks",
+        abs(skew_s) < _MOST_SKEW_S,
+        f"PostgreSQL's is {abs(skew_s):.3f} s {'ahead' if skew_s > 0 else 'behind'}",
+        "Set both by NTP; times in the records are PostgreSQL's.",
+    )
+
+
+def _waiting(db: Connection) -> Check:
+    waiting_s = db.scalar(
+        select(_age_s(func.min(Chunk.run_after)))
+        .join(Operation, Operation.id == Chunk.operation_id)
+        .where(
+            Chunk.status == "PENDING",
+            Chunk.run_after <= func.clock_timestamp(),
+            Operation.state.in_(CLAIMABLE_STATES),
+        )
+    )
+    return _ok(
+        "waiting work",
+        (waiting_s or 0) < _MOST_WAITING_S,
+        "none" if waiting_s is None else f"the oldest chunk waits for {waiting_s:.0f} s",
+        "Start more workers, or look into the log of those that run.",
+        otherwise="warn",
+    )
+
+
+def _outbox(db: Connection) -> Check:
+    age_s = db.scalar(select(_age_s(func.min(Outbox.occurred_at))))
+    return _ok(
+        "outbox",
+        (age_s or 0) < _MOST_WAITING_S,
+        "empty" if age_s is None else f"the oldest change waits {age_s:.0f} s for its record",
+        "Start a worker that serves the queue audit, and beat.",
+        otherwise="warn",
+    )
+
+
+def _dead(db: Connection) -> Check:
+    dead = db.scalar(
+        select(func.count())
+        .select_from(Chunk)
+        .join(Operation, Operation.id == Chunk.operation_id)
+        .where(
+            Chunk.status == "DEAD",
+            Operation.created_at > func.clock_timestamp() - text("interval '1 day'"),
+        )
+    )
+    return _ok(
+        "dead chunks",
+        not dead,
+        f"{dead} in a day" if dead else "none in a day",
+        "`lockside operations list --state FAILED`; the workers' logs say why they died.",
+        otherwise="warn",
+    )
+
+
+_LOOKS: tuple[Callable[[Connection], Check], ...] = (_guard, _clock, _waiting, _outbox, _dead)
+
+
+def _redis(settings: Settings) -> Iterator[Check]:
+    try:
+        with Redis.from_url(
+            str(settings.redis_url), socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S
+        ) as redis:
+            info: dict[str, Any] = redis.info()
+    except (RedisError, OSError, ValueError) as error:
+        mend = "Start it with `lockside up`, or check REDIS_URL."
+        yield Check("Redis", "fail", str(error), mend)
+        return
+    name = info.get("server_name", "redis")
+    yield Check(
+        "Redis", "ok", f"answers, {name} {info.get('valkey_version', info['redis_version'])}"
+    )
+    policy = info.get("maxmemory_policy")
+    yield _ok(
+        "eviction",
+        policy == "noeviction",
+        f"{policy}",
+        "Set maxmemory-policy noeviction: evicted messages only come back by the sweeper.",
+    )
+    yield _ok(
+        "append-only file",
+        bool(info.get("aof_enabled")),
+        "on" if info.get("aof_enabled") else "off",
+        "Set appendonly yes: without it a restart of Redis delays all waiting work.",
+        otherwise="warn",
+    )
+    yield from _workers(settings)
+
+
+def _workers(settings: Settings) -> Iterator[Check]:
+    app = make_app(settings)
+    try:
+        served = served_queues(app)
+    except LocksideError as error:
+        yield Check("workers", "fail", str(error), "Check REDIS_URL.")
+        return
+    finally:
+        app.close()
+    for queue, workers in served.items():
+        yield _ok(
+            f"queue {queue}",
+            workers > 0,
+            f"{workers} workers" if workers != 1 else "1 worker",
+            "Start one: `lockside up`, or `celery -A worker.main worker`.",
+        )
+
+
+def _age_s(moment: Any) -> Any:
+    return func.extract("epoch", func.clock_timestamp() - moment)
+
+
+def _ok(
+    name: str,
+    is_well: bool,  # noqa: FBT001 -- what the finding is about
+    found: str,
+    mend: str,
+    *,
+    otherwise: Status = "fail",
+) -> Check:
+    return Check(name, "ok", found) if is_well else Check(name, otherwise, found, mend)

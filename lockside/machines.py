@@ -1,0 +1,28 @@
+"""The machines of all kinds of work, and of operations themselves, proven on request."""
+
+from typing import Any
+
+from domain.machine import check
+from domain.operation import OPERATION
+from models.base import kinds
+
+
+def check_machines() -> list[dict[str, Any]]:
+    """Return each machine with its faults; a sound one has none.
+
+    Returns:
+        Dicts with `kind`, `initial`, `final`, how many `states` and `arrows`, and `faults` as
+        sentences.
+    """
+    machines = [each.machine for each in kinds().values()] + [OPERATION]
+    return [
+        {
+            "kind": each.kind,
+            "initial": each.initial,
+            "final": list(each.final),
+            "states": len(each.states),
+            "arrows": len(each.transitions),
+            "faults": list(check(each)),
+        }
+        for each in machines
+    ]

@@ -1,0 +1,270 @@
+"""Everything on one machine: `up` brings servers, worker, beat and Flower, and ends them all."""
+
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+from urllib.error import URLError
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
+
+from domain.errors import Unavailable
+from lockside.children import Child, end_leftovers, start, stop_all
+from lockside.configuration import Settings, read_settings
+from lockside.folder import LEFTOVER_S, alone_in
+from lockside.setup import create_database, open_first_tenant, upgrade
+from worker import embedded
+from worker.embedded import EmbeddedServerError, Servers
+from worker.settings import DATABASE
+
+_POLL_S = 0.05
+_READY_S = 60.0
+_STOP_S = 40.0  # a statement that a worker waits for takes up to 30
+_LOOPBACK = "127.0.0.1"
+_OWNED = "owned-by-up"
+"""This file in the data folder says that `up` started its servers, and so is to stop them."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything is; the servers' passwords are left out.
+
+    Attributes:
+        flower: Its page; empty when Flower was not asked for.
+        flower_password: Made up for this run unless it was set.
+    """
+
+    database: str
+    redis: str
+    flower: str
+    flower_user: str
+    flower_password: str = field(repr=False)
+
+
+class Running:
+    """What `up` brought up; it ends with the `with` block."""
+
+    def __init__(self, settings: Settings, addresses: Addresses, children: list[Child]) -> None:
+        """Describe what runs; `up` is the way to get one."""
+        self.settings = settings
+        self.addresses = addresses
+        self.children = children
+
+    def wait(self) -> None:
+        """Return when somebody asks to stop, by Ctrl-C or SIGTERM.
+
+        Raises:
+            Unavailable: One of the processes died; the message shows the end of its log.
+        """
+        with suppress(KeyboardInterrupt):
+            while True:
+                _check(self.children)
+                time.sleep(_POLL_S)
+
+
+@contextmanager
+def up(
+    settings: Settings | None = None, *, flower: bool = True, tell: Tell = lambda _: None
+) -> Iterator[Running]:
+    """Run everything on this machine while the block runs; afterwards nothing is left.
+
+    Servers of our own are started in the data folder unless both DATABASE_URL and REDIS_URL
+    are set; the database is made and brought up to date, and a first tenant opened if there
+    is none. SIGTERM ends the block as Ctrl-C does; asked again while it stops, it stops at
+    once. To be called from the main thread.
+
+    Args:
+        settings: From the environment by default.
+        flower: Whether Flower is wanted.
+        tell: Told each step, for people.
+
+    Raises:
+        Unavailable: Something doesn't start, or another `up` runs in the same data folder.
+        InvalidInput: A setting is not what was expected.
+    """
+    known = settings or read_settings()
+    known = known.model_copy(update={"home": known.home.expanduser().resolve()})
+    with ExitStack() as undo:
+        stopping = undo.enter_context(_stop_signals())
+        undo.enter_context(alone_in(known.home))
+        end_leftovers(known.home, within_s=LEFTOVER_S)
+        known = _bring_servers(known, undo, tell)
+        upgrade(known)
+        open_first_tenant(known)
+        children: list[Child] = []
+        undo.callback(stop_all, children, within_s=_STOP_S, is_hurried=stopping.is_hurried)
+        addresses = _start_children(known, children, flower=flower, tell=tell)
+        undo.callback(stopping.begin)
+        yield Running(known, addresses, children)
+
+
+class _Stopping:
+    """Turns signals into KeyboardInterrupt first, and into hurry while things are stopped."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._hurried = False
+
+    def asked(self, _number: int, _frame: object) -> None:
+        if not self._begun:
+            raise KeyboardInterrupt
+        self._hurried = True
+
+    def begin(self) -> None:
+        self._begun = True
+
+    def is_hurried(self) -> bool:
+        return self._hurried
+
+
+@contextmanager
+def _stop_signals() -> Iterator[_Stopping]:
+    stopping = _Stopping()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
+    # A shell ignores SIGINT for what it runs in the background; asked to stop, we stop.
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
+        numbers.append(signal.SIGHUP)
+    earlier = {each: signal.signal(each, stopping.asked) for each in numbers}
+    try:
+        yield stopping
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _bring_servers(settings: Settings, undo: ExitStack, tell: Tell) -> Settings:
+    if settings.database_url and settings.redis_url:
+        return settings
+    tell("Starting PostgreSQL and Valkey")
+    home = settings.home
+    try:
+        servers, started = embedded.start(home)
+    except EmbeddedServerError as error:
+        raise Unavailable(message=str(error)) from error
+    # Servers that run already are ours to stop if a killed `up` left them.
+    if started or (home / _OWNED).exists():
+        (home / _OWNED).touch()
+        undo.callback(_stop_servers, home)
+    create_database(servers.database_url, DATABASE)
+    return _with_servers(settings, servers)
+
+
+def _stop_servers(home: Path) -> None:
+    embedded.stop(home)
+    (home / _OWNED).unlink(missing_ok=True)
+
+
+def _with_servers(settings: Settings, servers: Servers) -> Settings:
+    return settings.model_copy(
+        update={
+            "database_url": settings.database_url or servers.database_url_for(DATABASE),
+            "redis_url": settings.redis_url or servers.redis_url_for(0),
+        }
+    )
+
+
+def _start_children(
+    settings: Settings, children: list[Child], *, flower: bool, tell: Tell
+) -> Addresses:
+    home = settings.home
+    common = _environment(settings)
+    alive = home / "worker.alive"
+    alive.unlink(missing_ok=True)
+    tell(f"Starting a worker of {settings.concurrency} processes, beat" + ", Flower" * flower)
+
+    def add(name: str, words: list[str], **more: str) -> None:
+        children.append(start(name, words, home=home, environment={**common, **more}))
+
+    size = f"{settings.concurrency}"
+    # SIGTERM keeps its meaning here, to end what is in hand and go. The soft shutdown of
+    # production (REMAP_SIGTERM=SIGQUIT) sleeps for all of its 30 s if anything runs.
+    words = ["worker", "-c", size, "--without-mingle", "--without-gossip", "-l", "INFO"]
+    add("worker", words, LOCKSIDE_HEARTBEAT_FILE=str(alive))
+    add("beat", ["beat", "--schedule", str(home / "beat-schedule"), "--pidfile=", "-l", "INFO"])
+    port = _free_port(settings) if flower else 0
+    password = settings.flower_password or secrets.token_urlsafe(12)
+    if flower:
+        words = ["flower", f"--address={_LOOPBACK}", f"--port={port}", "--read-only"]
+        # By the environment: arguments are seen by every process of the machine.
+        add("flower", words, FLOWER_BASIC_AUTH=f"{settings.flower_user}:{password}")
+    page = f"http://{_LOOPBACK}:{port}" if flower else ""
+    _wait_for(children, lambda: alive.exists() and (not page or _answers(f"{page}/healthcheck")))
+    return Addresses(
+        _without_password(str(settings.database_url)),
+        _without_password(str(settings.redis_url)),
+        page,
+        settings.flower_user,
+        password,
+    )
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    given = settings.model_dump(exclude_defaults=True, exclude={"flower_password"})
+    named = {f"LOCKSIDE_{name.upper()}": str(value) for name, value in given.items()}
+    return named | {
+        "DATABASE_URL": str(settings.database_url),
+        "REDIS_URL": str(settings.redis_url),
+        "LOCKSIDE_HOME": str(settings.home),
+    }
+
+
+def _wait_for(children: list[Child], is_ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _READY_S
+    while not is_ready():
+        _check(children)
+        if time.monotonic() > deadline:
+            _give_up(children[0], f"is not ready after {_READY_S:.0f} s")
+        time.sleep(_POLL_S)
+
+
+def _check(children: list[Child]) -> None:
+    for each in children:
+        if not each.is_alive:
+            _give_up(each, "has died")
+
+
+def _give_up(child: Child, what: str) -> NoReturn:
+    raise Unavailable(
+        message=f"{child.name} {what}. The end of its log, {child.log}:\n{child.said()}"
+    )
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(url, timeout=1) as answer:  # noqa: S310 -- our own loopback address
+            return bool(answer.status == 200)  # noqa: PLR2004 -- HTTP's own number
+    except (URLError, OSError):
+        return False
+
+
+def _free_port(settings: Settings) -> int:
+    """Return Flower's port; another one if it is taken and nobody asked for just this one."""
+    for port in (settings.flower_port, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((_LOOPBACK, port))
+            return int(probe.getsockname()[1])
+        if "flower_port" in settings.model_fields_set:
+            break
+    raise Unavailable(
+        message=f"Port {settings.flower_port} is taken; choose another one for Flower with "
+        "LOCKSIDE_FLOWER_PORT."
+    )
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")
+    user = place[0].partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{user}@{place[2]}" if user else place[2]))

@@ -1,0 +1,71 @@
+"""What has to be there before work can come in: a database, its tables, a first tenant."""
+
+from sqlalchemy import select, text
+
+from engine.intake import open_tenant
+from lockside.configuration import Settings
+from lockside.trouble import TROUBLES, refusal_of
+from models import schema
+from models.people import Tenant
+from worker.app import make_app
+from worker.processes import make_engine, make_platform
+
+FIRST_PEOPLE = {
+    "admin": ("admin", "manager"),
+    "asha": ("manager",),
+    "samuel": ("supervisor",),
+    "dora": ("dispatcher",),
+    "tomas": ("technician",),
+    "victor": ("viewer",),
+    "aiko": ("auditor",),
+}
+"""Who works for a tenant that was just opened, with their roles."""
+
+
+def create_database(server_url: str, name: str) -> None:
+    """Make sure that the server has a database of this name."""
+    engine = make_engine(server_url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as db:
+        known = text("SELECT 1 FROM pg_database WHERE datname = :name")
+        if db.scalar(known, {"name": name}) is None:
+            db.execute(text(f"CREATE DATABASE {db.dialect.identifier_preparer.quote(name)}"))
+    engine.dispose()
+
+
+def upgrade(settings: Settings) -> tuple[str, ...]:
+    """Bring the tables up to date and hand the machines to the guard; return what was missing.
+
+    Raises:
+        Unavailable: PostgreSQL doesn't answer; nothing was changed.
+    """
+    engine = make_engine(str(settings.database_url))
+    try:
+        missing = schema.missing_migrations(engine)
+        schema.upgrade(engine)
+    except TROUBLES as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+    finally:
+        engine.dispose()
+    return missing
+
+
+def open_first_tenant(settings: Settings) -> bool:
+    """Open the settings' tenant with its first people, if there is no tenant at all.
+
+    Returns:
+        Whether it was opened.
+    """
+    app = make_app(settings)
+    platform = make_platform(settings, app)
+    try:
+        with platform.database.connect() as db:
+            if db.scalar(select(Tenant.id).limit(1)) is not None:
+                return False
+        open_tenant(platform, settings.tenant, FIRST_PEOPLE)
+    finally:
+        platform.database.dispose()
+        app.close()
+    return True
