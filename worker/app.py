@@ -12,8 +12,12 @@ from tasks import audit, bulk, upkeep
 from worker.processes import PlatformPerProcess
 from worker.settings import Settings
 
-QUEUES = ("interactive", "bulk", "audit", "upkeep")
-"""In the order in which a worker without options serves them: people first."""
+QUEUES = ("interactive", "audit", "upkeep", "bulk")
+"""In the order in which a worker without options serves them: people first.
+
+Bulk comes last because it alone has no end: behind it, records and the sweeper would wait
+until the last of a million items is done.
+"""
 
 
 def make_app(settings: Settings, step: Callable[[str], None] = unobserved) -> Celery:
@@ -28,14 +32,15 @@ def make_app(settings: Settings, step: Callable[[str], None] = unobserved) -> Ce
     """
     known = settings.resolved()
     app = Celery("lockside", set_as_current=False)
-    app.conf.update(_config(known))
+    app.conf.update(celery_settings(known))
     platform = PlatformPerProcess(known, app, step)
     for module in (bulk, audit, upkeep):
         module.register(app, platform)
     return app
 
 
-def _config(settings: Settings) -> dict[str, Any]:
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """Return Celery's settings; their reasons stand in docs/reference/celery.md."""
     return {
         "broker_url": settings.redis_database(0),
         "result_backend": settings.redis_database(1),
