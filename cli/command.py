@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PROGRAM = "lockside"
 
+_HELP = {"padding_helptext_first_line": (0, 0, 1, 0)}
+
 
 class Misused(LocksideError):
     """The command line itself isn't understood."""
@@ -51,6 +53,7 @@ class Command(click.RichCommand):
     def __init__(self, *args: Any, examples: str = "", **more: Any) -> None:
         """Make the command; *examples* are shown as they stand, below its description."""
         more["help"] = _with_examples(more.get("help"), examples)
+        more["context_settings"] = {"rich_help_config": _HELP}
         super().__init__(*args, **more)
         self.params += _shared_options()
 
@@ -63,8 +66,13 @@ class Group(click.RichGroup):
     def __init__(self, *args: Any, examples: str = "", **more: Any) -> None:
         """Make the group; *examples* are shown as they stand, below its description."""
         more["help"] = _with_examples(more.get("help"), examples)
+        more["context_settings"] = {"rich_help_config": _HELP}
         super().__init__(*args, **more)
         self.params += _shared_options()
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """Return the commands in the order in which they are met, not by the alphabet."""
+        return list(self.commands)
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **more: Any) -> Any:
         """Run a command and end the program with the exit code that tells what came of it."""
@@ -122,7 +130,7 @@ def _misused(error: click.UsageError, output: Output) -> int:
 
 def _with_examples(text: str | None, examples: str) -> str:
     # The \b keeps the lines as they are.
-    shown = indent(dedent(examples).strip(), "  ")
+    shown = indent(dedent(examples).strip(), "$ ")
     return f"{text or ''}\n\n\b\nExamples:\n{shown}"
 
 

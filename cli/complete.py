@@ -20,9 +20,10 @@ def complete_kinds(_context: click.Context, _option: click.Parameter, begun: str
 def complete_states(context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
     """Return the states that begin like *begun*, of the kind that stands before if one does."""
     machines = _machines()
-    named = machines.get(str(context.params.get("kind")).replace("-", "_"))
-    known = [named] if named else machines.values()
-    states = {state for machine in known for state in machine.states}
+    # An option without its value isn't parsed; what stands before it is left over.
+    written = [str(context.params.get("kind")), *context.args]
+    named = [machines[word] for each in written if (word := each.replace("-", "_")) in machines]
+    states = {state for machine in named or machines.values() for state in machine.states}
     return sorted(each for each in states if each.startswith(begun.upper()))
 
 

@@ -18,12 +18,12 @@ _EXIT_CODES = (
 @click.group(
     cls=Group,
     examples="""
-    lockside demo                      see it work, in a minute
-    lockside up                        keep everything running here
-    lockside seed                      fill it with work orders and tickets
-    lockside explain work-order 17     why can't this one be approved?
+    lockside demo          # see it work, in a minute
+    lockside up            # keep everything running here
+    lockside seed          # fill it with work orders and tickets
+    lockside explain work-order 17
     lockside submit transition work-order --to APPROVED 17 18 19
-    eval "$(_LOCKSIDE_COMPLETE=bash_source lockside)"    words by TAB; or zsh, or fish
+    eval "$(_LOCKSIDE_COMPLETE=bash_source lockside)"   # TAB; or zsh_source
     """,
     epilog=f"Exit codes: {_EXIT_CODES}",
 )

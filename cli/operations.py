@@ -21,8 +21,8 @@ _CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
     cls=Group,
     examples="""
     lockside operations list
-    lockside operations watch 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10
-    lockside operations results 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --failed --csv > failed.csv
+    lockside operations watch ID
+    lockside operations results ID --failed --csv > failed.csv
     """,
 )
 def operations() -> None:
@@ -55,35 +55,12 @@ def list_newest(session: Session, *, state: str | None, limit: int) -> None:
     if not found:
         session.output.note("No operation yet. `lockside submit --help` shows how to hand work in.")
         return
-    shown = table(
-        "id",
-        "kind",
-        "what",
-        "state",
-        "items",
-        "failed",
-        "by",
-        "handed in",
-        whole=("id",),
-        right=("items", "failed"),
-    )
-    for each in found:
-        shown.add_row(
-            each["id"],
-            each["kind"],
-            each["operation_type"],
-            each["state"],
-            f"{each['total']:,}",
-            f"{each['counts']['failed']:,}",
-            each["actor"] or "system",
-            moment(each["created_at"]),
-        )
-    session.output.say(shown)
+    _print_list(session.output, found)
 
 
 @operations.command(
     examples="""
-    lockside operations show 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10
+    lockside operations show ID
     """,
 )
 @click.argument("operation_id", metavar="ID")
@@ -103,7 +80,7 @@ def show(session: Session, *, operation_id: str) -> None:
 
 @operations.command(
     examples="""
-    lockside operations watch 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --timeout 60
+    lockside operations watch ID --timeout 60
     """,
 )
 @click.argument("operation_id", metavar="ID")
@@ -125,7 +102,7 @@ def watch(session: Session, *, operation_id: str, timeout: float) -> int:
 
 @operations.command(
     examples="""
-    lockside operations cancel 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10
+    lockside operations cancel ID
     """,
 )
 @click.argument("operation_id", metavar="ID")
@@ -145,8 +122,8 @@ def cancel(session: Session, *, operation_id: str) -> int:
 
 @operations.command(
     examples="""
-    lockside operations results 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --failed
-    lockside operations results 0b6d3e0a-5f0e-4c55-9a4f-2f1f3c1d7a10 --csv > outcomes.csv
+    lockside operations results ID --failed
+    lockside operations results ID --csv > outcomes.csv
     """,
 )
 @click.argument("operation_id", metavar="ID")
@@ -157,7 +134,9 @@ def cancel(session: Session, *, operation_id: str) -> int:
 def results(session: Session, *, operation_id: str, failed: bool, form: str | None) -> None:
     """Show what became of each item."""
     with session.connect() as site:
-        items = site.operation(operation_id).results(only="FAILED" if failed else None)
+        operation = site.operation(operation_id)
+        operation.show()  # refused before the first line, if it isn't there
+        items = operation.results(only="FAILED" if failed else None)
         if form == "csv":
             _write_csv(items)
         elif form == "ndjson":
@@ -168,14 +147,37 @@ def results(session: Session, *, operation_id: str, failed: bool, form: str | No
             _write_lines(items)
 
 
+def _print_list(output: Output, found: Iterable[Mapping[str, Any]]) -> None:
+    shown = table(
+        *("id", "state", "items", "failed", "what", "by", "handed in"),
+        whole=("id",),
+        right=("items", "failed"),
+    )
+    for each in found:
+        shown.add_row(
+            each["id"],
+            each["state"],
+            f"{each['total']:,}",
+            f"{each['counts']['failed']:,}",
+            _what(each),
+            each["actor"] or "system",
+            moment(each["created_at"]),
+        )
+    output.say_table(shown)
+
+
+def _what(found: Mapping[str, Any]) -> str:
+    return f"{found['kind']} {found['operation_type']}".replace("transition_to_", "→ ")
+
+
 def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
     shown = table("", "")
     shown.show_header = False
     facts = {
         "operation": found["id"],
-        "what": f"{found['operation_type']} of {found['total']:,} {found['kind']}",
+        "what": _what(found),
         "state": found["state"],
-        "items": _counts(found["counts"]),
+        "items": f"{found['total']:,}: {_counts(found['counts'])}",
         "mode": _mode(found),
         "by": found["actor"] or "system",
         "comments": found["comments"],

@@ -50,6 +50,19 @@ class Output:
         """Print a result for people; square brackets in it are just that."""
         self.out.print(text, style=style, markup=False, highlight=False, soft_wrap=_is_text(text))
 
+    def say_table(self, shown: Table) -> None:
+        """Print a table; where the terminal is too narrow for it, each row as a block."""
+        if _natural_width(self.out, shown) <= self.out.width:
+            self.say(shown)
+            return
+        headings = [str(each.header) for each in shown.columns]
+        for row in zip(*(each.cells for each in shown.columns), strict=True):
+            first, *rest = map(str, row)
+            facts = (
+                f"{name} {cell}" for name, cell in zip(headings[1:], rest, strict=True) if cell
+            )
+            self.say(f"{first}\n    {', '.join(facts)}")
+
     def note(self, text: str | Text, style: str = "") -> None:
         """Print something beside the result; kept quiet for programs."""
         if not self.as_json:
@@ -106,6 +119,10 @@ def _plain(value: object) -> Any:
     if isinstance(value, UUID):
         return str(value)
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def _natural_width(console: Console, shown: Table) -> int:
+    return shown.__rich_measure__(console, console.options.update(max_width=10_000)).maximum
 
 
 def _console(stream: Any) -> Console:

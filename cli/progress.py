@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from cli.output import Output
 from domain.errors import LocksideError, Unavailable
@@ -123,10 +124,9 @@ def _shown(output: Output) -> Iterator[Callable[[Told], None]]:
 @contextmanager
 def _bar(output: Output) -> Iterator[Callable[[Told], None]]:
     bar = Progress(
-        BarColumn(30),
-        TextColumn("{task.percentage:>3.0f} %"),
+        BarColumn(20, table_column=Column(min_width=10)),
+        TextColumn("{task.percentage:>3.0f} %", table_column=Column(min_width=5)),
         TextColumn("{task.description}"),
-        TimeElapsedColumn(),
         console=output.err,
         transient=True,
     )
@@ -158,8 +158,8 @@ def _lines(output: Output) -> Callable[[Told], None]:
 def _sentence(told: Told) -> str:
     parts = [f"{told['done']:,} of {told['total']:,}", f"{told['succeeded']:,} ok"]
     parts += [f"{told[name]:,} {name}" for name in ("skipped", "failed", "cancelled") if told[name]]
+    if told["eta_s"] is not None:
+        parts.append(f"{told['eta_s']:.0f} s left")
     if told["rate_per_s"]:
         parts.append(f"{told['rate_per_s']:,}/s")
-    if told["eta_s"] is not None:
-        parts.append(f"{told['eta_s']:g} s left")
     return " · ".join(parts)

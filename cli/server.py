@@ -17,7 +17,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     cls=Command,
     examples="""
     lockside up
-    LOCKSIDE_FLOWER_PASSWORD=… lockside up
+    LOCKSIDE_HOME=~/lockside LOCKSIDE_CONCURRENCY=4 lockside up
     DATABASE_URL=postgresql+psycopg://… REDIS_URL=redis://… lockside up
     """,
 )

@@ -30,9 +30,9 @@ def submit() -> None:
 @submit.command(
     examples="""
     lockside submit transition work-order --to APPROVED 17 18 19
-    lockside submit transition ticket --to RESOLVED --comments "Pump replaced" 42
-    seq 1 5000 | lockside submit transition work-order --to APPROVED --continue -
-    lockside submit transition work-order --to CLOSED --ids-file done.txt --dry-run
+    lockside submit transition ticket --to RESOLVED --comments "Refitted" 42
+    lockside submit transition work-order --to APPROVED --continue - < ids.txt
+    lockside submit transition work-order --to CANCELLED --dry-run 17
     """,
 )
 @click.argument("kind", shell_complete=complete_kinds)

@@ -89,8 +89,11 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
     else:
         told = tell_progress(platform, operation_id)
         send_next(platform, operation_id, 1)
-    # One wake-up for many single transitions: each would cost as much as the transition.
-    wake_audit(platform, after_s=_GATHER_S if claim.queue == "interactive" else 0.0)
+    if told == "finished" and claim.queue == "bulk":
+        wake_audit(platform, surely=True)
+    else:
+        # One wake-up for many chunks: for a single transition each would cost as much as it.
+        wake_audit(platform, after_s=_GATHER_S)
     return told
 
 

@@ -63,9 +63,11 @@ UPDATE operation SET result_stored_at = clock_timestamp()
  WHERE id = :operation_id AND result_stored_at IS NULL
 """)
 
-_ELAPSED = text("""
-SELECT total, coalesce(extract(epoch FROM clock_timestamp() - started_at), 0)::float AS elapsed_s
-  FROM operation WHERE id = :operation_id
+_PROGRESS = text("""
+SELECT o.total, coalesce(extract(epoch FROM clock_timestamp() - o.started_at), 0)::float,
+       sum(c.succeeded)::int, sum(c.skipped)::int, sum(c.failed)::int, sum(c.cancelled)::int
+  FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
+ WHERE o.id = :operation_id GROUP BY o.id
 """)
 
 
@@ -161,9 +163,8 @@ def store_result(platform: Platform, operation_id: UUID, told: dict[str, Any]) -
 def tell_progress(platform: Platform, operation_id: UUID) -> str:
     """Tell pollers how far an unfinished operation is; return it as a short text."""
     with platform.single.connect() as db:
-        operation = db.execute(_ELAPSED, {"operation_id": operation_id}).one()
-        counts, _ = read_counts(db, operation_id, operation.total)
-    told = progress(counts, operation.elapsed_s)
+        total, elapsed_s, *counted = db.execute(_PROGRESS, {"operation_id": operation_id}).one()
+    told = progress(Counts(total, *counted), elapsed_s)
     platform.results.store_progress(str(operation_id), told)
     platform.step("told")
     return f"{told['done']}/{told['total']} ({told['percent']} %)"

@@ -78,7 +78,8 @@ def import_work(
             among them, the machine's initial state and now are the defaults.
 
     Raises:
-        InvalidInput: A state or a column is not known; nothing was stored.
+        InvalidInput: A state or a column is not known, or a value is missing; nothing was
+            stored.
     """
     model = kinds()[kind]
     if not rows:
@@ -146,11 +147,25 @@ def _check_rows(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> None:
             got=", ".join(sorted(uneven)),
             expected=f"the columns of the first row: {', '.join(sorted(rows[0]))}",
         )
-    states = {row["state"] for row in rows if "state" in row} - set(model.machine.states)
-    if states:
+    known = model.machine.states
+    unknown_state = next((row for row in rows if row.get("state", known[0]) not in known), None)
+    if unknown_state is not None:
         raise InvalidInput(
-            field="state", got=min(states), expected=f"one of {', '.join(model.machine.states)}"
+            field="state", got=unknown_state["state"], expected=f"one of {', '.join(known)}"
         )
+    for name in _required(model):
+        if any(row.get(name) is None for row in rows):
+            raise InvalidInput(field=name, got=None, expected="a value in every row")
+
+
+def _required(model: type[Work]) -> list[str]:
+    ours = {"id", "tenant_id", "state"}
+    columns = model.__table__.columns
+    return [
+        each.name
+        for each in columns
+        if not each.nullable and each.server_default is None and each.name not in ours
+    ]
 
 
 def _open_import(db: Connection, actor: Actor, kind: str, total: int, now: datetime) -> UUID:

@@ -29,14 +29,15 @@ def log_state_transition(
 
     A refused row keeps its version; a done one is recorded with its new version.
     """
-    rows = [*passed, *refused]
-    if not rows:
+    if not passed and not refused:
         return
+    ids, states, versions, since = zip(*(each[:4] for each in (*passed, *refused)), strict=True)
+    done = len(passed)
     codes: list[str | None] | None = None
     messages: list[str | None] | None = None
     if refused:
-        codes = [None] * len(passed) + [failures[each.id].code for each in refused]
-        messages = [None] * len(passed) + [failures[each.id].message for each in refused]
+        codes = [None] * done + [failures[each.id].code for each in refused]
+        messages = [None] * done + [failures[each.id].message for each in refused]
     db.execute(
         _OUTBOX,
         {
@@ -58,10 +59,10 @@ def log_state_transition(
                 "isolation_level": operation.isolation_level,
                 "retry_attempt": retry_attempt,
             },
-            "entity_ids": [each.id for each in rows],
-            "versions": [each.version + 1 for each in passed] + [each.version for each in refused],
-            "from_states": [each.state for each in rows],
-            "states_since": [each.state_since for each in rows],
+            "entity_ids": list(ids),
+            "versions": [each + 1 for each in versions[:done]] + list(versions[done:]),
+            "from_states": list(states),
+            "states_since": list(since),
             "error_codes": codes,
             "error_messages": messages,
         },

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.bulk import Failure, Outcome
 from domain.errors import error_named
-from domain.machine import Judge, Machine, Reason, Request, Verdict
+from domain.machine import Judge, Machine, Reason, Request
 from domain.permissions import granted
 from models.base import Work, kinds
 
@@ -77,8 +77,8 @@ def lock_rows(
     """Lock a tenant's rows that are free, in the order of their ids; never wait for one.
 
     Returns:
-        Rows with id, state, version, state_since, and every fact that a rule of a
-        transition to *target* looks at; and the ids of rows that another session holds.
+        Rows with id, state, version, state_since in this order, and every fact that a rule of
+        a transition to *target* looks at; and the ids of rows that another session holds.
         Ids in neither don't exist.
     """
     names = {"tenant_id": tenant_id, "ids": ids}
@@ -147,27 +147,23 @@ def judge_rows(
     judged = Judged()
     judge = Judge(machine, request)
     for row in rows:
-        judged.versions[row.id] = row.version
-        wanted = expected.get(row.id) if expected else None
-        if wanted is not None and wanted != row.version:
+        row_id, state, version = row.id, row.state, row.version
+        judged.versions[row_id] = version
+        wanted = expected.get(row_id) if expected else None
+        if wanted is not None and wanted != version:
             judged.refused.append(row)
-            judged.fail(row.id, [_stale(wanted, row)], **_conflict(wanted, row, request))
-        elif row.state == request.to:
-            judged.outcomes[row.id] = Outcome.SKIPPED
+            judged.fail(row_id, [_stale(wanted, row)], **_conflict(wanted, row, request))
+        elif state == request.to:
+            judged.outcomes[row_id] = Outcome.SKIPPED
+        elif (verdict := judge.judge(state, row._mapping)).ok:
+            judged.outcomes[row_id] = Outcome.SUCCEEDED
+            judged.passed.append(row)
         else:
-            _note(judged, row, judge.judge(row.state, row._mapping))
+            judged.refused.append(row)
+            judged.fail(row_id, verdict.reasons)
     for missing in set(ids) - judged.versions.keys():
         judged.fail(missing, [Reason("not_found", f"No {machine.kind} {missing}")])
     return judged
-
-
-def _note(judged: Judged, row: Row[Any], verdict: Verdict) -> None:
-    if verdict.ok:
-        judged.outcomes[row.id] = Outcome.SUCCEEDED
-        judged.passed.append(row)
-    else:
-        judged.refused.append(row)
-        judged.fail(row.id, verdict.reasons)
 
 
 def _stale(wanted: int, row: Row[Any]) -> Reason:

@@ -103,12 +103,11 @@ def seed(
     Returns:
         How many rows of each kind are new.
     """
-    choose = random.Random(start)  # noqa: S311 -- chooses examples, no secret
     vendors = site.add_vendors(VENDORS)
     now = datetime.now(UTC)
     plan = {
-        "work_order": _work_orders(choose, work_orders, vendors, now),
-        "ticket": _tickets(choose, tickets, now),
+        "work_order": _work_orders(_chooser(start, "work_order"), work_orders, vendors, now),
+        "ticket": _tickets(_chooser(start, "ticket"), tickets, now),
     }
     total = work_orders + tickets
     done = 0
@@ -119,6 +118,11 @@ def seed(
             done += len(batch)
             on_progress(done, total)
     return new
+
+
+def _chooser(start: int, kind: str) -> random.Random:
+    # One for each kind: how many there are of one mustn't change the others.
+    return random.Random(f"{start} {kind}")  # noqa: S311 -- chooses examples, no secret
 
 
 def _work_orders(choose: random.Random, count: int, vendors: Sequence[int], now: datetime) -> Rows:

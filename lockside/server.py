@@ -24,7 +24,7 @@ from worker.embedded import EmbeddedServerError, Servers
 from worker.settings import DATABASE
 
 _POLL_S = 0.05
-_READY_S = 60.0
+_READY_S = 120.0
 _STOP_S = 40.0  # a statement that a worker waits for takes up to 30
 _LOOPBACK = "127.0.0.1"
 _OWNED = "owned-by-up"
@@ -52,11 +52,18 @@ class Addresses:
 class Running:
     """What `up` brought up; it ends with the `with` block."""
 
-    def __init__(self, settings: Settings, addresses: Addresses, children: list[Child]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        addresses: Addresses,
+        children: list[Child],
+        heed: Callable[[], None],
+    ) -> None:
         """Describe what runs; `up` is the way to get one."""
         self.settings = settings
         self.addresses = addresses
         self.children = children
+        self._heed = heed
 
     def wait(self) -> None:
         """Return when somebody asks to stop, by Ctrl-C or SIGTERM.
@@ -66,6 +73,7 @@ class Running:
         """
         with suppress(KeyboardInterrupt):
             while True:
+                self._heed()
                 _check(self.children)
                 time.sleep(_POLL_S)
 
@@ -103,20 +111,27 @@ def up(
         undo.callback(stop_all, children, within_s=_STOP_S, is_hurried=stopping.is_hurried)
         addresses = _start_children(known, children, flower=flower, tell=tell)
         undo.callback(stopping.begin)
-        yield Running(known, addresses, children)
+        stopping.heed()
+        yield Running(known, addresses, children, stopping.heed)
 
 
 class _Stopping:
     """Turns signals into KeyboardInterrupt first, and into hurry while things are stopped."""
 
     def __init__(self) -> None:
+        self._asked = False
         self._begun = False
         self._hurried = False
 
     def asked(self, _number: int, _frame: object) -> None:
-        if not self._begun:
+        self._hurried = self._begun
+        self._asked = True
+        self.heed()
+
+    def heed(self) -> None:
+        """Stop if it was asked for: Python drops what is raised while a process forks."""
+        if self._asked and not self._begun:
             raise KeyboardInterrupt
-        self._hurried = True
 
     def begin(self) -> None:
         self._begun = True

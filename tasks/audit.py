@@ -10,6 +10,6 @@ from tasks.base import PlatformOf
 def register(app: Celery, platform: PlatformOf) -> None:
     """Add `audit.write` to *app*."""
 
-    @app.task(name=WRITE_AUDIT)
+    @app.task(name=WRITE_AUDIT, shared=False)
     def write() -> str:
         return f"{write_records(platform())} outbox rows"

@@ -12,6 +12,6 @@ from tasks.base import PlatformOf
 def register(app: Celery, platform: PlatformOf) -> None:
     """Add `bulk.run_chunk` to *app*."""
 
-    @app.task(name=RUN_CHUNK)
+    @app.task(name=RUN_CHUNK, shared=False)
     def run_chunk(*, operation_id: str, chunk_no: int) -> str:
         return bulk.run_chunk(platform(), UUID(operation_id), int(chunk_no))

@@ -13,6 +13,6 @@ SWEEP = "upkeep.sweep"
 def register(app: Celery, platform: PlatformOf) -> None:
     """Add `upkeep.sweep` to *app*."""
 
-    @app.task(name=SWEEP)
+    @app.task(name=SWEEP, shared=False)
     def sweep_once() -> str:
         return str(asdict(sweep(platform())))

@@ -47,6 +47,7 @@ class Worker:
         ]  # fmt: skip
         self._environment = environment(settings) | (extra or {})
         self.lines: list[str] = []
+        self._printed = threading.Condition()
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
@@ -79,13 +80,25 @@ class Worker:
         """Return the main process."""
         return self._process.pid
 
+    def is_running(self) -> bool:
+        """Say whether the main process is still there."""
+        return self._process.poll() is None
+
     def children(self) -> list[psutil.Process]:
         """Return the processes that run Celery tasks."""
         return self._tree.children(recursive=True)
 
     def terminate(self, timeout: float = 30) -> int:
         """Ask the worker to stop, as `kill` does, and return its exit code."""
-        self._process.send_signal(signal.SIGTERM)
+        self.send(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send the main process a signal."""
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = 30) -> int:
+        """Return the main process's exit code when it has ended."""
         return self._process.wait(timeout)
 
     def kill(self) -> None:
@@ -96,11 +109,21 @@ class Worker:
         self._process.wait(30)
         self._reader.join(10)
 
+    def wait_for(self, words: str, timeout: float = 30) -> None:
+        """Return when the worker has printed a line with these words, now or earlier."""
+        with self._printed:
+            found = self._printed.wait_for(
+                lambda: any(words in each for each in self.lines), timeout
+            )
+        assert found, f"the worker never said {words!r}:\n" + "".join(self.lines)
+
     def _read(self, ready: threading.Event) -> None:
         if self._process.stdout is None:
             return
         for line in self._process.stdout:
-            self.lines.append(line)
+            with self._printed:
+                self.lines.append(line)
+                self._printed.notify_all()
             if " ready." in line:
                 ready.set()
         ready.set()

@@ -29,11 +29,13 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         None,
+        repr=False,  # a password stands in it
         validation_alias=AliasChoices("DATABASE_URL", "LOCKSIDE_DATABASE_URL"),
         description="PostgreSQL; without it Lockside brings its own.",
     )
     redis_url: str | None = Field(
         None,
+        repr=False,  # a password stands in it
         validation_alias=AliasChoices("REDIS_URL", "LOCKSIDE_REDIS_URL"),
         description="Redis or Valkey; databases 0, 1 and 2 carry messages, results and locks.",
     )
@@ -45,7 +47,9 @@ class Settings(BaseSettings):
     flower_port: int = Field(5555, description="Flower's port on the loopback address.")
     flower_user: str = Field("operator", description="Who signs in to Flower.")
     flower_password: str | None = Field(
-        None, description="Flower's password; without it one is made up at each start."
+        None,
+        repr=False,
+        description="Flower's password; without it one is made up at each start.",
     )
     heartbeat_file: Path | None = Field(
         None, description="Touched by a worker that is alive, for health checks."

@@ -154,8 +154,13 @@ def test_completing_needs_at_least_one_line(lines: int, reasons: list[str]) -> N
 
 
 def test_a_rule_about_the_request_alone_is_asked_once_for_many_rows() -> None:
-    asked = []
-    curious = Rule(Reason("no", "No"), lambda *_: asked.append(1) is None)
+    asked: list[Request] = []
+
+    def ask(_: object, request: Request) -> bool:
+        asked.append(request)
+        return True
+
+    curious = Rule(Reason("no", "No"), ask)
     machine = Machine("door", "OPEN", ("SHUT",), (arrow("OPEN", "SHUT", "shut", curious),))
     once = Judge(machine, Request("SHUT", by_system=True))
 

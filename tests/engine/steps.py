@@ -76,15 +76,16 @@ class Recorder:
 
 def without_redis(platform: Platform) -> Platform:
     """Return a platform whose lock server refuses every connection."""
-    return replace(platform, locks=Locks(_nobody()))
+    return replace(platform, locks=Locks(nobody()))
 
 
 def without_locks(platform: Platform) -> Platform:
     """Return a platform that takes no Redis locks, as if their leases were long over."""
-    return replace(platform, locks=Locks(_nobody(), enabled=False))
+    return replace(platform, locks=Locks(nobody(), enabled=False))
 
 
-def _nobody() -> Redis:
+def nobody() -> Redis:
+    """Return a client of a server that refuses every connection."""
     return Redis(port=9, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.5)
 
 

@@ -26,6 +26,7 @@ from tests.engine.steps import (
     crash_at,
     drain,
     leases_over,
+    nobody,
     operation,
     query,
     without_locks,
@@ -145,7 +146,7 @@ def test_between_chunks_pollers_see_the_progress(site: lockside.Site) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=1)
     run_chunk(site.platform, operation_id, 0)
 
-    answer = polled(site, operation_id)
+    answer: Any = polled(site, operation_id)
 
     assert answer.state == "PROGRESS"
     counted = {name: answer.info[name] for name in ("done", "total", "succeeded", "percent")}
@@ -195,7 +196,7 @@ def test_a_failed_operation_is_read_from_postgresql(site: lockside.Site) -> None
 STAGES = ({"done": 1, "total": 3}, {"done": 2, "total": 3}, {"state": "SUCCEEDED"})
 
 
-@pytest.mark.parametrize("order", permutations(range(3)))
+@pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_whatever_comes_late_pollers_only_see_it_go_forward(
     site: lockside.Site, order: tuple[int, ...]
 ) -> None:
@@ -220,7 +221,7 @@ def test_a_result_never_goes_back_to_another(site: lockside.Site) -> None:
 
 
 def test_without_redis_a_result_waits_in_postgresql(site: lockside.Site) -> None:
-    away = replace(site.platform, results=Results(Redis(port=9, retry=None)))
+    away = replace(site.platform, results=Results(nobody()))
     operation_id = ask(site, work_orders(site, 2))
     run_chunk(away, operation_id, 0)
 

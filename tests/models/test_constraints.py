@@ -14,7 +14,7 @@ Session = psycopg.Connection[Any]
 
 def operation(raw: Session, *, tenant: str = "demo", **values: Any) -> UUID:
     """Insert an operation of the system; return its id."""
-    row = {
+    row: dict[str, Any] = {
         "id": uuid4(),
         "kind": "ticket",
         "verb": "transition",

@@ -1,0 +1,63 @@
+"""Run the benchmarks: `python -m benchmarks [--only F1,F4] [--quick]`.
+
+Exit code 1 if a goal is missed; with `--quick` the sizes are too small for goals to count.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import report
+from benchmarks.bulk import measure_f1, measure_f6
+from benchmarks.crowd import measure_f5
+from benchmarks.house import PROJECT, House, open_house
+from benchmarks.measure import Figure
+from benchmarks.single import measure_f4
+
+BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
+    "F1": measure_f1,
+    "F4": measure_f4,
+    "F5": measure_f5,
+    "F6": measure_f6,
+}
+
+
+def main() -> int:
+    """Measure what was asked for, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Lockside.")
+    parser.add_argument("--only", help="some of them, e.g. F1,F4", default=",".join(BENCHMARKS))
+    parser.add_argument("--quick", action="store_true", help="small sizes: does it still run?")
+    parser.add_argument(
+        "--into", type=Path, default=PROJECT / "benchmarks", help="the folder of the results"
+    )
+    given = parser.parse_args()
+    wanted = [name.strip().upper() for name in given.only.split(",")]
+    if unknown := set(wanted) - BENCHMARKS.keys():
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}: {', '.join(BENCHMARKS)}")
+    console = Console()
+    with open_house() as house:
+        figures = [
+            figure
+            for name in wanted
+            for figure in _measure(console, house, name, quick=given.quick)
+        ]
+        machine = report.describe_machine(house.versions())
+    report.write(given.into, figures, machine)
+    report.show(console, figures, machine)
+    return 0 if given.quick or all(each.ok for each in figures) else 1
+
+
+def _measure(console: Console, house: House, name: str, *, quick: bool) -> list[Figure]:
+    with console.status(name) as status:
+
+        def told(what: str) -> None:
+            status.update(f"{name}: {what}")
+
+        return BENCHMARKS[name](house, told, quick=quick)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,185 @@
+"""F1 and F6: a bulk transition against the bare statement, and the price of its guards.
+
+Every round has a database of its own, copied from one template, so that all begin alike. The
+time goes from submitting to the operation's end *and* an empty outbox: fully audited.
+"""
+
+from time import perf_counter, sleep
+from uuid import uuid4
+
+import psycopg
+
+import lockside
+from benchmarks.house import House, Told, libpq, until, workers
+from benchmarks.measure import Figure, in_turn, medians
+
+KIND = "work_order"
+TARGET = "APPROVED"
+FLOOR_CHUNK = 1000
+WARM_UP = 40
+
+# The least that any program has to do: change a chunk's rows and insert their records.
+_FLOOR = """
+WITH changed AS (
+  UPDATE work_order SET state = 'APPROVED', version = version + 1, state_since = now(),
+         updated_at = now(), updated_by = %(actor)s
+   WHERE id = ANY(%(ids)s) AND state = 'SUBMITTED'
+  RETURNING id, version, tenant_id
+)
+INSERT INTO state_transition_audit (event_id, occurred_at, tenant_id, correlation_id, actor_id,
+  kind, entity_id, version, from_state, to_state, time_in_previous_state_s, reason, comments,
+  metadata, success, execution_time_ms, lock_acquisition_time_ms, lock_key, isolation_level,
+  retry_attempt)
+SELECT CAST(%(prefix)s || lpad(to_hex(id), 12, '0') AS uuid), now(), tenant_id, %(operation)s,
+       %(actor)s, 'work_order', id, version, 'SUBMITTED', 'APPROVED', 0, 'bulk', 'Floor', '{}',
+       true, 0, 0, 'lockside:lock:' || tenant_id || ':work_order:' || id, 'READ COMMITTED', 0
+  FROM changed
+"""
+
+
+def measure_f1(house: House, told: Told, *, quick: bool) -> list[Figure]:
+    """Compare the whole of Lockside with one connection that sends one statement a chunk."""
+    items, turns = (3000, 1) if quick else (100_000, 3)
+    house.build(work_orders=items + WARM_UP)
+    rates = in_turn(
+        {
+            "floor": lambda: _floor(house, items),
+            "lockside": lambda: _operation(house, items),
+        },
+        turns,
+        told,
+    )
+    typical = medians(rates)
+    return [
+        Figure(
+            id="F1",
+            what="bulk transition, submitted to fully audited, against the one-statement floor",
+            ratio=typical["lockside"] / typical["floor"],
+            goal=0.5,
+            side="at least",
+            detail=_detail(items, rates, typical),
+        )
+    ]
+
+
+def measure_f6(house: House, told: Told, *, quick: bool) -> list[Figure]:
+    """Compare the operation of F1 with itself without Redis locks and without the guard."""
+    items, turns = (3000, 1) if quick else (100_000, 5)
+    house.build(work_orders=items + WARM_UP)
+    rates = in_turn(
+        {
+            "all guards": lambda: _operation(house, items),
+            "no Redis locks": lambda: _operation(house, items, locks=False),
+            "no database guard": lambda: _operation(house, items, guard=False),
+        },
+        turns,
+        told,
+    )
+    typical = medians(rates)
+    detail = _detail(items, rates, typical)
+    return [
+        Figure(
+            id=name,
+            what=f"time of F1's operation with {what} against without",
+            ratio=typical[without] / typical["all guards"],
+            goal=goal,
+            side="at most",
+            detail=detail,
+        )
+        for name, what, without, goal in (
+            ("F6a", "Redis locks", "no Redis locks", 1.4),
+            ("F6b", "the database guard", "no database guard", 1.15),
+        )
+    ]
+
+
+def _operation(house: House, items: int, *, locks: bool = True, guard: bool = True) -> float:
+    """Return the items per second of one operation, submitted to fully audited."""
+    with house.database() as settings:
+        known = settings.model_copy(update={"redis_locks": locks})
+        with (
+            workers(known),
+            lockside.connect(settings=known) as site,
+            psycopg.connect(libpq(known.database_url), autocommit=True) as db,
+        ):
+            if not guard:
+                db.execute("ALTER TABLE work_order DISABLE TRIGGER USER")
+            ids = site.ids(KIND)
+            _warm_up(site, db, ids[items:])
+            begun = perf_counter()
+            outcome = site.transition(KIND, to=TARGET, ids=ids[:items], atomic=False).wait(120)
+            until(lambda: _is_drained(db), pause_s=0.002)
+            taken_s = perf_counter() - begun
+            assert outcome["state"] == "SUCCEEDED", outcome
+            assert outcome["successful_items"] == items
+            _assert_done(db, items)
+    return items / taken_s
+
+
+def _warm_up(
+    site: lockside.Site, db: "psycopg.Connection[tuple[int, ...]]", ids: list[int]
+) -> None:
+    # Each process has its connections and has met its statements, as any worker has after its
+    # first minute.
+    for half in (ids[::2], ids[1::2]):
+        running = [site.transition(KIND, to=TARGET, ids=[row_id]) for row_id in half]
+        assert all(each.wait(60)["state"] == "SUCCEEDED" for each in running)
+    until(lambda: _is_drained(db))
+    # The audit writer was woken a moment ago and may still be on its way.
+    sleep(1)
+
+
+def _floor(house: House, items: int) -> float:
+    """Return the items per second of one connection that does the bare minimum."""
+    with (
+        house.database() as settings,
+        psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
+    ):
+        db.execute("ALTER TABLE work_order DISABLE TRIGGER USER")
+        assert _one(db, "SELECT count(*) FROM pg_settings WHERE name = 'synchronous_commit'"
+                    " AND setting = 'on'") == 1  # fmt: skip
+        ids = [each[0] for each in db.execute("SELECT id FROM work_order ORDER BY id")]
+        operation = uuid4()
+        shared = {
+            "operation": operation,
+            "prefix": str(operation)[:24],
+            "actor": _one(db, "SELECT id FROM person"),
+        }
+        db.execute(_FLOOR, {"ids": ids[items:], **shared})
+        begun = perf_counter()
+        for first in range(0, items, FLOOR_CHUNK):
+            chunk = ids[first : min(items, first + FLOOR_CHUNK)]
+            db.execute(_FLOOR, {"ids": chunk, **shared})
+        taken_s = perf_counter() - begun
+        _assert_done(db, items)
+    return items / taken_s
+
+
+def _is_drained(db: "psycopg.Connection[tuple[int, ...]]") -> bool:
+    return _one(db, "SELECT count(*) FROM (SELECT FROM outbox LIMIT 1) AS waiting") == 0
+
+
+def _assert_done(db: "psycopg.Connection[tuple[int, ...]]", items: int) -> None:
+    """Assert that every row is changed once and has its one record."""
+    everything = items + WARM_UP
+    assert _one(db, "SELECT count(*) FROM work_order WHERE state = 'APPROVED' AND version = 2") == (
+        everything
+    )
+    assert _one(db, "SELECT count(*) FROM state_transition_audit WHERE version = 2") == everything
+    assert _one(db, "SELECT count(DISTINCT entity_id) FROM state_transition_audit") == everything
+
+
+def _one(db: "psycopg.Connection[tuple[int, ...]]", query: str) -> int:
+    row = db.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def _detail(
+    items: int, rates: dict[str, list[float]], typical: dict[str, float]
+) -> dict[str, object]:
+    return {
+        "items": items,
+        "items_per_s": {name: round(rate) for name, rate in typical.items()},
+        "all_items_per_s": {name: [round(r) for r in taken] for name, taken in rates.items()},
+    }

@@ -1,0 +1,161 @@
+"""Servers in a temporary folder, databases copied from one template, real workers."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import psycopg
+from redis import Redis
+
+import lockside
+from engine.intake import add_vendors, open_tenant
+from models.schema import upgrade
+from worker import embedded
+from worker.app import make_app
+from worker.processes import make_platform
+from worker.settings import Settings
+
+PROJECT = Path(__file__).parents[1]
+TEMPLATE = "benchmark_template"
+NOOP = "benchmark.noop"
+PROCESSES = 2
+PATIENCE_S = 120.0
+_IMPORTED_AT_ONCE = 10_000
+
+Told = Callable[[str], None]
+"""Is told what is being measured now."""
+
+
+class House:
+    """One pair of servers, and in its template database the rows that a round begins with."""
+
+    def __init__(self, servers: embedded.Servers) -> None:
+        self._servers = servers
+        self._rounds = 0
+
+    def build(self, *, work_orders: int = 0, tickets: int = 0) -> None:
+        """Make the template anew: a tenant, its people, and this many rows of work."""
+        self._maintain(f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
+        settings = self._settings(TEMPLATE)
+        platform = make_platform(settings, make_app(settings))
+        upgrade(platform.database)
+        tenant_id = open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
+        (vendor_id,) = add_vendors(platform, tenant_id, ["Acme Lifts"])
+        platform.database.dispose()
+        with lockside.connect(settings=settings) as site:
+            for first in range(0, work_orders, _IMPORTED_AT_ONCE):
+                last = min(work_orders, first + _IMPORTED_AT_ONCE)
+                ready = {"state": "SUBMITTED", "vendor_id": vendor_id}
+                site.import_work(
+                    "work_order",
+                    [{"title": f"Work order {n}", **ready} for n in range(first, last)],
+                )
+            site.import_work(
+                "ticket",
+                [{"title": f"Ticket {n}", "state": "INPROGRESS"} for n in range(tickets)],
+            )
+        self._maintain("VACUUM ANALYZE", database=TEMPLATE)
+
+    @contextmanager
+    def database(self) -> Iterator[Settings]:
+        """Give a round its own copy of the template, and an empty Valkey."""
+        self._rounds += 1
+        name = f"round_{self._rounds}"
+        self._maintain(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        with Redis.from_url(self._servers.redis_url_for(0)) as redis:
+            redis.flushall()
+        # Whatever was written so far is on disk before the clock starts.
+        self._maintain("VACUUM ANALYZE", database=name)
+        self._maintain("CHECKPOINT")
+        try:
+            yield self._settings(name)
+        finally:
+            self._maintain(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def versions(self) -> dict[str, str]:
+        """Return what the servers say they are."""
+        url = libpq(self._servers.database_url_for("postgres"))
+        with psycopg.connect(url) as db, Redis.from_url(self._servers.redis_url_for(0)) as redis:
+            row = db.execute("SHOW server_version").fetchone()
+            told = redis.info("server")
+        return {"postgres": str(row and row[0]), "valkey": str(told.get("valkey_version"))}
+
+    def _settings(self, name: str) -> Settings:
+        return Settings(
+            database_url=self._servers.database_url_for(name),
+            redis_url=self._servers.redis_url_for(0),
+            concurrency=PROCESSES,
+        )
+
+    def _maintain(self, *statements: str, database: str = "postgres") -> None:
+        url = libpq(self._servers.database_url_for(database))
+        with psycopg.connect(url, autocommit=True) as db:
+            for each in statements:
+                db.execute(each.encode())
+
+
+@contextmanager
+def open_house() -> Iterator[House]:
+    """Run a pair of servers in a temporary folder; nothing of it is left afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lockside-benchmark-") as name:
+        folder = Path(name) / "servers"
+        servers, _ = embedded.start(folder)
+        try:
+            yield House(servers)
+        finally:
+            embedded.stop(folder)
+
+
+@contextmanager
+def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Run a Celery worker of two processes; its log is shown if it doesn't get ready."""
+    given = {
+        "DATABASE_URL": str(settings.database_url),
+        "REDIS_URL": str(settings.redis_url),
+        "LOCKSIDE_CONCURRENCY": str(PROCESSES),
+        "LOCKSIDE_REDIS_LOCKS": str(settings.redis_locks),
+        "PYTHONPATH": str(PROJECT),
+    }
+    with tempfile.NamedTemporaryFile("r", prefix="lockside-benchmark-") as log:
+        command = [
+            *(sys.executable, "-m", "celery", "-A", "benchmarks.worker", "worker"),
+            *("-c", str(PROCESSES), "--without-mingle", "--without-gossip", "-l", "INFO"),
+        ]
+        process = subprocess.Popen(
+            [*command, "-f", log.name],
+            cwd=PROJECT,
+            env=os.environ | given | dict(extra or {}),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            until(lambda: " ready." in Path(log.name).read_text() or process.poll() is not None)
+            if process.poll() is not None:
+                raise RuntimeError("the worker did not start:\n" + Path(log.name).read_text())
+            yield
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_S)
+
+
+def until(done: Callable[[], bool], pause_s: float = 0.05) -> None:
+    """Return as soon as something is so.
+
+    Raises:
+        TimeoutError: It was not so for two minutes.
+    """
+    deadline = monotonic() + PATIENCE_S
+    while not done():
+        if monotonic() > deadline:
+            raise TimeoutError("the work that is measured did not end")
+        sleep(pause_s)
+
+
+def libpq(url: str | None) -> str:
+    """Return SQLAlchemy's address in the form that psycopg takes."""
+    return str(url).replace("+psycopg", "")

@@ -1,0 +1,64 @@
+"""What a benchmark tells: a ratio, its goal, and what was measured."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One ratio of two things measured in turn in one run.
+
+    Attributes:
+        id: As in the list of benchmarks, e.g. `F1`; parts of one carry a letter.
+        what: What is divided by what.
+        goal: The bound; `at_least` or `at_most` says on which side.
+        detail: Medians, all single measurements, sizes.
+    """
+
+    id: str
+    what: str
+    ratio: float
+    goal: float
+    side: Literal["at least", "at most"]
+    detail: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Say whether the goal is reached."""
+        return self.ratio >= self.goal if self.side == "at least" else self.ratio <= self.goal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figure as `results.json` holds it."""
+        return {
+            "what": self.what,
+            "ratio": round(self.ratio, 3),
+            "goal": self.goal,
+            "side": self.side,
+            "ok": self.ok,
+            "detail": dict(self.detail),
+        }
+
+
+def in_turn(
+    measures: Mapping[str, Callable[[], float]], turns: int, told: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Measure each of several things in turn, so that a noisy machine disturbs all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in measures}
+    for turn in range(turns):
+        for name, measure in measures.items():
+            told(f"{name}, turn {turn + 1} of {turns}")
+            taken[name].append(measure())
+    return taken
+
+
+def medians(taken: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the median of what was taken of each thing."""
+    return {name: median(values) for name, values in taken.items()}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the value that so large a share of all doesn't exceed."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(len(ranked) * share))]

@@ -1,0 +1,24 @@
+"""A door in a process of its own, to be killed: `python -m tests.breaking.door submit|cancel`.
+
+submit '{"kind": …, "to": …, "ids": […], …}'    cancel <operation id>
+"""
+
+import json
+import sys
+from dataclasses import replace
+
+import lockside
+from tests.breaking.observer import Observer
+
+
+def main(verb: str, argument: str) -> None:
+    """Do what one of the doors does, watched by the gate."""
+    with lockside.connect() as site:
+        site.platform = replace(site.platform, step=Observer())
+        if verb == "submit":
+            site.transition(**json.loads(argument))
+        else:
+            site.operation(argument).cancel()
+
+
+main(*sys.argv[1:])

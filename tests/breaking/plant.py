@@ -1,0 +1,123 @@
+"""A plant: servers, a site, a gate, and workers that are watched; what these tests break."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import psycopg
+from sqlalchemy import text
+
+import lockside
+from engine.audit import write_records
+from tests.breaking.gate import Gate
+from tests.checker import check_invariants
+from tests.workers import PROJECT, Worker, environment
+from worker import embedded
+from worker.settings import Settings
+
+PATIENCE_S = 60.0
+
+# The transaction has written and is open, and it is that of the process with these ports.
+_OPEN_CHANGE = text("""
+SELECT pid FROM pg_stat_activity
+ WHERE datname = current_database() AND client_port = ANY(:ports)
+   AND state = 'idle in transaction' AND backend_xid IS NOT NULL
+""")
+
+_UNSETTLED = """
+SELECT (SELECT count(*) FROM operation WHERE result_stored_at IS NULL)
+     + (SELECT count(*) FROM outbox)
+"""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """Everything of one Lockside: what is set, a door, and the gate its workers report to."""
+
+    settings: Settings
+    site: lockside.Site
+    gate: Gate
+
+    def worker(self, **more: Any) -> Worker:
+        """Return a worker that reports to the gate; options as in `Worker`."""
+        extra = self.gate.environment | more.pop("extra", {})
+        return Worker(more.pop("settings", self.settings), app="tests.breaking.worker_main",
+                      extra=extra, **more)  # fmt: skip
+
+    def door(self, verb: str, argument: Any) -> "subprocess.Popen[bytes]":
+        """Start a door that reports to the gate."""
+        given = argument if isinstance(argument, str) else json.dumps(argument)
+        return subprocess.Popen(
+            [sys.executable, "-m", "tests.breaking.door", verb, given],
+            cwd=PROJECT,
+            env=environment(self.settings) | self.gate.environment,
+        )
+
+    def open_change(self, pid: int) -> int | None:
+        """Return the database session in which process *pid* has a change open, if it has."""
+        ports = [each.laddr.port for each in psutil.Process(pid).net_connections("tcp")]
+        with self.site.platform.database.connect() as db:
+            session: int | None = db.scalar(_OPEN_CHANGE, {"ports": ports})
+        return session
+
+    def end(self, operation: lockside.Operation, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
+        """Return the result that both pollers get, and make sure that the database is whole."""
+        waited = operation.wait(timeout_s)
+        polled = self.site.app.AsyncResult(operation.id).get(timeout=timeout_s)
+        assert polled == waited
+        # A worker may still be about to note that the result is stored, or be writing records.
+        eventually(self._is_settled)
+        check_invariants(self.site)
+        return waited
+
+    def _is_settled(self) -> bool:
+        write_records(self.site.platform)
+        return not self.ask(_UNSETTLED)
+
+    def ask(self, query: str, **names: Any) -> Any:
+        """Return the first value that a query gives."""
+        with self.site.platform.database.connect() as db:
+            return db.scalar(text(query), names)
+
+
+@contextmanager
+def database(servers: embedded.Servers, template: str) -> Iterator[str]:
+    """Make a database for several tests, and drop it."""
+    name = f"test_{uuid4().hex}"
+    postgres = servers.database_url_for("postgres").replace("+psycopg", "")
+    with psycopg.connect(postgres, autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    yield servers.database_url_for(name)
+    with psycopg.connect(postgres, autocommit=True) as db:
+        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+def impatient(servers: embedded.Servers, database_url: str, home: Path) -> Settings:
+    """Return settings under which everything is found and mended within a second or two."""
+    return Settings(
+        database_url=database_url,
+        redis_url=servers.redis_url_for(0),
+        home=home,
+        lease_s=1.0,
+        person_lease_s=1.0,
+        republish_after_s=0.5,
+        sweep_every_s=0.5,
+    )
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:
+    """Return when *condition* holds; for what nobody tells, such as a row's new state."""
+    deadline = time.monotonic() + timeout_s
+    never = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to hold"
+        never.wait(0.05)

@@ -1,0 +1,67 @@
+"""The command line in a test's hand: in this process, or as the real program."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+from click.testing import CliRunner
+
+from cli.main import lockside
+from tests.workers import environment
+from worker.settings import Settings
+
+PROGRAM = [sys.executable, "-c", "from cli.main import main; main()"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command answered: its exit code, what it printed, what it said beside that."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Return stdout as the one JSON document that it has to be."""
+        return json.loads(self.out)
+
+
+def call(settings: Settings, *words: object, stdin: str = "") -> Answer:
+    """Call the command line in this process, with these settings in its environment."""
+    ended = CliRunner().invoke(
+        lockside, [str(each) for each in words], input=stdin, env=environment(settings)
+    )
+    if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return Answer(ended.exit_code, ended.stdout, ended.stderr)
+
+
+def spawn(variables: dict[str, str], folder: Path, *words: str) -> subprocess.Popen[str]:
+    """Start the real program in a folder, with this environment."""
+    return subprocess.Popen(
+        [*PROGRAM, *words],
+        cwd=folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def commands(
+    group: click.Group = lockside, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """Walk the whole tree of commands, the groups among them."""
+    yield path, group
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name), command

@@ -1,0 +1,111 @@
+"""With --json stdout is one JSON document, whatever comes of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import lockside
+from tests.doors.commands import call, commands
+from tests.factories import tickets, work_orders
+from worker.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+LEAVES = [path for path, command in commands() if not hasattr(command, "commands")]
+ELSEWHERE = [("up",), ("demo",)]  # with their own servers: test_up.py, test_demo.py
+ZERO = "00000000-0000-0000-0000-000000000000"
+
+# By command: what it is called with to succeed, and to be refused.
+CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
+    ("seed",): (["--work-orders", "3", "--tickets", "3"], ["--tickets", "-1"]),
+    ("doctor",): ([], ["--nothing"]),
+    ("db", "upgrade"): ([], ["now"]),
+    ("check-machines",): ([], ["all"]),
+    ("submit", "transition"): (
+        ["ticket", "--to", "OPEN", "{ticket}"],
+        ["ticket", "--to", "OPEN", "{ticket}", "--actor", "nobody"],
+    ),
+    ("operations", "list"): ([], ["--limit", "none"]),
+    ("operations", "show"): (["{operation}"], [ZERO]),
+    ("operations", "watch"): (["{operation}"], [ZERO]),
+    ("operations", "cancel"): (["{waiting}"], ["{operation}"]),
+    ("operations", "results"): (["{operation}"], [ZERO]),
+    ("explain",): (["ticket", "{ticket}"], ["ticket", "x"]),
+}
+
+
+@pytest.fixture
+def names(site: lockside.Site, settings: Settings) -> Iterator[dict[str, str]]:
+    """Make one of everything that a call can name."""
+    done, untouched, busy = tickets(site, 3)
+    operation = site.transition("ticket", to="OPEN", ids=done)
+    operation.wait(20)
+    # Somebody holds the row, so this one can't end before it is cancelled.
+    with site.platform.locks.hold(
+        [f"lockside:lock:{site.actor.tenant_id}:ticket:{busy}"],
+        claim="a claim",
+        operation="another operation",
+        lease_s=60.0,
+        all_or_none=True,
+    ):
+        waiting = site.transition("ticket", to="OPEN", ids=busy)
+        yield {"ticket": str(untouched), "operation": operation.id, "waiting": waiting.id}
+
+
+def test_every_command_is_looked_at() -> None:
+    assert sorted([*CALLS, *ELSEWHERE]) == sorted(LEAVES)
+
+
+@pytest.mark.parametrize("path", CALLS, ids=" ".join)
+def test_success_is_json(settings: Settings, names: dict[str, str], path: tuple[str, ...]) -> None:
+    words = [each.format(**names) for each in CALLS[path][0]]
+
+    answer = call(settings, *path, *words, "--json")
+
+    assert (answer.code, answer.json) != (0, None)
+    assert answer.code == 0, answer.out
+
+
+@pytest.mark.parametrize("path", CALLS, ids=" ".join)
+def test_a_refusal_is_json(
+    settings: Settings, names: dict[str, str], path: tuple[str, ...]
+) -> None:
+    words = [each.format(**names) for each in CALLS[path][1]]
+
+    answer = call(settings, *path, *words, "--json")
+
+    assert answer.code > 0
+    assert {"error", "message", "retryable"} <= answer.json.keys()
+
+
+def test_json_is_understood_before_the_command_too(settings: Settings) -> None:
+    assert call(settings, "--json", "operations", "list").json is not None
+
+
+def test_a_result_is_the_one_that_python_gets(site: lockside.Site, settings: Settings) -> None:
+    ids = work_orders(site, 1) + work_orders(site, 1, vendor=False)
+
+    answer = call(
+        settings, "submit", "transition", "work-order", "--to", "APPROVED", "--json", *ids
+    )
+
+    assert answer.json == site.operation(answer.json["operation_id"]).wait(5)
+
+
+def test_results_stream_as_one_array(site: lockside.Site, settings: Settings) -> None:
+    ids = tickets(site, 3)
+    operation = site.transition("ticket", to="OPEN", ids=ids)
+    operation.wait(20)
+
+    answer = call(settings, "operations", "results", operation.id, "--json")
+
+    assert [each["id"] for each in answer.json] == [str(each) for each in ids]
+
+
+def test_no_results_are_an_empty_array(site: lockside.Site, settings: Settings) -> None:
+    operation = site.transition("ticket", to="OPEN", ids=tickets(site, 1))
+    operation.wait(20)
+
+    answer = call(settings, "operations", "results", operation.id, "--failed", "--json")
+
+    assert answer.json == []

@@ -1,0 +1,200 @@
+"""The same request gets the same answer through Python and through the command line."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+import lockside
+from tests.doors.commands import Answer, call
+from tests.factories import tickets, work_orders
+from worker.processes import make_engine
+from worker.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+OPTIONS = {
+    "comments": "--comments",
+    "approved_by": "--approved-by",
+    "chunk_items": "--chunk-size",
+    "idempotency_key": "--idempotency-key",
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request: rows made anew for each door, and what is asked for them."""
+
+    rows: Callable[[lockside.Site], list[int]]
+    kind: str = "work_order"
+    to: str = "APPROVED"
+    actor: str = "admin"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def long_ids(settings: Settings) -> None:
+    """Make ids that are told from all other numbers of an answer."""
+    engine = make_engine(str(settings.database_url))
+    with engine.begin() as db:
+        for kind in ("work_order", "ticket"):
+            db.execute(text(f"ALTER TABLE {kind} ALTER COLUMN id RESTART WITH 7000001"))
+    engine.dispose()
+
+
+def submitted(site: lockside.Site) -> list[int]:
+    return work_orders(site, 1)
+
+
+def mixed(site: lockside.Site) -> list[int]:
+    return [
+        *work_orders(site, 2),
+        *work_orders(site, 1, vendor=False),
+        *work_orders(site, 1, state="APPROVED"),
+        *work_orders(site, 1, state="CLOSED"),
+    ]
+
+
+def resolved(site: lockside.Site) -> list[int]:
+    return tickets(site, 1, state="RESOLVED")
+
+
+CASES = {
+    "one row": Case(submitted),
+    "a target in lower case": Case(submitted, to="approved"),
+    "a kind with a dash": Case(submitted, kind="work-order"),
+    "already there": Case(lambda site: work_orders(site, 1, state="APPROVED")),
+    "all or nothing with failures": Case(mixed),
+    "each item for itself": Case(mixed, options={"atomic": False}),
+    "in small chunks": Case(mixed, options={"atomic": False, "chunk_items": 2}),
+    "a dry run": Case(mixed, options={"dry_run": True}),
+    "a dry run of each item for itself": Case(mixed, options={"dry_run": True, "atomic": False}),
+    "no such transition": Case(lambda site: work_orders(site, 1, state="CLOSED")),
+    "a rule against it": Case(lambda site: work_orders(site, 1, vendor=False)),
+    "comments missing": Case(resolved, kind="ticket", to="CLOSED"),
+    "comments blank": Case(resolved, kind="ticket", to="CLOSED", options={"comments": "  "}),
+    "comments given": Case(resolved, kind="ticket", to="CLOSED", options={"comments": "Fixed"}),
+    "no manager": Case(
+        lambda site: work_orders(site, 1, state="DRAFT"), to="SUBMITTED", actor="dora"
+    ),
+    "a manager named": Case(
+        lambda site: work_orders(site, 1, state="DRAFT"),
+        to="SUBMITTED",
+        actor="dora",
+        options={"approved_by": "asha"},
+    ),
+    "not permitted": Case(mixed, actor="victor"),
+    "another version": Case(submitted, options={"expected_versions": 9}),
+    "metadata": Case(submitted, options={"metadata": {"batch": ["Q4", 1, None]}}),
+    "an unknown person": Case(submitted, options={"approved_by": "nobody"}),
+    "an unknown state": Case(submitted, to="DONE"),
+    "an unknown kind": Case(submitted, kind="invoice"),
+    "an id twice": Case(lambda site: work_orders(site, 1) * 2),
+    "an id that is none": Case(lambda _: [0]),
+    "no such row": Case(lambda _: [6_999_999]),
+    "too large a chunk": Case(submitted, options={"atomic": False, "chunk_items": 0}),
+    "a key too many": Case(submitted, options={"idempotency_key": "k" * 10_000}),
+}
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_both_doors_answer_alike(site: lockside.Site, settings: Settings, case: Case) -> None:
+    first, second = case.rows(site), case.rows(site)
+
+    through_python = ask_python(site, case, first)
+    through_command_line = ask_command_line(settings, case, second)
+
+    assert without_names(through_command_line, second) == without_names(through_python, first)
+
+
+def test_an_explanation_is_the_same(site: lockside.Site, settings: Settings) -> None:
+    (row,) = work_orders(site, 1, vendor=False)
+
+    answer = call(settings, "explain", "work-order", row, "--json")
+
+    assert answer.json == site.explain("work_order", row)
+
+
+def test_an_explanation_of_many_is_the_same(site: lockside.Site, settings: Settings) -> None:
+    ids = mixed(site)
+
+    answer = call(settings, "explain", "work-order", *ids, "--to", "approved", "--json")
+
+    assert answer.json == site.explain("work_order", ids, to="approved")
+
+
+def test_an_operation_looks_the_same(site: lockside.Site, settings: Settings) -> None:
+    operation = site.transition("work_order", to="APPROVED", ids=mixed(site))
+    operation.wait(20)
+
+    shown = call(settings, "operations", "show", operation.id, "--json")
+    listed = call(settings, "operations", "list", "--limit", "1", "--json")
+
+    assert shown.json == plain(operation.show())
+    assert listed.json == plain(site.operations(limit=1))
+
+
+def test_results_look_the_same(site: lockside.Site, settings: Settings) -> None:
+    operation = site.transition("work_order", to="APPROVED", ids=mixed(site))
+    operation.wait(20)
+
+    answer = call(settings, "operations", "results", operation.id, "--ndjson")
+
+    lines = [json.loads(line) for line in answer.out.splitlines()]
+    assert lines == list(operation.results())
+
+
+def ask_python(site: lockside.Site, case: Case, ids: list[int]) -> dict[str, Any]:
+    options = dict(case.options)
+    if "expected_versions" in options:
+        options["expected_versions"] = {ids[0]: options["expected_versions"]}
+    try:
+        site.act_as("demo", case.actor)
+        return site.transition(case.kind, to=case.to, ids=ids, **options).wait(20)
+    except lockside.LocksideError as error:
+        return error.to_dict()
+    finally:
+        site.act_as("demo", "admin")
+
+
+def ask_command_line(settings: Settings, case: Case, ids: list[int]) -> dict[str, Any]:
+    words: list[object] = ["submit", "transition", case.kind, "--to", case.to, *ids]
+    words += ["--actor", case.actor, "--json"]
+    for name, value in case.options.items():
+        words += in_words(name, value)
+    answer: Answer = call(settings, *words)
+    told: dict[str, Any] = answer.json
+    return told
+
+
+def in_words(name: str, value: Any) -> list[object]:
+    if name == "atomic":
+        return ["--continue"]
+    if name == "dry_run":
+        return ["--dry-run"]
+    if name == "expected_versions":
+        return ["--expected-version", value]
+    if name == "metadata":
+        return ["--metadata", json.dumps(value)]
+    return [OPTIONS[name], value]
+
+
+def without_names(told: dict[str, Any], ids: list[int]) -> dict[str, Any]:
+    """Replace what has to differ: rows by their places, the operation and its time by nothing."""
+    same = json.dumps({**told, "operation_id": None, "execution_time_ms": None}, sort_keys=True)
+    for place, row in enumerate(each for each in ids if each > 1_000_000):
+        same = same.replace(str(row), f"row {place}")
+    known: dict[str, Any] = json.loads(same)
+    return known
+
+
+def plain(value: object) -> Any:
+    def moment(each: object) -> str:
+        assert isinstance(each, datetime)
+        return each.isoformat()
+
+    return json.loads(json.dumps(value, default=moment))

@@ -1,0 +1,139 @@
+"""Waiting for work that can't end: nobody serves the queues here."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+import lockside
+from tests.doors.commands import call, spawn
+from tests.factories import work_orders
+from tests.workers import environment
+from worker.settings import Settings
+
+MOVE = ("submit", "transition", "work-order", "--to", "APPROVED")
+
+
+@pytest.fixture
+def waiting(site: lockside.Site) -> lockside.Operation:
+    """Hand in what waits for a worker."""
+    return site.transition("work_order", to="APPROVED", ids=work_orders(site, 1))
+
+
+def test_8_the_time_is_over_and_the_work_goes_on(
+    settings: Settings, waiting: lockside.Operation
+) -> None:
+    answer = call(settings, "operations", "watch", waiting.id, "--timeout", "0.1")
+
+    assert (answer.code, waiting.show()["state"]) == (8, "QUEUED")
+    assert f"lockside operations watch {waiting.id}" in answer.err
+
+
+def test_waiting_in_vain_is_json_too(settings: Settings, waiting: lockside.Operation) -> None:
+    answer = call(settings, "operations", "watch", waiting.id, "--timeout", "0", "--json")
+
+    assert answer.json["error"] == "still_running"
+    assert answer.json["operation_id"] == waiting.id
+
+
+def test_ctrl_c_stops_waiting_and_never_the_work(
+    settings: Settings, waiting: lockside.Operation, folder: Path
+) -> None:
+    watch = spawn(environment(settings), folder, "operations", "watch", waiting.id)
+    assert watch.stderr is not None
+    warning = next(line for line in watch.stderr if "No worker serves" in line)
+
+    watch.send_signal(signal.SIGINT)
+    _, said = watch.communicate(timeout=30)
+
+    assert "lockside up" in warning
+    assert (watch.returncode, waiting.show()["state"]) == (8, "QUEUED")
+    assert f"lockside operations watch {waiting.id}" in said
+    assert "Traceback" not in said
+
+
+def test_9_cancelled(settings: Settings, waiting: lockside.Operation) -> None:
+    cancelled = call(settings, "operations", "cancel", waiting.id)
+
+    watched = call(settings, "operations", "watch", waiting.id)
+
+    assert (cancelled.code, watched.code) == (0, 9)
+    assert "CANCELLED: 1 cancelled" in cancelled.out
+
+
+def test_5_what_has_ended_is_not_cancelled(settings: Settings, waiting: lockside.Operation) -> None:
+    waiting.cancel()
+
+    answer = call(settings, "operations", "cancel", waiting.id)
+
+    assert answer.code == 5
+    assert "CANCELLED" in answer.err
+
+
+def test_detached_work_prints_its_id_and_no_more(site: lockside.Site, settings: Settings) -> None:
+    (row,) = work_orders(site, 1)
+
+    answer = call(settings, *MOVE, row, "--detach")
+
+    assert answer.code == 0
+    assert site.operation(answer.out.strip()).show()["total"] == 1
+
+
+def test_ids_are_never_cut_short(settings: Settings, waiting: lockside.Operation) -> None:
+    narrow = settings.model_copy()
+
+    answer = call(narrow, "operations", "list", "--state", "queued")
+
+    assert waiting.id in answer.out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(
+    site: lockside.Site, settings: Settings, folder: Path
+) -> None:
+    operation = site.transition("work_order", to="APPROVED", ids=range(1, 20_001))
+    results = spawn(environment(settings), folder, "operations", "results", operation.id)
+    assert results.stdout is not None
+    assert results.stderr is not None
+
+    first = results.stdout.readline()
+    results.stdout.close()
+
+    assert first.split() == ["1", "PENDING"]
+    assert (results.stderr.read(), results.wait(30)) == ("", 141)
+
+
+def test_progress_without_a_terminal_is_plain_lines(
+    settings: Settings, waiting: lockside.Operation
+) -> None:
+    answer = call(settings, "operations", "watch", waiting.id, "--timeout", "0.5")
+
+    assert answer.err.splitlines()[0] == "0 %  0 of 1 · 0 ok"
+
+
+def test_results_come_as_csv(site: lockside.Site, settings: Settings) -> None:
+    first, second = work_orders(site, 2)
+    operation = site.transition("work_order", to="APPROVED", ids=[first, second])
+
+    answer = call(settings, "operations", "results", operation.id, "--csv")
+
+    assert answer.out.splitlines() == [
+        "id,outcome,version,code,message,retryable",
+        f"{first},PENDING,,,,",
+        f"{second},PENDING,,,,",
+    ]
+
+
+def test_a_home_of_somebody_else_is_told(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    (folder / "servers.json").write_text("{}")
+    (folder / "password").mkdir()  # what can't be read, for root as well
+    nowhere = settings.model_copy(
+        update={"database_url": "", "redis_url": "", "home": Path(os.fspath(folder))}
+    )
+
+    answer = call(nowhere, "operations", "list")
+
+    assert answer.code == 75
+    assert str(folder) in answer.err

@@ -1,0 +1,182 @@
+"""Whatever happens in whatever order, at the end everything was done once and recorded."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from redis import Redis
+
+import lockside
+from domain.errors import IllegalTransition
+from engine.audit import write_records
+from engine.bulk import run_chunk
+from engine.cancel import cancel
+from engine.locks import row_key
+from engine.platform import Pace
+from engine.rescue import sweep
+from engine.submission import Submission
+from engine.submit import submit
+from tests.checker import check_invariants
+from tests.engine.steps import Crash, Recorder, crash_at, due_now, leases_over, query
+from tests.factories import work_orders
+
+PACE = Pace(window=2, attempts=3, lease_s=60, republish_after_s=0.0, retries=1)
+TARGETS = ("APPROVED", "IN_PROGRESS", "REJECTED", "DRAFT", "CANCELLED")
+STEPS = (
+    *("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored"),
+    *("told", "hinting", "hinted"),
+)
+SHOWN = settings(max_examples=12, stateful_step_count=25, deadline=None)
+
+
+class Life(RuleBasedStateMachine):
+    """Six work orders, any number of operations over them, and everything that can go wrong."""
+
+    def __init__(self, site: lockside.Site) -> None:
+        super().__init__()
+        self.site = site
+        self.broker = Recorder()
+        self.platform = replace(site.platform, publish=self.broker, pace=PACE)
+        self.rows = work_orders(site, 5) + work_orders(site, 1, vendor=False)
+        self.operations: list[UUID] = []
+        self.percents: dict[UUID, int] = {}
+
+    @rule(
+        target_state=st.sampled_from(TARGETS),
+        places=st.lists(st.integers(0, 5), min_size=1, unique=True),
+        atomic=st.booleans(),
+        dry_run=st.sampled_from((False, False, False, True)),
+        crash=st.sampled_from((None, None, "submitted", "hinted")),
+    )
+    def submit(
+        self,
+        *,
+        target_state: str,
+        places: Sequence[int],
+        atomic: bool,
+        dry_run: bool,
+        crash: str | None,
+    ) -> None:
+        wanted = Submission(
+            "work_order",
+            target_state,
+            [self.rows[place] for place in places],
+            comments="Because",
+            atomic=atomic,
+            dry_run=dry_run,
+            chunk_items=2,
+            wait_s=0.05,
+        )
+        platform = crash_at(self.platform, crash) if crash else self.platform
+        try:
+            self.operations.append(submit(platform, self.site.actor, wanted))
+        except Crash:
+            self._remember_the_newest()
+
+    def _remember_the_newest(self) -> None:
+        (newest,) = query(self.site, "SELECT id FROM operation ORDER BY created_at DESC LIMIT 1")
+        self.operations.append(newest["id"])
+
+    @precondition(lambda self: self.broker.chunks())
+    @rule(data=st.data(), times=st.integers(1, 3))
+    def deliver(self, data: st.DataObject, times: int) -> None:
+        hint = self._draw_hint(data)
+
+        for _ in range(times):
+            run_chunk(self.platform, *hint)
+
+    @precondition(lambda self: self.broker.chunks())
+    @rule(data=st.data(), step=st.sampled_from(STEPS))
+    def crash(self, data: st.DataObject, step: str) -> None:
+        with contextlib.suppress(Crash):
+            run_chunk(crash_at(self.platform, step), *self._draw_hint(data))
+
+    def _draw_hint(self, data: st.DataObject) -> tuple[UUID, int]:
+        hints = [given for name, given in self.broker.sent if name == "bulk.run_chunk"]
+        given = data.draw(st.sampled_from(hints))
+        return UUID(given["operation_id"]), given["chunk_no"]
+
+    @rule(place=st.integers(0, 5))
+    def a_dead_worker_left_a_lock(self, place: int) -> None:
+        key = row_key(self.site.actor.tenant_id, "work_order", self.rows[place])
+        with Redis.from_url(self.site.settings.redis_database(2)) as redis:
+            redis.set(key, "claim operation 2026-11-22", px=100)
+
+    @rule()
+    def leases_run_out(self) -> None:
+        leases_over(self.site)
+
+    @rule()
+    def time_goes_by(self) -> None:
+        due_now(self.site)
+
+    @rule(crash=st.sampled_from((None, "hinting", "storing", "finished")))
+    def sweep(self, crash: str | None) -> None:
+        with contextlib.suppress(Crash):
+            sweep(crash_at(self.platform, crash) if crash else self.platform)
+
+    @precondition(lambda self: self.operations)
+    @rule(data=st.data(), crash=st.sampled_from((None, "cancelling", "finished")))
+    def cancel(self, data: st.DataObject, crash: str | None) -> None:
+        platform = crash_at(self.platform, crash) if crash else self.platform
+        with contextlib.suppress(Crash, IllegalTransition):
+            cancel(platform, self.site.actor, data.draw(st.sampled_from(self.operations)))
+
+    @rule(crash=st.booleans())
+    def write_records(self, crash: bool) -> None:
+        platform = crash_at(self.platform, "records_written") if crash else self.platform
+        with contextlib.suppress(Crash):
+            write_records(platform)
+
+    @rule(away=st.booleans())
+    def the_broker_comes_and_goes(self, away: bool) -> None:
+        self.broker.away = away
+
+    @invariant()
+    def the_percentage_never_runs_backwards(self) -> None:
+        for each in self.operations:
+            told: dict[str, Any] = self.platform.results.read(str(each)) or {"percent": 0}
+            percent = 100 if "state" in told else told["percent"]
+            assert percent >= self.percents.get(each, 0)
+            self.percents[each] = percent
+
+    @invariant()
+    def counts_always_add_up(self) -> None:
+        for each in self.operations:
+            counts = self.site.operation(each).show()
+            assert sum(counts["counts"].values()) == counts["total"]
+            assert min(counts["counts"].values()) >= 0
+
+    def teardown(self) -> None:
+        self.broker.away = False
+        for _ in range(60):
+            if not query(self.site, "SELECT FROM operation WHERE finished_at IS NULL"):
+                break
+            leases_over(self.site)
+            due_now(self.site)
+            self.broker.sent.clear()
+            sweep(self.platform)
+            for _, given in self.broker.sent:
+                if given:
+                    run_chunk(self.platform, UUID(given["operation_id"]), given["chunk_no"])
+        sweep(self.platform)
+        check_invariants(self.site)
+
+
+def test_whatever_happens_everything_ends_once_and_recorded(site: lockside.Site) -> None:
+    class HereLife(Life):
+        def __init__(self) -> None:
+            super().__init__(site)
+
+    run_state_machine_as_test(HereLife, settings=SHOWN)

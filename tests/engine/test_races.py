@@ -1,0 +1,290 @@
+"""The contract's races, for each kind of work, with real worker processes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from threading import Event, Thread
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from redis import Redis
+
+import lockside
+from engine.locks import row_key
+from tests.checker import check_invariants
+from tests.engine.steps import at_once, query, raw, until
+from tests.factories import tickets, work_orders
+from tests.workers import Worker
+from worker import embedded
+from worker.settings import Settings
+
+REFUSED_BY_THE_GUARD = "LS001"
+
+
+@dataclass(frozen=True)
+class Race:
+    """How a kind of work takes part in the races.
+
+    Attributes:
+        start: A state, and where all five want to go from it.
+        crossroads: A state and three that lead on from it.
+        rule: A state and its end of work, which wants something.
+        path: A way through the machine.
+    """
+
+    kind: str
+    start: tuple[str, str]
+    crossroads: tuple[str, tuple[str, str, str]]
+    rule: tuple[str, str]
+    final: str
+    path: tuple[str, ...]
+
+    def rows(self, site: lockside.Site, count: int, state: str) -> list[int]:
+        make = work_orders if self.kind == "work_order" else tickets
+        return make(site, count, state=state)
+
+
+RACES = [
+    Race(
+        kind="work_order",
+        start=("SUBMITTED", "APPROVED"),
+        crossroads=("SUBMITTED", ("APPROVED", "REJECTED", "CANCELLED")),
+        rule=("IN_PROGRESS", "COMPLETED"),
+        final="CLOSED",
+        path=("DRAFT", "SUBMITTED", "APPROVED", "REJECTED", "DRAFT", "CANCELLED"),
+    ),
+    Race(
+        kind="ticket",
+        start=("NEW", "OPEN"),
+        crossroads=("RESOLVED", ("CLOSED", "CANCELLED", "INPROGRESS")),
+        rule=("INPROGRESS", "RESOLVED"),
+        final="CANCELLED",
+        path=("NEW", "OPEN", "INPROGRESS", "ONHOLD", "INPROGRESS", "RESOLVED", "CLOSED"),
+    ),
+]
+each_kind = pytest.mark.parametrize("race", RACES, ids=lambda race: race.kind)
+
+
+@pytest.fixture(scope="module")
+def house(
+    servers: embedded.Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
+    """Run one worker of two processes, on a database of its own, for all the races."""
+    name = f"races_{uuid4().hex}"
+    admin = servers.database_url_for("postgres").replace("+psycopg", "")
+    with Redis.from_url(servers.redis_url_for(0)) as redis:
+        redis.flushall()
+    settings = Settings(
+        database_url=servers.database_url_for(name),
+        redis_url=servers.redis_url_for(0),
+        home=tmp_path_factory.mktemp("races"),
+        lease_s=5.0,
+        person_lease_s=5.0,
+        republish_after_s=0.5,
+        sweep_every_s=0.5,
+    )
+    made, dropped = (sql.SQL(each) for each in ("CREATE DATABASE {} TEMPLATE {}", "DROP DATABASE {}"
+                                                " WITH (FORCE)"))  # fmt: skip
+    with psycopg.connect(admin, autocommit=True) as db:
+        db.execute(made.format(sql.Identifier(name), sql.Identifier(template)))
+        with Worker(settings):
+            yield settings
+        db.execute(dropped.format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def site(house: Settings) -> Iterator[lockside.Site]:
+    """Connect as the tenant's administrator; afterwards everything must have ended well."""
+    with lockside.connect(settings=house) as connected:
+        yield connected
+
+
+def move(site: lockside.Site, race: Race, row_id: int, to: str, **options: Any) -> dict[str, Any]:
+    """Ask for a transition with comments; return what became of it."""
+    given = {"comments": "Because"} | options
+    return site.transition(race.kind, to=to, ids=row_id, **given).wait(30)
+
+
+def together(*moves: partial[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Ask for all at once; return the results."""
+    answers = at_once(*moves)
+    for each in answers:
+        if isinstance(each, BaseException):
+            raise each
+    return answers  # type: ignore[return-value]
+
+
+def total(results: list[dict[str, Any]], name: str) -> int:
+    return sum(each[f"{name}_items"] for each in results)
+
+
+@each_kind
+def test_of_five_to_the_same_state_one_succeeds_and_four_are_skipped(
+    site: lockside.Site, race: Race
+) -> None:
+    source, target = race.start
+    (row_id,) = race.rows(site, 1, source)
+
+    results = together(*[partial(move, site, race, row_id, target)] * 5)
+
+    assert (total(results, "successful"), total(results, "skipped")) == (1, 4)
+    assert site.row(race.kind, row_id)["version"] == 2
+    check_invariants(site)
+
+
+@each_kind
+def test_of_three_to_different_states_exactly_one_succeeds(site: lockside.Site, race: Race) -> None:
+    source, targets = race.crossroads
+    (row_id,) = race.rows(site, 1, source)
+
+    seen = {"expected_versions": {row_id: 1}}
+    results = together(*[partial(move, site, race, row_id, each, **seen) for each in targets])
+
+    assert (total(results, "successful"), total(results, "failed")) == (1, 2)
+    assert site.row(race.kind, row_id)["version"] == 2
+    check_invariants(site)
+
+
+@each_kind
+def test_nobody_leaves_a_final_state(site: lockside.Site, race: Race) -> None:
+    (row_id,) = race.rows(site, 1, race.final)
+    _, targets = race.crossroads
+
+    wanted = [each for each in targets if each != race.final]
+    results = together(*[partial(move, site, race, row_id, each) for each in wanted * 2])
+
+    codes = {code for each in results for code in each["failure_codes"]}
+    assert (codes, site.row(race.kind, row_id)["version"]) == ({"illegal_transition"}, 1)
+
+
+@each_kind
+def test_of_three_who_end_the_work_one_does_and_the_rules_hold(
+    site: lockside.Site, race: Race
+) -> None:
+    source, target = race.rule
+    ready, unready = race.rows(site, 2, source)
+    if race.kind == "work_order":
+        query(
+            site,
+            "INSERT INTO work_order_line (work_order_id, description, quantity)"
+            " VALUES (:id, 'Oil', 1)",
+            id=ready,
+        )
+    without = {} if race.kind == "work_order" else {"comments": None}
+
+    done = together(*[partial(move, site, race, ready, target)] * 3)
+    refused = together(*[partial(move, site, race, unready, target, **without)] * 3)
+
+    assert (total(done, "successful"), total(done, "skipped")) == (1, 2)
+    assert (total(refused, "failed"), site.row(race.kind, unready)["state"]) == (3, source)
+    check_invariants(site)
+
+
+@each_kind
+def test_a_lock_held_longer_than_one_waits_is_told_with_its_holder(
+    site: lockside.Site, race: Race
+) -> None:
+    source, target = race.start
+    (row_id,) = race.rows(site, 1, source)
+    holder = str(uuid4())
+
+    with site.platform.locks.hold(
+        [row_key(site.actor.tenant_id, race.kind, row_id)],
+        claim=str(uuid4()),
+        operation=holder,
+        lease_s=5,
+        all_or_none=True,
+    ):
+        operation = site.transition(race.kind, to=target, ids=row_id, wait_s=1)
+        told = operation.wait(30)
+
+    (failure,) = operation.failures()
+    assert (told["failure_codes"], failure.retryable) == ({"locked": 1}, True)
+    assert failure.facts is not None
+    assert failure.facts["holder"] == holder
+
+
+@each_kind
+def test_the_machine_against_raw_updates_corrupts_nothing(site: lockside.Site, race: Race) -> None:
+    source, target = race.start
+    ids = race.rows(site, 40, source)
+    stop = Event()
+    tried: list[tuple[bool, str | None]] = []
+    rival = Thread(target=change_behind, args=(site, race.kind, stop, tried))
+    rival.start()
+    until(lambda: len(tried) > 4)
+
+    told = site.transition(race.kind, to=target, ids=ids, atomic=False, chunk_items=5).wait(60)
+    stop.set()
+    rival.join()
+
+    assert told["successful_items"] == 40
+    assert set(tried) == {(True, None), (False, REFUSED_BY_THE_GUARD)}
+    check_invariants(site)
+    assert overrides(site, race.kind) == len([each for each in tried if each[0]])
+
+
+def change_behind(
+    site: lockside.Site, kind: str, stop: Event, tried: list[tuple[bool, str | None]]
+) -> None:
+    """Change rows with raw SQL, every second time with an override; note each refusal."""
+    change = sql.SQL(
+        "UPDATE {0} SET updated_at = clock_timestamp(), version = version + 1"
+        " WHERE id = (SELECT id FROM {0} WHERE state IN ('NEW', 'SUBMITTED', 'OPEN', 'APPROVED')"
+        " ORDER BY random() LIMIT 1)"
+    ).format(sql.Identifier(kind))
+    with raw(site) as session:
+        while not stop.is_set():
+            overridden = len(tried) % 2 == 0
+            if overridden:
+                session.execute("SET LOCAL lockside.override = 'race'")
+            try:
+                session.execute(change)
+                session.commit()
+            except psycopg.Error as error:
+                session.rollback()
+                tried.append((overridden, error.sqlstate))
+            else:
+                tried.append((overridden, None))
+
+
+def overrides(site: lockside.Site, kind: str) -> int:
+    (row,) = query(
+        site,
+        "SELECT count(*) AS n FROM state_transition_audit WHERE reason = 'override' AND kind = :k",
+        k=kind,
+    )
+    found: int = row["n"]
+    return found
+
+
+@each_kind
+def test_a_sequence_is_recorded_in_order_and_completely(site: lockside.Site, race: Race) -> None:
+    (row_id,) = race.rows(site, 1, race.path[0])
+
+    for state in race.path[1:]:
+        assert move(site, race, row_id, state)["state"] == "SUCCEEDED"
+    check_invariants(site)
+
+    told = site.timeline(race.kind, row_id)
+    assert [(each["from_state"], each["to_state"]) for each in told] == [
+        (here, there) for here, there in zip(race.path, race.path[1:], strict=False)
+    ]
+    assert [each["version"] for each in told] == list(range(2, len(race.path) + 1))
+
+
+@each_kind
+def test_without_the_permission_it_is_refused_and_recorded(site: lockside.Site, race: Race) -> None:
+    source, target = race.start
+    (row_id,) = race.rows(site, 1, source)
+    site.act_as("demo", "victor")
+
+    told = move(site, race, row_id, target)
+    check_invariants(site)
+
+    (record,) = site.timeline(race.kind, row_id)
+    assert told["failure_codes"] == {"permission_denied": 1}
+    assert (record["success"], record["error_code"]) == (False, "permission_denied")

@@ -1,0 +1,135 @@
+"""Celery tasks are shells: known by exact names, and no message can hurt the worker."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+import lockside
+from tests.checker import check_invariants
+from tests.engine.steps import ask, drain
+from tests.factories import work_orders
+from tests.workers import Worker
+
+OURS = {"bulk.run_chunk", "audit.write", "upkeep.sweep"}
+
+
+def test_the_tasks_have_the_names_that_messages_call_them_by(site: lockside.Site) -> None:
+    assert {each for each in site.app.tasks if not each.startswith("celery.")} == OURS
+
+
+def test_two_applications_in_one_process_have_tasks_of_their_own(site: lockside.Site) -> None:
+    with lockside.connect(settings=site.settings) as other:
+        ours, theirs = site.app.tasks["audit.write"], other.app.tasks["audit.write"]
+
+        assert (ours.app, theirs.app) == (site.app, other.app)
+        assert ours.run is not theirs.run
+
+
+def test_a_worker_serves_exactly_our_tasks(site: lockside.Site, worker: Worker) -> None:
+    served = site.app.control.inspect(timeout=5).registered() or {}
+
+    assert [{name.split()[0] for name in each} for each in served.values()] == [OURS]
+
+
+def test_the_task_that_runs_a_chunk_tells_how_far_the_operation_is(site: lockside.Site) -> None:
+    operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=1)
+
+    told = site.app.tasks["bulk.run_chunk"](operation_id=str(operation_id), chunk_no=0)
+
+    assert told == "1/4 (25 %)"
+
+
+def test_the_task_that_writes_records_drains_the_outbox(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 2)))
+
+    assert site.app.tasks["audit.write"]() == "2 outbox rows"
+
+
+def test_the_task_that_sweeps_tells_what_it_mended(site: lockside.Site) -> None:
+    assert "'dead': 0" in site.app.tasks["upkeep.sweep"]()
+
+
+ARGUMENTS: list[dict[str, Any]] = [
+    {},
+    {"operation_id": "garbage", "chunk_no": 0},
+    {"operation_id": None, "chunk_no": 0},
+    {"operation_id": 7, "chunk_no": 0},
+    {"operation_id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "chunk_no": "x"},
+    {"operation_id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "chunk_no": [1]},
+    {"operation_id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "chunk_no": 2**40},
+    {"operation_id": "1b4e28ba-2fa1-11d2-883f-0016d3cca427", "chunk_no": 0, "more": 1},
+    {"operation_id": "'; DROP TABLE work_order; --", "chunk_no": 0},
+]
+
+
+@pytest.mark.parametrize("given", ARGUMENTS, ids=str)
+def test_wrong_arguments_change_nothing(site: lockside.Site, given: dict[str, Any]) -> None:
+    work_orders(site, 1)
+
+    try:
+        told = site.app.tasks["bulk.run_chunk"](**given)
+    except (TypeError, ValueError, AttributeError):
+        told = "refused"
+
+    assert told in ("refused", "not due: done, running elsewhere, paused or cancelled")
+    check_invariants(site)
+
+
+def garbage(site: lockside.Site) -> None:
+    """Put into the queues what nobody of ours would send."""
+    for given in ARGUMENTS:
+        site.app.send_task("bulk.run_chunk", kwargs=given, queue="bulk", ignore_result=True)
+    site.app.send_task("bulk.run_chunk", args=[1, 2, 3], queue="bulk", ignore_result=True)
+    site.app.send_task("os.system", args=["true"], queue="bulk", ignore_result=True)
+    site.app.send_task("audit.write", kwargs={"x": 1}, queue="audit", ignore_result=True)
+    with site.app.connection_for_write() as connection, connection.Producer() as producer:
+        for body, sort in ((b"\x80\x04.", "application/x-python-serialize"), (b"{", "text/plain")):
+            producer.publish(
+                body,
+                routing_key="bulk",
+                exchange="bulk",
+                content_type=sort,
+                content_encoding="binary",
+                headers={"task": "bulk.run_chunk", "id": str(uuid4())},
+            )
+        producer.publish({"no": "task"}, routing_key="bulk", exchange="bulk", serializer="json")
+
+
+def test_no_message_kills_the_worker(site: lockside.Site, worker: Worker) -> None:
+    before = {each.pid for each in worker.children()}
+    garbage(site)
+
+    told = site.transition("work_order", to="APPROVED", ids=work_orders(site, 3)).wait(30)
+
+    assert told["state"] == "SUCCEEDED"
+    assert before <= {each.pid for each in worker.children()}
+    check_invariants(site)
+
+
+def test_what_a_chunk_failed_by_is_in_the_workers_log_without_what_it_held(
+    site: lockside.Site, worker: Worker
+) -> None:
+    site.app.send_task(
+        "bulk.run_chunk",
+        kwargs={"operation_id": "garbage", "chunk_no": 0},
+        queue="bulk",
+        ignore_result=True,
+    )
+    site.transition("work_order", to="APPROVED", ids=work_orders(site, 2), comments="secret").wait(
+        30
+    )
+
+    log = "".join(worker.lines)
+    assert "secret" not in log
+
+
+def test_a_message_is_json_that_holds_two_names(site: lockside.Site) -> None:
+    ask(site, [1, 2], comments="private")
+    with site.app.connection_for_read() as connection:
+        message: Any = connection.SimpleQueue("bulk", no_ack=True).get(timeout=5)
+
+    body = message.body.decode()
+    assert set(json.loads(body)[1]) == {"operation_id", "chunk_no"}
+    assert "private" not in body + json.dumps(message.headers)

@@ -1,0 +1,44 @@
+"""The benchmarks run end to end, on sizes that are too small to mean anything."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.workers import PROJECT
+
+
+@pytest.mark.timeout(300)  # other tests run beside it
+def test_every_benchmark_does_its_work_and_tells_a_ratio(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--into", tmp_path],
+        cwd=PROJECT,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    told = json.loads((tmp_path / "results.json").read_text())
+    assert list(told) == ["F1", "F4", "F5", "F6a", "F6b"]
+    assert all(
+        each["ratio"] > 0 and {"goal", "ok", "detail"} <= each.keys() for each in told.values()
+    )
+    assert "| F6b |" in (tmp_path / "results.md").read_text()
+
+
+def test_a_benchmark_that_does_not_exist_is_refused() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--only", "F99"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ended.returncode == 2
+    assert "F99" in ended.stderr
