@@ -13,7 +13,8 @@ from engine.intake import add_vendors, open_tenant
 from models.schema import upgrade
 from tests.workers import Worker
 from worker import embedded
-from worker.processes import make_engine
+from worker.app import make_app
+from worker.processes import make_engine, make_platform
 from worker.settings import Settings
 
 TEMPLATE = "lockside_template"
@@ -38,8 +39,8 @@ def template(servers: embedded.Servers) -> str:
     engine = make_engine(url)
     upgrade(engine)
     settings = Settings(database_url=url, redis_url=servers.redis_url_for(0))
-    app = lockside.site.make_app(settings)
-    platform = lockside.site.make_platform(settings, app)
+    app = make_app(settings)
+    platform = make_platform(settings, app)
     people = {
         "admin": ["admin", "manager"],
         "asha": ["manager"],
