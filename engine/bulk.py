@@ -116,8 +116,12 @@ def _change(platform: Platform, claim: Claim, held: Held, tried: int) -> bool:
         if operation is None:
             return False
         busy = {claim.ids[position]: holder for position, holder in held.busy.items()}
-        free = [] if busy and claim.atomic else [each for each in claim.ids if each not in busy]
+        # All or none: what is free waits with the rest, unless the rest waited too long.
+        together = claim.atomic and claim.busy_for_s < claim.wait_s
+        free = [] if busy and together else [each for each in claim.ids if each not in busy]
         judged, busy_rows, now = _judge(platform, db, operation, free, held)
+        if busy_rows and together:
+            judged = Judged()
         busy |= dict.fromkeys(busy_rows, Holder("a database session", now.isoformat()))
         waiting = _wait_or_fail(judged, claim, operation, busy)
         if claim.atomic and not waiting:
@@ -193,9 +197,6 @@ def _judge(
             seen = count(judged.outcomes.values(), operation.total)
             elapsed_s = (now - operation.started_at).total_seconds()
             platform.results.store_progress(str(operation.id), progress(seen, elapsed_s))
-    if operation.atomic and busy:
-        # All or none: what is free waits with the rest.
-        judged = Judged()
     return judged, busy, now
 
 

@@ -1,9 +1,7 @@
 """Everything on one machine: `up` brings servers, worker, beat and Flower, and ends them all."""
 
 import secrets
-import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,6 +17,7 @@ from lockside.children import Child, end_leftovers, start, stop_all
 from lockside.configuration import Settings, read_settings
 from lockside.folder import LEFTOVER_S, alone_in
 from lockside.setup import create_database, open_first_tenant, upgrade
+from lockside.stopping import Stopping, stop_signals
 from worker import embedded
 from worker.embedded import EmbeddedServerError, Servers
 from worker.settings import DATABASE
@@ -57,13 +56,13 @@ class Running:
         settings: Settings,
         addresses: Addresses,
         children: list[Child],
-        heed: Callable[[], None],
+        stopping: Stopping,
     ) -> None:
         """Describe what runs; `up` is the way to get one."""
         self.settings = settings
         self.addresses = addresses
         self.children = children
-        self._heed = heed
+        self._stopping = stopping
 
     def wait(self) -> None:
         """Return when somebody asks to stop, by Ctrl-C or SIGTERM.
@@ -73,7 +72,7 @@ class Running:
         """
         with suppress(KeyboardInterrupt):
             while True:
-                self._heed()
+                self._stopping.heed()
                 _check(self.children)
                 time.sleep(_POLL_S)
 
@@ -101,61 +100,20 @@ def up(
     known = settings or read_settings()
     known = known.model_copy(update={"home": known.home.expanduser().resolve()})
     with ExitStack() as undo:
-        stopping = undo.enter_context(_stop_signals())
+        stopping = undo.enter_context(stop_signals())
         undo.enter_context(alone_in(known.home))
-        end_leftovers(known.home, within_s=LEFTOVER_S)
-        known = _bring_servers(known, undo, tell)
-        upgrade(known)
-        open_first_tenant(known)
-        children: list[Child] = []
-        undo.callback(stop_all, children, within_s=_STOP_S, is_hurried=stopping.is_hurried)
-        addresses = _start_children(known, children, flower=flower, tell=tell)
-        undo.callback(stopping.begin)
-        stopping.heed()
-        yield Running(known, addresses, children, stopping.heed)
-
-
-class _Stopping:
-    """Turns signals into KeyboardInterrupt first, and into hurry while things are stopped."""
-
-    def __init__(self) -> None:
-        self._asked = False
-        self._begun = False
-        self._hurried = False
-
-    def asked(self, _number: int, _frame: object) -> None:
-        self._hurried = self._begun
-        self._asked = True
-        self.heed()
-
-    def heed(self) -> None:
-        """Stop if it was asked for: Python drops what is raised while a process forks."""
-        if self._asked and not self._begun:
-            raise KeyboardInterrupt
-
-    def begin(self) -> None:
-        self._begun = True
-
-    def is_hurried(self) -> bool:
-        return self._hurried
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stopping]:
-    stopping = _Stopping()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopping
-        return
-    # A shell ignores SIGINT for what it runs in the background; asked to stop, we stop.
-    numbers = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
-        numbers.append(signal.SIGHUP)
-    earlier = {each: signal.signal(each, stopping.asked) for each in numbers}
-    try:
-        yield stopping
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+        try:
+            end_leftovers(known.home, within_s=LEFTOVER_S)
+            known = _bring_servers(known, undo, tell)
+            upgrade(known)
+            open_first_tenant(known)
+            children: list[Child] = []
+            undo.callback(stop_all, children, within_s=_STOP_S, is_hurried=stopping.is_hurried)
+            addresses = _start_children(known, children, stopping, flower=flower, tell=tell)
+            stopping.heed()
+            yield Running(known, addresses, children, stopping)
+        finally:
+            stopping.begin()
 
 
 def _bring_servers(settings: Settings, undo: ExitStack, tell: Tell) -> Settings:
@@ -190,7 +148,7 @@ def _with_servers(settings: Settings, servers: Servers) -> Settings:
 
 
 def _start_children(
-    settings: Settings, children: list[Child], *, flower: bool, tell: Tell
+    settings: Settings, children: list[Child], stopping: Stopping, *, flower: bool, tell: Tell
 ) -> Addresses:
     home = settings.home
     common = _environment(settings)
@@ -199,7 +157,8 @@ def _start_children(
     tell(f"Starting a worker of {settings.concurrency} processes, beat" + ", Flower" * flower)
 
     def add(name: str, words: list[str], **more: str) -> None:
-        children.append(start(name, words, home=home, environment={**common, **more}))
+        with stopping.held():
+            children.append(start(name, words, home=home, environment={**common, **more}))
 
     size = f"{settings.concurrency}"
     # SIGTERM keeps its meaning here, to end what is in hand and go. The soft shutdown of

@@ -26,6 +26,7 @@ _SHOWN = (
     Operation.finished_at,
     Operation.result,
     Person.name.label("actor"),
+    func.extract("epoch", func.clock_timestamp() - Operation.started_at).label("elapsed_s"),
 )
 
 
@@ -115,9 +116,7 @@ def _count(db: Connection, operation_id: UUID, total: int) -> Counts:
 
 def _view(row: Row[Any], counts: Counts) -> dict[str, Any]:
     shown = dict(row._mapping)
-    elapsed_s = 0.0
-    if row.started_at is not None and row.finished_at is not None:
-        elapsed_s = (row.finished_at - row.started_at).total_seconds()
+    elapsed_s = float(shown.pop("elapsed_s") or 0.0)
     return shown | {
         "id": str(row.id),
         "counts": {
