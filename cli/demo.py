@@ -9,7 +9,7 @@ from cli.command import Command, Session, quieten
 from cli.exits import DONE, TRY_LATER
 from cli.explain import print_row
 from cli.output import Output, moment, table
-from cli.progress import seeding, watch
+from cli.progress import DETACHED, GoesOn, seeding, watch
 from cli.results import print_result
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def demo(session: Session) -> int:
         server.up(settings, flower=False, tell=lambda text: _step(output, text)) as running,
     ):
         with connect(settings=running.settings) as site:
-            told = _show(site, output)
+            told = _show_or_stop(site, output)
         _step(output, "Stopping everything")
     seconds = time.monotonic() - begun
     if output.as_json:
@@ -64,6 +64,16 @@ _NEXT = (
     ("lockside explain work-order 1", "what is possible, and why not more"),
     ("lockside doctor", "is everything well?"),
 )
+
+
+def _show_or_stop(site: "lockside.Site", output: Output) -> dict[str, Any]:
+    try:
+        return _show(site, output)
+    except GoesOn as error:
+        # Here nothing goes on: the servers are about to be stopped.
+        if error.facts["why"] == DETACHED:
+            raise click.Abort from None
+        raise
 
 
 def _show(site: "lockside.Site", output: Output) -> dict[str, Any]:

@@ -25,6 +25,10 @@ _LINE_EVERY_S = 1.0
 Told = Mapping[str, Any]
 
 
+DETACHED = "Detached"
+"""Why `GoesOn` was raised, if it was Ctrl-C."""
+
+
 class GoesOn(LocksideError):
     """Nobody waits any more; the work goes on."""
 
@@ -54,7 +58,7 @@ def watch(
                     _look_for_workers(site, operation, output)
                     result = _end_of(_follow(operation, deadline), show)
     except KeyboardInterrupt:
-        raise GoesOn(operation_id=operation.id, why="Detached") from None
+        raise GoesOn(operation_id=operation.id, why=DETACHED) from None
     if result is None:
         raise GoesOn(operation_id=operation.id, why=f"Not done after {within_s:g} s")
     return result

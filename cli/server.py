@@ -1,14 +1,20 @@
 """`lockside up`, `seed`, `doctor` and `db upgrade`: the machine room."""
 
+import sys
+from contextlib import suppress
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import rich_click as click
 from rich.text import Text
 
 from cli.command import Command, Group, Session, quieten
 from cli.exits import DONE, TRY_LATER
-from cli.output import table
+from cli.output import Output, table
 from cli.progress import seeding
+
+if TYPE_CHECKING:
+    from lockside.server import Running
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -32,24 +38,30 @@ def up(session: Session) -> None:
     quieten()
     output = session.output
     with server.up(tell=lambda text: output.note(f"{text} …", "dim")) as running:
-        told = asdict(running.addresses)
-        if running.settings.flower_password:
-            told["flower_password"] = "as set in LOCKSIDE_FLOWER_PASSWORD"  # noqa: S105 -- a hint
-        if output.as_json:
-            output.json(told)
-        else:
-            shown = table("", "")
-            shown.show_header = False
-            for name, value in told.items():
-                shown.add_row(name.replace("_", " "), value)
-            shown.add_row("data and logs", str(running.settings.home))
-            output.say("Lockside is up.", "bold green")
-            output.say(shown)
-            output.say("In another terminal: lockside seed, lockside doctor, lockside --help")
-            output.say("Ctrl-C stops it all.")
-        running.wait()
+        with suppress(KeyboardInterrupt):  # asked to stop before it begins to wait
+            _print_addresses(output, running)
+            running.wait()
         output.note("Stopping …", "dim")
     output.note("Stopped; nothing runs any more.", "dim")
+
+
+def _print_addresses(output: Output, running: "Running") -> None:
+    told = asdict(running.addresses)
+    if running.settings.flower_password:
+        told["flower_password"] = "as set in LOCKSIDE_FLOWER_PASSWORD"  # noqa: S105 -- a hint
+    if output.as_json:
+        output.json(told)
+        sys.stdout.flush()
+        return
+    shown = table("", "")
+    shown.show_header = False
+    for name, value in told.items():
+        shown.add_row(name.replace("_", " "), value)
+    shown.add_row("data and logs", str(running.settings.home))
+    output.say("Lockside is up.", "bold green")
+    output.say(shown)
+    output.say("In another terminal: lockside seed, lockside doctor, lockside --help")
+    output.say("Ctrl-C stops it all.")
 
 
 @click.command(

@@ -92,7 +92,7 @@ def test_work_that_waits_long_is_told(
     found = finding(settings, "waiting work")
 
     operation.cancel()
-    assert (found.status, "90 s" in found.found) == ("warn", True)
+    assert (found.status, "waits for 9" in found.found) == ("warn", True)
 
 
 def test_an_eviction_policy_that_drops_messages_is_told(settings: Settings) -> None:

@@ -1,6 +1,5 @@
 """Waiting for work that can't end: nobody serves the queues here."""
 
-import os
 import signal
 from pathlib import Path
 
@@ -80,10 +79,8 @@ def test_detached_work_prints_its_id_and_no_more(site: lockside.Site, settings: 
     assert site.operation(answer.out.strip()).show()["total"] == 1
 
 
-def test_ids_are_never_cut_short(settings: Settings, waiting: lockside.Operation) -> None:
-    narrow = settings.model_copy()
-
-    answer = call(narrow, "operations", "list", "--state", "queued")
+def test_ids_are_shown_whole(settings: Settings, waiting: lockside.Operation) -> None:
+    answer = call(settings, "operations", "list", "--state", "queued")
 
     assert waiting.id in answer.out
 
@@ -124,14 +121,12 @@ def test_results_come_as_csv(site: lockside.Site, settings: Settings) -> None:
     ]
 
 
-def test_a_home_of_somebody_else_is_told(settings: Settings, tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_read_is_told(settings: Settings, tmp_path: Path) -> None:
     folder = tmp_path / "home"
     folder.mkdir(mode=0o700)
     (folder / "servers.json").write_text("{}")
     (folder / "password").mkdir()  # what can't be read, for root as well
-    nowhere = settings.model_copy(
-        update={"database_url": "", "redis_url": "", "home": Path(os.fspath(folder))}
-    )
+    nowhere = settings.model_copy(update={"database_url": "", "redis_url": "", "home": folder})
 
     answer = call(nowhere, "operations", "list")
 
