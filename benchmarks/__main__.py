@@ -4,6 +4,7 @@ Exit code 1 if a goal is missed; with `--quick` the sizes are too small for goal
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,8 @@ def main() -> int:
     if unknown := set(wanted) - BENCHMARKS.keys():
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: {', '.join(BENCHMARKS)}")
     console = Console()
+    # Whoever stops the run stops its servers and workers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with open_house() as house:
         figures = [
             figure

@@ -21,7 +21,6 @@ from worker.processes import make_platform
 from worker.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
-TEMPLATE = "benchmark_template"
 NOOP = "benchmark.noop"
 PROCESSES = 2
 PATIENCE_S = 120.0
@@ -32,16 +31,22 @@ Told = Callable[[str], None]
 
 
 class House:
-    """One pair of servers, and in its template database the rows that a round begins with."""
+    """One pair of servers, and in a template database the rows that a round begins with."""
 
     def __init__(self, servers: embedded.Servers) -> None:
         self._servers = servers
         self._rounds = 0
+        self._templates: set[str] = set()
+        self._template = ""
 
     def build(self, *, work_orders: int = 0, tickets: int = 0) -> None:
-        """Make the template anew: a tenant, its people, and this many rows of work."""
-        self._maintain(f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
-        settings = self._settings(TEMPLATE)
+        """Let rounds begin with a tenant, its people, and this many rows of work."""
+        self._template = f"template_{work_orders}_{tickets}"
+        if self._template in self._templates:
+            return
+        self._maintain(f"CREATE DATABASE {self._template}")
+        self._templates.add(self._template)
+        settings = self._settings(self._template)
         platform = make_platform(settings, make_app(settings))
         upgrade(platform.database)
         tenant_id = open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
@@ -59,14 +64,14 @@ class House:
                 "ticket",
                 [{"title": f"Ticket {n}", "state": "INPROGRESS"} for n in range(tickets)],
             )
-        self._maintain("VACUUM ANALYZE", database=TEMPLATE)
+        self._maintain("VACUUM ANALYZE", database=self._template)
 
     @contextmanager
     def database(self) -> Iterator[Settings]:
         """Give a round its own copy of the template, and an empty Valkey."""
         self._rounds += 1
         name = f"round_{self._rounds}"
-        self._maintain(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+        self._maintain(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY file_copy")
         with Redis.from_url(self._servers.redis_url_for(0)) as redis:
             redis.flushall()
         # Whatever was written so far is on disk before the clock starts.

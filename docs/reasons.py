@@ -69,5 +69,7 @@ CELERY = {
     "redis_retry_on_timeout": "As for the broker.",
     "redis_backend_health_check_interval": "As for the broker.",
     "beat_schedule": "Bare ticks, which mean nothing by themselves; see `beat_schedule.py`.",
+    "beat_scheduler": "Celery's own, with a file that it touches for health checks.",
+    "lockside_heartbeat_file": "That file, from `LOCKSIDE_HEARTBEAT_FILE`.",
     "timezone": "One zone for all that is stored.",
 }

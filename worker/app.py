@@ -93,5 +93,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "redis_retry_on_timeout": True,
         "redis_backend_health_check_interval": 10,
         "beat_schedule": BEAT_SCHEDULE,
+        "beat_scheduler": "worker.beat:HeartbeatScheduler",
+        "lockside_heartbeat_file": settings.heartbeat_file and str(settings.heartbeat_file),
         "timezone": "UTC",
     }
