@@ -10,6 +10,12 @@ BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"queue": "upkeep", "expires": 5.0},
     },
+    # Makes the months of the records ahead; what has no month goes to the default partition.
+    "partitions": {
+        "task": "upkeep.partitions",
+        "schedule": 86_400.0,
+        "options": {"queue": "upkeep", "expires": 86_400.0},
+    },
     # Drains the outbox even if every wake-up was lost.
     "write-audit": {
         "task": "audit.write",

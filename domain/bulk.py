@@ -80,10 +80,12 @@ def final_state(counts: Counts, *, atomic: bool, cancelling: bool, dead: int) ->
     """
     if dead == counts.failed == counts.total:
         return states.FAILED
+    if atomic and counts.failed:
+        return states.ROLLED_BACK
     if cancelling and counts.cancelled:
         return states.CANCELLED
     if counts.failed:
-        return states.ROLLED_BACK if atomic else states.COMPLETED_WITH_ERRORS
+        return states.COMPLETED_WITH_ERRORS
     return states.SUCCEEDED
 
 

@@ -4,17 +4,25 @@ from sqlalchemy import text
 
 from engine.hints import WRITE_AUDIT
 from engine.platform import Platform
+from models.schema import MAKE_PARTITIONS
 
 _BATCH = 50
 """Outbox rows, each of a whole chunk, that one transaction turns into records."""
+
+_BATCH_ITEMS = 50_000
+"""No more rows are taken beyond so many items, so that a statement stays within its time."""
 
 # Rows leave the outbox in the transaction that writes their records; SKIP LOCKED lets
 # several writers share the work. An item's event id is its chunk's with the item's number as
 # the last twelve digits, so that neighbours lie together in the index.
 _WRITE = text("""
-WITH taken AS (
-  DELETE FROM outbox WHERE id IN (
-    SELECT id FROM outbox ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)
+WITH free AS MATERIALIZED (
+  SELECT id, coalesce(cardinality(entity_ids), 1) AS items FROM outbox
+   ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED
+), counted AS MATERIALIZED (
+  SELECT id, sum(items) OVER (ORDER BY id) - items AS before FROM free
+), taken AS (
+  DELETE FROM outbox WHERE id IN (SELECT id FROM counted WHERE before < :items)
   RETURNING *
 ), transitions AS (
   INSERT INTO state_transition_audit (event_id, occurred_at, tenant_id, correlation_id, actor_id,
@@ -62,8 +70,14 @@ def write_records(platform: Platform) -> int:
     written = 0
     while True:
         with platform.database.begin() as db:
-            taken = db.scalar(_WRITE, {"most": _BATCH}) or 0
+            taken = db.scalar(_WRITE, {"most": _BATCH, "items": _BATCH_ITEMS}) or 0
             platform.step("records_written")
         written += taken
-        if taken < _BATCH:
+        if not taken:
             return written
+
+
+def make_partitions(platform: Platform) -> None:
+    """Make the months that records will need, ahead of time."""
+    with platform.database.begin() as db:
+        db.execute(MAKE_PARTITIONS)

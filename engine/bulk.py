@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from domain.bulk import Outcome, count, progress
 from domain.machine import Reason
 from engine.cancel import cancel_waiting
-from engine.claim import Claim, backoff_s, end_claim, give_back, take_claim
+from engine.claim import Claim, backoff_s, end_claim, give_back, take_claim, told_plainly
 from engine.finish import finish, tell_progress
 from engine.hints import send_next, wake_audit
 from engine.locks import Held, Holder, row_key
@@ -78,7 +78,7 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
             platform.step("changed")
     except (DBAPIError, RuntimeError) as error:
         _log.error("chunk_failed", operation_id=str(operation_id), chunk_no=chunk_no)
-        give_back(platform, claim, str(error))
+        give_back(platform, claim, told_plainly(error))
         raise
     platform.step("released")
     if deferred:
@@ -195,7 +195,7 @@ def _judge(
         held.renew()
         if operation.atomic and len(slices) > 1:
             seen = count(judged.outcomes.values(), operation.total)
-            elapsed_s = (now - operation.started_at).total_seconds()
+            elapsed_s = (now - (operation.started_at or now)).total_seconds()
             platform.results.store_progress(str(operation.id), progress(seen, elapsed_s))
     return judged, busy, now
 
@@ -235,6 +235,6 @@ def _wait_or_fail(
 
 
 def _all_or_nothing(judged: Judged) -> None:
-    if judged.failures:
+    if judged.failures or Outcome.CANCELLED in judged.outcomes.values():
         judged.outcomes.update({each.id: Outcome.CANCELLED for each in judged.passed})
         judged.passed.clear()

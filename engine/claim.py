@@ -58,7 +58,8 @@ WITH due AS (
 ), claimed AS (
   UPDATE operation_chunk c
      SET status = 'RUNNING', attempt = attempt + 1, claim = :token, published = 1,
-         lease_until = clock_timestamp() + make_interval(secs => o.lease_seconds)
+         lease_until = clock_timestamp() + make_interval(secs => o.lease_seconds),
+         published_at = coalesce(c.published_at, clock_timestamp())
     FROM due, operation o
    WHERE c.operation_id = due.operation_id AND c.chunk_no = due.chunk_no
      AND o.id = c.operation_id
@@ -209,3 +210,11 @@ def backoff_s(tried: int) -> float:
     """Return how long to wait before the next try: 100, 200, 400 ms… with jitter, 2 s at most."""
     jitter = random.uniform(0.75, 1.25)  # noqa: S311 -- spreads retries, no secret
     return min(_FIRST_BACKOFF_S * float(2**tried), _LONGEST_BACKOFF_S) * jitter
+
+
+def told_plainly(error: Exception) -> str:
+    """Return what went wrong without the values of rows, which PostgreSQL's details quote."""
+    diagnostics = getattr(getattr(error, "orig", None), "diag", None)
+    if diagnostics is not None and diagnostics.message_primary:
+        return f"{diagnostics.sqlstate}: {diagnostics.message_primary}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -22,7 +22,8 @@ from engine.platform import Platform
 from models.operation import Operation
 
 # Run after the chunk's own commit: inside it, two last chunks would each see the other open,
-# and nobody would finish. The later of the two sees both closed.
+# and nobody would finish. The later of the two sees both closed. SKIP LOCKED: whoever holds
+# the row is finishing or cancelling it, and cancelling finishes too.
 _LOCK_FINISHED = text("""
 SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.state, o.operation_type, o.target_state,
        o.atomic, o.dry_run, o.total, o.started_at,
@@ -34,7 +35,7 @@ SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.state, o.operation_type, o.targe
  WHERE o.id = :operation_id AND o.state IN ('RUNNING', 'CANCELLING')
    AND NOT EXISTS (SELECT FROM operation_chunk c
                     WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))
-   FOR UPDATE
+   FOR UPDATE SKIP LOCKED
 """)
 
 _CODES = text("""

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, insert, literal, select, text, update
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from domain.bulk import Counts, result
 from domain.errors import InvalidInput
 from domain.permissions import ROLES, Actor, permissions_of
 from engine.platform import Platform
@@ -90,7 +91,7 @@ def import_work(
         operation_id = _open_import(db, actor, kind, len(rows), now)
         new = _insert_work(db, actor, model, rows, now)
         if new:
-            _close_import(platform, db, operation_id, now, new=len(new), total=len(rows))
+            _close_import(platform, db, operation_id, now, new=new, total=len(rows))
         else:
             # Nothing came in: leave no trace of an import either.
             db.rollback()
@@ -199,20 +200,28 @@ def _open_import(db: Connection, actor: Actor, kind: str, total: int, now: datet
 
 
 def _close_import(
-    platform: Platform, db: Connection, operation_id: UUID, begun: datetime, *, new: int, total: int
+    platform: Platform,
+    db: Connection,
+    operation_id: UUID,
+    begun: datetime,
+    *,
+    new: list[int],
+    total: int,
 ) -> None:
     now = platform.clock(db)
-    told = {
-        "operation_id": str(operation_id),
-        "operation_type": "import",
-        "state": "SUCCEEDED",
-        "total_items": total,
-        "successful_items": new,
-        "skipped_items": total - new,
-        "failed_items": 0,
-        "cancelled_items": 0,
-        "execution_time_ms": round((now - begun).total_seconds() * 1000),
-    }
+    told = result(
+        operation_id=str(operation_id),
+        operation_type="import",
+        state="SUCCEEDED",
+        counts=Counts(total, succeeded=len(new), skipped=total - len(new)),
+        succeeded_ids=new,
+        failures=(),
+        failure_codes={},
+        warnings=[],
+        started_at=begun,
+        finished_at=now,
+    )
+    # Whoever imports has the answer already; nobody polls for it.
     db.execute(
         update(Operation)
         .where(Operation.id == operation_id)

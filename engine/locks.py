@@ -156,8 +156,8 @@ class Locks:
         try:
             yield held
         finally:
-            if not held.degraded:
-                self._each_call(self._release, taken, [owner])
+            # Degraded too: a call whose reply was lost may have taken its locks.
+            self._each_call(self._release, taken, [owner])
 
     def once(self, name: str, seconds: float) -> bool:
         """Say whether this is the first call for *name* in so many seconds.

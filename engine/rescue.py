@@ -3,11 +3,14 @@
 import json
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import Any
 
 import structlog
-from sqlalchemy import select, text
+from sqlalchemy import Row, select, text
+from sqlalchemy.exc import DBAPIError
 
 from engine.cancel import cancel_waiting
+from engine.claim import told_plainly
 from engine.finish import finish, store_result
 from engine.hints import send_chunk, wake_audit
 from engine.platform import Platform
@@ -118,9 +121,9 @@ class Swept:
 def sweep(platform: Platform) -> Swept:
     """Send lost hints again, bury killers, end what has ended, store what wasn't stored."""
     dead = _bury(platform)
+    published = _publish(platform)
     finished = _finish(platform)
     stored = _store_results(platform)
-    published = _publish(platform)
     with platform.single.connect() as db:
         oldest_s = db.scalar(_OLDEST) or 0.0
         outbox = db.scalar(select(Outbox.id).limit(1))
@@ -152,10 +155,18 @@ def _bury(platform: Platform) -> int:
 def _finish(platform: Platform) -> int:
     with platform.single.connect() as db:
         unfinished = db.execute(_UNFINISHED, {"most": _AT_MOST}).all()
-    for each in unfinished:
-        if each.state == "CANCELLING":
-            cancel_waiting(platform, each.id)
-    return sum(finish(platform, each.id) for each in unfinished)
+    return sum(_finish_one(platform, each) for each in unfinished)
+
+
+def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
+    try:
+        if operation.state == "CANCELLING":
+            cancel_waiting(platform, operation.id)
+        return finish(platform, operation.id)
+    except DBAPIError as error:
+        # One that can't be finished now must not keep the others waiting.
+        _log.error("not_finished", operation_id=str(operation.id), error=told_plainly(error))
+        return False
 
 
 def _store_results(platform: Platform) -> int:

@@ -98,8 +98,13 @@ def _values(
         "ids": ids,
         "versions": [expected.get(each) for each in ids] if expected else None,
     }
-    # The content alone: the same request through another door is still the same.
-    content = json.dumps(values, sort_keys=True).encode()
+    # What was asked, without defaults: a door with other settings sends the same request.
+    asked = values | {
+        "lease_seconds": submission.lease_s,
+        "wait_seconds": submission.wait_s,
+        "max_retries": submission.max_retries,
+    }
+    content = json.dumps(asked, sort_keys=True).encode()
     return values | {
         "id": uuid4(),
         "window": pace.window,

@@ -41,7 +41,7 @@ class Operation(Base):
         CheckConstraint(
             "(finished_at IS NULL) = (result IS NULL)", name="finished_with_its_result"
         ),
-        # The same key of the same person is one request. A key is kept 30 days.
+        # The same key of the same person is one request.
         Index(
             "uq_operation_idempotency_key",
             "tenant_id",

@@ -16,8 +16,8 @@ from models.operation import MachineArrow
 _LOCK = 5126790213
 """Two upgrades at once wait for each other on this advisory lock."""
 
-_MONTHS_AHEAD = 3
-"""So many months of record partitions are made ahead of time."""
+MAKE_PARTITIONS = text("SELECT lockside_make_partitions(3)")
+"""Makes the partitions of the records for this month and the next three."""
 
 
 def upgrade(engine: Engine) -> None:
@@ -28,7 +28,7 @@ def upgrade(engine: Engine) -> None:
     with engine.begin() as db:
         db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         command.upgrade(_config(db), "head")
-        db.execute(text("SELECT lockside_make_partitions(:months)"), {"months": _MONTHS_AHEAD})
+        db.execute(MAKE_PARTITIONS)
         store_arrows(db, [each.machine for each in kinds().values()] + [OPERATION])
 
 

@@ -43,7 +43,7 @@ def find_operation(db: Connection, tenant_id: int, operation_id: UUID) -> dict[s
     row = db.execute(_operations(tenant_id).where(Operation.id == operation_id)).one_or_none()
     if row is None:
         raise NotFound(what="operation", got=str(operation_id))
-    return _view(row, _count(db, operation_id, row.total))
+    return _view(row, _count(db, row))
 
 
 def list_operations(
@@ -53,7 +53,7 @@ def list_operations(
     query = _operations(tenant_id).order_by(Operation.created_at.desc()).limit(limit)
     if state is not None:
         query = query.where(Operation.state == state)
-    return [_view(row, _count(db, row.id, row.total)) for row in db.execute(query)]
+    return [_view(row, _count(db, row)) for row in db.execute(query)]
 
 
 def iterate_results(
@@ -102,16 +102,19 @@ def _operations(tenant_id: int) -> Select[Any]:
     )
 
 
-def _count(db: Connection, operation_id: UUID, total: int) -> Counts:
+def _count(db: Connection, operation: Row[Any]) -> Counts:
+    if operation.result:
+        ended = ("successful_items", "skipped_items", "failed_items", "cancelled_items")
+        return Counts(operation.total, *(operation.result[each] for each in ended))
     sums = [Chunk.succeeded, Chunk.skipped, Chunk.failed, Chunk.cancelled]
     waiting = func.cardinality(Chunk.ids) - sum(sums[1:], start=sums[0])
     row = db.execute(
         select(
             *(func.coalesce(func.sum(each), 0) for each in sums),
             func.coalesce(func.sum(waiting).filter(Chunk.status == "RUNNING"), 0),
-        ).where(Chunk.operation_id == operation_id)
+        ).where(Chunk.operation_id == operation.id)
     ).one()
-    return Counts(total, *(int(each) for each in row))
+    return Counts(operation.total, *(int(each) for each in row))
 
 
 def _view(row: Row[Any], counts: Counts) -> dict[str, Any]:

@@ -4,15 +4,21 @@ from dataclasses import asdict
 
 from celery import Celery
 
+from engine.audit import make_partitions
 from engine.rescue import sweep
 from tasks.base import PlatformOf
 
 SWEEP = "upkeep.sweep"
+PARTITIONS = "upkeep.partitions"
 
 
 def register(app: Celery, platform: PlatformOf) -> None:
-    """Add `upkeep.sweep` to *app*."""
+    """Add `upkeep.sweep` and `upkeep.partitions` to *app*."""
 
     @app.task(name=SWEEP, shared=False)
     def sweep_once() -> str:
         return str(asdict(sweep(platform())))
+
+    @app.task(name=PARTITIONS, shared=False)
+    def partitions() -> None:
+        make_partitions(platform())

@@ -109,10 +109,16 @@ DECLARE
   work text := TG_ARGV[0];
   doer operation := lockside_current_operation();
 BEGIN
+  IF doer.id IS NULL THEN
+    PERFORM lockside_refuse('a new ' || work || ' needs an operation', 'Import it.');
+  END IF;
+  IF doer.kind <> work THEN
+    PERFORM lockside_refuse('the operation is of another kind of work', 'Submit one for it.');
+  END IF;
   IF EXISTS (SELECT FROM new_rows WHERE version <> 1) THEN
     PERFORM lockside_refuse('a new ' || work || ' has version 1', 'Leave version out.');
   END IF;
-  IF doer.id IS NOT NULL AND EXISTS (SELECT FROM new_rows WHERE tenant_id <> doer.tenant_id) THEN
+  IF EXISTS (SELECT FROM new_rows WHERE tenant_id <> doer.tenant_id) THEN
     PERFORM lockside_refuse('the operation is of another tenant', 'Submit one for these rows.');
   END IF;
   IF EXISTS (
@@ -166,12 +172,14 @@ BEGIN
 END $$
 """
 
-# Months are made ahead: one that already has rows in the default partition can't be made.
+# Months are made ahead: one that already has rows in the default partition can't be made, and
+# stays there.
 _PARTITIONS = """
 CREATE FUNCTION lockside_make_partitions(months_ahead int) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   record_table text;
   month date;
+  taken boolean;
 BEGIN
   FOREACH record_table IN ARRAY ARRAY['state_transition_audit', 'bulk_operation_audit'] LOOP
     EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I DEFAULT',
@@ -181,6 +189,12 @@ BEGIN
                              date_trunc('month', clock_timestamp() AT TIME ZONE 'UTC')
                                + make_interval(months => months_ahead), '1 month')
     LOOP
+      EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE occurred_at >= $1 AND occurred_at < $2)',
+                     record_table || '_default')
+        INTO taken
+        USING month::timestamp AT TIME ZONE 'UTC',
+              (month + interval '1 month')::timestamp AT TIME ZONE 'UTC';
+      CONTINUE WHEN taken;
       EXECUTE format(
         'CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
         record_table || to_char(month, '_YYYY_MM'), record_table,
