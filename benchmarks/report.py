@@ -35,6 +35,7 @@ def write(folder: Path, figures: Sequence[Figure], machine: Mapping[str, str]) -
     known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     known |= {each.id: {**each.to_dict(), "on": dict(machine)} for each in figures}
     known = dict(sorted(known.items()))
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(known, indent=2) + "\n")
     (folder / "results.md").write_text(_markdown(known, machine))
 
