@@ -1,5 +1,6 @@
 """Real servers for every test: one PostgreSQL and one Valkey a test process, a database a test."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -18,6 +19,11 @@ from worker.processes import make_engine, make_platform
 from worker.settings import Settings
 
 TEMPLATE = "lockside_template"
+
+
+def pytest_configure() -> None:
+    """Heed Ctrl-C: a shell's background job ignores it, and so would all programs it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
