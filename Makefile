@@ -8,12 +8,14 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generat
 	--no-header --no-annotate --no-emit-index-url --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint format format-check ruff types imports deps docs docs-check \
+.PHONY: help env demo up test check lint format format-check ruff types imports deps docs docs-check \
 	bench lock clean
 
 help: ## list these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | \
 		while IFS="$$(printf '\t')" read -r name what; do printf '  make %-13s %s\n' "$$name" "$$what"; done
+
+env: .venv/.runtime ## make the environment in .venv; `. .venv/bin/activate` enters it
 
 demo: .venv/.runtime ## load 20,000 rows, approve thousands in bulk, verify, stop: under two minutes
 	@$(BIN)/lockside demo

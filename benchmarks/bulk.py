@@ -4,6 +4,7 @@ Every round has a database of its own, copied from one template, so that all beg
 time goes from submitting to the operation's end *and* an empty outbox: fully audited.
 """
 
+from functools import partial
 from time import perf_counter, sleep
 from uuid import uuid4
 
@@ -12,9 +13,9 @@ import psycopg
 import lockside
 from benchmarks.house import House, Told, libpq, until, workers
 from benchmarks.measure import Figure, in_turn, medians
+from benchmarks.ways import WAYS, Way
 
-KIND = "work_order"
-TARGET = "APPROVED"
+WORK_ORDER = WAYS["work_order"]
 FLOOR_CHUNK = 1000
 WARM_UP = 40
 
@@ -40,11 +41,11 @@ SELECT CAST(%(prefix)s || lpad(to_hex(id), 12, '0') AS uuid), now(), tenant_id, 
 def measure_f1(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare the whole of Lockside with one connection that sends one statement a chunk."""
     items, turns = (3000, 1) if quick else (100_000, 3)
-    house.build(work_orders=items + WARM_UP)
+    house.build(work_order=items + WARM_UP)
     rates = in_turn(
         {
             "floor": lambda: _floor(house, items),
-            "lockside": lambda: _operation(house, items),
+            "lockside": lambda: operate(house, items),
         },
         turns,
         told,
@@ -65,12 +66,12 @@ def measure_f1(house: House, told: Told, *, quick: bool) -> list[Figure]:
 def measure_f6(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare the operation of F1 with itself without Redis locks and without the guard."""
     items, turns = (3000, 1) if quick else (100_000, 5)
-    house.build(work_orders=items + WARM_UP)
+    house.build(work_order=items + WARM_UP)
     rates = in_turn(
         {
-            "all guards": lambda: _operation(house, items),
-            "no Redis locks": lambda: _operation(house, items, locks=False),
-            "no database guard": lambda: _operation(house, items, guard=False),
+            "all guards": lambda: operate(house, items),
+            "no Redis locks": lambda: operate(house, items, locks=False),
+            "no database guard": lambda: operate(house, items, guard=False),
         },
         turns,
         told,
@@ -93,7 +94,36 @@ def measure_f6(house: House, told: Told, *, quick: bool) -> list[Figure]:
     ]
 
 
-def _operation(house: House, items: int, *, locks: bool = True, guard: bool = True) -> float:
+def measure_kinds(house: House, told: Told, *, quick: bool) -> list[Figure]:
+    """Compare F1's operation on each kind of work, on an arrow that has rules to hold."""
+    items, turns = (2000, 1) if quick else (100_000, 3)
+
+    def measure(way: Way) -> float:
+        house.build(**{way.kind: items + WARM_UP})
+        return operate(house, items, way)
+
+    rates = in_turn({name: partial(measure, way) for name, way in WAYS.items()}, turns, told)
+    typical = medians(rates)
+    return [
+        Figure(
+            id="F1k",
+            what="F1's operation on the slowest kind of work against the fastest",
+            ratio=min(typical.values()) / max(typical.values()),
+            goal=0.75,
+            side="at least",
+            detail=_detail(items, rates, typical),
+        )
+    ]
+
+
+def operate(
+    house: House,
+    items: int,
+    way: Way = WORK_ORDER,
+    *,
+    locks: bool = True,
+    guard: bool = True,
+) -> float:
     """Return the items per second of one operation, submitted to fully audited."""
     with house.database() as settings:
         known = settings.model_copy(update={"redis_locks": locks})
@@ -103,26 +133,30 @@ def _operation(house: House, items: int, *, locks: bool = True, guard: bool = Tr
             psycopg.connect(libpq(known.database_url), autocommit=True) as db,
         ):
             if not guard:
-                db.execute("ALTER TABLE work_order DISABLE TRIGGER USER")
-            ids = site.ids(KIND)
-            _warm_up(site, db, ids[items:])
+                db.execute(f"ALTER TABLE {way.table} DISABLE TRIGGER USER".encode())
+            ids = site.ids(way.kind)
+            _warm_up(site, db, way, ids[items:])
             begun = perf_counter()
-            outcome = site.transition(KIND, to=TARGET, ids=ids[:items], atomic=False).wait(120)
+            outcome = _submit(site, way, ids[:items]).wait(120)
             until(lambda: _is_drained(db), pause_s=0.002)
             taken_s = perf_counter() - begun
             assert outcome["state"] == "SUCCEEDED", outcome
             assert outcome["successful_items"] == items
-            _assert_done(db, items)
+            _assert_done(db, items, way)
     return items / taken_s
 
 
+def _submit(site: lockside.Site, way: Way, ids: list[int]) -> lockside.Operation:
+    return site.transition(way.kind, to=way.target, ids=ids, atomic=False, comments="Measured")
+
+
 def _warm_up(
-    site: lockside.Site, db: "psycopg.Connection[tuple[int, ...]]", ids: list[int]
+    site: lockside.Site, db: "psycopg.Connection[tuple[int, ...]]", way: Way, ids: list[int]
 ) -> None:
     # Each process has its connections and has met its statements, as any worker has after its
     # first minute.
     for half in (ids[::2], ids[1::2]):
-        running = [site.transition(KIND, to=TARGET, ids=[row_id]) for row_id in half]
+        running = [_submit(site, way, [row_id]) for row_id in half]
         assert all(each.wait(60)["state"] == "SUCCEEDED" for each in running)
     until(lambda: _is_drained(db))
     # The audit writer was woken a moment ago and may still be on its way.
@@ -151,7 +185,7 @@ def _floor(house: House, items: int) -> float:
             chunk = ids[first : min(items, first + FLOOR_CHUNK)]
             db.execute(_FLOOR, {"ids": chunk, **shared})
         taken_s = perf_counter() - begun
-        _assert_done(db, items)
+        _assert_done(db, items, WORK_ORDER)
     return items / taken_s
 
 
@@ -159,12 +193,11 @@ def _is_drained(db: "psycopg.Connection[tuple[int, ...]]") -> bool:
     return _one(db, "SELECT count(*) FROM (SELECT FROM outbox LIMIT 1) AS waiting") == 0
 
 
-def _assert_done(db: "psycopg.Connection[tuple[int, ...]]", items: int) -> None:
+def _assert_done(db: "psycopg.Connection[tuple[int, ...]]", items: int, way: Way) -> None:
     """Assert that every row is changed once and has its one record."""
     everything = items + WARM_UP
-    assert _one(db, "SELECT count(*) FROM work_order WHERE state = 'APPROVED' AND version = 2") == (
-        everything
-    )
+    done = f"SELECT count(*) FROM {way.table} WHERE state = '{way.target}' AND version = 2"
+    assert _one(db, done) == everything
     assert _one(db, "SELECT count(*) FROM state_transition_audit WHERE version = 2") == everything
     assert _one(db, "SELECT count(DISTINCT entity_id) FROM state_transition_audit") == everything
 

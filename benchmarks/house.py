@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -13,7 +14,9 @@ import psycopg
 from redis import Redis
 
 import lockside
-from engine.intake import add_vendors, open_tenant
+from benchmarks.ways import add_parts, rows_of
+from engine.audit import write_records
+from engine.tenants import open_tenant
 from models.schema import upgrade
 from worker import embedded
 from worker.app import make_app
@@ -22,6 +25,7 @@ from worker.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
 NOOP = "benchmark.noop"
+ONE_ITEM = "benchmark.one_item"
 PROCESSES = 2
 PATIENCE_S = 120.0
 _IMPORTED_AT_ONCE = 10_000
@@ -39,9 +43,9 @@ class House:
         self._templates: set[str] = set()
         self._template = ""
 
-    def build(self, *, work_orders: int = 0, tickets: int = 0) -> None:
-        """Let rounds begin with a tenant, its people, and this many rows of work."""
-        self._template = f"template_{work_orders}_{tickets}"
+    def build(self, **counts: int) -> None:
+        """Let rounds begin with a tenant, its people, and so many rows of each kind of work."""
+        self._template = "template_" + "_".join(f"{kind}_{n}" for kind, n in counts.items())
         if self._template in self._templates:
             return
         self._maintain(f"CREATE DATABASE {self._template}")
@@ -49,21 +53,18 @@ class House:
         settings = self._settings(self._template)
         platform = make_platform(settings, make_app(settings))
         upgrade(platform.database)
-        tenant_id = open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
-        (vendor_id,) = add_vendors(platform, tenant_id, ["Acme Lifts"])
+        open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
+        with (
+            lockside.connect(settings=settings) as site,
+            psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
+        ):
+            for kind, count in counts.items():
+                rows = rows_of(site, kind, count)
+                while batch := list(islice(rows, _IMPORTED_AT_ONCE)):
+                    site.import_work(kind, batch)
+                add_parts(db, kind)
+        write_records(platform)
         platform.database.dispose()
-        with lockside.connect(settings=settings) as site:
-            for first in range(0, work_orders, _IMPORTED_AT_ONCE):
-                last = min(work_orders, first + _IMPORTED_AT_ONCE)
-                ready = {"state": "SUBMITTED", "vendor_id": vendor_id}
-                site.import_work(
-                    "work_order",
-                    [{"title": f"Work order {n}", **ready} for n in range(first, last)],
-                )
-            site.import_work(
-                "ticket",
-                [{"title": f"Ticket {n}", "state": "INPROGRESS"} for n in range(tickets)],
-            )
         self._maintain("VACUUM ANALYZE", database=self._template)
 
     @contextmanager

@@ -20,7 +20,7 @@ WARM_UP = 20
 def measure_f4(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare round trips: a transition's and a no-op's, one after the other."""
     turns = 20 if quick else 400
-    house.build(tickets=ROWS)
+    house.build(ticket=ROWS)
     with house.database() as settings, workers(settings), lockside.connect(settings=settings) as s:
         told(f"{turns} transitions and {turns} no-ops, one after the other")
         ids = s.ids(KIND)

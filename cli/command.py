@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from inspect import cleandoc
 from textwrap import dedent, indent
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import rich_click as click
 from click.exceptions import Exit, NoArgsIsHelpError
 
 from cli.exits import DONE, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of_error
+from cli.names import as_typed
 from cli.output import Output
 from domain.errors import InvalidInput, LocksideError
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 PROGRAM = "lockside"
 
-_HELP = {"padding_helptext_first_line": (0, 0, 1, 0)}
+_HELP = {"padding_helptext_first_line": (0, 0, 1, 0), "text_paragraph_linebreaks": "\n\n"}
 
 
 class Misused(LocksideError):
@@ -29,13 +31,15 @@ class Misused(LocksideError):
 
 
 class Session:
-    """What one call of the command line knows: who acts, and how to print."""
+    """What one call of the command line knows: who acts, how to print, what was called."""
 
     def __init__(self) -> None:
         """Act for whom the environment names, and print for people."""
         self.tenant: str | None = None
         self.actor: str | None = None
         self.output = Output()
+        self.command: click.Command | None = None
+        self.names: dict[str, str] = {}  # what errors call a field, before its option
 
     @contextmanager
     def connect(self) -> Iterator["lockside.Site"]:
@@ -45,6 +49,12 @@ class Session:
         quieten()
         with lockside.connect(tenant=self.tenant, actor=self.actor) as site:
             yield site
+
+    def in_its_words(self, error: LocksideError) -> LocksideError:
+        """Return a refusal with the options that were typed in the place of fields."""
+        if isinstance(error, InvalidInput):
+            return as_typed(error, self.command, self.names)
+        return error
 
 
 class Command(click.RichCommand):
@@ -56,6 +66,13 @@ class Command(click.RichCommand):
         more["context_settings"] = {"rich_help_config": _HELP}
         super().__init__(*args, **more)
         self.params += _shared_options()
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors will name its options."""
+        session = ctx.find_object(Session)
+        if session is not None:
+            session.command = self
+        return super().invoke(ctx)
 
 
 class Group(click.RichGroup):
@@ -78,18 +95,19 @@ class Group(click.RichGroup):
         """Run a command and end the program with the exit code that tells what came of it."""
         words = list(sys.argv[1:] if args is None else args)
         self._main_shell_completion(more, PROGRAM)
+        session = Session()
 
         def run() -> Any:
-            with self.make_context(PROGRAM, words, obj=Session()) as context:
+            with self.make_context(PROGRAM, words, obj=session) as context:
                 return self.invoke(context)
 
-        sys.exit(_exit_code(run, words))
+        sys.exit(_exit_code(run, session, words))
 
 
 Group.group_class = Group
 
 
-def _exit_code(run: Callable[[], Any], words: Sequence[str]) -> int:
+def _exit_code(run: Callable[[], Any], session: Session, words: Sequence[str]) -> int:
     # A command that isn't understood hasn't come to its options yet.
     output = Output(as_json="--json" in words)
     try:
@@ -98,7 +116,7 @@ def _exit_code(run: Callable[[], Any], words: Sequence[str]) -> int:
     except Exit as ended:
         return ended.exit_code
     except LocksideError as error:
-        output.refuse(error)
+        output.refuse(error if output.as_json else session.in_its_words(error))
         return exit_code_of_error(error.code)
     except click.UsageError as error:
         return _misused(error, output)
@@ -131,7 +149,7 @@ def _misused(error: click.UsageError, output: Output) -> int:
 def _with_examples(text: str | None, examples: str) -> str:
     # The \b keeps the lines as they are.
     shown = indent(dedent(examples).strip(), "$ ")
-    return f"{text or ''}\n\n\b\nExamples:\n{shown}"
+    return f"{cleandoc(text or '')}\n\n\b\nExamples:\n{shown}"
 
 
 def _shared_options() -> list[click.Parameter]:
@@ -163,17 +181,3 @@ def quieten() -> None:
     from lockside.configuration import configure_logs  # noqa: PLC0415 -- as above
 
     configure_logs("WARNING")
-
-
-def read_ids(words: Sequence[str], *, where: str = "ids") -> list[int]:
-    """Return ids from words.
-
-    Raises:
-        InvalidInput: A word is no whole number.
-    """
-    for each in words:
-        if not (each.isascii() and each.isdigit()):
-            raise InvalidInput(
-                field=where, got=each, expected="whole numbers such as 17, separated by spaces"
-            )
-    return [int(each) for each in words]

@@ -1,13 +1,15 @@
 """`lockside explain` and `lockside check-machines`: what is possible, and why not more."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from cli.command import Command, Session, quieten, read_ids
+from cli.command import Command, Session, quieten
 from cli.complete import complete_kinds, complete_states
 from cli.exits import DONE, SOME_FAILED
+from cli.ids import gather_ids, takes_ids
 from cli.output import Output, table
 
 
@@ -17,10 +19,11 @@ from cli.output import Output, table
     lockside explain work-order 17
     lockside explain work-order 17 --to APPROVED
     lockside explain ticket 40 41 42 43 --to CLOSED --actor dora
+    lockside records list ticket --state OPEN --ids | lockside explain ticket --to CLOSED -
     """,
 )
 @click.argument("kind", shell_complete=complete_kinds)
-@click.argument("ids", nargs=-1, required=True, metavar="IDS...")
+@takes_ids
 @click.option(
     "--to",
     metavar="STATE",
@@ -28,12 +31,15 @@ from cli.output import Output, table
     shell_complete=complete_states,
 )
 @click.pass_obj
-def explain(session: Session, *, kind: str, ids: Sequence[str], to: str | None) -> None:
+def explain(
+    session: Session, *, kind: str, ids: Sequence[str], ids_file: Path | None, to: str | None
+) -> None:
     """Say what blocks a transition: every reason for one row, counts for many.
 
-    Comments count as missing, so that it shows where they will be wanted.
+    Comments count as missing, so that it shows where they will be wanted. A dash reads IDS from
+    standard input.
     """
-    rows = read_ids(ids)
+    rows = gather_ids(ids, ids_file)
     with session.connect() as site:
         told = site.explain(kind, rows[0] if len(rows) == 1 else rows, to=to)
     if session.output.as_json:
@@ -47,6 +53,9 @@ def explain(session: Session, *, kind: str, ids: Sequence[str], to: str | None) 
 def print_row(output: Output, told: Mapping[str, Any]) -> None:
     """Print what `Site.explain` told of one row."""
     output.say(f"{told['kind']} {told['id']} is {told['state']}, version {told['version']}.")
+    if told["already_there"]:
+        output.say("It is there already: submitting it would leave it as it is.")
+        return
     if not told["transitions"]:
         output.say(f"{told['state']} is final: nothing leads on from it.")
         return

@@ -6,12 +6,17 @@ from cli.command import Group
 from cli.demo import demo
 from cli.explain import check_machines, explain
 from cli.operations import operations
+from cli.records import records
 from cli.server import db, doctor, seed, up
 from cli.submit import submit
+from cli.tenants import tenants
+from cli.transfer import export, import_file
 
 _EXIT_CODES = (
-    "0 done, 2 not understood, 3 some items failed, 4 not allowed, 5 refused, 6 not found, "
-    "7 conflict, 8 the work goes on, 9 cancelled, 75 try later."
+    "0 done, 2 not understood, 3 items failed, 4 not allowed, 5 refused, 6 not found, "
+    "7 conflict, 8 the work goes on, 9 cancelled, 75 try later. Work of one item ends with the "
+    "code of that item's own reason; work of several with 3, whether some of them failed, all "
+    "of them, or all was rolled back."
 )
 
 
@@ -20,9 +25,10 @@ _EXIT_CODES = (
     examples="""
     lockside demo          # see it work, in a minute
     lockside up            # keep everything running here
-    lockside seed          # fill it with work orders and tickets
+    lockside seed          # fill it with all four kinds of work
+    lockside records list work-order --state SUBMITTED
     lockside explain work-order 17
-    lockside submit transition work-order --to APPROVED 17 18 19
+    lockside submit approve work-order 17 18 19
     eval "$(_LOCKSIDE_COMPLETE=bash_source lockside)"   # TAB; or zsh_source
     """,
     epilog=f"Exit codes: {_EXIT_CODES}",
@@ -35,7 +41,10 @@ def lockside() -> None:
     """
 
 
-for command in (up, demo, seed, doctor, db, check_machines, submit, operations, explain):
+for command in (
+    *(up, demo, seed, doctor, db, check_machines),
+    *(submit, operations, explain, records, tenants, import_file, export),
+):
     lockside.add_command(command)
 
 

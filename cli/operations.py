@@ -9,10 +9,13 @@ from typing import Any
 import rich_click as click
 
 from cli.command import Group, Session
+from cli.complete import complete_operation_states
 from cli.exits import DONE
+from cli.options import timeout_option
 from cli.output import Output, moment, table
 from cli.progress import watch as follow
 from cli.results import print_failures, print_result
+from domain.errors import InvalidInput
 
 _CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
 
@@ -36,7 +39,12 @@ def operations() -> None:
     lockside operations list --state RUNNING --limit 100
     """,
 )
-@click.option("--state", metavar="STATE", help="Only operations of this state.")
+@click.option(
+    "--state",
+    metavar="STATE",
+    help="Only operations of this state, in any case.",
+    shell_complete=complete_operation_states,
+)
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
@@ -48,14 +56,16 @@ def operations() -> None:
 def list_newest(session: Session, *, state: str | None, limit: int) -> None:
     """List the newest operations."""
     with session.connect() as site:
-        found = site.operations(state=state and state.upper(), limit=limit)
-    if session.output.as_json:
-        session.output.json(found)
-        return
-    if not found:
-        session.output.note("No operation yet. `lockside submit --help` shows how to hand work in.")
-        return
-    _print_list(session.output, found)
+        found = site.operations(state=state, limit=limit)
+    output = session.output
+    if output.as_json:
+        output.json(found)
+    elif found:
+        _print_list(output, found)
+    elif state is not None:
+        output.note(f"No operation in {state.upper()}.")
+    else:
+        output.note("No operation yet. `lockside submit --help` shows how to hand work in.")
 
 
 @operations.command(
@@ -75,7 +85,7 @@ def show(session: Session, *, operation_id: str) -> None:
             return
         _print_operation(session.output, found)
         if found["result"] and found["result"]["failed_items"]:
-            print_failures(session.output, operation, found["result"])
+            print_failures(session.output, operation)
 
 
 @operations.command(
@@ -84,13 +94,7 @@ def show(session: Session, *, operation_id: str) -> None:
     """,
 )
 @click.argument("operation_id", metavar="ID")
-@click.option(
-    "--timeout",
-    type=float,
-    default=float("inf"),
-    metavar="SECONDS",
-    help="How long to wait; the work goes on afterwards.",
-)
+@timeout_option
 @click.pass_obj
 def watch(session: Session, *, operation_id: str, timeout: float) -> int:
     """Wait for an operation and show its result; Ctrl-C stops waiting, never the work."""
@@ -108,7 +112,10 @@ def watch(session: Session, *, operation_id: str, timeout: float) -> int:
 @click.argument("operation_id", metavar="ID")
 @click.pass_obj
 def cancel(session: Session, *, operation_id: str) -> int:
-    """Cancel what has not begun; what is being changed right now ends as it is."""
+    """Cancel what has not begun; what is being changed right now ends as it is.
+
+    Who handed it in may, and who holds the permission operation.cancel.
+    """
     with session.connect() as site:
         operation = site.operation(operation_id)
         operation.cancel()
@@ -133,6 +140,8 @@ def cancel(session: Session, *, operation_id: str) -> int:
 @click.pass_obj
 def results(session: Session, *, operation_id: str, failed: bool, form: str | None) -> None:
     """Show what became of each item."""
+    if form is not None and session.output.as_json:
+        raise InvalidInput(field="--json", got=f"--{form} beside it", expected="one form")
     with session.connect() as site:
         operation = site.operation(operation_id)
         operation.show()  # refused before the first line, if it isn't there
@@ -167,7 +176,8 @@ def _print_list(output: Output, found: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _what(found: Mapping[str, Any]) -> str:
-    return f"{found['kind']} {found['operation_type']}".replace("transition_to_", "→ ")
+    what = f"{found['kind']} {found['operation_type']}".replace("transition_to_", "→ ")
+    return f"{what} (dry run)" if found["dry_run"] else what
 
 
 def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
@@ -182,7 +192,9 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
         "by": found["actor"] or "system",
         "comments": found["comments"],
         "handed in": moment(found["created_at"]),
+        "not before": moment(found["run_at"]),
         "started": moment(found["started_at"]),
+        "cancelled by": found["cancelled_by"],
         "ended": moment(found["finished_at"]),
     }
     for name, value in facts.items():
@@ -192,8 +204,7 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
 
 
 def _mode(found: Mapping[str, Any]) -> str:
-    mode = "all or nothing" if found["atomic"] else "each item for itself"
-    return f"{mode}, dry run" if found["dry_run"] else mode
+    return "all or nothing" if found["atomic"] else "each item for itself"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.exits import GOES_ON, exit_code_of_error
 from domain.errors import LocksideError
 
 _WIDTH_WITHOUT_TERMINAL = 200
@@ -46,6 +47,10 @@ class Output:
             before = ",\n"
         sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print plain lines, for a pipe."""
+        sys.stdout.writelines(f"{each}\n" for each in lines)
+
     def say(self, text: str | Text | Table = "", style: str = "") -> None:
         """Print a result for people; square brackets in it are just that."""
         self.out.print(text, style=style, markup=False, highlight=False, soft_wrap=_is_text(text))
@@ -72,9 +77,11 @@ class Output:
         """Print why nothing came of it."""
         if self.as_json:
             self.json(error.to_dict())
+        elif exit_code_of_error(error.code) == GOES_ON:
+            self.note(str(error))  # nobody failed: the work goes on without us
         else:
-            told = Text.assemble(("Error: ", "bold red"), str(error))
-            self.err.print(told, highlight=False, soft_wrap=True)
+            told = f"{error}{_resolution(error.facts)}"
+            self.note(Text.assemble(("Error: ", "bold red"), told))
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
@@ -110,11 +117,23 @@ def moment(value: datetime | str | None) -> str:
     """Return a time as people read it, in UTC."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    return "" if value is None else f"{value:%Y-%m-%d %H:%M:%S}Z"
+    return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def _resolution(facts: Mapping[str, Any]) -> str:
+    """Return what to do about a conflict, as the contract's body tells it to programs."""
+    if "resolution" not in facts:
+        return ""
+    seen, now = (facts["resolution"][f"{whose}_version"] for whose in ("your", "current"))
+    last = facts.get("current", {})
+    state = f" in {last['state']}" if "state" in last else ""
+    who = f", by {last['updated_by']}" if last.get("updated_by") else ""
+    when = f" at {moment(last['updated_at'])}" if last.get("updated_at") else ""
+    return f" You saw version {seen}, it is at {now}{state}{who}{when}. Look at it and try again."
 
 
 def _plain(value: object) -> Any:
-    if isinstance(value, datetime):
+    if isinstance(value, date | datetime):
         return value.isoformat()
     if isinstance(value, UUID):
         return str(value)

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from cli.output import Output
+from cli.output import Output, moment
 from domain.errors import LocksideError, Unavailable
 
 if TYPE_CHECKING:
@@ -97,7 +98,12 @@ def _follow(
 def _look_for_workers(
     site: "lockside.Site", operation: "lockside.Operation", output: Output
 ) -> None:
-    if operation.show()["state"] != "QUEUED":
+    found = operation.show()
+    if found["state"] != "QUEUED":
+        return
+    due = found["run_at"]
+    if due is not None and due > datetime.now(UTC):
+        output.note(f"It waits for its time, {moment(due)}.")
         return
     try:
         idle = [queue for queue, workers in site.served_queues().items() if not workers]
@@ -110,7 +116,7 @@ def _look_for_workers(
             "a worker with `lockside up`.",
             "yellow",
         )
-    else:
+    elif due is None:
         output.note("The workers are busy with other work; this waits its turn.")
 
 

@@ -1,7 +1,6 @@
 """How the outcome of an operation looks to people."""
 
 from collections.abc import Mapping
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -12,7 +11,6 @@ from cli.output import Output, table
 if TYPE_CHECKING:
     import lockside
 
-_LOOKED_AT = 5_000
 _EXAMPLES = 3
 
 _TOLD = {
@@ -22,70 +20,88 @@ _TOLD = {
     "CANCELLED": ("Cancelled", "bold yellow"),
     "FAILED": ("The operation itself could not run", "bold red"),
 }
+_DRY_RUN = ("Dry run", "bold cyan")
+
+_COUNTED = {
+    "successful_items": ("succeeded", "would succeed"),
+    "skipped_items": ("skipped", "would be skipped"),
+    "failed_items": ("failed", "would fail"),
+    "cancelled_items": ("not done", "not judged"),
+}
 
 
-def print_result(output: Output, operation: "lockside.Operation", result: Mapping[str, Any]) -> int:
-    """Print an ended operation's result; return the exit code for it."""
+def print_result(
+    output: Output,
+    operation: "lockside.Operation",
+    result: Mapping[str, Any],
+    *,
+    was_done: bool = False,
+    is_kept: bool = True,
+) -> int:
+    """Print an ended operation's result; return the exit code for it.
+
+    Args:
+        output: Where to.
+        operation: What has ended.
+        result: Its result.
+        was_done: It had ended before it was handed in now.
+        is_kept: It can be asked for later.
+    """
     if output.as_json:
         output.json(result)
-    elif result["total_items"] == 1 and result["failure_details"]:
-        _print_refusal(output, result)
+        return exit_code_of_result(result)
+    is_dry = operation.show()["dry_run"]
+    if result["total_items"] == 1 and result["failure_details"]:
+        _print_refusal(output, result, is_dry=is_dry, was_done=was_done)
     else:
-        output.say(_headline(result))
+        output.say(_headline(result, is_dry=is_dry, was_done=was_done))
         for warning in result["warnings"]:
             output.say(f"  {warning}.", "yellow")
         if result["rollback_reason"]:
             output.say(f"  {result['rollback_reason']}.")
         if result["failed_items"]:
-            print_failures(output, operation, result)
+            print_failures(output, operation, is_kept=is_kept)
+    if is_kept:
         output.say(f"Operation {operation.id}", "dim")
     return exit_code_of_result(result)
 
 
-def _print_refusal(output: Output, result: Mapping[str, Any]) -> None:
+def _print_refusal(
+    output: Output, result: Mapping[str, Any], *, is_dry: bool, was_done: bool
+) -> None:
     ((row_id, sentence),) = result["failure_details"].items()
     (code,) = result["failure_codes"]
-    output.say(Text.assemble(("Refused", "bold red"), f": {row_id}: {sentence} ({code})."))
-    output.say(f"Operation {result['operation_id']}", "dim")
+    told = "Would be refused" if is_dry else "Refused before" if was_done else "Refused"
+    output.say(Text.assemble((told, "bold red"), f": {row_id}: {sentence} ({code})."))
 
 
 def print_failures(
-    output: Output, operation: "lockside.Operation", result: Mapping[str, Any]
+    output: Output, operation: "lockside.Operation", *, is_kept: bool = True
 ) -> None:
     """Print how many items failed for which reason, each with its sentence and some ids."""
-    sentences: dict[str, str] = {}
-    ids: dict[str, list[str]] = {}
-    for each in islice(operation.failures(), _LOOKED_AT):
-        sentences.setdefault(each.code, each.message)
-        ids.setdefault(each.code, []).append(str(each.id))
     shown = table("failed", "code", "for example", "ids", right=("failed",))
-    most_first = sorted(result["failure_codes"].items(), key=lambda each: -each[1])
-    for code, items in most_first:
-        named = ids.get(code, [])
-        more = " …" if items > _EXAMPLES else ""
-        shown.add_row(
-            f"{items:,}", code, sentences.get(code, ""), " ".join(named[:_EXAMPLES]) + more
-        )
+    failed = 0
+    for each in operation.failure_groups(examples=_EXAMPLES):
+        failed += each["items"]
+        ids = " ".join(each["ids"]) + (" …" if each["items"] > _EXAMPLES else "")
+        shown.add_row(f"{each['items']:,}", each["code"], each["message"], ids)
     output.say()
     output.say(shown)
-    if result["failed_items"] > _EXAMPLES:
+    if failed > _EXAMPLES and is_kept:
         output.say(f"\nAll of them: lockside operations results {operation.id} --failed")
 
 
-def _headline(result: Mapping[str, Any]) -> Text:
-    told, style = _TOLD[result["state"]]
+def _headline(result: Mapping[str, Any], *, is_dry: bool, was_done: bool) -> Text:
+    told, style = _DRY_RUN if is_dry else _TOLD[result["state"]]
+    if was_done:
+        told = f"{told}, before" if is_dry or result["state"] != "SUCCEEDED" else "Already done"
+    counts = ", ".join(
+        f"{result[name]:,} {words[is_dry]}" for name, words in _COUNTED.items() if result.get(name)
+    )
+    return Text.assemble((told, style), f": {counts} of {result['total_items']:,}{_time(result)}.")
+
+
+def _time(result: Mapping[str, Any]) -> str:
     seconds = result["execution_time_ms"] / 1000
     rate = f", {result['total_items'] / seconds:,.0f} a second" if seconds > 1 else ""
-    counts = ", ".join(
-        f"{result[name]:,} {word}"
-        for name, word in (
-            ("successful_items", "succeeded"),
-            ("skipped_items", "skipped"),
-            ("failed_items", "failed"),
-            ("cancelled_items", "not done"),
-        )
-        if result.get(name)
-    )
-    return Text.assemble(
-        (told, style), f": {counts} of {result['total_items']:,} in {seconds:.2f} s{rate}."
-    )
+    return f" in {seconds:.2f} s{rate}"

@@ -1,9 +1,10 @@
 """`lockside up`, `seed`, `doctor` and `db upgrade`: the machine room."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 from rich.text import Text
@@ -12,6 +13,7 @@ from cli.command import Command, Group, Session, quieten
 from cli.exits import DONE, TRY_LATER
 from cli.output import Output, table
 from cli.progress import seeding
+from cli.shell import activation
 
 if TYPE_CHECKING:
     from lockside.server import Running
@@ -60,33 +62,33 @@ def _print_addresses(output: Output, running: "Running") -> None:
     shown.add_row("data and logs", str(running.settings.home))
     output.say("Lockside is up.", "bold green")
     output.say(shown)
-    output.say("In another terminal: lockside seed, lockside doctor, lockside --help")
+    words = [activation(), "lockside seed", "lockside doctor", "lockside --help"]
+    output.say(f"In another terminal: {', '.join(each for each in words if each)}")
     output.say("Ctrl-C stops it all.")
+
+
+def _rows_option(name: str, default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(
+        name,
+        type=click.IntRange(0, 1_000_000),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help=f"So many {name.removeprefix('--').replace('-', ' ')}.",
+    )
 
 
 @click.command(
     cls=Command,
     examples="""
     lockside seed
-    lockside seed --work-orders 100000 --tickets 0
+    lockside seed --work-orders 100000 --tasks 0 --attendance 0 --tickets 0
     """,
 )
-@click.option(
-    "--work-orders",
-    type=click.IntRange(0, 1_000_000),
-    default=10_000,
-    show_default=True,
-    metavar="N",
-    help="So many work orders.",
-)
-@click.option(
-    "--tickets",
-    type=click.IntRange(0, 1_000_000),
-    default=10_000,
-    show_default=True,
-    metavar="N",
-    help="So many tickets.",
-)
+@_rows_option("--work-orders", 10_000)
+@_rows_option("--tasks", 4_000)
+@_rows_option("--attendance", 2_000)
+@_rows_option("--tickets", 4_000)
 @click.option(
     "--start",
     type=int,
@@ -96,20 +98,17 @@ def _print_addresses(output: Output, running: "Running") -> None:
     help="Where the random choices begin.",
 )
 @click.pass_obj
-def seed(session: Session, *, work_orders: int, tickets: int, start: int) -> None:
-    """Fill the tenant with realistic work orders and tickets; again adds nothing."""
+def seed(session: Session, /, *, start: int, **rows: int) -> None:
+    """Fill the tenant with realistic work of every kind; again adds nothing."""
     from lockside import seed as seeds  # noqa: PLC0415 -- help and completion don't wait for it
     from lockside import setup  # noqa: PLC0415 -- the same
     from lockside.configuration import read_settings  # noqa: PLC0415 -- the same
 
     quieten()
-
     setup.open_first_tenant(read_settings().resolved())
     with session.connect() as site:
         with seeding(session.output) as show:
-            new = seeds.seed(
-                site, work_orders=work_orders, tickets=tickets, start=start, on_progress=show
-            )
+            new = seeds.seed(site, start=start, on_progress=show, **rows)
         states = {kind: site.states(kind) for kind in new}
     if session.output.as_json:
         session.output.json({"new": new, "states": states})
@@ -118,7 +117,8 @@ def seed(session: Session, *, work_orders: int, tickets: int, start: int) -> Non
         there = ", ".join(f"{count:,} {state}" for state, count in sorted(states[kind].items()))
         session.output.say(f"{items:,} new rows of {kind}; now {there or 'none'}.")
     session.output.note(
-        "Try: seq 1 5000 | lockside submit transition work-order --to APPROVED --continue -"
+        "Try: lockside records list work-order --state SUBMITTED --ids --limit 1000 "
+        "| lockside submit approve work-order --continue -"
     )
 
 
@@ -126,7 +126,7 @@ def seed(session: Session, *, work_orders: int, tickets: int, start: int) -> Non
     cls=Command,
     examples="""
     lockside doctor
-    lockside doctor --json
+    lockside doctor --tenant harbor --json
     """,
 )
 @click.pass_obj
@@ -136,7 +136,7 @@ def doctor(session: Session) -> int:
 
     quieten()
     with session.output.status("Looking …"):
-        checks = list(examine())
+        checks = list(examine(tenant=session.tenant, actor=session.actor))
     is_well = all(each.status != "fail" for each in checks)
     if session.output.as_json:
         session.output.json({"ok": is_well, "checks": [asdict(each) for each in checks]})

@@ -1,30 +1,55 @@
 """`lockside submit`: hand work in, and wait for it unless told otherwise."""
 
-import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
-from cli.command import Group, Session, read_ids
-from cli.complete import complete_kinds, complete_states
-from cli.progress import watch
-from cli.results import print_result
+from cli.command import Command, Group, Session
+from cli.complete import complete_kinds, complete_states, verbs
+from cli.hand_in import hand_in
+from cli.ids import takes_ids
+from cli.options import read_request, submission_options
+from cli.pairs import read_pairs
 from domain.errors import InvalidInput
 
-_ASK_ABOVE = 1000
+_KIND = click.argument("kind", shell_complete=complete_kinds)
+
+
+class _Submit(Group):
+    """The named ways to submit, and a shortcut for every verb that some machine knows."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Return the named commands, then the verbs."""
+        named = super().list_commands(context)
+        return named + [each for each in verbs() if each not in named]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """Return the command of a name or of a verb."""
+        return super().get_command(context, name) or _shortcut(name)
 
 
 @click.group(
-    cls=Group,
+    cls=_Submit,
     examples="""
+    lockside submit approve work-order 17 18 19
     lockside submit transition ticket --to CLOSED --comments "Fixed" 17
+    lockside submit assign ticket --team plumbing 40 41 42
+    lockside records list work-order --state SUBMITTED --ids | lockside submit approve work-order -
     """,
+    panels=[
+        click.RichCommandPanel(
+            "Commands", commands=["transition", "assign", "update", "update-priority"]
+        ),
+        click.RichCommandPanel("Shortcuts by verb", commands=list(verbs())),
+    ],
 )
 def submit() -> None:
-    """Hand work in."""
+    """Hand work in: one row or a hundred thousand, as one operation.
+
+    Every verb of a kind of work is a command, too: `submit approve work-order` is `submit
+    transition work-order --to APPROVED`.
+    """
 
 
 @submit.command(
@@ -35,8 +60,8 @@ def submit() -> None:
     lockside submit transition work-order --to CANCELLED --dry-run 17
     """,
 )
-@click.argument("kind", shell_complete=complete_kinds)
-@click.argument("ids", nargs=-1, metavar="[IDS]...")
+@_KIND
+@takes_ids
 @click.option(
     "--to",
     "target",
@@ -45,145 +70,151 @@ def submit() -> None:
     help="The target state, in any case.",
     shell_complete=complete_states,
 )
-@click.option(
-    "--ids-file", type=click.Path(path_type=Path), help="Read ids from a file, one or more a line."
-)
-@click.option("--comments", help="Free text for the records; some transitions want it.")
-@click.option("--metadata", metavar="JSON", help="An object for the records.")
-@click.option("--approved-by", metavar="NAME", help="A manager who approves, if you are none.")
-@click.option(
-    "--atomic/--continue",
-    default=True,
-    show_default=True,
-    help="All or nothing, or each item for itself.",
-)
-@click.option("--dry-run", is_flag=True, help="Judge every item and change nothing.")
-@click.option(
-    "--idempotency-key", metavar="KEY", help="The same key with the same request is done once."
-)
-@click.option(
-    "--expected-version",
-    type=int,
-    metavar="N",
-    help="Refuse if the row has another version; for one id.",
-)
-@click.option(
-    "--chunk-size", type=int, metavar="N", help="Items of one transaction; for --continue."
-)
-@click.option(
-    "--wait/--detach", default=True, show_default=True, help="Wait for the end, or only hand in."
-)
-@click.option(
-    "--timeout",
-    type=float,
-    default=float("inf"),
-    metavar="SECONDS",
-    help="How long to wait; the work goes on afterwards.",
-)
-@click.option("--yes", is_flag=True, help=f"Don't ask before more than {_ASK_ABOVE:,} items.")
+@submission_options
 @click.pass_obj
-def transition(
-    session: Session,
-    /,
-    *,
-    kind: str,
-    ids: Sequence[str],
-    target: str,
-    ids_file: Path | None,
-    metadata: str | None,
-    expected_version: int | None,
-    chunk_size: int | None,
-    wait: bool,
-    timeout: float,
-    yes: bool,
-    **options: Any,
-) -> int:
+def transition(session: Session, /, *, target: str, **given: Any) -> int:
     """Move rows to another state, one or a hundred thousand of them.
 
-    KIND is work-order or ticket. IDS are numbers; a dash reads them from standard input.
+    KIND is a kind of work such as work-order. IDS are numbers; a dash reads them from standard
+    input.
     """
-    rows = _ids(ids, ids_file)
-    if not yes and not options["dry_run"]:
-        _ask(session, len(rows), kind, target)
-    with session.connect() as site:
-        operation = site.transition(
-            kind,
-            to=target,
-            ids=rows,
-            metadata=_metadata(metadata),
-            expected_versions=_expected(rows, expected_version),
-            chunk_items=chunk_size,
-            **options,
+    request = read_request(given)
+    return hand_in(
+        session,
+        request,
+        f"Move {{rows}} to {target.upper()}?",
+        lambda site: site.transition(request.kind, to=target, ids=request.ids, **request.options),
+    )
+
+
+@submit.command(
+    examples="""
+    lockside submit assign ticket --user tomas 17 18
+    lockside submit assign task --team plumbing --ids-file tonight.txt
+    """,
+)
+@_KIND
+@takes_ids
+@click.option("--user", metavar="NAME|ID", help="Whose the rows become.")
+@click.option("--team", metavar="NAME|ID", help="Which team's the rows become.")
+@submission_options
+@click.pass_obj
+def assign(session: Session, /, *, user: str | None, team: str | None, **given: Any) -> int:
+    """Assign rows to a person, a team or both; what isn't given stays as it is.
+
+    KIND is work that can be assigned. IDS are numbers; a dash reads them from standard input.
+    """
+    if user is None and team is None:
+        raise InvalidInput(field="assigned_to_user", got=None, expected="a person, or a --team")
+    request = read_request(given)
+    return hand_in(
+        session,
+        request,
+        "Assign {rows}?",
+        lambda site: site.assign(
+            request.kind, request.ids, user=user, team=team, **request.options
+        ),
+    )
+
+
+@submit.command(
+    examples="""
+    lockside submit update work-order --set vendor="Acme Lifts" --set due_at=2026-12-01T00:00Z 17 18
+    lockside submit update ticket --set description= --continue 40 41 42
+    """,
+)
+@_KIND
+@takes_ids
+@click.option(
+    "--set",
+    "values",
+    multiple=True,
+    required=True,
+    metavar="FIELD=VALUE",
+    help="Write a value to a field, or with nothing behind the = empty it; once for each field.",
+)
+@submission_options
+@click.pass_obj
+def update(session: Session, /, *, values: Sequence[str], **given: Any) -> int:
+    """Write the same values to rows; a field of a record such as vendor takes its name or id.
+
+    KIND is a kind of work such as work-order. IDS are numbers; a dash reads them from standard
+    input.
+    """
+    pairs = read_pairs(values, where="--set", expected="FIELD=VALUE such as remarks=Checked")
+    session.names |= {field: f"--set {name}" for name in pairs for field in (name, f"{name}_id")}
+    request = read_request(given)
+    return hand_in(
+        session,
+        request,
+        "Update {rows}?",
+        lambda site: site.update(request.kind, request.ids, pairs, **request.options),
+    )
+
+
+@submit.command(
+    examples="""
+    lockside submit update-priority ticket --priority HIGH 17 18
+    """,
+)
+@_KIND
+@takes_ids
+@click.option("--priority", required=True, metavar="PRIORITY", help="In any case.")
+@submission_options
+@click.pass_obj
+def update_priority(session: Session, /, *, priority: str, **given: Any) -> int:
+    """Give rows another priority.
+
+    KIND is work that has one. IDS are numbers; a dash reads them from standard input.
+    """
+    request = read_request(given)
+    return hand_in(
+        session,
+        request,
+        f"Give {{rows}} the priority {priority.upper()}?",
+        lambda site: site.update(
+            request.kind, request.ids, {"priority": priority}, **request.options
+        ),
+    )
+
+
+def _shortcut(verb: str) -> click.Command | None:
+    """Return the command for a verb, if some machine knows it."""
+    targets = verbs().get(verb)
+    if targets is None:
+        return None
+    ways = _ways(targets)
+    kind = next(iter(targets))
+
+    @click.command(
+        verb,
+        cls=Command,
+        help=f"Move {ways}.\n\nKIND is {' or '.join(targets)}. IDS are numbers; a dash reads them "
+        "from standard input.",
+        examples=f"""
+        lockside submit {verb} {kind} 17 18 19
+        lockside submit {verb} {kind} --dry-run --ids-file ids.txt
+        """,
+    )
+    @_KIND
+    @takes_ids
+    @submission_options
+    @click.pass_obj
+    def perform(session: Session, /, **given: Any) -> int:
+        request = read_request(given)
+        return hand_in(
+            session,
+            request,
+            f"{verb.capitalize()} {{rows}}?",
+            lambda site: site.perform(request.kind, verb, request.ids, **request.options),
         )
-        if wait:
-            result = watch(site, operation, session.output, within_s=timeout)
-            return print_result(session.output, operation, result)
-    if session.output.as_json:
-        session.output.json({"operation_id": operation.id})
-    else:
-        session.output.say(operation.id)
-        session.output.note(f"Handed in. Watch it with `lockside operations watch {operation.id}`.")
-    return 0
+
+    return perform
 
 
-def _ids(words: Sequence[str], file: Path | None) -> list[int]:
-    if not words and file is None:
-        raise InvalidInput(
-            field="ids",
-            got="none",
-            expected="at least one: as arguments, as - for standard input, or by --ids-file",
-        )
-    ids = read_ids([each for each in words if each != "-"])
-    if "-" in words:
-        ids += _from_lines(sys.stdin.read(), "standard input")
-    if file is not None:
-        ids += _from_file(file)
-    return ids
-
-
-def _from_file(path: Path) -> list[int]:
-    try:
-        return _from_lines(path.read_text(), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            field="--ids-file", got=str(path), expected=f"a readable file of text ({error})"
-        ) from error
-
-
-def _from_lines(text: str, name: str) -> list[int]:
-    return [
-        row
-        for number, line in enumerate(text.splitlines(), start=1)
-        for row in read_ids(line.split(), where=f"{name}, line {number}")
-    ]
-
-
-def _metadata(text: str | None) -> dict[str, Any]:
-    expected = """a JSON object such as {"batch": "Q4"}"""
-    if text is None:
-        return {}
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise InvalidInput(field="metadata", got=text, expected=f"{expected} ({error})") from error
-    if not isinstance(value, dict):
-        raise InvalidInput(field="metadata", got=text, expected=expected)
-    return value
-
-
-def _expected(rows: Sequence[int], version: int | None) -> dict[int, int]:
-    if version is None:
-        return {}
-    if len(rows) != 1:
-        raise InvalidInput(
-            field="expected_version",
-            got=version,
-            expected=f"a single id beside it, not {len(rows)}",
-        )
-    return {rows[0]: version}
-
-
-def _ask(session: Session, count: int, kind: str, target: str) -> None:
-    is_asked = sys.stdin.isatty() and sys.stderr.isatty() and not session.output.as_json
-    if count > _ASK_ABOVE and is_asked:
-        click.confirm(f"Move {count:,} rows of {kind} to {target.upper()}?", abort=True, err=True)
+def _ways(targets: dict[str, str]) -> str:
+    """Return where a verb leads, as a sentence has it: `task or ticket to INPROGRESS`."""
+    kinds: dict[str, list[str]] = {}
+    for kind, target in targets.items():
+        kinds.setdefault(target, []).append(kind)
+    return ", ".join(f"{' or '.join(each)} to {target}" for target, each in kinds.items())

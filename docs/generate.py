@@ -16,7 +16,10 @@ from docs.reasons import CELERY, HTTP
 from domain.diagram import mermaid, table
 from domain.errors import LocksideError
 from domain.operation import OPERATION
-from models.base import kinds
+from domain.permissions import ROLES, permissions_of
+from engine.fields import fields_of
+from engine.nouns import whole_of
+from models.base import kinds, records
 from worker.app import celery_settings
 from worker.settings import Settings
 
@@ -32,6 +35,8 @@ def pages() -> dict[str, str]:
         "celery.md": _celery(),
         "cli.md": _command_line(),
         "errors.md": _errors(),
+        "records.md": _records(),
+        "permissions.md": _permissions(),
     }
     return {name: f"{_MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 
@@ -47,6 +52,54 @@ def _machines() -> str:
         heading = machine.kind.replace("_", " ").capitalize()
         parts += [f"## {heading}", f"```mermaid\n{mermaid(machine)}\n```", table(machine)]
     return "\n\n".join(parts)
+
+
+def _records() -> str:
+    parts = [
+        "# Records",
+        "What doors create, read, update, list and delete, with the fields that they may write. "
+        "Beside these every record has `id`, `version`, `created_at`, `created_by`, `updated_at` "
+        "and `updated_by`, and work has `uuid`, `state` and `state_since`; the platform writes "
+        "those. A field that refers to another record takes its id or its name.",
+    ]
+    for noun, model in records().items():
+        whole = whole_of(model)
+        about = (model.__doc__ or "").strip().splitlines()[0]
+        if whole is not None:
+            needed = f"{whole.noun}.{model.permit}" if model.permit else f"{noun}.create` and so on"
+            about += (
+                f" A part of a {whole.noun}: whoever writes it needs `{needed.rstrip('`')}` "
+                "and makes that row's next version too."
+            )
+        rows = [
+            f"| `{each.name}` | {each.expected} | {'yes' if each.required else '—'} |"
+            for each in fields_of(model).values()
+        ]
+        fields = "\n".join(["| field | value | required |", "|---|---|---|", *rows])
+        parts += [f"## {noun}", about, fields]
+    return "\n\n".join(parts)
+
+
+def _permissions() -> str:
+    machines = [each.machine for each in kinds().values()]
+    held = {role: permissions_of(role, machines, records()) for role in ROLES}
+    every = sorted({each for given in held.values() for each in given})
+    rows = [
+        f"| `{each}` | {' | '.join('✓' if each in held[role] else '' for role in ROLES)} |"
+        for each in every
+    ]
+    return "\n".join(
+        [
+            "# Permissions",
+            "",
+            "What the standard roles of a new tenant hold. Whoever administers a tenant may give a "
+            "role other permissions, and make roles of their own. The system itself needs none.",
+            "",
+            f"| permission | {' | '.join(ROLES)} |",
+            f"|---|{'---|' * len(ROLES)}",
+            *rows,
+        ]
+    )
 
 
 def _settings() -> str:

@@ -5,7 +5,8 @@ reason, so a refusal always tells all of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 Facts = Mapping[Any, Any]
@@ -30,6 +31,7 @@ class Request:
         comments: Free text; blank counts as missing.
         by_manager: The actor, or the person named as `approved_by`, is a manager.
         by_system: The platform itself asks; it needs no permission.
+        now: When it is judged; None, where nothing is decided yet, is before every deadline.
     """
 
     to: str
@@ -37,6 +39,7 @@ class Request:
     comments: str | None = None
     by_manager: bool = False
     by_system: bool = False
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +125,18 @@ class Machine:
     Attributes:
         kind: The kind of work, e.g. `work_order`.
         initial: The state of a new row.
-        final: The states that are meant to be left by nothing.
+        final: The states that are meant to be left by nothing; a row in one changes no more.
+        settled: The fields that change no more in a state, by state: what was approved stays as
+            it was approved.
+        intake: Rules that are judged when a row comes in, too, and only warn then.
     """
 
     kind: str
     initial: str
     final: tuple[str, ...]
     transitions: tuple[Transition, ...]
+    intake: tuple[Rule, ...] = ()
+    settled: Mapping[str, frozenset[str]] = field(default_factory=dict)
     _by_arrow: dict[tuple[str, str], Transition] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -156,6 +164,11 @@ class Machine:
     def leaving(self, source: str) -> tuple[Transition, ...]:
         """Return the arrows out of a state, in the table's order."""
         return tuple(each for each in self.transitions if each.source == source)
+
+    @property
+    def verbs(self) -> dict[str, str]:
+        """Return where each verb leads, in the table's order: `approve` to `APPROVED`."""
+        return {each.verb: each.target for each in self.transitions}
 
     def permission(self, transition: Transition) -> str:
         """Return the permission for an arrow, e.g. `work_order.approve`."""
@@ -205,17 +218,22 @@ def judge(machine: Machine, state: str, facts: Facts, request: Request) -> Verdi
 
 def explain(machine: Machine, state: str, facts: Facts, request: Request) -> tuple[Verdict, ...]:
     """Return a verdict for every arrow out of *state*; `request.to` doesn't matter."""
-    asked = (
-        Request(
-            each.target,
-            request.permissions,
-            request.comments,
-            request.by_manager,
-            request.by_system,
-        )
-        for each in machine.leaving(state)
-    )
+    asked = (replace(request, to=each.target) for each in machine.leaving(state))
     return tuple(judge(machine, state, facts, each) for each in asked)
+
+
+def no_change(machine: Machine, state: str, names: Iterable[str] = ()) -> Reason | None:
+    """Return why the fields *names* of a row in *state* can't change; None if they can.
+
+    Without names it is asked whether anything can.
+    """
+    if state in machine.final:
+        return Reason("record_locked", f"{state} is final: the {machine.kind} changes no more")
+    settled = sorted(machine.settled.get(state, frozenset()).intersection(names))
+    if settled:
+        told = f"{', '.join(settled)} can't change while the {machine.kind} is {state}"
+        return Reason("record_locked", told)
+    return None
 
 
 def no_arrow(machine: Machine, state: str, target: str) -> Reason:
@@ -254,9 +272,12 @@ def check(machine: Machine) -> tuple[str, ...]:
     """Prove the machine: return every fault of its table as a sentence, none if it is sound.
 
     A sound machine names each arrow once, reaches every state from the initial one, lets
-    every state end in a final one, and leaves no final state.
+    every state end in a final one, leaves no final state, and has one target for each verb.
     """
     faults = []
+    for verb, target in machine.verbs.items():
+        others = {each.target for each in machine.transitions if each.verb == verb} - {target}
+        faults += [f"{verb} leads to {other} and to {target}" for other in sorted(others)]
     if len(machine._by_arrow) != len(machine.transitions):
         faults.append("an arrow stands in the table twice")
     for state in machine.states:

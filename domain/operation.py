@@ -8,15 +8,21 @@ ROLLED_BACK = "ROLLED_BACK"
 CANCELLED = "CANCELLED"
 FAILED = "FAILED"
 
-_ENDS = (SUCCEEDED, COMPLETED_WITH_ERRORS, ROLLED_BACK, CANCELLED, FAILED)
+_ENDS = {
+    SUCCEEDED: "succeed",
+    COMPLETED_WITH_ERRORS: "complete",
+    ROLLED_BACK: "roll_back",
+    CANCELLED: "give_up",
+    FAILED: "fail",
+}
 
 OPERATION = Machine(
     kind="operation",
     initial="PLANNED",
-    final=_ENDS,
+    final=tuple(_ENDS),
     transitions=(
         arrow("PLANNED", "QUEUED", "execute"),
-        arrow("PLANNED", "CANCELLED", "cancel"),
+        arrow("PLANNED", "CANCELLED", "discard"),
         arrow("QUEUED", "RUNNING", "start"),
         arrow("QUEUED", "PAUSED", "pause"),
         arrow("QUEUED", "CANCELLING", "cancel"),
@@ -24,7 +30,11 @@ OPERATION = Machine(
         arrow("RUNNING", "CANCELLING", "cancel"),
         arrow("PAUSED", "QUEUED", "resume"),
         arrow("PAUSED", "CANCELLING", "cancel"),
-        *(arrow(source, end, "finish") for source in ("RUNNING", "CANCELLING") for end in _ENDS),
+        *(
+            arrow(source, end, verb)
+            for source in ("RUNNING", "CANCELLING")
+            for end, verb in _ENDS.items()
+        ),
     ),
 )
 

@@ -5,42 +5,79 @@ from dataclasses import dataclass
 
 from domain.machine import Machine
 
+RECORD_VERBS = ("view", "create", "update", "delete")
+"""What doors do with any record."""
+
+WORK_VERBS = (*RECORD_VERBS, "assign", "import")
+"""What doors do with work beside its machine's own verbs."""
+
+_READING = ("view",)
+_TECHNICIAN = ("start", "work", "hold", "resume", "maintain", "complete", "partial", "resolve")
+_DISPATCHER = ("open", "submit", "start", "hold", "resume", "resolve", "cancel", "rework", "reopen")
+_SUPERVISOR = (
+    *("open", "submit", "approve", "start", "work", "hold", "resume", "maintain"),
+    *("complete", "partial", "resolve", "close", "cancel", "reject", "rework"),
+    *("reopen", "resubmit"),
+)
+
 _VERBS: dict[str, frozenset[str]] = {
-    "viewer": frozenset(),
-    "technician": frozenset(
-        {"start", "work", "hold", "resume", "maintain", "complete", "partial", "resolve"}
-    ),
-    "dispatcher": frozenset(
-        {"open", "submit", "start", "hold", "resume", "resolve", "cancel", "rework", "reopen"}
-    ),
+    "viewer": frozenset(_READING),
+    "technician": frozenset((*_READING, *_TECHNICIAN, "record")),
+    "dispatcher": frozenset((*_READING, *_DISPATCHER, "create", "update", "assign", "import")),
     "supervisor": frozenset(
-        {
-            *("open", "submit", "approve", "start", "work", "hold", "resume", "maintain"),
-            *("complete", "partial", "resolve", "close", "cancel", "reject", "rework"),
-            *("reopen", "resubmit"),
-        }
+        (*_READING, *_SUPERVISOR, "create", "update", "assign", "delete", "import", "record")
     ),
-    "payroll": frozenset({"lock"}),
-    "auditor": frozenset(),
+    "payroll": frozenset((*_READING, "lock")),
+    "auditor": frozenset(_READING),
 }
-"""What each role may do; `manager` and `admin` may do everything a machine knows."""
+"""What each role may do with work; `manager` and `admin` may do everything.
+
+Other records anybody may view. Managers change them, payroll its periods; roles and who holds
+them are the administrators' alone.
+"""
 
 ROLES = (*_VERBS, "manager", "admin")
+_ADMINISTRATION = frozenset({"person", "person_role", "role"})
+_OF_PAYROLL = ("create", "update")
+_OF_TECHNICIANS = ("attendance.create", "ticket.create")
+"""They punch in, and report what they find."""
 
 
-def permissions_of(role: str, machines: Iterable[Machine]) -> tuple[str, ...]:
-    """Return the permissions that *role* holds over these machines, sorted.
+def permissions_of(
+    role: str, machines: Iterable[Machine], nouns: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the permissions that *role* holds, sorted.
+
+    Args:
+        role: One of `ROLES`.
+        machines: Of every kind of work.
+        nouns: Every other record; a kind's name among them is left out.
 
     Raises:
         KeyError: There is no such role.
     """
-    verbs = None if role in ("manager", "admin") else _VERBS[role]
+    known = {each.kind: each for each in machines}
+    everything = role in ("manager", "admin")
+    verbs = None if everything else _VERBS[role]
     held = {
-        machine.permission(each)
-        for machine in machines
-        for each in machine.transitions
-        if verbs is None or each.verb in verbs
+        f"{kind}.{verb}"
+        for kind, machine in known.items()
+        for verb in (*machine.verbs, *WORK_VERBS, "record")
+        if verbs is None or verb in verbs
     }
+    others = [each for each in nouns if each not in known]
+    held |= {f"{noun}.view" for noun in others}
+    if everything:
+        changed = set(others) - (set() if role == "admin" else _ADMINISTRATION)
+        held |= {f"{noun}.{verb}" for noun in changed for verb in RECORD_VERBS}
+    if role == "technician":
+        held |= {each for each in _OF_TECHNICIANS if each.partition(".")[0] in known}
+    if role == "payroll" and "payroll_period" in others:
+        held |= {f"payroll_period.{verb}" for verb in _OF_PAYROLL}
+    if everything or role == "supervisor":
+        held.add("operation.cancel")
+    if role == "admin":
+        held.add("tenant.create")
     return tuple(sorted(held))
 
 

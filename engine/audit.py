@@ -47,6 +47,34 @@ WITH free AS MATERIALIZED (
       t.error_codes, t.error_messages) WITH ORDINALITY
       AS i(id, version, from_state, since, error_code, error_message, n)
    WHERE t.record = 'state_transition'
+), entities AS (
+  INSERT INTO audit_log (event_id, occurred_at, tenant_id, correlation_id, actor_id, event_type,
+    kind, entity_id, version, reason, comments, changes, metadata, success, error_code,
+    error_message, execution_time_ms, lock_acquisition_time_ms)
+  SELECT CAST(left(CAST(t.event_id AS text), 24) || lpad(to_hex(i.n), 12, '0') AS uuid),
+         t.occurred_at, t.tenant_id, b.correlation_id, b.actor_id, b.event_type, b.kind, i.id,
+         i.version, b.reason, b.comments, CAST(i.changes AS jsonb), b.metadata,
+         i.error_code IS NULL, i.error_code, i.error_message, b.execution_time_ms,
+         b.lock_acquisition_time_ms
+    FROM taken t
+    CROSS JOIN LATERAL (
+      SELECT * FROM jsonb_to_record(t.body) AS r(kind text, event_type text, correlation_id uuid,
+        actor_id bigint, reason text, comments text, metadata jsonb, execution_time_ms float8,
+        lock_acquisition_time_ms float8) OFFSET 0) AS b
+    CROSS JOIN LATERAL unnest(t.entity_ids, t.versions, t.changes, t.error_codes,
+      t.error_messages) WITH ORDINALITY AS i(id, version, changes, error_code, error_message, n)
+   WHERE t.record = 'audit_log'
+), denials AS (
+  INSERT INTO permission_denial_audit (event_id, occurred_at, tenant_id, correlation_id, actor_id,
+    kind, attempted_action, items, entity_ids, required_permissions, user_permissions,
+    is_suspicious, risk_score)
+  SELECT t.event_id, t.occurred_at, t.tenant_id, r.*
+    FROM taken t
+    CROSS JOIN LATERAL (
+      SELECT * FROM jsonb_to_record(t.body) AS b(correlation_id uuid, actor_id bigint, kind text,
+        attempted_action text, items int, entity_ids bigint[], required_permissions text[],
+        user_permissions text[], is_suspicious boolean, risk_score int)) AS r
+   WHERE t.record = 'permission_denial'
 ), operations AS (
   INSERT INTO bulk_operation_audit (event_id, occurred_at, tenant_id, correlation_id, actor_id,
     kind, operation_type, state, total_items, successful_items, failed_items, successful_ids,

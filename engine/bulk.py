@@ -12,19 +12,21 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection, Row, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from domain.bulk import Outcome, count, progress
 from domain.machine import Reason
 from engine.cancel import cancel_waiting
+from engine.change import Change, Measured
 from engine.claim import Claim, backoff_s, end_claim, give_back, take_claim, told_plainly
+from engine.denials import log_denials
 from engine.finish import finish, tell_progress
 from engine.hints import send_next, wake_audit
+from engine.hooks import named
+from engine.judged import Judged, tell_last_writers
 from engine.locks import Held, Holder, row_key
-from engine.outbox import log_state_transition
 from engine.platform import Platform
-from engine.transition import Judged, judge_rows, lock_rows, request_of, write_rows
-from models.base import kinds
+from engine.verbs import change_of
 
 _RETRIED = ("40001", "40P01")
 """SQLSTATEs of a serialization failure and a deadlock: the change begins anew."""
@@ -41,16 +43,23 @@ _OPEN = text("""
 SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
        set_config('statement_timeout', :statement_timeout, true),
        c.ids, c.outcomes, c.versions, c.failures, c.expected_versions,
-       o.id, o.tenant_id, o.actor_id, o.kind, o.state, o.reason, o.target_state, o.approved_by,
-       o.comments, o.details, o.atomic, o.dry_run, o.isolation_level, o.total, o.started_at,
+       o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.reason, o.target_state,
+       o.approved_by, o.comments, o.details, o.changes, o.hook, o.parent_id, o.atomic, o.dry_run,
+       o.stop_at_first_failure, o.isolation_level, o.total, o.started_at,
        (SELECT jsonb_agg(jsonb_build_array(p.person_id, r.name, r.permissions))
-          FROM person_role p
-          JOIN role r ON r.tenant_id = p.tenant_id AND r.name = p.role_name
+          FROM person_role p JOIN role r ON r.id = p.role_id JOIN person w ON w.id = p.person_id
          WHERE p.tenant_id = o.tenant_id AND p.person_id IN (o.actor_id, o.approved_by)
+           AND p.deleted_at IS NULL AND r.deleted_at IS NULL AND w.deleted_at IS NULL
        ) AS held_roles
   FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
  WHERE c.operation_id = :operation_id AND c.chunk_no = :chunk_no AND c.claim = :token
    FOR UPDATE OF c
+""")
+
+
+# The rows of the chunk are locked before the operation's: the order that everybody keeps.
+_STOP = text("""
+UPDATE operation SET state = 'CANCELLING' WHERE id = :operation_id AND state = 'RUNNING'
 """)
 
 
@@ -81,8 +90,12 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
         give_back(platform, claim, told_plainly(error))
         raise
     platform.step("released")
-    if deferred:
-        # Cancelling may have looked for waiting chunks while this one was running.
+    if deferred is None:
+        # Whoever took over ends the chunk and sends the next: a late one's would be one too many.
+        return "handed on: the lease was over"
+    # Cancelling may have looked for waiting chunks while this one was running, and a failure
+    # may just have stopped the rest.
+    if deferred or claim.stops:
         cancel_waiting(platform, operation_id)
     if finish(platform, operation_id):
         told = "finished"
@@ -97,10 +110,15 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
     return told
 
 
-def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool:
+def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool | None:
+    """Say whether the chunk waits for busy rows; None if it is somebody else's by now."""
     for tried in range(claim.max_retries + 1):
         try:
             return _change(platform, claim, held, tried)
+        except IntegrityError as error:
+            # No rule of ours said no and the database did: it would again and again.
+            reason = Reason("invalid_input", f"The database refuses it: {told_plainly(error)}")
+            return _change(platform, claim, held, tried, against=reason)
         except DBAPIError as error:
             retried = getattr(error.orig, "sqlstate", None) in _RETRIED
             if not retried or tried == claim.max_retries:
@@ -109,47 +127,54 @@ def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool:
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _change(platform: Platform, claim: Claim, held: Held, tried: int) -> bool:
+def _change(
+    platform: Platform, claim: Claim, held: Held, tried: int, against: Reason | None = None
+) -> bool | None:
     begun = time.perf_counter()
     with _transaction(platform, claim.isolation_level) as db:
         operation = _open(platform, db, claim)
         if operation is None:
-            return False
+            return None
+        change = change_of(platform, operation)
         busy = {claim.ids[position]: holder for position, holder in held.busy.items()}
         # All or none: what is free waits with the rest, unless the rest waited too long.
         together = claim.atomic and claim.busy_for_s < claim.wait_s
         free = [] if busy and together else [each for each in claim.ids if each not in busy]
-        judged, busy_rows, now = _judge(platform, db, operation, free, held)
+        judged, busy_rows, now = _judge(platform, db, change, free, held)
         if busy_rows and together:
             judged = Judged()
+        if against is not None:
+            judged.take_back({each.id: against for each in judged.passed})
         busy |= dict.fromkeys(busy_rows, Holder("a database session", now.isoformat()))
         waiting = _wait_or_fail(judged, claim, operation, busy)
-        if claim.atomic and not waiting:
+        if claim.atomic and not waiting and not operation.dry_run:
             _all_or_nothing(judged)
+        elif operation.stop_at_first_failure and judged.failures:
+            _stop_at_first_failure(db, operation, judged)
         if not operation.dry_run:
             held.renew()
-            write_rows(
-                db,
-                claim.kind,
-                judged,
-                target=operation.target_state,
-                actor_id=operation.actor_id,
-                now=now,
+            measured = Measured(
+                round((time.perf_counter() - begun) * 1000, 3),
+                round(held.waited_ms, 3),
+                claim.retries + tried,
             )
-            log_state_transition(
-                db,
-                operation=operation,
-                passed=judged.passed,
-                refused=judged.refused,
-                failures=judged.failures,
-                now=now,
-                execution_time_ms=round((time.perf_counter() - begun) * 1000, 3),
-                lock_acquisition_time_ms=round(held.waited_ms, 3),
-                retry_attempt=claim.retries + tried,
-            )
+            change.write(db, judged, now)
+            change.log(db, judged, now, measured)
+            _hook_inside(platform, db, change, judged, now)
+        if judged.refused:
+            # A dry run changes nothing, and a denial is one all the same.
+            log_denials(db, change, judged, now)
         end_claim(db, claim, operation, judged, waiting=waiting)
         platform.step("writing")
     return waiting
+
+
+def _hook_inside(
+    platform: Platform, db: Connection, change: Change, judged: Judged, now: datetime
+) -> None:
+    for hook in platform.hooks if judged.passed else ():
+        with named(hook):
+            hook.inside(db, change.operation, judged.passed, now)
 
 
 def _transaction(platform: Platform, isolation_level: str) -> Any:
@@ -174,29 +199,31 @@ def _open(platform: Platform, db: Connection, claim: Claim) -> Row[Any] | None:
 
 
 def _judge(
-    platform: Platform, db: Connection, operation: Row[Any], ids: Sequence[int], held: Held
+    platform: Platform, db: Connection, change: Change, ids: Sequence[int], held: Held
 ) -> tuple[Judged, set[int], datetime]:
-    machine = kinds()[operation.kind].machine
+    operation = change.operation
     slices = [ids[first : first + _SLICE] for first in range(0, len(ids), _SLICE)]
     locked = []
     for each in slices:
-        locked.append(
-            lock_rows(db, operation.kind, operation.tenant_id, each, operation.target_state)
-        )
+        locked.append(change.lock(db, each))
         held.renew()
     now = platform.clock(db)
-    request = request_of(operation)
     expected = _expected(operation)
     judged = Judged()
     busy: set[int] = set()
     for asked, (rows, busy_rows) in zip(slices, locked, strict=True):
         busy |= busy_rows
-        judged.add(judge_rows(machine, rows, set(asked) - busy_rows, request, expected))
+        judged.add(change.judge(rows, set(asked) - busy_rows, expected, now))
         held.renew()
         if operation.atomic and len(slices) > 1:
             seen = count(judged.outcomes.values(), operation.total)
             elapsed_s = (now - (operation.started_at or now)).total_seconds()
             platform.results.store_progress(str(operation.id), progress(seen, elapsed_s))
+    for hook in platform.hooks if judged.passed else ():
+        with named(hook):
+            judged.take_back(hook.before(db, operation, judged.passed, now) or {})
+    if judged.failures and expected:
+        tell_last_writers(db, operation.kind, judged)
     return judged, busy, now
 
 
@@ -238,3 +265,14 @@ def _all_or_nothing(judged: Judged) -> None:
     if judged.failures or Outcome.CANCELLED in judged.outcomes.values():
         judged.outcomes.update({each.id: Outcome.CANCELLED for each in judged.passed})
         judged.passed.clear()
+
+
+def _stop_at_first_failure(db: Connection, operation: Row[Any], judged: Judged) -> None:
+    """Leave everything after the first failure undone, in this chunk and in those to come."""
+    first = min(judged.failures)
+    late = {row_id for row_id in judged.outcomes if row_id > first}
+    judged.outcomes.update(dict.fromkeys(late, Outcome.CANCELLED))
+    judged.passed = [each for each in judged.passed if each.id not in late]
+    judged.refused = [each for each in judged.refused if each.id not in late]
+    judged.failures = {first: judged.failures[first]}
+    db.execute(_STOP, {"operation_id": operation.id})

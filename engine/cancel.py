@@ -7,16 +7,24 @@ from sqlalchemy import text
 from domain.errors import IllegalTransition, NotFound
 from domain.operation import CANCELLABLE_STATES
 from domain.permissions import Actor
+from engine.denials import demand
 from engine.finish import finish
 from engine.platform import Platform
 
 _CANCEL = text("""
-UPDATE operation SET state = 'CANCELLING'
- WHERE id = :operation_id AND tenant_id = :tenant_id
-   AND state IN ('QUEUED', 'RUNNING', 'PAUSED')
+UPDATE operation o
+   SET state = 'CANCELLING',
+       details = o.details || jsonb_build_object('cancelled_by', coalesce(
+         (SELECT name FROM person WHERE id = :actor_id), 'the system'))
+ WHERE o.id = :operation_id AND o.tenant_id = :tenant_id
+   AND o.state IN ('QUEUED', 'RUNNING', 'PAUSED')
 """)
 
 _STATE = text("SELECT state FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id")
+
+_OWNER = text("""
+SELECT actor_id FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
+""")
 
 # Items of a chunk that waited for locks keep the outcomes they have; the rest is cancelled.
 # Nobody may claim a chunk whose worker was lost while its operation is cancelled, so it ends
@@ -42,11 +50,19 @@ UPDATE operation_chunk c
 def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
     """Cancel an operation: chunks that wait never run, a running one ends as it is.
 
+    Who submitted it may, and who holds `operation.cancel`; the operation keeps who did.
+
     Raises:
         NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
         IllegalTransition: It has ended already.
     """
-    names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
+    names = {
+        "operation_id": operation_id,
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.person_id,
+    }
+    _demand_own(platform, actor, operation_id)
     with platform.database.begin() as db:
         cancelling = db.execute(_CANCEL, names).rowcount
         state = db.scalar(_STATE, names)
@@ -62,6 +78,14 @@ def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
     platform.step("cancelling")
     cancel_waiting(platform, operation_id)
     finish(platform, operation_id)
+
+
+def _demand_own(platform: Platform, actor: Actor, operation_id: UUID) -> None:
+    names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
+    with platform.single.connect() as db:
+        owner = db.execute(_OWNER, names).one_or_none()
+    if owner is not None and owner.actor_id != actor.person_id:
+        demand(platform, actor, "operation", "cancel")
 
 
 def cancel_waiting(platform: Platform, operation_id: UUID) -> None:

@@ -10,8 +10,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Row, text
 
 from domain.bulk import Failure, Outcome, count
+from engine.judged import Judged
 from engine.platform import Platform
-from engine.transition import Judged
 
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 2.0
@@ -23,6 +23,7 @@ class Claim:
 
     Attributes:
         ids: The items that have no outcome yet, sorted.
+        stops: The operation ends at its first failure.
         busy_for_s: Since when items of the chunk wait for somebody else's lock.
     """
 
@@ -39,6 +40,7 @@ class Claim:
     isolation_level: str
     max_retries: int
     retries: int
+    stops: bool
     busy_for_s: float
 
 
@@ -69,7 +71,7 @@ WITH due AS (
    WHERE id = :operation_id AND state = 'QUEUED' AND EXISTS (SELECT FROM claimed)
 )
 SELECT ids, outcomes, retries, tenant_id, kind, atomic, queue, lease_seconds, wait_seconds,
-       isolation_level, max_retries,
+       isolation_level, max_retries, stop_at_first_failure,
        coalesce(extract(epoch FROM clock_timestamp() - busy_since), 0)::float AS busy_for_s
   FROM claimed
 """)
@@ -129,6 +131,7 @@ def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim |
         isolation_level=row.isolation_level,
         max_retries=row.max_retries,
         retries=row.retries,
+        stops=row.stop_at_first_failure,
         busy_for_s=row.busy_for_s,
     )
 

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, text, update
+from sqlalchemy import Connection, Row, TextClause, bindparam, text, update
 
 from domain.bulk import (
     IDS_IN_RESULT,
@@ -17,6 +18,8 @@ from domain.bulk import (
     progress,
     result,
 )
+from engine.followup import VERB, add_followups, following
+from engine.hints import send_next
 from engine.outbox import log_bulk_operation
 from engine.platform import Platform
 from models.operation import Operation
@@ -24,9 +27,10 @@ from models.operation import Operation
 # Run after the chunk's own commit: inside it, two last chunks would each see the other open,
 # and nobody would finish. The later of the two sees both closed. SKIP LOCKED: whoever holds
 # the row is finishing or cancelling it, and cancelling finishes too.
-_LOCK_FINISHED = text("""
-SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.state, o.operation_type, o.target_state,
-       o.atomic, o.dry_run, o.total, o.started_at,
+_LOCK_FINISHED = """
+SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.operation_type, o.target_state,
+       o.atomic, o.dry_run, o.stop_at_first_failure, o.total, o.started_at, {wanted} AS wanted,
+       o.details ->> 'cancelled_by' AS cancelled_by,
        (SELECT jsonb_agg(jsonb_build_array(c.ids, c.outcomes, c.failures, c.status)
                          ORDER BY c.chunk_no)
           FROM operation_chunk c
@@ -35,8 +39,8 @@ SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.state, o.operation_type, o.targe
  WHERE o.id = :operation_id AND o.state IN ('RUNNING', 'CANCELLING')
    AND NOT EXISTS (SELECT FROM operation_chunk c
                     WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))
-   FOR UPDATE SKIP LOCKED
-""")
+   FOR UPDATE OF o SKIP LOCKED
+"""
 
 _CODES = text("""
 SELECT code.key, sum(CAST(code.value AS int))::int AS failed
@@ -76,14 +80,24 @@ def finish(platform: Platform, operation_id: UUID) -> bool:
     """End an operation whose chunks have all ended, once; return whether this call did."""
     with platform.database.begin() as db:
         names = {"operation_id": operation_id, "listed": IDS_IN_RESULT}
-        operation = db.execute(_LOCK_FINISHED, names).one_or_none()
+        conditions = tuple(str(each.wanted) for each in following(platform))
+        operation = db.execute(_lock_finished(conditions), names).one_or_none()
         if operation is None:
             return False
         told = _end(platform, db, operation)
+        followups = add_followups(platform, db, operation, told)
     platform.step("finished")
+    for each in followups:
+        send_next(platform, each, platform.pace.window)
     store_result(platform, operation_id, told)
     platform.step("stored")
     return True
+
+
+@cache
+def _lock_finished(conditions: tuple[str, ...]) -> TextClause:
+    asked = f"ARRAY[{', '.join(conditions)}]" if conditions else "CAST('{}' AS boolean[])"
+    return text(_LOCK_FINISHED.format(wanted=asked))
 
 
 def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, Any]:
@@ -95,9 +109,12 @@ def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, A
         succeeded, failures = [], []
         codes = Counter(dict(db.execute(_CODES, {"operation_id": operation.id}).all()))
     now = platform.clock(db)
-    state = final_state(
-        counts, atomic=operation.atomic, cancelling=operation.state == "CANCELLING", dead=dead
-    )
+    # Stopped by its own first failure, an operation wasn't cancelled by anybody.
+    stopped = operation.stop_at_first_failure and counts.failed
+    cancelling = operation.state == "CANCELLING" and not stopped
+    # A dry run of all or nothing has nothing to roll back: each item tells its own outcome.
+    atomic = operation.atomic and not operation.dry_run
+    state = final_state(counts, atomic=atomic, cancelling=cancelling, dead=dead)
     told = result(
         operation_id=str(operation.id),
         operation_type=operation.operation_type,
@@ -111,7 +128,7 @@ def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, A
         finished_at=now,
     )
     db.execute(_END, {"operation_id": operation.id, "end_state": state, "now": now, "told": told})
-    if operation.total > 1 and not operation.dry_run:
+    if operation.total > 1 and not operation.dry_run and operation.verb != VERB:
         log_bulk_operation(db, operation=operation, result=told, now=now)
     return told
 
@@ -120,8 +137,20 @@ def _warnings(operation: Row[Any], counts: Counts) -> list[str]:
     warnings = []
     if operation.dry_run:
         warnings.append("Dry run: nothing was changed")
+        if operation.atomic and counts.failed:
+            warnings.append("All or nothing was asked for: nothing would be changed")
+    if operation.state == "CANCELLING" and operation.cancelled_by and counts.cancelled:
+        warnings.append(f"Cancelled by {operation.cancelled_by}: {counts.cancelled:,} not done")
     if counts.skipped:
-        warnings.append(f"{counts.skipped} already in {operation.target_state}: left as they were")
+        there = f"in {operation.target_state}" if operation.target_state else "as asked"
+        warnings.append(f"{counts.skipped:,} already {there}: left as they were")
+    if operation.stop_at_first_failure and counts.failed and counts.cancelled:
+        warnings.append(f"Stopped at the first failure: {counts.cancelled:,} not done")
+    if operation.total > IDS_IN_RESULT:
+        warnings.append(
+            f"More than {IDS_IN_RESULT:,} items: their ids and reasons come from "
+            "`operations results`"
+        )
     return warnings
 
 

@@ -1,66 +1,38 @@
-"""New rows, set-based: tenants with their people and vendors, and work in any state.
+"""New work, set-based and in any state: a batch is one statement, whole or not at all.
 
 Work comes in under an operation of its own, so that the database's guard lets it begin in
 another than the initial state, and so that it is known who brought it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
-from uuid import UUID, uuid4
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, cast
 
-from sqlalchemy import Connection, func, insert, literal, select, text, update
+from sqlalchemy import Table, func, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from domain.bulk import Counts, result
-from domain.errors import InvalidInput
-from domain.permissions import ROLES, Actor, permissions_of
+from domain.errors import InvalidInput, LocksideError, NotFound
+from domain.permissions import Actor
+from engine.columns import (
+    REFERENCE,
+    SINCE,
+    STATE,
+    Columns,
+    Fault,
+    incoming,
+    parse_columns,
+)
+from engine.denials import demand
+from engine.direct import Direct, direct
+from engine.fields import column_of, plain, shown
+from engine.outbox import log_entities
 from engine.platform import Platform
+from engine.references import order_rows, replace_names, resolve_columns
+from engine.warnings import note_warnings
 from models.base import Work, kinds
-from models.operation import Operation
-from models.people import Person, PersonRole, Role, Tenant, Vendor
-
-
-def open_tenant(platform: Platform, name: str, people: Mapping[str, Sequence[str]]) -> int:
-    """Make sure that a tenant, its standard roles and these people exist; return its id.
-
-    Args:
-        platform: The outside world.
-        name: The tenant's name.
-        people: The roles of each person, by name; roles are added, never taken away.
-    """
-    machines = [each.machine for each in kinds().values()]
-    with platform.database.begin() as db:
-        tenant_id = _one(db, Tenant, {"name": name}, ["name"])
-        roles = [
-            {"tenant_id": tenant_id, "name": role, "permissions": permissions_of(role, machines)}
-            for role in ROLES
-        ]
-        db.execute(upsert(Role).on_conflict_do_nothing(), [_listed(each) for each in roles])
-        for person, held in people.items():
-            values = {"tenant_id": tenant_id, "name": person}
-            person_id = _one(db, Person, values, ["tenant_id", "name"])
-            db.execute(
-                upsert(PersonRole).on_conflict_do_nothing(),
-                [
-                    {"tenant_id": tenant_id, "person_id": person_id, "role_name": role}
-                    for role in held
-                ],
-            )
-    return tenant_id
-
-
-def add_vendors(platform: Platform, tenant_id: int, names: Sequence[str]) -> list[int]:
-    """Make sure that these vendors exist; return the ids of all the tenant's vendors."""
-    with platform.database.begin() as db:
-        db.execute(
-            upsert(Vendor).on_conflict_do_nothing(),
-            [{"tenant_id": tenant_id, "name": name} for name in names],
-        )
-        return list(
-            db.scalars(select(Vendor.id).filter_by(tenant_id=tenant_id).order_by(Vendor.id))
-        )
 
 
 def import_work(
@@ -79,68 +51,148 @@ def import_work(
             among them, the machine's initial state and now are the defaults.
 
     Raises:
-        InvalidInput: A state or a column is not known, or a value is missing; nothing was
-            stored.
+        InvalidInput: A state or a column is not known, or a value is missing or not what was
+            expected; nothing was stored.
+        NotFound: A record that a value names isn't there.
+        PermissionDenied: The actor may not; the denial is recorded.
     """
     model = kinds()[kind]
     if not rows:
         return []
-    _check_rows(model, rows)
-    with platform.database.begin() as db:
-        now = platform.clock(db)
-        operation_id = _open_import(db, actor, kind, len(rows), now)
-        new = _insert_work(db, actor, model, rows, now)
-        if new:
-            _close_import(platform, db, operation_id, now, new=new, total=len(rows))
-        else:
-            # Nothing came in: leave no trace of an import either.
-            db.rollback()
-    return new
+    demand(platform, actor, kind, "import")
+    parsed = parse_columns(model, _columns(model, rows))
+    with platform.database.connect() as db:
+        faults = parsed.faults or resolve_columns(db, actor.tenant_id, model, parsed.columns)
+        if not faults:
+            levels, faults = order_rows(db, actor.tenant_id, model, parsed.columns)
+    if faults:
+        raise _refusal(model, faults[0])
+    with direct(
+        platform, actor, kind=kind, verb="import", reason="import", total=len(rows)
+    ) as running:
+        running.ids = insert_levels(running, actor, model, parsed.columns, levels)
+    return list(running.ids)
 
 
-def _insert_work(
-    db: Connection,
+def insert_levels(
+    running: Direct,
     actor: Actor,
     model: type[Work],
-    rows: Sequence[Mapping[str, Any]],
-    now: datetime,
+    columns: dict[str, list[Any]],
+    levels: Sequence[Sequence[int]],
 ) -> list[int]:
+    """Insert the checked rows of some levels, one level after the other; return the new ids."""
+    if len(levels) == 1 and len(levels[0]) == len(next(iter(columns.values()))):
+        return insert_work(running, actor, model, columns)
+    ids = []
+    for level in filter(None, levels):
+        given = {name: [values[each] for each in level] for name, values in columns.items()}
+        replace_names(running.db, actor.tenant_id, model, given)
+        ids += insert_work(running, actor, model, given)
+    return ids
+
+
+def insert_work(running: Direct, actor: Actor, model: type[Work], columns: Columns) -> list[int]:
+    """Insert checked rows in one statement, with their records; return the new ids in order.
+
+    A row whose `reference` is there already is left out. A row without `state_since` came
+    into its state now.
+    """
+    given = dict(columns)
+    if SINCE in given:
+        given[SINCE] = [each or running.now for each in given[SINCE]]
+    returned = running.db.execute(_statement(running, actor, model, given)).all()
+    ids = [each.id for each in returned]
+    if not ids:
+        return ids
+    begun = [model.machine.initial] * len(next(iter(given.values())))
+    log_entities(
+        running.db,
+        event_type="CREATED",
+        kind=model.noun,
+        tenant_id=actor.tenant_id,
+        actor_id=actor.person_id,
+        correlation_id=running.operation_id,
+        reason="import",
+        ids=ids,
+        versions=[1] * len(ids),
+        changes=_created({STATE: begun, **given}, _new_rows(given, returned)),
+        now=running.now,
+    )
+    note_warnings(running.db, model, actor.tenant_id, ids, running.now)
+    return ids
+
+
+def _statement(running: Direct, actor: Actor, model: type[Work], columns: Columns) -> Any:
     # A column is one array: a placeholder for each value would take the driver longer to read
     # than the database to store.
-    table: Any = model.__table__
-    given = {name: [row[name] for row in rows] for name in rows[0]}
-    arrays = [literal(values, ARRAY(table.c[name].type)) for name, values in given.items()]
-    unnested = func.unnest(*arrays).table_valued(*given, name="given").render_derived()
+    table = cast("Table", model.__table__)
+    arrays = [literal(list(each), ARRAY(table.c[name].type)) for name, each in columns.items()]
+    unnested = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
     same = {
         "tenant_id": actor.tenant_id,
         "created_by": actor.person_id,
         "updated_by": actor.person_id,
-        "state": model.machine.initial,
-        "state_since": now,
+        STATE: model.machine.initial,
+        SINCE: running.now,
     }
-    shared = {name: value for name, value in same.items() if name not in given}
+    shared = {name: value for name, value in same.items() if name not in columns}
     constants = [literal(value, table.c[name].type) for name, value in shared.items()]
-    statement = (
-        upsert(model)
-        .from_select([*given, *shared], select(*unnested.c, *constants))
+    return (
+        upsert(table)
+        .from_select([*columns, *shared], select(*unnested.c, *constants))
         .on_conflict_do_nothing(
-            index_elements=["tenant_id", "reference"], index_where=text("reference IS NOT NULL")
+            index_elements=["tenant_id", REFERENCE], index_where=text("reference IS NOT NULL")
         )
-        .returning(model.id)
+        .returning(table.c.id, table.c.reference)
     )
-    return list(db.scalars(statement))
 
 
-def _check_rows(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> None:
-    fixed = {"id", "uuid", "tenant_id", "version", "created_at", "created_by"}
-    allowed = set(model.__table__.columns.keys()) - fixed
-    unknown = {name for row in rows for name in row} - allowed
-    if unknown:
-        raise InvalidInput(
-            field=min(unknown),
-            got="a value for it",
-            expected=f"one of {', '.join(sorted(allowed))}",
-        )
+def _new_rows(columns: Columns, returned: Sequence[Any]) -> Sequence[int]:
+    """Return the positions of the given rows that came in, in the order of their new ids."""
+    total = len(next(iter(columns.values())))
+    if len(returned) == total:
+        return range(total)
+    waiting = {each.reference for each in returned}
+    new = []
+    for position, reference in enumerate(columns[REFERENCE]):
+        if reference is None or reference in waiting:
+            new.append(position)
+            waiting.discard(reference)
+    if [columns[REFERENCE][each] for each in new] != [each.reference for each in returned]:
+        raise RuntimeError("PostgreSQL returned new rows in another order than they were given")
+    return new
+
+
+def _created(columns: Columns, new: Sequence[int]) -> list[str]:
+    # Written by hand around each value: a dict and a document for each row would take half
+    # of an import's time. What every row has is a template, what some have is put behind it.
+    always: dict[str, list[str]] = {}
+    sometimes: dict[str, list[str]] = {}
+    for name, values in columns.items():
+        before = f'{json.dumps(name)}: {{"before": null, "after": '
+        if None in values:
+            told = [each and f", {before}{each}}}" for each in _written(values)]
+            sometimes[name] = told if len(new) == len(told) else [told[each] for each in new]
+        else:
+            told = _written(values)
+            always[f"{before}%s}}"] = told if len(new) == len(told) else [told[n] for n in new]
+    template = f"{{{', '.join(always)}{'%s' * len(sometimes)}}}"
+    return [template % row for row in zip(*always.values(), *sometimes.values(), strict=True)]
+
+
+def _written(values: Sequence[Any]) -> list[str]:
+    """Return values as JSON; empty for nothing."""
+    types = set(map(type, values))
+    if types == {str}:
+        return list(map(quoted, values))
+    if types == {datetime}:
+        return [f'"{each.isoformat()}"' for each in values]
+    written = {each: json.dumps(plain(each)) for each in set(values) - {None}}
+    return [written.get(each, "") for each in values]
+
+
+def _columns(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     uneven = next((row for row in rows if row.keys() != rows[0].keys()), None)
     if uneven is not None:
         raise InvalidInput(
@@ -148,97 +200,23 @@ def _check_rows(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> None:
             got=", ".join(sorted(uneven)),
             expected=f"the columns of the first row: {', '.join(sorted(rows[0]))}",
         )
-    known = model.machine.states
-    unknown_state = next((row for row in rows if row.get("state", known[0]) not in known), None)
-    if unknown_state is not None:
-        raise InvalidInput(
-            field="state", got=unknown_state["state"], expected=f"one of {', '.join(known)}"
-        )
-    for name in _required(model):
-        if any(row.get(name) is None for row in rows):
-            raise InvalidInput(field=name, got=None, expected="a value in every row")
+    known = incoming(model)
+    columns = {}
+    for name in rows[0]:
+        column = name if name in known else column_of(model, name)
+        if column is None:
+            expected = f"a field among {', '.join(known)}"
+            raise InvalidInput(field=name, got=shown(rows[0][name]), expected=expected)
+        columns[column] = [row[name] for row in rows]
+    missing = {each.field.name for each in known.values() if each.field.required} - columns.keys()
+    if missing or None in columns.get(STATE, ()):
+        name = min(missing, default=STATE)
+        raise InvalidInput(field=name, got=None, expected=known[name].field.expected)
+    return columns
 
 
-def _required(model: type[Work]) -> list[str]:
-    ours = {"id", "tenant_id", "state"}
-    columns = model.__table__.columns
-    return [
-        each.name
-        for each in columns
-        if not each.nullable and each.server_default is None and each.name not in ours
-    ]
-
-
-def _open_import(db: Connection, actor: Actor, kind: str, total: int, now: datetime) -> UUID:
-    operation_id = uuid4()
-    db.execute(
-        insert(Operation),
-        {
-            "id": operation_id,
-            "tenant_id": actor.tenant_id,
-            "actor_id": actor.person_id,
-            "kind": kind,
-            "verb": "import",
-            "operation_type": "import",
-            "state": "RUNNING",
-            "reason": "import",
-            "atomic": True,
-            "dry_run": False,
-            "isolation_level": "READ COMMITTED",
-            "max_retries": 0,
-            "lease_seconds": 0.0,
-            "wait_seconds": 0.0,
-            "queue": "none",
-            "total": total,
-            "started_at": now,
-        },
-    )
-    db.execute(
-        text("SELECT set_config('lockside.operation_id', :id, true)"), {"id": str(operation_id)}
-    )
-    return operation_id
-
-
-def _close_import(
-    platform: Platform,
-    db: Connection,
-    operation_id: UUID,
-    begun: datetime,
-    *,
-    new: list[int],
-    total: int,
-) -> None:
-    now = platform.clock(db)
-    told = result(
-        operation_id=str(operation_id),
-        operation_type="import",
-        state="SUCCEEDED",
-        counts=Counts(total, succeeded=len(new), skipped=total - len(new)),
-        succeeded_ids=new,
-        failures=(),
-        failure_codes={},
-        warnings=[],
-        started_at=begun,
-        finished_at=now,
-    )
-    # Whoever imports has the answer already; nobody polls for it.
-    db.execute(
-        update(Operation)
-        .where(Operation.id == operation_id)
-        .values(state="SUCCEEDED", finished_at=now, result=told, result_stored_at=now)
-    )
-
-
-def _one(db: Connection, model: Any, values: dict[str, Any], key: list[str]) -> int:
-    # Setting a column to itself makes RETURNING answer for a row that was there already.
-    statement = upsert(model).values(values)
-    row_id: int = db.execute(
-        statement.on_conflict_do_update(
-            index_elements=key, set_={"name": values["name"]}
-        ).returning(model.id)
-    ).scalar_one()
-    return row_id
-
-
-def _listed(role: Mapping[str, Any]) -> dict[str, Any]:
-    return {**role, "permissions": list(role["permissions"])}
+def _refusal(model: type[Work], fault: Fault) -> LocksideError:
+    noun = incoming(model)[fault.field].field.refers_to if fault.field else None
+    if noun is not None:
+        return NotFound(what=noun, got=fault.value)
+    return InvalidInput(field=fault.field, got=shown(fault.value), expected=fault.expected)

@@ -1,13 +1,20 @@
-"""The outbox: what a change leaves for the records, in the change's own transaction."""
+"""The outbox: what a change leaves for the records, in the change's own transaction.
+
+The names are those of the system that Lockside replaces; the engine calls them on every
+write, so no caller can forget.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Row, insert
 
 from domain.bulk import Failure
+from domain.risk import Denial
+from engine.change import Measured
+from engine.expected import is_id
 from models.audit import Outbox
 
 _OUTBOX = insert(Outbox)
@@ -21,9 +28,7 @@ def log_state_transition(
     refused: Sequence[Row[Any]],
     failures: Mapping[int, Failure],
     now: datetime,
-    execution_time_ms: float,
-    lock_acquisition_time_ms: float,
-    retry_attempt: int,
+    measured: Measured,
 ) -> None:
     """Record the transitions of one chunk, done and refused, as one row.
 
@@ -32,39 +37,116 @@ def log_state_transition(
     if not passed and not refused:
         return
     ids, states, versions, since = zip(*(each[:4] for each in (*passed, *refused)), strict=True)
-    done = len(passed)
-    codes: list[str | None] | None = None
-    messages: list[str | None] | None = None
-    if refused:
-        codes = [None] * done + [failures[each.id].code for each in refused]
-        messages = [None] * done + [failures[each.id].message for each in refused]
-    db.execute(
-        _OUTBOX,
+    _put(
+        db,
+        "state_transition",
+        operation.tenant_id,
+        now,
         {
-            "tenant_id": operation.tenant_id,
-            "event_id": uuid4(),
-            "record": "state_transition",
-            "occurred_at": now,
-            "body": {
-                "kind": operation.kind,
-                "to_state": operation.target_state,
-                "correlation_id": str(operation.id),
-                "actor_id": operation.actor_id,
-                "approved_by": operation.approved_by,
-                "reason": operation.reason,
-                "comments": operation.comments,
-                "metadata": operation.details,
-                "execution_time_ms": execution_time_ms,
-                "lock_acquisition_time_ms": lock_acquisition_time_ms,
-                "isolation_level": operation.isolation_level,
-                "retry_attempt": retry_attempt,
-            },
-            "entity_ids": list(ids),
-            "versions": [each + 1 for each in versions[:done]] + list(versions[done:]),
-            "from_states": list(states),
-            "states_since": list(since),
-            "error_codes": codes,
-            "error_messages": messages,
+            **_body(operation, measured),
+            "to_state": operation.target_state,
+            "approved_by": operation.approved_by,
+        },
+        entity_ids=list(ids),
+        versions=_new_versions(versions, len(passed)),
+        from_states=list(states),
+        states_since=list(since),
+        **_refusals(passed, refused, failures),
+    )
+
+
+def log_entity_updated(
+    db: Connection,
+    *,
+    operation: Row[Any],
+    passed: Sequence[Row[Any]],
+    refused: Sequence[Row[Any]],
+    failures: Mapping[int, Failure],
+    changes: Sequence[str],
+    now: datetime,
+    measured: Measured,
+) -> None:
+    """Record the updates of one chunk, done and refused, as one row.
+
+    *changes* is JSON by row, those that passed first: `{field: {before, after}}`.
+    """
+    if not passed and not refused:
+        return
+    rows = (*passed, *refused)
+    _put(
+        db,
+        "audit_log",
+        operation.tenant_id,
+        now,
+        {**_body(operation, measured), "event_type": "UPDATED"},
+        entity_ids=[each.id for each in rows],
+        versions=_new_versions([each.version for each in rows], len(passed)),
+        changes=list(changes),
+        **_refusals(passed, refused, failures),
+    )
+
+
+def log_entities(
+    db: Connection,
+    *,
+    event_type: str,
+    kind: str,
+    tenant_id: int,
+    actor_id: int | None,
+    correlation_id: UUID | None,
+    reason: str,
+    ids: Sequence[int],
+    versions: Sequence[int],
+    changes: Sequence[str],
+    now: datetime,
+) -> None:
+    """Record that rows were created, updated or deleted at once by a door, as one row."""
+    body = {
+        "event_type": event_type,
+        "kind": kind,
+        "correlation_id": correlation_id and str(correlation_id),
+        "actor_id": actor_id,
+        "reason": reason,
+    }
+    _put(
+        db,
+        "audit_log",
+        tenant_id,
+        now,
+        body,
+        entity_ids=list(ids),
+        versions=list(versions),
+        changes=list(changes),
+    )
+
+
+def log_permission_denied(
+    db: Connection,
+    *,
+    tenant_id: int,
+    actor_id: int | None,
+    correlation_id: UUID | None,
+    denial: Denial,
+    now: datetime,
+) -> None:
+    """Record that somebody asked for what they may not do; one row for a whole chunk."""
+    _put(
+        db,
+        "permission_denial",
+        tenant_id,
+        now,
+        {
+            "kind": denial.kind,
+            "correlation_id": correlation_id and str(correlation_id),
+            "actor_id": actor_id,
+            "attempted_action": denial.action,
+            "items": len(denial.ids),
+            # What isn't an id at all would stop everybody's records: the column holds numbers.
+            "entity_ids": [each for each in denial.ids if is_id(each)],
+            "required_permissions": sorted(denial.required),
+            "user_permissions": sorted(denial.held),
+            "is_suspicious": denial.is_suspicious,
+            "risk_score": denial.risk_score,
         },
     )
 
@@ -73,18 +155,62 @@ def log_bulk_operation(
     db: Connection, *, operation: Row[Any], result: Mapping[str, Any], now: datetime
 ) -> None:
     """Record the end of a bulk operation; *result* is what its pollers get."""
+    body = {
+        "kind": operation.kind,
+        "correlation_id": str(operation.id),
+        "actor_id": operation.actor_id,
+        **{name: value for name, value in result.items() if name != "operation_id"},
+    }
+    _put(db, "bulk_operation", operation.tenant_id, now, body)
+
+
+def _put(
+    db: Connection,
+    record: str,
+    tenant_id: int,
+    now: datetime,
+    body: Mapping[str, Any],
+    **arrays: Any,
+) -> None:
     db.execute(
         _OUTBOX,
         {
-            "tenant_id": operation.tenant_id,
+            "tenant_id": tenant_id,
             "event_id": uuid4(),
-            "record": "bulk_operation",
+            "record": record,
             "occurred_at": now,
-            "body": {
-                "kind": operation.kind,
-                "correlation_id": str(operation.id),
-                "actor_id": operation.actor_id,
-                **{name: value for name, value in result.items() if name != "operation_id"},
-            },
+            "body": body,
+            **arrays,
         },
     )
+
+
+def _body(operation: Row[Any], measured: Measured) -> dict[str, Any]:
+    return {
+        "kind": operation.kind,
+        "correlation_id": str(operation.id),
+        "actor_id": operation.actor_id,
+        "reason": operation.reason,
+        "comments": operation.comments,
+        "metadata": operation.details,
+        "execution_time_ms": measured.execution_ms,
+        "lock_acquisition_time_ms": measured.lock_ms,
+        "isolation_level": operation.isolation_level,
+        "retry_attempt": measured.retry,
+    }
+
+
+def _new_versions(versions: Sequence[int], done: int) -> list[int]:
+    return [each + 1 for each in versions[:done]] + list(versions[done:])
+
+
+def _refusals(
+    passed: Sequence[Row[Any]], refused: Sequence[Row[Any]], failures: Mapping[int, Failure]
+) -> dict[str, list[str | None]]:
+    if not refused:
+        return {}
+    nothing: list[str | None] = [None] * len(passed)
+    return {
+        "error_codes": nothing + [failures[each.id].code for each in refused],
+        "error_messages": nothing + [failures[each.id].message for each in refused],
+    }

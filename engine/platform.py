@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, func, select
 
+from engine.hooks import Hook
 from engine.locks import Locks
 from engine.results import Results
 
@@ -68,6 +69,7 @@ class Platform:
 
     Attributes:
         step: Told the name of each step of the protocol right after it, e.g. `claimed`.
+        hooks: What happens beside changes of work.
     """
 
     database: Engine
@@ -77,6 +79,7 @@ class Platform:
     pace: Pace = field(default_factory=Pace)
     clock: Callable[[Connection], datetime] = database_clock
     step: Callable[[str], None] = unobserved
+    hooks: tuple[Hook, ...] = ()
 
     @cached_property
     def single(self) -> Engine:

@@ -60,6 +60,7 @@ RETURNING c.operation_id, c.chunk_no, c.error
 _PUBLISH = text("""
 WITH open AS (
   SELECT c.operation_id, c.chunk_no, c.status, c.published_at, c.run_after,
+         least(:window, o.parallel) AS wide,
          c.status = 'RUNNING' AND c.lease_until >= clock_timestamp() AS working,
          coalesce(c.published_at, '-infinity') < clock_timestamp() - make_interval(
            secs => least(:republish_after_s * power(2, greatest(c.published - 1, 0)), 300))
@@ -67,7 +68,7 @@ WITH open AS (
     FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
    WHERE c.status IN ('PENDING', 'RUNNING') AND o.state IN ('QUEUED', 'RUNNING')
 ), placed AS (
-  SELECT operation_id, chunk_no, published_at, run_after, working, stale,
+  SELECT operation_id, chunk_no, published_at, run_after, working, stale, wide,
          count(*) FILTER (WHERE status = 'RUNNING' OR published_at IS NOT NULL)
            OVER (PARTITION BY operation_id) AS on_their_way,
          row_number() OVER (PARTITION BY operation_id, published_at IS NULL ORDER BY chunk_no)
@@ -76,7 +77,7 @@ WITH open AS (
 ), due AS (
   SELECT operation_id, chunk_no FROM placed
    WHERE NOT working AND run_after <= clock_timestamp()
-     AND CASE WHEN published_at IS NULL THEN place <= :window - on_their_way ELSE stale END
+     AND CASE WHEN published_at IS NULL THEN place <= wide - on_their_way ELSE stale END
    ORDER BY run_after, chunk_no LIMIT :most
 ), taken AS (
   SELECT c.operation_id, c.chunk_no FROM operation_chunk c JOIN due USING (operation_id, chunk_no)
@@ -163,7 +164,7 @@ def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
         if operation.state == "CANCELLING":
             cancel_waiting(platform, operation.id)
         return finish(platform, operation.id)
-    except DBAPIError as error:
+    except (DBAPIError, RuntimeError) as error:
         # One that can't be finished now must not keep the others waiting.
         _log.error("not_finished", operation_id=str(operation.id), error=told_plainly(error))
         return False

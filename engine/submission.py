@@ -1,16 +1,28 @@
 """A request as the doors hand it over, and what it must look like before anything is stored."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
-from math import isfinite
-from typing import Any, NoReturn
+from typing import Any
 
 from domain.errors import InvalidInput
-from domain.machine import Machine
+from engine.expected import (
+    Expected,
+    can_be_stored,
+    check,
+    is_id,
+    one_of,
+    refuse,
+    seconds,
+    text,
+    whole,
+)
+from engine.fields import check_together, fields_of, parse_values
 from engine.platform import Pace
-from models.base import kinds
+from engine.verbs import EDITS, TRANSITION
+from models.base import ASSIGNED, Assignable, Work, kinds
 
 ISOLATION_LEVELS = ("READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 REASONS = (
@@ -18,15 +30,19 @@ REASONS = (
     *("undo", "api", "hook", "override"),
 )
 MAX_METADATA = 65_536
+ASSIGN = "assign"
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request to move rows to a state, as the doors hand it over.
+    """A request to change rows, as the doors hand it over.
 
     Attributes:
         kind: The kind of work, e.g. `work_order`; a dash is taken for an underscore.
-        target: The target state, in any case.
+        target: The state that rows are to go to, in any case; for a transition only.
+        values: What is written, by field; for an assignment or an update only. A reference
+            may be a name. None and empty text empty a field.
+        verb: `transition`, `assign` or `update`.
         ids: The rows; order doesn't matter, duplicates are refused.
         comments: Free text for the records and for rules that want it.
         metadata: Anything JSON, for the records.
@@ -41,11 +57,17 @@ class Submission:
         max_retries: How often a serialization failure or a deadlock is tried again.
         reason: Why, as in the contract; None is `bulk` or, for one row, `user_action`.
         chunk_items: The items of one chunk; None is the default.
+        run_at: Not before this time; with its zone.
+        stop_at_first_failure: Leave undone what comes after the first failure; for continuing
+            on error only. Chunks that run beside it end as they are.
+        parallel: So many chunks at a time; None is as many as there are workers for.
     """
 
     kind: str
-    target: str
     ids: Sequence[int]
+    target: str | None = None
+    values: Mapping[str, Any] | None = None
+    verb: str = TRANSITION
     comments: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     approved_by: str | None = None
@@ -59,149 +81,173 @@ class Submission:
     max_retries: int | None = None
     reason: str | None = None
     chunk_items: int | None = None
+    run_at: datetime | None = None
+    stop_at_first_failure: bool = False
+    parallel: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    holds: Callable[[Any], bool]
-    told: str
-
-
-def _text(most: int) -> _Expected:
-    return _Expected(
-        lambda given: isinstance(given, str) and len(given) <= most and _can_be_stored(given),
-        f"text of at most {most:,} characters, without NUL",
-    )
-
-
-def _one_of(known: Sequence[str]) -> _Expected:
-    return _Expected(lambda given: given in known, f"one of {', '.join(known)}")
-
-
-def _whole(least: int, most: int) -> _Expected:
-    return _Expected(
-        lambda given: _is_whole(given) and least <= given <= most,
-        f"a whole number from {least} to {most:,}",
-    )
-
-
-def _seconds(least: float, most: float) -> _Expected:
-    return _Expected(
-        lambda given: (
-            isinstance(given, int | float)
-            and not isinstance(given, bool)
-            and isfinite(given)
-            and least <= given <= most
-        ),
-        f"{least:g} to {most:,.0f} seconds",
-    )
-
-
-_YES_OR_NO = _Expected(lambda given: isinstance(given, bool), "true or false")
+_YES_OR_NO = Expected(lambda given: isinstance(given, bool), "true or false")
 
 _REQUIRED = {
     "atomic": _YES_OR_NO,
     "dry_run": _YES_OR_NO,
-    "isolation_level": _one_of(ISOLATION_LEVELS),
+    "stop_at_first_failure": _YES_OR_NO,
+    "isolation_level": one_of(ISOLATION_LEVELS),
 }
 # None is the default of all these.
 _OPTIONAL = {
-    "comments": _text(10_000),
-    "approved_by": _text(200),
-    "idempotency_key": _text(200),
-    "reason": _one_of(REASONS),
-    "lease_s": _seconds(0.1, 3600),
-    "wait_s": _seconds(0, 86_400),
-    "max_retries": _whole(0, 20),
-    "chunk_items": _whole(1, 10_000),
+    "comments": text(10_000),
+    "approved_by": text(200),
+    "idempotency_key": text(200),
+    "reason": one_of(REASONS),
+    "lease_s": seconds(0.1, 3600),
+    "wait_s": seconds(0, 86_400),
+    "max_retries": whole(0, 20),
+    "chunk_items": whole(1, 10_000),
+    "parallel": whole(1, 1000),
+    "run_at": Expected(
+        lambda given: isinstance(given, datetime) and given.tzinfo is not None,
+        "a time with its zone such as 2026-11-22T09:30:00Z",
+    ),
 }
-_SHOWN = 100
 
 
-def checked(pace: Pace, submission: Submission) -> tuple[Machine, list[int]]:
-    """Return the machine and the sorted ids of a submission that is as it should be.
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a submission asks for, checked: the model, the sorted ids, state or values."""
+
+    model: type[Work]
+    ids: list[int]
+    target: str | None
+    values: dict[str, Any] | None
+
+
+def checked(pace: Pace, submission: Submission) -> Checked:
+    """Return what a submission asks for, if it is as it should be.
 
     Raises:
         InvalidInput: A value is not what was expected.
     """
-    machine = _machine(submission.kind, submission.target)
+    model = known_kind(submission.kind)
+    check("verb", submission.verb, one_of((TRANSITION, *EDITS)))
+    target, values = _wanted(model, submission)
     for name, expected in _REQUIRED.items():
-        _check(name, getattr(submission, name), expected)
+        check(name, getattr(submission, name), expected)
     for name, expected in _OPTIONAL.items():
         if getattr(submission, name) is not None:
-            _check(name, getattr(submission, name), expected)
+            check(name, getattr(submission, name), expected)
+    if submission.atomic and submission.stop_at_first_failure:
+        refuse("stop_at_first_failure", "all or nothing beside it", "to continue on error")
     _check_metadata(submission.metadata)
     ids = _checked_ids(pace, submission)
     _check_versions(submission.expected_versions, ids)
-    return machine, ids
+    return Checked(model, ids, target, values)
 
 
-def _machine(kind: Any, target: Any) -> Machine:
-    known = kinds()
+def known_kind(kind: Any) -> type[Work]:
+    """Return the model of a kind of work; a dash is taken for an underscore.
+
+    Raises:
+        InvalidInput: There is no such kind.
+    """
     name = kind.replace("-", "_") if isinstance(kind, str) else kind
+    known = kinds()
     if name not in list(known):
-        _refuse("kind", kind, f"one of {', '.join(known)}")
-    machine = known[name].machine
-    if not isinstance(target, str) or target.upper() not in machine.states:
-        _refuse("target_state", target, f"one of {', '.join(machine.states)}")
-    return machine
+        refuse("kind", kind, f"one of {', '.join(known)}")
+    return known[name]
 
 
-def _check(name: str, given: Any, expected: _Expected) -> None:
-    if not expected.holds(given):
-        _refuse(name, given, expected.told)
+def _wanted(model: type[Work], submission: Submission) -> tuple[str | None, dict[str, Any] | None]:
+    if submission.verb == TRANSITION:
+        if submission.values is not None:
+            refuse("values", submission.values, "nothing: a transition changes the state alone")
+        return _known_state(model, submission.target), None
+    if submission.target is not None:
+        refuse("target_state", submission.target, f"nothing: {submission.verb} keeps the state")
+    if submission.verb == ASSIGN:
+        _check_assignable(model)
+    if not isinstance(submission.values, Mapping) or not submission.values:
+        refuse("values", submission.values, f"at least one of {', '.join(fields_of(model))}")
+    values = parse_values(model, submission.values)
+    _check_assignment(submission.verb, values)
+    for name, value in values.items():
+        # A lone value can be out of its range; what depends on others, the database guards.
+        check_together(model, {name: value})
+    return None, values
 
 
-def _refuse(name: str, given: Any, expected: str) -> NoReturn:
-    if isinstance(given, str) and len(given) > _SHOWN:
-        given = f"{len(given)} characters, beginning with {given[:_SHOWN]!r}"
-    raise InvalidInput(field=name, got=given, expected=expected)
+def _known_state(model: type[Work], given: Any) -> str:
+    states = model.machine.states
+    if not isinstance(given, str) or given.upper() not in states:
+        refuse("target_state", given, f"one of {', '.join(states)}")
+    return given.upper()
+
+
+def _check_assignable(model: type[Work]) -> None:
+    if not issubclass(model, Assignable):
+        able = ", ".join(name for name, each in kinds().items() if issubclass(each, Assignable))
+        refuse("kind", model.noun, f"work that can be assigned: {able}")
+
+
+def _check_assignment(verb: str, values: Mapping[str, Any]) -> None:
+    if verb != ASSIGN:
+        assigned = next((name for name in values if name in ASSIGNED), None)
+        if assigned is not None:
+            refuse(assigned, values[assigned], "an assignment, which has a permission of its own")
+        return
+    other = next((name for name in values if name not in ASSIGNED), None)
+    if other is not None or not any(values.values()):
+        refuse(
+            other or ASSIGNED[0],
+            values.get(other or ""),
+            f"a person or a team, at least one, in {' or '.join(ASSIGNED)}",
+        )
 
 
 def _check_metadata(given: Any) -> None:
     expected = f"an object of plain JSON values, at most {MAX_METADATA:,} characters, without NUL"
     if not isinstance(given, Mapping):
-        _refuse("metadata", given, expected)
+        refuse("metadata", given, expected)
     try:
         written = json.dumps(dict(given), allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise InvalidInput(field="metadata", got=str(error), expected=expected) from error
-    if len(written) > MAX_METADATA or "\\u0000" in written or not _can_be_stored(written):
-        _refuse("metadata", written, expected)
+    if len(written) > MAX_METADATA or "\\u0000" in written or not can_be_stored(written):
+        refuse("metadata", written, expected)
 
 
 def _checked_ids(pace: Pace, submission: Submission) -> list[int]:
     given: Any = submission.ids
     whole = "whole numbers from 1 on"
     if not isinstance(given, Iterable):
-        _refuse("ids", given, whole)
+        refuse("ids", given, whole)
     ids = list(given)
     for each in ids:
-        if not _is_id(each):
-            _refuse("ids", each, whole)
+        if not is_id(each):
+            refuse("ids", each, whole)
     ids.sort()
     twice = sorted({a for a, b in pairwise(ids) if a == b})
     if twice:
         got = f"{', '.join(map(str, twice[:10]))} more than once"
-        _refuse("ids", got, "every id once")
+        refuse("ids", got, "every id once")
     most = pace.atomic_items if submission.atomic else pace.operation_items
     if not 1 <= len(ids) <= most:
-        _refuse("ids", f"{len(ids)} ids", _how_many(pace, submission))
+        refuse("ids", f"{len(ids)} ids", _how_many(pace, submission))
     return ids
 
 
 def _check_versions(given: Any, ids: Sequence[int]) -> None:
     expected = "the versions that were seen, whole numbers from 1 on, by id"
     if not isinstance(given, Mapping):
-        _refuse("expected_versions", given, expected)
+        refuse("expected_versions", given, expected)
     for row_id, version in given.items():
-        if not _is_id(version):
-            _refuse("expected_versions", version, expected)
-        if not _is_id(row_id):
-            _refuse("expected_versions", row_id, expected)
+        if not is_id(version):
+            refuse("expected_versions", version, expected)
+        if not is_id(row_id):
+            refuse("expected_versions", row_id, expected)
     foreign = given.keys() - set(ids) if given else ()
     if foreign:
-        _refuse("expected_versions", min(foreign), "ids of this request only")
+        refuse("expected_versions", min(foreign), "ids of this request only")
 
 
 def _how_many(pace: Pace, submission: Submission) -> str:
@@ -211,19 +257,3 @@ def _how_many(pace: Pace, submission: Submission) -> str:
             f"continue on error to take up to {pace.operation_items:,}"
         )
     return f"1 to {pace.operation_items:,}"
-
-
-def _is_whole(given: object) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool)
-
-
-def _is_id(given: Any) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**63
-
-
-def _can_be_stored(text: str) -> bool:
-    try:
-        # PostgreSQL takes neither NUL nor half of a surrogate pair.
-        return b"\x00" not in text.encode()
-    except UnicodeEncodeError:
-        return False

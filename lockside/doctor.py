@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from domain.errors import LocksideError
+from domain.errors import LocksideError, NotFound
+from domain.machine import Machine
 from domain.operation import CLAIMABLE_STATES, OPERATION
 from lockside.configuration import Settings, read_settings
 from lockside.workers import served_queues
@@ -18,6 +19,7 @@ from models.audit import Outbox
 from models.base import kinds
 from models.operation import Chunk, MachineArrow, Operation
 from models.schema import missing_migrations
+from reads.people import find_actor
 from worker.app import make_app
 from worker.processes import make_engine
 
@@ -39,20 +41,26 @@ class Check:
     mend: str = ""
 
 
-def examine(settings: Settings | None = None) -> Iterator[Check]:
+def examine(
+    settings: Settings | None = None, *, tenant: str | None = None, actor: str | None = None
+) -> Iterator[Check]:
     """Yield a finding for everything that Lockside needs, in the order in which to mend.
 
     Where a server doesn't answer, what depends on it isn't looked at.
 
     Args:
         settings: From the environment by default.
+        tenant: Which tenant is meant to be there; that of the settings by default.
+        actor: Which of its people; that of the settings by default, the system if empty.
     """
     try:
         known = (settings or read_settings()).resolved()
     except LocksideError as error:
         yield Check("settings", "fail", str(error), "Mend the variable, or start `lockside up`.")
         return
-    yield Check("settings", "ok", f"{known.environment}, tenant {known.tenant}")
+    asked = {"tenant": tenant or known.tenant, "actor": known.actor if actor is None else actor}
+    known = known.model_copy(update=asked)
+    yield Check("settings", "ok", known.environment)
     yield from _database(known)
     yield from _redis(known)
 
@@ -70,6 +78,7 @@ def _database(settings: Settings) -> Iterator[Check]:
                 "Run `lockside db upgrade`.",
             )
             if not missing:
+                yield _tenant(db, settings)
                 yield from (look(db) for look in _LOOKS)
     except SQLAlchemyError as error:
         yield Check(
@@ -92,10 +101,20 @@ def _version(db: Connection) -> Check:
     )
 
 
+def _tenant(db: Connection, settings: Settings) -> Check:
+    try:
+        find_actor(db, settings.tenant, settings.actor or None)
+    except NotFound as error:
+        mend = "Open it with `lockside tenants open`, or name another by --tenant and --actor."
+        return Check("tenant", "fail", str(error), mend)
+    return Check("tenant", "ok", f"{settings.tenant}, acting as {settings.actor or 'the system'}")
+
+
 def _guard(db: Connection) -> Check:
     machines = [each.machine for each in kinds().values()] + [OPERATION]
     wanted = {(m.kind, t.source, t.target, t.undo) for m in machines for t in m.transitions}
     wanted |= {(m.kind, "", m.initial, False) for m in machines}
+    wanted |= {(m.kind, each, each, False) for m in machines for each in _open_states(m)}
     arrow = MachineArrow
     known = {
         tuple(each)
@@ -112,6 +131,10 @@ def _guard(db: Connection) -> Check:
         found if differ or disabled else f"knows all {len(known)} arrows",
         "Run `lockside db upgrade`; ENABLE TRIGGER what was disabled.",
     )
+
+
+def _open_states(machine: Machine) -> set[str]:
+    return set(machine.states) - set(machine.final)
 
 
 def _clock(db: Connection) -> Check:

@@ -8,8 +8,10 @@ from domain.bulk import Failure, Outcome
 from domain.errors import LocksideError
 from domain.permissions import Actor
 from engine.cancel import cancel
+from engine.denials import demand
 from engine.platform import Platform
-from reads.operations import find_operation, iterate_results
+from models.base import records
+from reads.operations import find_age_s, find_operation, find_owner, group_failures, iterate_results
 from reads.progress import follow
 
 
@@ -27,8 +29,11 @@ class StillRunning(LocksideError):
 class Operation:
     """One submitted piece of work; it lives on without this object."""
 
-    def __init__(self, platform: Platform, actor: Actor, operation_id: UUID) -> None:
-        """Name an operation; nothing is asked yet."""
+    def __init__(
+        self, platform: Platform, actor: Actor, operation_id: UUID, *, is_own: bool = False
+    ) -> None:
+        """Name an operation; nothing is asked yet, not even of one's own whether it is seen."""
+        self._is_seen = is_own
         self._platform = platform
         self._actor = actor
         self._id = operation_id
@@ -48,11 +53,13 @@ class Operation:
         Raises:
             NotFound: The tenant has no such operation.
         """
+        self._demand_view()
         with self._platform.database.connect() as db:
             return find_operation(db, self._actor.tenant_id, self._id)
 
     def follow(self, timeout_s: float = float("inf")) -> Iterator[dict[str, Any]]:
         """Yield the progress whenever it moved, and at last the result (it has a `state`)."""
+        self._demand_view()
         return follow(
             self._platform.database,
             self._platform.results.read,
@@ -85,6 +92,7 @@ class Operation:
 
     def results(self, *, only: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the outcome of each item, or only those of one outcome such as `FAILED`."""
+        self._demand_view()
         with self._platform.database.connect() as db:
             yield from iterate_results(
                 db,
@@ -106,11 +114,52 @@ class Operation:
                 facts={name: value for name, value in each.items() if name not in known} or None,
             )
 
-    def cancel(self) -> None:
-        """Cancel what has not begun; chunks that run end as they are.
+    def failure_groups(self, *, examples: int = 3) -> list[dict[str, Any]]:
+        """Return each code that items failed with, the most frequent first.
+
+        Quick however many there are.
+
+        Returns:
+            Dicts with `code`, how many `items`, the `message` of the first of them, and the
+            first `ids`, as many as *examples*.
 
         Raises:
             NotFound: The tenant has no such operation.
+        """
+        self._demand_view()
+        with self._platform.database.connect() as db:
+            return group_failures(db, self._actor.tenant_id, self._id, examples=examples)
+
+    def age_s(self) -> float:
+        """Return how many seconds ago it was handed in.
+
+        More than the request took means that it was there before, under the same idempotency
+        key.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+        """
+        with self._platform.database.connect() as db:
+            return find_age_s(db, self._actor.tenant_id, self._id)
+
+    def cancel(self) -> None:
+        """Cancel what has not begun; chunks that run end as they are.
+
+        Who handed it in may, and who holds the permission `operation.cancel`.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+            PermissionDenied: It is somebody else's.
             IllegalTransition: It has ended already.
         """
         cancel(self._platform, self._actor, self._id)
+
+    def _demand_view(self) -> None:
+        """Make sure, once, that it is the actor's own, or of a kind that they may view."""
+        if self._is_seen:
+            return
+        with self._platform.database.connect() as db:
+            kind, actor_id = find_owner(db, self._actor.tenant_id, self._id)
+        if actor_id != self._actor.person_id and kind in records():
+            demand(self._platform, self._actor, kind, "view")
+        self._is_seen = True

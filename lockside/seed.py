@@ -6,23 +6,22 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
+from lockside.seed_base import (
+    CATEGORIES,
+    PLACES,
+    SITES,
+    TEAMS,
+    VENDORS,
+    Base,
+    Rows,
+    furnish,
+    one_of,
+    some_time_ago,
+)
+from lockside.seed_field import attended, rounds
 from lockside.site import Site
 
 BATCH = 5_000
-
-VENDORS = (
-    "Acme Lifts", "Bright Clean", "Coldwell HVAC", "Delta Fire Safety", "Evergreen Grounds",
-    "Fulton Plumbing", "Gridline Electric", "Harbor Security", "Ironside Doors", "Juno Pests",
-)  # fmt: skip
-
-_SITES = (
-    "Riverside Tower", "North Campus", "Harbor Mall", "City Hospital", "Airport Cargo Hall",
-    "Tech Park B", "Central Station", "Hillside School", "Data Center East", "Old Mill Offices",
-)  # fmt: skip
-_PLACES = (
-    "lobby", "floor 1", "floor 2", "floor 3", "floor 7", "floor 12", "roof", "basement",
-    "parking level P2", "loading dock", "canteen", "server room", "east stairwell", "reception",
-)  # fmt: skip
 
 # What is ordered, and the vendor whose trade it is.
 _ORDERS = (
@@ -48,68 +47,79 @@ _ORDERS = (
     ("Rodent control, monthly round", 9),
 )
 
-# What is reported, with what the caller says about it.
+# What is reported, what the caller says about it, and the category that it is.
 _REPORTS = (
-    ("Elevator stuck between floors", "Doors stay closed, nobody inside. Display shows E-47."),
-    ("Elevator makes a grinding noise", "Worse on the way down, since this morning."),
-    ("Air conditioning blows warm", "Thermostat set to 21, room is at 27."),
-    ("Meeting room far too cold", "Radiator cold although the valve is open."),
-    ("Water leaking from the ceiling", "Bucket is under it, carpet is wet already."),
-    ("Toilet blocked", "Second cubicle from the left."),
-    ("Hot water pump is loud", "Rattles every few minutes and then stops."),
-    ("Lights flicker", "Whole row above the desks."),
-    ("Emergency light out", "Found on the weekly round."),
-    ("Socket without power", "Breaker is on. Tried two devices."),
-    ("Access card not accepted", "Works at the main door, not at this one."),
-    ("Automatic door does not close", "Wind pushes it open again."),
-    ("Bins overflowing", "Missed two collections."),
-    ("Spill on the floor", "Coffee, slippery, sign is up."),
-    ("Smell of burning", "Near the printer, no smoke seen."),
-    ("Fire door wedged open", "Wedge removed, closer is broken."),
-    ("Mice seen", "Droppings behind the vending machine."),
-    ("Broken window pane", "Cracked from corner to corner, taped."),
+    ("Elevator stuck between floors", "Doors stay closed, nobody inside. Display shows E-47.", 0),
+    ("Elevator makes a grinding noise", "Worse on the way down, since this morning.", 0),
+    ("Air conditioning blows warm", "Thermostat set to 21, room is at 27.", 1),
+    ("Meeting room far too cold", "Radiator cold although the valve is open.", 1),
+    ("Water leaking from the ceiling", "Bucket is under it, carpet is wet already.", 2),
+    ("Toilet blocked", "Second cubicle from the left.", 2),
+    ("Hot water pump is loud", "Rattles every few minutes and then stops.", 2),
+    ("Lights flicker", "Whole row above the desks.", 3),
+    ("Emergency light out", "Found on the weekly round.", 3),
+    ("Socket without power", "Breaker is on. Tried two devices.", 3),
+    ("Access card not accepted", "Works at the main door, not at this one.", 4),
+    ("Automatic door does not close", "Wind pushes it open again.", 4),
+    ("Bins overflowing", "Missed two collections.", 5),
+    ("Spill on the floor", "Coffee, slippery, sign is up.", 5),
+    ("Smell of burning", "Near the printer, no smoke seen.", 6),
+    ("Fire door wedged open", "Wedge removed, closer is broken.", 6),
+    ("Mice seen", "Droppings behind the vending machine.", 7),
+    ("Broken window pane", "Cracked from corner to corner, taped.", 8),
 )
+
 _PRIORITIES = (("LOW", 25), ("MEDIUM", 45), ("HIGH", 22), ("CRITICAL", 8))
 
 # Most work waits to be approved: that is what a bulk operation is for.
 _ORDER_STATES = (("SUBMITTED", 80), ("DRAFT", 10), ("APPROVED", 6), ("IN_PROGRESS", 4))
 _TICKET_STATES = (("NEW", 40), ("OPEN", 25), ("INPROGRESS", 20), ("ONHOLD", 5), ("RESOLVED", 10))
 _WITHOUT_VENDOR = 0.03
-_OLDEST_DAYS = 90
 _DUE_DAYS = 45
-
-Rows = Iterator[dict[str, Any]]
 
 
 def seed(
     site: Site,
     *,
     work_orders: int = 10_000,
-    tickets: int = 10_000,
+    tasks: int = 4_000,
+    attendance: int = 2_000,
+    tickets: int = 4_000,
     start: int = 1,
     on_progress: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> dict[str, int]:
-    """Bring work orders and tickets in; what is there already, by its reference, stays.
+    """Bring work in; what is there already, by its reference, stays.
 
-    About 3 % of the submitted work orders have no vendor, so that approving them fails.
+    A few rows of each kind are stopped by a rule: 3 % of the submitted work orders have no
+    vendor, 5 % of the tasks nobody who does them or readings that are missing, 5 % of the
+    punches lie outside the fence of their site or in a month that is settled. Half of the tasks
+    are overdue, and some are checkpoints of a tour. The sites, jobs, people, teams, vendors,
+    categories and payroll periods that they need come with them.
 
     Args:
         site: Whose tenant gets the rows.
         work_orders: How many work orders.
+        tasks: How many field tasks.
+        attendance: How many attendance records.
         tickets: How many tickets.
         start: Where the random choices begin; the same number chooses the same.
         on_progress: Told how many rows are in, and of how many, after each batch.
 
     Returns:
         How many rows of each kind are new.
+
+    Raises:
+        PermissionDenied: The actor may not do all this; an administrator who is a manager may.
     """
-    vendors = site.add_vendors(VENDORS)
     now = datetime.now(UTC)
+    base = furnish(site, now.date())
     plan = {
-        "work_order": _work_orders(_chooser(start, "work_order"), work_orders, vendors, now),
-        "ticket": _tickets(_chooser(start, "ticket"), tickets, now),
+        "work_order": _work_orders(_chooser(start, "work_order"), work_orders, base, now),
+        "task": rounds(_chooser(start, "task"), tasks, base, now),
+        "attendance": attended(_chooser(start, "attendance"), attendance, base, now),
+        "ticket": _tickets(_chooser(start, "ticket"), tickets, base, now),
     }
-    total = work_orders + tickets
+    total = work_orders + tasks + attendance + tickets
     done = 0
     new = dict.fromkeys(plan, 0)
     for kind, rows in plan.items():
@@ -125,44 +135,42 @@ def _chooser(start: int, kind: str) -> random.Random:
     return random.Random(f"{start} {kind}")  # noqa: S311 -- chooses examples, no secret
 
 
-def _work_orders(choose: random.Random, count: int, vendors: Sequence[int], now: datetime) -> Rows:
+def _work_orders(choose: random.Random, count: int, base: Base, now: datetime) -> Rows:
     for number in range(1, count + 1):
         what, trade = choose.choice(_ORDERS)
-        state = _one_of(choose, _ORDER_STATES)
+        state = one_of(choose, _ORDER_STATES)
         lacks_vendor = state == "DRAFT" or (
             state == "SUBMITTED" and choose.random() < _WITHOUT_VENDOR
         )
+        place = choose.choice(SITES)
         yield {
             "reference": f"WO-{number:06}",
-            "title": f"{what}, {choose.choice(_SITES)}, {choose.choice(_PLACES)}",
+            "title": f"{what}, {place}, {choose.choice(PLACES)}",
             "remarks": None,
-            "vendor_id": None if lacks_vendor else vendors[trade],
+            "vendor_id": None if lacks_vendor else base.vendors[VENDORS[trade]],
+            "site_id": base.sites[place],
             "due_at": now + timedelta(days=choose.randint(-5, _DUE_DAYS)),
             "state": state,
-            "state_since": _some_time_ago(choose, now),
+            "state_since": some_time_ago(choose, now),
         }
 
 
-def _tickets(choose: random.Random, count: int, now: datetime) -> Rows:
+def _tickets(choose: random.Random, count: int, base: Base, now: datetime) -> Rows:
+    teams = list(TEAMS)
     for number in range(1, count + 1):
-        title, description = choose.choice(_REPORTS)
+        title, description, category = choose.choice(_REPORTS)
+        place, state = choose.choice(SITES), one_of(choose, _TICKET_STATES)
         yield {
             "reference": f"TK-{number:06}",
-            "title": f"{title}, {choose.choice(_SITES)}, {choose.choice(_PLACES)}",
+            "title": f"{title}, {place}, {choose.choice(PLACES)}",
             "description": description,
-            "priority": _one_of(choose, _PRIORITIES),
-            "state": _one_of(choose, _TICKET_STATES),
-            "state_since": _some_time_ago(choose, now),
+            "priority": one_of(choose, _PRIORITIES),
+            "category_id": base.categories[CATEGORIES[category]],
+            "site_id": base.sites[place],
+            "assigned_to_team": None if state == "NEW" else base.teams[choose.choice(teams)],
+            "state": state,
+            "state_since": some_time_ago(choose, now),
         }
-
-
-def _one_of(choose: random.Random, weighted: Sequence[tuple[str, int]]) -> str:
-    names, weights = zip(*weighted, strict=True)
-    return str(choose.choices(names, weights)[0])
-
-
-def _some_time_ago(choose: random.Random, now: datetime) -> datetime:
-    return now - timedelta(minutes=choose.randint(5, _OLDEST_DAYS * 24 * 60))
 
 
 def _batches(rows: Rows) -> Iterator[Sequence[Mapping[str, Any]]]:

@@ -9,20 +9,22 @@ from celery import Celery
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.intake import add_vendors, import_work, open_tenant
+from engine.denials import demand
 from engine.platform import Platform
-from engine.submission import Submission
+from engine.submission import Submission, known_kind
 from engine.submit import submit
+from engine.tenants import add_named, open_tenant
 from lockside.configuration import read_settings
 from lockside.operation import Operation
+from lockside.records import Records
+from lockside.transfer import Transfer
 from lockside.trouble import TROUBLES, refusal_of
 from lockside.workers import served_queues
-from models.base import kinds
 from reads.explain import explain_row, explain_selection
 from reads.operations import list_operations
-from reads.people import find_actor
+from reads.people import find_actor, seen_by
 from reads.timeline import timeline
-from reads.work import count_by_state, find_row, ids_by_reference, list_ids
+from reads.work import count_by_state, ids_by_reference, list_ids
 from worker.app import make_app
 from worker.processes import make_platform
 from worker.settings import Settings
@@ -65,7 +67,7 @@ def _connect(known: Settings, tenant: str | None, actor: str | None) -> "Site":
     return site
 
 
-class Site:
+class Site(Transfer):
     """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
 
     def __init__(self, settings: Settings, app: Celery, platform: Platform) -> None:
@@ -120,23 +122,77 @@ class Site:
             ids: The rows, or one of them.
             options: As in `engine.submission.Submission`: comments, metadata, approved_by,
                 atomic, dry_run, idempotency_key, expected_versions, lease_s, wait_s,
-                isolation_level, max_retries, reason, chunk_items.
+                isolation_level, max_retries, reason, chunk_items, run_at,
+                stop_at_first_failure, parallel.
 
         Raises:
             InvalidInput: A value is not what was expected; nothing was stored.
             NotFound: There is no person of the name in `approved_by`.
             IdempotencyMismatch: The key was used for another content.
         """
-        rows = [ids] if isinstance(ids, int) else list(ids)
-        unknown = options.keys() - Submission.__dataclass_fields__.keys()
+        return self._submit(kind, ids, options | {"target": to})
+
+    def perform(self, kind: str, verb: str, ids: Iterable[int] | int, **options: Any) -> Operation:
+        """Submit a transition by its verb: to approve work orders, to lock attendance.
+
+        Args and errors are those of `transition`; an unknown verb is an InvalidInput.
+        """
+        known = known_kind(kind).machine.verbs
+        if verb not in known:
+            raise InvalidInput(field="verb", got=verb, expected=f"one of {', '.join(known)}")
+        return self.transition(kind, to=known[verb], ids=ids, **options)
+
+    def assign(
+        self,
+        kind: str,
+        ids: Iterable[int] | int,
+        *,
+        user: int | str | None = None,
+        team: int | str | None = None,
+        **options: Any,
+    ) -> Operation:
+        """Submit the assignment of rows to a person, a team or both, by id or by name.
+
+        What isn't given stays as it is. Options and errors are those of `transition`.
+
+        Raises:
+            NotFound: There is no such person or team.
+        """
+        given = {"assigned_to_user": user, "assigned_to_team": team}
+        values = {name: each for name, each in given.items() if each is not None}
+        return self._submit(kind, ids, options | {"verb": "assign", "values": values})
+
+    def update(
+        self, kind: str, ids: Iterable[int] | int, values: Mapping[str, Any], **options: Any
+    ) -> Operation:
+        """Submit the same new values for rows, by field; None empties one.
+
+        Options and errors are those of `transition`. One row at once, without an operation
+        to wait for, is `records(kind).update`.
+        """
+        return self._submit(kind, ids, options | {"verb": "update", "values": values})
+
+    def _submit(self, kind: str, ids: Iterable[int] | int, options: dict[str, Any]) -> Operation:
+        rows: Any = [ids] if isinstance(ids, int) else ids
+        known = Submission.__dataclass_fields__.keys()
+        unknown = options.keys() - known
         if unknown:
             raise InvalidInput(
                 field=min(unknown),
                 got=options[min(unknown)],
-                expected=f"an option among {', '.join(sorted(Submission.__dataclass_fields__))}",
+                expected=f"an option among {', '.join(sorted(known))}",
             )
-        wanted = Submission(kind=kind, target=to, ids=rows, **options)
-        return Operation(self.platform, self.actor, submit(self.platform, self.actor, wanted))
+        wanted = Submission(kind=kind, ids=rows, **options)
+        operation_id = submit(self.platform, self.actor, wanted)
+        return Operation(self.platform, self.actor, operation_id, is_own=True)
+
+    def records(self, noun: str) -> Records:
+        """Return the records of a noun, to create, read, update, list and delete them.
+
+        Raises:
+            InvalidInput: There is no such noun.
+        """
+        return Records(self.platform, self.actor, noun)
 
     def operation(self, operation_id: str | UUID) -> Operation:
         """Return the operation of an id; whether it exists shows when it is asked.
@@ -154,7 +210,9 @@ class Site:
     def operations(self, *, state: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
         """Return the newest operations, of one state if it is given."""
         with self.platform.database.connect() as db:
-            return list_operations(db, self.actor.tenant_id, state=state, limit=limit)
+            return list_operations(
+                db, self.actor.tenant_id, seen_by=seen_by(db, self.actor), state=state, limit=limit
+            )
 
     def explain(
         self, kind: str, ids: Sequence[int] | int, *, to: str | None = None
@@ -165,7 +223,7 @@ class Site:
             NotFound: There is no such row.
             InvalidInput: The kind or state is not known, or many rows without a target.
         """
-        kind, target = self._known(kind, to)
+        kind, target = self._seen(kind, to)
         with self.platform.database.connect() as db:
             if isinstance(ids, int):
                 return explain_row(db, self.actor, kind, ids, to=target)
@@ -175,19 +233,21 @@ class Site:
 
     def ids(self, kind: str, *, state: str | None = None, limit: int | None = None) -> list[int]:
         """Return the ids of rows, of one state if it is given."""
-        kind, known = self._known(kind, state)
+        kind, known = self._seen(kind, state)
         with self.platform.database.connect() as db:
             return list_ids(db, self.actor.tenant_id, kind, state=known, limit=limit)
 
     def ids_by_reference(self, kind: str, references: Sequence[str]) -> dict[str, int]:
         """Return the ids of rows by the reference that another system knows them by."""
+        seen, _ = self._seen(kind)
         with self.platform.database.connect() as db:
-            return ids_by_reference(db, self.actor.tenant_id, self._known(kind)[0], references)
+            return ids_by_reference(db, self.actor.tenant_id, seen, references)
 
     def states(self, kind: str) -> dict[str, int]:
         """Return how many rows of a kind are in each state."""
+        seen, _ = self._seen(kind)
         with self.platform.database.connect() as db:
-            return count_by_state(db, self.actor.tenant_id, self._known(kind)[0])
+            return count_by_state(db, self.actor.tenant_id, seen)
 
     def row(self, kind: str, row_id: int) -> dict[str, Any]:
         """Return all columns of one row.
@@ -195,25 +255,32 @@ class Site:
         Raises:
             NotFound: There is no such row.
         """
-        with self.platform.database.connect() as db:
-            return find_row(db, self.actor.tenant_id, self._known(kind)[0], row_id)
+        return self.records(kind).get(row_id)
 
     def timeline(self, kind: str, row_id: int) -> list[dict[str, Any]]:
-        """Return the records of one row's transitions, done and refused, oldest first."""
+        """Return what happened to one record, done and refused, oldest first."""
+        records = self.records(kind)
+        records.demand_view()
         with self.platform.database.connect() as db:
-            return timeline(db, self.actor.tenant_id, self._known(kind)[0], row_id)
-
-    def import_work(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Bring new rows in, all or none; return the ids of those that were not there yet."""
-        return import_work(self.platform, self.actor, self._known(kind)[0], rows)
+            return timeline(db, self.actor.tenant_id, records.noun, row_id)
 
     def open_tenant(self, name: str, people: Mapping[str, Sequence[str]]) -> int:
-        """Make sure that a tenant with its roles and these people exists; return its id."""
-        return open_tenant(self.platform, name, people)
+        """Make sure that a tenant with its roles and these people exists; return its id.
 
-    def add_vendors(self, names: Sequence[str]) -> list[int]:
-        """Make sure that these vendors exist; return the ids of all vendors."""
-        return add_vendors(self.platform, self.actor.tenant_id, names)
+        Raises:
+            PermissionDenied: The actor may not open tenants.
+        """
+        demand(self.platform, self.actor, "tenant", "create")
+        return open_tenant(self.platform, name, people, by=self.actor)
+
+    def add_named(self, noun: str, names: Sequence[str]) -> dict[str, int]:
+        """Make sure that records of these names exist; return the ids of all, by name.
+
+        Raises:
+            InvalidInput: There is no such noun, or its records have more than a name.
+            PermissionDenied: The actor may not create them.
+        """
+        return add_named(self.platform, self.actor, noun, names)
 
     def served_queues(self) -> dict[str, int]:
         """Return how many workers serve each queue; takes a second, to let all answer.
@@ -222,12 +289,3 @@ class Site:
             Unavailable: The broker doesn't answer.
         """
         return served_queues(self.app)
-
-    def _known(self, kind: str, state: str | None = None) -> tuple[str, str | None]:
-        name = kind.replace("-", "_")
-        if name not in kinds():
-            raise InvalidInput(field="kind", got=kind, expected=f"one of {', '.join(kinds())}")
-        states = kinds()[name].machine.states
-        if state is not None and state.upper() not in states:
-            raise InvalidInput(field="state", got=state, expected=f"one of {', '.join(states)}")
-        return name, None if state is None else state.upper()

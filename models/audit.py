@@ -23,19 +23,23 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
 
+RECORDS = ("state_transition", "bulk_operation", "audit_log", "permission_denial")
+"""The four records that the outbox turns into; one event is stored once, in one of them."""
+
+EVENT_TYPES = ("CREATED", "UPDATED", "DELETED", "STATE_CHANGED", "BULK_OPERATION")
+
 _BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
 
 
 class Outbox(Base):
     """What a change's transaction leaves for the records: one row for a whole chunk.
 
-    `body` holds what all items share; the arrays hold the rest, one element an item.
+    `body` holds what all items share; the arrays hold the rest, one element an item. An
+    element of `changes` is JSON: `{field: {before, after}}`.
     """
 
     __tablename__ = "outbox"
-    __table_args__ = (
-        CheckConstraint("record IN ('state_transition', 'bulk_operation')", name="record_known"),
-    )
+    __table_args__ = (CheckConstraint(f"record IN {RECORDS}", name="record_known"),)
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
@@ -49,6 +53,7 @@ class Outbox(Base):
     states_since: Mapped[list[datetime] | None] = mapped_column(ARRAY(TIMESTAMP(timezone=True)))
     error_codes: Mapped[list[str] | None]
     error_messages: Mapped[list[str] | None]
+    changes: Mapped[list[str] | None]
 
 
 class StateTransitionAudit(Base):
@@ -129,3 +134,68 @@ class BulkOperationAudit(Base):
     failure_details: Mapped[dict[str, Any]]
     was_rolled_back: Mapped[bool]
     rollback_reason: Mapped[str | None]
+
+
+class AuditLog(Base):
+    """A record that was created, updated or deleted, with what it was before and after."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (
+        CheckConstraint(f"event_type IN {EVENT_TYPES}", name="event_type_known"),
+        # One row's history, newest first.
+        Index("ix_audit_log_entity", "tenant_id", "kind", "entity_id", text("version DESC")),
+        # What somebody did, by time.
+        Index("ix_audit_log_actor", "tenant_id", "actor_id", "occurred_at"),
+        _BY_MONTH,
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    correlation_id: Mapped[UUID | None]
+    actor_id: Mapped[int | None] = mapped_column(BigInteger)
+    event_type: Mapped[str]
+    kind: Mapped[str]
+    entity_id: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int]
+    reason: Mapped[str]
+    comments: Mapped[str | None]
+    changes: Mapped[dict[str, Any]]
+    details: Mapped[dict[str, Any] | None] = mapped_column("metadata")
+    success: Mapped[bool]
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None]
+    execution_time_ms: Mapped[float | None] = mapped_column(Double)
+    lock_acquisition_time_ms: Mapped[float | None] = mapped_column(Double)
+    session_id: Mapped[str | None]
+    ip_address: Mapped[str | None]
+    security_flags: Mapped[list[str] | None]
+    retention_until: Mapped[datetime | None]
+
+
+class PermissionDenialAudit(Base):
+    """Somebody asked for what they may not do; `risk_score` is 0 to 100."""
+
+    __tablename__ = "permission_denial_audit"
+    __table_args__ = (
+        CheckConstraint("risk_score BETWEEN 0 AND 100", name="risk_in_range"),
+        # Whom a tenant denied what, newest first.
+        Index("ix_permission_denial_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
+        # What somebody was denied, by time.
+        Index("ix_permission_denial_audit_actor", "tenant_id", "actor_id", "occurred_at"),
+        _BY_MONTH,
+    )
+
+    event_id: Mapped[UUID] = mapped_column(primary_key=True)
+    occurred_at: Mapped[datetime] = mapped_column(primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    correlation_id: Mapped[UUID | None]
+    actor_id: Mapped[int | None] = mapped_column(BigInteger)
+    kind: Mapped[str]
+    attempted_action: Mapped[str]
+    items: Mapped[int]
+    entity_ids: Mapped[list[int]]
+    required_permissions: Mapped[list[str]]
+    user_permissions: Mapped[list[str]]
+    is_suspicious: Mapped[bool]
+    risk_score: Mapped[int]

@@ -1,15 +1,18 @@
-"""The base of all tables, and what every row of work has."""
+"""The base of all tables, and what every record and every row of work has."""
 
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, MetaData, Text, Uuid, text
+from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, MetaData, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
+from domain.check import Check
 from domain.machine import Machine
+from models.related import Related
 
 
 class Base(DeclarativeBase):
@@ -26,6 +29,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: TIMESTAMP(timezone=True),
+        date: Date(),
         UUID: Uuid(),
         str: Text(),
         dict[str, Any]: JSONB(),
@@ -35,29 +39,79 @@ class Base(DeclarativeBase):
 
 
 NOW = text("clock_timestamp()")
+LIVE = text("deleted_at IS NULL")
 
 
-class Work(Base):
-    """The columns of every kind of work; a mapped subclass with a `machine` is a kind.
+class Record(Base):
+    """What doors create, read, update, list and delete, each write as its next version.
 
-    `state_since` is when the row came into its state, `version` counts its writes from 1.
-    The database refuses every change that the machine doesn't know (see the guard migration).
+    A mapped subclass is found by itself, by its noun. Deletion is soft: `deleted_at`.
+
+    Attributes:
+        noun: What the doors call it, e.g. `site`.
+        parent: The column that names the row it is a part of; whoever writes the part locks
+            that row and makes its next version as well.
+        permit: The verb whose permission over the parent a part's writer needs; None for
+            parts with permissions of their own.
+        choices: The words that a column takes, by column.
+        checks: What must hold of the columns together.
+        set_by_platform: Columns that no door writes, beside those of every record.
     """
 
     __abstract__ = True
-    machine: ClassVar[Machine]
+    noun: ClassVar[str]
+    parent: ClassVar[str | None] = None
+    permit: ClassVar[str | None] = "update"
+    choices: ClassVar[Mapping[str, Sequence[str]]] = {}
+    checks: ClassVar[tuple[Check, ...]] = ()
+    set_by_platform: ClassVar[frozenset[str]] = frozenset()
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    uuid: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"), unique=True)
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
-    reference: Mapped[str | None]
-    state: Mapped[str]
     version: Mapped[int] = mapped_column(server_default=text("1"))
-    state_since: Mapped[datetime] = mapped_column(server_default=NOW)
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     created_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
+    deleted_at: Mapped[datetime | None]
+
+
+class Work(Record):
+    """The columns of every kind of work; a mapped subclass with a `machine` is a kind.
+
+    `state_since` is when the row came into its state, `version` counts its writes from 1.
+    The database refuses every change that the machine doesn't know (see the guard migration).
+
+    Attributes:
+        machine: Its states and the ways between them.
+        related: The facts of its rules that stand in other tables, by name.
+    """
+
+    __abstract__ = True
+    machine: ClassVar[Machine]
+    related: ClassVar[Mapping[str, Related]] = {}
+    set_by_platform = frozenset({"state", "state_since", "uuid"})
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Call a kind at the doors what its machine calls it."""
+        if "machine" in cls.__dict__:
+            cls.noun = cls.machine.kind
+        super().__init_subclass__(**more)
+
+    uuid: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"), unique=True)
+    reference: Mapped[str | None]
+    state: Mapped[str]
+    state_since: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+ASSIGNED = ("assigned_to_user", "assigned_to_team")
+
+
+class Assignable:
+    """The columns of work that is somebody's: of a person, a team, or both."""
+
+    assigned_to_user: Mapped[int | None] = mapped_column(BigInteger)
+    assigned_to_team: Mapped[int | None] = mapped_column(BigInteger)
 
 
 def work_table(name: str, *others: SchemaItem) -> tuple[Any, ...]:
@@ -79,7 +133,19 @@ def work_table(name: str, *others: SchemaItem) -> tuple[Any, ...]:
     )
 
 
+def named(table: str) -> Index:
+    """Return the index that keeps a name unique among a tenant's records that aren't deleted."""
+    return Index(
+        f"uq_{table}_tenant_id_name", "tenant_id", "name", unique=True, postgresql_where=LIVE
+    )
+
+
 def kinds() -> dict[str, type[Work]]:
     """Return every kind of work by its name; a newly mapped class is found by itself."""
-    found = [each.class_ for each in Base.registry.mappers if issubclass(each.class_, Work)]
-    return {each.machine.kind: each for each in sorted(found, key=lambda each: each.machine.kind)}
+    return {noun: model for noun, model in records().items() if issubclass(model, Work)}
+
+
+def records() -> dict[str, type[Record]]:
+    """Return everything that doors create and change, by its noun, work included."""
+    found = [each.class_ for each in Base.registry.mappers if issubclass(each.class_, Record)]
+    return {each.noun: each for each in sorted(found, key=lambda each: each.noun)}

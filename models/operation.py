@@ -32,7 +32,11 @@ class MachineArrow(Base):
 
 
 class Operation(Base):
-    """One submitted piece of work, a single transition included."""
+    """One submitted piece of work, a single transition included.
+
+    `changes` are the values that an update or an assignment writes, by column. A `hook` is
+    what runs after the operation `parent_id`, as an operation of its own.
+    """
 
     __tablename__ = "operation"
     __table_args__ = (
@@ -58,6 +62,15 @@ class Operation(Base):
             "finished_at",
             postgresql_where=text("finished_at IS NOT NULL AND result_stored_at IS NULL"),
         ),
+        CheckConstraint("parallel > 0", name="parallel_positive"),
+        # A hook follows an operation once.
+        Index(
+            "uq_operation_hook",
+            "parent_id",
+            "hook",
+            unique=True,
+            postgresql_where=text("hook IS NOT NULL"),
+        ),
         # A tenant's operations, newest first.
         Index("ix_operation_tenant_id_created_at", "tenant_id", "created_at"),
     )
@@ -71,6 +84,9 @@ class Operation(Base):
     state: Mapped[str]
     reason: Mapped[str]
     target_state: Mapped[str | None]
+    changes: Mapped[dict[str, Any] | None]
+    hook: Mapped[str | None]
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("operation.id"))
     approved_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     comments: Mapped[str | None]
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
@@ -81,6 +97,9 @@ class Operation(Base):
     lease_seconds: Mapped[float]
     wait_seconds: Mapped[float]
     queue: Mapped[str]
+    run_at: Mapped[datetime | None]
+    stop_at_first_failure: Mapped[bool] = mapped_column(server_default=text("false"))
+    parallel: Mapped[int | None]
     total: Mapped[int]
     idempotency_key: Mapped[str | None]
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)

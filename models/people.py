@@ -1,10 +1,12 @@
-"""Who works here: tenants, people, their roles, and the vendors they hire."""
+"""Who works here: tenants, people, their roles and teams, and the vendors they hire."""
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ForeignKey,
     ForeignKeyConstraint,
     Identity,
+    Index,
     UniqueConstraint,
     any_,
     bindparam,
@@ -13,7 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base
+from models.base import LIVE, Base, Record, named
 
 
 class Tenant(Base):
@@ -25,58 +27,110 @@ class Tenant(Base):
     name: Mapped[str] = mapped_column(unique=True)
 
 
-class Person(Base):
+class Person(Record):
     """Somebody who acts; the name is unique in the tenant."""
 
     __tablename__ = "person"
-    __table_args__ = (UniqueConstraint("tenant_id", "name"), UniqueConstraint("tenant_id", "id"))
+    __table_args__ = (named("person"), UniqueConstraint("tenant_id", "id"))
+    noun = "person"
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
     name: Mapped[str]
 
 
-class Role(Base):
+class Role(Record):
     """A named set of permissions such as `work_order.approve`."""
 
     __tablename__ = "role"
+    __table_args__ = (named("role"), UniqueConstraint("tenant_id", "id"))
+    noun = "role"
 
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
-    name: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
     permissions: Mapped[list[str]]
 
 
-class PersonRole(Base):
+class PersonRole(Record):
     """That a person holds a role; both of the same tenant."""
 
     __tablename__ = "person_role"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "person_id"], ["person.tenant_id", "person.id"]),
-        ForeignKeyConstraint(["tenant_id", "role_name"], ["role.tenant_id", "role.name"]),
+        ForeignKeyConstraint(["tenant_id", "role_id"], ["role.tenant_id", "role.id"]),
+        Index(
+            "uq_person_role_person_id_role_id",
+            "person_id",
+            "role_id",
+            unique=True,
+            postgresql_where=LIVE,
+        ),
     )
+    noun = "person_role"
+    parent = "person_id"
+    permit = None
 
-    tenant_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    person_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    role_name: Mapped[str] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    role_id: Mapped[int] = mapped_column(BigInteger)
 
 
 HELD_ROLES = (
     select(PersonRole.person_id, Role.name, Role.permissions)
-    .join(Role, (Role.tenant_id == PersonRole.tenant_id) & (Role.name == PersonRole.role_name))
+    .join(Role, Role.id == PersonRole.role_id)
+    .join(Person, Person.id == PersonRole.person_id)
     .where(
         PersonRole.tenant_id == bindparam("tenant_id"),
         PersonRole.person_id == any_(bindparam("people", type_=ARRAY(BigInteger))),
+        PersonRole.deleted_at.is_(None),
+        Role.deleted_at.is_(None),
+        Person.deleted_at.is_(None),
     )
 )
-"""The roles that some `people` of a tenant hold, with their permissions."""
+"""The roles that some `people` of a tenant hold, with their permissions; who is deleted: none."""
 
 
-class Vendor(Base):
+class Team(Record):
+    """People who take work together."""
+
+    __tablename__ = "team"
+    __table_args__ = (named("team"), UniqueConstraint("tenant_id", "id"))
+    noun = "team"
+
+    name: Mapped[str]
+
+
+class TeamMember(Record):
+    """That a person is of a team; both of the same tenant."""
+
+    __tablename__ = "team_member"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "team_id"], ["team.tenant_id", "team.id"]),
+        ForeignKeyConstraint(["tenant_id", "person_id"], ["person.tenant_id", "person.id"]),
+        Index(
+            "uq_team_member_team_id_person_id",
+            "team_id",
+            "person_id",
+            unique=True,
+            postgresql_where=LIVE,
+        ),
+    )
+    noun = "team_member"
+    parent = "team_id"
+
+    team_id: Mapped[int] = mapped_column(BigInteger)
+    person_id: Mapped[int] = mapped_column(BigInteger)
+
+
+class Vendor(Record):
     """A company that does work orders."""
 
     __tablename__ = "vendor"
-    __table_args__ = (UniqueConstraint("tenant_id", "name"), UniqueConstraint("tenant_id", "id"))
+    __table_args__ = (named("vendor"), UniqueConstraint("tenant_id", "id"))
+    noun = "vendor"
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
     name: Mapped[str]
+
+
+def assignee_keys() -> tuple[Any, ...]:
+    """Return the foreign keys of work that is somebody's, tenants apart."""
+    return (
+        ForeignKeyConstraint(["tenant_id", "assigned_to_user"], ["person.tenant_id", "person.id"]),
+        ForeignKeyConstraint(["tenant_id", "assigned_to_team"], ["team.tenant_id", "team.id"]),
+    )

@@ -6,12 +6,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, delete, insert, text
+from sqlalchemy import Connection, Engine, delete, insert, text, update
 
 from domain.machine import Machine
 from domain.operation import OPERATION
-from models.base import kinds
+from domain.permissions import ROLES, permissions_of
+from models.base import kinds, records
 from models.operation import MachineArrow
+from models.people import Role
 
 _LOCK = 5126790213
 """Two upgrades at once wait for each other on this advisory lock."""
@@ -26,10 +28,15 @@ def upgrade(engine: Engine) -> None:
     Everything is one transaction: an upgrade happens whole or not at all.
     """
     with engine.begin() as db:
+        # A migration of many rows takes its time, and waits for the chunks that run.
+        db.execute(text("SET LOCAL statement_timeout = 0"))
+        db.execute(text("SET LOCAL lock_timeout = '60s'"))
         db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         command.upgrade(_config(db), "head")
         db.execute(MAKE_PARTITIONS)
-        store_arrows(db, [each.machine for each in kinds().values()] + [OPERATION])
+        machines = [each.machine for each in kinds().values()]
+        store_arrows(db, [*machines, OPERATION])
+        store_roles(db, machines)
 
 
 def store_arrows(db: Connection, machines: list[Machine]) -> None:
@@ -39,10 +46,32 @@ def store_arrows(db: Connection, machines: list[Machine]) -> None:
         for m in machines
         for t in m.transitions
     ]
+    # Values may change in every state that isn't final: the arrow to itself.
+    arrows += [
+        {"kind": m.kind, "source": each, "target": each, "undo": False}
+        for m in machines
+        for each in m.states
+        if each not in m.final
+    ]
     # A new row's initial state is the arrow out of nothing.
     arrows += [{"kind": m.kind, "source": "", "target": m.initial, "undo": False} for m in machines]
     db.execute(delete(MachineArrow))
     db.execute(insert(MachineArrow), arrows)
+
+
+def store_roles(db: Connection, machines: list[Machine]) -> None:
+    """Give the standard roles that no tenant has changed what such a role holds today."""
+    for name in ROLES:
+        db.execute(
+            update(Role)
+            .where(
+                Role.name == name,
+                Role.version == 1,
+                Role.created_by.is_(None),
+                Role.deleted_at.is_(None),
+            )
+            .values(permissions=list(permissions_of(name, machines, records())))
+        )
 
 
 def missing_migrations(engine: Engine) -> tuple[str, ...]:

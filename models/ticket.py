@@ -1,22 +1,41 @@
 """Tickets: what somebody reported and wants mended."""
 
-from sqlalchemy import CheckConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.ticket import PRIORITIES, TICKET
-from models.base import Work, work_table
+from models.base import Assignable, Record, Work, named, work_table
+from models.people import assignee_keys
 
 
-class Ticket(Work):
+class TicketCategory(Record):
+    """What a ticket is about, e.g. Elevator."""
+
+    __tablename__ = "ticket_category"
+    __table_args__ = (named("ticket_category"), UniqueConstraint("tenant_id", "id"))
+    noun = "ticket_category"
+
+    name: Mapped[str]
+
+
+class Ticket(Assignable, Work):
     """A report of something that doesn't work."""
 
     __tablename__ = "ticket"
     __table_args__ = work_table(
         "ticket",
         CheckConstraint(f"priority IN {PRIORITIES}", name="priority_known"),
+        *assignee_keys(),
+        ForeignKeyConstraint(
+            ["tenant_id", "category_id"], ["ticket_category.tenant_id", "ticket_category.id"]
+        ),
+        ForeignKeyConstraint(["tenant_id", "site_id"], ["site.tenant_id", "site.id"]),
     )
     machine = TICKET
+    choices = {"priority": PRIORITIES}  # noqa: RUF012 -- declared as a ClassVar by Record
 
     title: Mapped[str]
     description: Mapped[str | None]
     priority: Mapped[str] = mapped_column(server_default="MEDIUM")
+    category_id: Mapped[int | None] = mapped_column(BigInteger)
+    site_id: Mapped[int | None] = mapped_column(BigInteger)

@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, any_, cast, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, func, select
 
 from domain.errors import NotFound
 from domain.machine import Request, Verdict, explain, judge
 from domain.permissions import Actor, granted
-from models.base import Work, kinds
+from models.base import kinds
+from models.facts import select_rows
 from models.people import HELD_ROLES
 
 
@@ -28,16 +28,23 @@ def explain_row(
         row_id: The row.
         to: Only this target; a state that no arrow leads to is explained as illegal.
 
+    Returns:
+        The row's `id`, `kind`, `state` and `version`, its `transitions`, and whether it is
+        `already_there`: in the target state, so that submitting it would change nothing.
+
     Raises:
         NotFound: The actor's tenant has no such row.
     """
     model = kinds()[kind]
-    row = db.execute(_facts(model, actor.tenant_id, [row_id])).one_or_none()
+    rows = select_rows(model, model.machine.facts)
+    row = db.execute(rows, {"tenant_id": actor.tenant_id, "ids": [row_id]}).one_or_none()
     if row is None:
         raise NotFound(what=kind, got=row_id)
     request = _request(db, actor, to or "")
     if to is None:
         verdicts = explain(model.machine, row.state, row._mapping, request)
+    elif to == row.state:
+        verdicts = ()
     else:
         verdicts = (judge(model.machine, row.state, row._mapping, request),)
     return {
@@ -45,6 +52,7 @@ def explain_row(
         "kind": kind,
         "state": row.state,
         "version": row.version,
+        "already_there": to == row.state,
         "transitions": [_told(each, to) for each in verdicts],
     }
 
@@ -55,7 +63,8 @@ def explain_selection(
     """Return how many of these rows may go to a state, and how many each reason blocks."""
     model = kinds()[kind]
     request = _request(db, actor, to)
-    rows = db.execute(_facts(model, actor.tenant_id, ids)).all()
+    query = select_rows(model, model.machine.facts)
+    rows = db.execute(query, {"tenant_id": actor.tenant_id, "ids": list(ids)}).all()
     verdicts = [
         Verdict(None) if row.state == to else judge(model.machine, row.state, row._mapping, request)
         for row in rows
@@ -78,19 +87,13 @@ def explain_selection(
     }
 
 
-def _facts(model: type[Work], tenant_id: int, ids: Sequence[int]) -> Any:
-    facts = [getattr(model, name).label(name) for name in model.machine.facts]
-    return select(model.id, model.state, model.version, *facts).where(
-        model.tenant_id == tenant_id, model.id == any_(cast(list(ids), ARRAY(BigInteger)))
-    )
-
-
 def _request(db: Connection, actor: Actor, to: str) -> Request:
+    now = db.scalar(select(func.clock_timestamp()))
     if actor.person_id is None:
-        return Request(to, by_system=True)
+        return Request(to, by_system=True, now=now)
     people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
     permissions, by_manager = granted(db.execute(HELD_ROLES, people), actor.person_id)
-    return Request(to, permissions, by_manager=by_manager)
+    return Request(to, permissions, by_manager=by_manager, now=now)
 
 
 def _told(verdict: Verdict, to: str | None) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select, text
 
 from domain.bulk import Counts, Outcome, progress
-from domain.errors import NotFound
+from domain.errors import InvalidInput, NotFound
+from domain.operation import OPERATION
 from models.operation import Chunk, Operation
 from models.people import Person
+from reads.people import SeenBy
 
 _SHOWN = (
     Operation.id,
@@ -21,6 +23,8 @@ _SHOWN = (
     Operation.reason,
     Operation.atomic,
     Operation.dry_run,
+    Operation.run_at,
+    Operation.details["cancelled_by"].astext.label("cancelled_by"),
     Operation.created_at,
     Operation.started_at,
     Operation.finished_at,
@@ -28,6 +32,52 @@ _SHOWN = (
     Person.name.label("actor"),
     func.extract("epoch", func.clock_timestamp() - Operation.started_at).label("elapsed_s"),
 )
+
+_HOOK = "hook"
+_NOT_LISTED = ("create", "update_record", "delete")
+
+# Whole lists of failures are looked into only in the first chunks that hold a code: an
+# operation may have a million failures, and its chunks know how many there are of which code.
+_FAILURES = text("""
+WITH counted AS (
+  SELECT c.chunk_no, code.key AS code, CAST(code.value AS int) AS items,
+         row_number() OVER (PARTITION BY code.key ORDER BY c.chunk_no) AS nth
+    FROM operation_chunk c, jsonb_each_text(c.failure_codes) AS code
+   WHERE c.operation_id = :operation_id AND c.failure_codes IS NOT NULL
+), examples AS (
+  SELECT counted.code, told.id, told.message,
+         row_number() OVER (PARTITION BY counted.code ORDER BY told.id) AS nth
+    FROM counted
+    JOIN operation_chunk c
+      ON c.operation_id = :operation_id AND c.chunk_no = counted.chunk_no,
+         LATERAL (SELECT CAST(item.key AS bigint) AS id, item.value ->> 'message' AS message
+                    FROM jsonb_each(c.failures) AS item
+                   WHERE item.value ->> 'code' = counted.code
+                   ORDER BY CAST(item.key AS bigint) LIMIT :examples) AS told
+   WHERE counted.nth <= :examples
+)
+SELECT total.code, total.items, first.message, first.ids
+  FROM (SELECT code, sum(items)::int AS items FROM counted GROUP BY code) AS total
+  JOIN (SELECT code, array_agg(id ORDER BY id) AS ids,
+               (array_agg(message ORDER BY id))[1] AS message
+          FROM examples WHERE nth <= :examples GROUP BY code) AS first USING (code)
+ ORDER BY total.items DESC, total.code
+""")
+
+
+def find_owner(db: Connection, tenant_id: int, operation_id: UUID) -> tuple[str, int | None]:
+    """Return of what kind an operation is, and who handed it in.
+
+    Raises:
+        NotFound: The tenant has no such operation.
+    """
+    query = select(Operation.kind, Operation.actor_id).where(
+        Operation.tenant_id == tenant_id, Operation.id == operation_id
+    )
+    row = db.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(what="operation", got=str(operation_id))
+    return row.kind, row.actor_id
 
 
 def find_operation(db: Connection, tenant_id: int, operation_id: UUID) -> dict[str, Any]:
@@ -47,13 +97,71 @@ def find_operation(db: Connection, tenant_id: int, operation_id: UUID) -> dict[s
 
 
 def list_operations(
-    db: Connection, tenant_id: int, *, state: str | None, limit: int
+    db: Connection,
+    tenant_id: int,
+    *,
+    seen_by: SeenBy | None = None,
+    state: str | None,
+    limit: int,
 ) -> list[dict[str, Any]]:
-    """Return a tenant's newest operations, counts included, at most *limit* of them."""
-    query = _operations(tenant_id).order_by(Operation.created_at.desc()).limit(limit)
+    """Return a tenant's newest operations, counts included, at most *limit* of them.
+
+    Records that a door wrote one by one are left out. With *seen_by* only what that person
+    handed in, and what is of nouns that they may view.
+
+    Raises:
+        InvalidInput: There is no such state.
+    """
+    if state is not None and state.upper() not in OPERATION.states:
+        expected = f"one of {', '.join(OPERATION.states)}"
+        raise InvalidInput(field="state", got=state, expected=expected)
+    query = (
+        _operations(tenant_id)
+        .where(Operation.verb.not_in(_NOT_LISTED))
+        .order_by(Operation.created_at.desc())
+        .limit(limit)
+    )
     if state is not None:
-        query = query.where(Operation.state == state)
+        query = query.where(Operation.state == state.upper())
+    if seen_by is not None:
+        theirs = Operation.actor_id == seen_by.person_id
+        query = query.where(theirs | Operation.kind.in_([*seen_by.nouns, _HOOK]))
     return [_view(row, _count(db, row)) for row in db.execute(query)]
+
+
+def find_age_s(db: Connection, tenant_id: int, operation_id: UUID) -> float:
+    """Return how many seconds ago an operation was handed in, by PostgreSQL's clock.
+
+    Raises:
+        NotFound: The tenant has no such operation.
+    """
+    age = func.extract("epoch", func.clock_timestamp() - Operation.created_at)
+    found = db.scalar(
+        select(age).where(Operation.tenant_id == tenant_id, Operation.id == operation_id)
+    )
+    if found is None:
+        raise NotFound(what="operation", got=str(operation_id))
+    return float(found)
+
+
+def group_failures(
+    db: Connection, tenant_id: int, operation_id: UUID, *, examples: int = 3
+) -> list[dict[str, Any]]:
+    """Return each code that items failed with, the most frequent first.
+
+    Returns:
+        Dicts with `code`, how many `items`, the `message` of the first of them, and the first
+        `ids`, as many as *examples*.
+
+    Raises:
+        NotFound: The tenant has no such operation.
+    """
+    find_age_s(db, tenant_id, operation_id)
+    names = {"operation_id": operation_id, "examples": examples}
+    return [
+        {**each._mapping, "ids": [str(row_id) for row_id in each.ids]}
+        for each in db.execute(_FAILURES, names)
+    ]
 
 
 def iterate_results(

@@ -1,10 +1,13 @@
 """Who somebody is, and what they may do."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import Connection, select
 
 from domain.errors import NotFound
-from domain.permissions import Actor
-from models.people import Person, Tenant
+from domain.permissions import Actor, granted
+from models.people import HELD_ROLES, Person, Tenant
 
 
 def find_actor(db: Connection, tenant: str, person: str | None) -> Actor:
@@ -18,7 +21,27 @@ def find_actor(db: Connection, tenant: str, person: str | None) -> Actor:
         raise NotFound(what="tenant", got=tenant)
     if person is None:
         return Actor(tenant_id, None)
-    person_id = db.scalar(select(Person.id).filter_by(tenant_id=tenant_id, name=person))
+    person_id = db.scalar(
+        select(Person.id).filter_by(tenant_id=tenant_id, name=person, deleted_at=None)
+    )
     if person_id is None:
         raise NotFound(what="person", got=person)
     return Actor(tenant_id, person_id)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBy:
+    """A person, and the nouns of what they may view."""
+
+    person_id: int
+    nouns: Sequence[str]
+
+
+def seen_by(db: Connection, actor: Actor) -> SeenBy | None:
+    """Return what an actor may view; None for the system, which may view all."""
+    if actor.person_id is None:
+        return None
+    people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
+    held, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
+    parted = (each.partition(".") for each in held)
+    return SeenBy(actor.person_id, sorted(noun for noun, _, verb in parted if verb == "view"))

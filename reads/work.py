@@ -1,12 +1,13 @@
-"""Rows of work: which are there, and what one of them holds."""
+"""Records and rows of work: which are there, and what one of them holds."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Select, Table, func, select
 
 from domain.errors import NotFound
-from models.base import kinds
+from models.base import Record, Work, kinds, records
+from models.work_warning import WorkWarning
 
 
 def list_ids(
@@ -14,7 +15,12 @@ def list_ids(
 ) -> list[int]:
     """Return the ids of a tenant's rows of one kind, in order, of one state if it is given."""
     model = kinds()[kind]
-    query = select(model.id).where(model.tenant_id == tenant_id).order_by(model.id).limit(limit)
+    query = (
+        select(model.id)
+        .where(model.tenant_id == tenant_id, model.deleted_at.is_(None))
+        .order_by(model.id)
+        .limit(limit)
+    )
     if state is not None:
         query = query.where(model.state == state)
     return list(db.scalars(query))
@@ -27,7 +33,9 @@ def ids_by_reference(
     model = kinds()[kind]
     rows = db.execute(
         select(model.reference, model.id).where(
-            model.tenant_id == tenant_id, model.reference.in_(references)
+            model.tenant_id == tenant_id,
+            model.reference.in_(references),
+            model.deleted_at.is_(None),
         )
     )
     return {str(reference): row_id for reference, row_id in rows}
@@ -37,21 +45,91 @@ def count_by_state(db: Connection, tenant_id: int, kind: str) -> dict[str, int]:
     """Return how many of a tenant's rows of one kind are in each state."""
     model = kinds()[kind]
     rows = db.execute(
-        select(model.state, func.count()).where(model.tenant_id == tenant_id).group_by(model.state)
+        select(model.state, func.count())
+        .where(model.tenant_id == tenant_id, model.deleted_at.is_(None))
+        .group_by(model.state)
     )
     return dict(rows.all())
 
 
-def find_row(db: Connection, tenant_id: int, kind: str, row_id: int) -> dict[str, Any]:
-    """Return all columns of one row.
+def find_record(db: Connection, tenant_id: int, noun: str, row_id: int) -> dict[str, Any]:
+    """Return all columns of one record; of work with `warnings`, of a whole with its parts.
 
     Raises:
-        NotFound: The tenant has no such row.
+        NotFound: The tenant has no such record, or it was deleted.
     """
-    table = kinds()[kind].__table__
-    row = db.execute(
-        select(table).where(table.c.tenant_id == tenant_id, table.c.id == row_id)
-    ).one_or_none()
+    model = records()[noun]
+    row = db.execute(_live(model, tenant_id).where(_table(model).c.id == row_id)).one_or_none()
     if row is None:
-        raise NotFound(what=kind, got=row_id)
-    return dict(row._mapping)
+        raise NotFound(what=noun, got=row_id)
+    found = dict(row._mapping)
+    if issubclass(model, Work):
+        found["warnings"] = _warnings(db, tenant_id, noun, row_id)
+    for part in (each for each in records().values() if _whole(each) == model.__tablename__):
+        named = _table(part).c[str(part.parent)]
+        parts = db.execute(_live(part, tenant_id).where(named == row_id))
+        found[f"{part.noun}s"] = [dict(each._mapping) for each in parts]
+    return found
+
+
+def list_records(
+    db: Connection,
+    tenant_id: int,
+    noun: str,
+    *,
+    state: str | None = None,
+    after: int = 0,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Return a tenant's records in the order of their ids, beginning behind the id *after*.
+
+    *state* takes those of one state; for work only.
+    """
+    model = records()[noun]
+    table = _table(model)
+    query = _live(model, tenant_id).where(table.c.id > after).limit(limit)
+    if state is not None:
+        query = query.where(table.c.state == state)
+    return [dict(each._mapping) for each in db.execute(query)]
+
+
+def _live(model: type[Record], tenant_id: int) -> Select[Any]:
+    table = _table(model)
+    shown = [each for each in table.c if each.name not in ("tenant_id", "deleted_at")]
+    query = (
+        select(*shown)
+        .where(table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None))
+        .order_by(table.c.id)
+    )
+    whole = _whole(model)
+    if whole is None:
+        return query
+    # A part goes with its whole.
+    parent = model.metadata.tables[whole]
+    is_there = (parent.c.id == table.c[str(model.parent)]) & parent.c.deleted_at.is_(None)
+    return query.where(select(parent.c.id).where(is_there).exists())
+
+
+def _warnings(db: Connection, tenant_id: int, kind: str, row_id: int) -> list[dict[str, Any]]:
+    rows = db.execute(
+        select(WorkWarning.code, WorkWarning.message, WorkWarning.noted_at)
+        .where(
+            WorkWarning.tenant_id == tenant_id,
+            WorkWarning.kind == kind,
+            WorkWarning.entity_id == row_id,
+        )
+        .order_by(WorkWarning.id)
+    )
+    return [dict(each._mapping) for each in rows]
+
+
+def _whole(model: type[Record]) -> str | None:
+    """Return the table of what a record is a part of, if it is a part."""
+    if model.parent is None:
+        return None
+    keys = _table(model).c[model.parent].foreign_keys
+    return next(each.target_fullname.partition(".")[0] for each in keys)
+
+
+def _table(model: type[Record]) -> Table:
+    return cast("Table", model.__table__)

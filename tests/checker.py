@@ -33,7 +33,7 @@ _RULES = {
         SELECT o.id, o.total, count(i.id), count(DISTINCT i.id)
           FROM operation o LEFT JOIN operation_chunk c ON c.operation_id = o.id
           LEFT JOIN LATERAL unnest(c.ids) AS i(id) ON true
-         WHERE o.verb <> 'import'
+         WHERE o.queue <> 'none'
          GROUP BY o.id HAVING count(i.id) <> o.total OR count(DISTINCT i.id) <> o.total""",
     "a chunk's counts are those of its outcomes": """
         SELECT c.operation_id, c.chunk_no, c.succeeded, c.skipped, c.failed, c.cancelled
@@ -66,37 +66,62 @@ _RULES = {
     "an operation recorded each item that it moved once": """
         SELECT o.id, n.moved, n.items, o.result ->> 'successful_items'
           FROM operation o, LATERAL (
-            SELECT count(*) AS moved, count(DISTINCT entity_id) AS items
-              FROM state_transition_audit a WHERE a.correlation_id = o.id AND a.success) AS n
-         WHERE o.verb <> 'import'
+            SELECT count(*) AS moved, count(DISTINCT entity_id) AS items FROM (
+              SELECT entity_id, success, correlation_id FROM state_transition_audit
+               UNION ALL SELECT entity_id, success, correlation_id FROM audit_log) AS a
+             WHERE a.correlation_id = o.id AND a.success) AS n
+         WHERE o.queue <> 'none' AND o.verb <> 'hook'
            AND (n.moved <> n.items OR n.moved <> CASE WHEN o.dry_run THEN 0
                 ELSE CAST(o.result ->> 'successful_items' AS int) END)""",
+    "what a door wrote at once is recorded once, each row of an import": """
+        SELECT o.id, o.verb, n.written, n.items, o.result ->> 'successful_items'
+          FROM operation o, LATERAL (
+            SELECT count(*) AS written, count(DISTINCT (a.kind, a.entity_id)) AS items
+              FROM audit_log a WHERE a.correlation_id = o.id AND a.success) AS n
+         WHERE o.queue = 'none'
+           AND (n.written <> n.items OR n.written < 1 OR o.verb = 'import'
+                AND n.written <> CAST(o.result ->> 'successful_items' AS int))""",
+    "an operation that was denied something recorded the denial": """
+        SELECT o.id, o.state FROM operation o
+         WHERE NOT o.dry_run AND EXISTS (
+            SELECT FROM operation_chunk c, jsonb_each(c.failures) AS told
+             WHERE c.operation_id = o.id AND told.value -> 'codes' ? 'permission_denied')
+           AND NOT EXISTS (
+            SELECT FROM permission_denial_audit d WHERE d.correlation_id = o.id)""",
     "a rolled back operation moved nothing": """
         SELECT id FROM operation WHERE state = 'ROLLED_BACK'
            AND CAST(result ->> 'successful_items' AS int) <> 0""",
     "a bulk operation is recorded once": """
         SELECT o.id, count(a.event_id) FROM operation o
           LEFT JOIN bulk_operation_audit a ON a.correlation_id = o.id
-         WHERE o.verb <> 'import'
+         WHERE o.queue <> 'none'
          GROUP BY o.id
-        HAVING count(a.event_id) <> CASE WHEN o.total > 1 AND NOT o.dry_run THEN 1 ELSE 0 END""",
+        HAVING count(a.event_id) <> CASE WHEN o.total > 1 AND NOT o.dry_run
+                                      AND o.verb <> 'hook' THEN 1 ELSE 0 END""",
 }
 
 _RULES_OF_A_KIND = {
-    "a {kind}'s version - 1 is the number of its successful records": """
-        SELECT w.id, w.version, count(a.event_id) FROM {kind} w
-          LEFT JOIN state_transition_audit a
-            ON a.kind = '{kind}' AND a.entity_id = w.id AND a.success
+    "every version of a {kind} has its one record": """
+        SELECT w.id, w.version, count(a.version), count(DISTINCT a.version), max(a.version)
+          FROM {table} w LEFT JOIN (
+            SELECT kind, entity_id, version FROM state_transition_audit WHERE success
+             UNION ALL SELECT kind, entity_id, version FROM audit_log WHERE success) AS a
+            ON a.kind = '{kind}' AND a.entity_id = w.id
          GROUP BY w.id
-        HAVING count(a.event_id) <> w.version - 1
-            OR count(DISTINCT a.version) <> w.version - 1
-            OR max(a.version) IS DISTINCT FROM nullif(w.version, 1)""",
+        HAVING count(a.version) <> w.version
+            OR count(DISTINCT a.version) <> w.version
+            OR max(a.version) <> w.version""",
+    "a {kind} was created as its version 1, and only once": """
+        SELECT w.id, count(a.version), max(a.version)
+          FROM {table} w LEFT JOIN audit_log a
+            ON a.kind = '{kind}' AND a.entity_id = w.id AND a.event_type = 'CREATED'
+         GROUP BY w.id HAVING count(a.version) <> 1 OR max(a.version) <> 1""",
     "the records of a {kind} lead from state to state, to the one it has": """
         SELECT * FROM (
           SELECT w.id, w.state, a.version, a.from_state, a.to_state,
                  lag(a.to_state) OVER row_history AS came_from,
                  lead(a.version) OVER row_history IS NULL AS last
-            FROM {kind} w JOIN state_transition_audit a
+            FROM {table} w JOIN state_transition_audit a
               ON a.kind = '{kind}' AND a.entity_id = w.id AND a.success
           WINDOW row_history AS (PARTITION BY w.id ORDER BY a.version)) AS h
          WHERE came_from IS NOT NULL AND from_state <> came_from OR last AND to_state <> state""",
@@ -122,9 +147,9 @@ def check_invariants(site: lockside.Site) -> None:
 
 def _broken(db: Connection) -> Iterator[str]:
     rules = dict(_RULES)
-    for kind in kinds():
+    for kind, model in kinds().items():
         rules |= {
-            name.format(kind=kind): query.format(kind=kind)
+            name.format(kind=kind): query.format(kind=kind, table=model.__tablename__)
             for name, query in _RULES_OF_A_KIND.items()
         }
     for name, query in rules.items():

@@ -8,9 +8,11 @@ from uuid import uuid4
 import psycopg
 import pytest
 from redis import Redis
+from sqlalchemy import text
 
 import lockside
-from engine.intake import add_vendors, open_tenant
+from domain.permissions import Actor
+from engine.tenants import add_named, open_tenant
 from models.schema import upgrade
 from tests.workers import Worker
 from worker import embedded
@@ -51,10 +53,17 @@ def template(servers: embedded.Servers) -> str:
         "admin": ["admin", "manager"],
         "asha": ["manager"],
         "dora": ["dispatcher"],
+        "samuel": ["supervisor"],
+        "tomas": ["technician"],
+        "pay": ["payroll"],
         "victor": ["viewer"],
     }
     for tenant in ("demo", "other"):
-        add_vendors(platform, open_tenant(platform, tenant, people), ["Acme Lifts", "Bright Clean"])
+        system = Actor(open_tenant(platform, tenant, people), None)
+        add_named(platform, system, "vendor", ["Acme Lifts", "Bright Clean"])
+    # Tests begin with empty books: no operation, no record.
+    with engine.begin() as db:
+        db.execute(text("TRUNCATE outbox, operation, operation_chunk"))
     platform.database.dispose()
     engine.dispose()
     return TEMPLATE

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
+from engine.digest import Digest
 from engine.locks import Locks
 from engine.platform import Platform, unobserved
 from engine.results import Results
@@ -62,6 +63,7 @@ def make_platform(
         publish=Publisher(app),
         pace=settings.pace,
         step=step,
+        hooks=(Digest(),),
     )
 
 
@@ -76,6 +78,11 @@ def make_engine(database_url: str) -> Engine:
         connect_args={
             "connect_timeout": 3,
             "application_name": "lockside",
+            # A server that vanished without a word is noticed in a minute, not in two hours.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 60_000,
             "options": "-c lock_timeout=5s -c statement_timeout=30s"
             " -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
         },

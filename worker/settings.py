@@ -107,8 +107,8 @@ class Settings(BaseSettings):
         servers = embedded.find(self.home)
         if servers is None:
             raise Unavailable(
-                message=f"Nothing is running in {self.home}. Start it with `lockside up`, or set "
-                "DATABASE_URL and REDIS_URL."
+                message=f"Nothing is running in {self.home.expanduser().resolve()}. "
+                "Start it with `lockside up`, or set DATABASE_URL and REDIS_URL."
             )
         return self.model_copy(
             update={

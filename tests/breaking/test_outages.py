@@ -17,7 +17,8 @@ import pytest
 from redis import Redis
 
 import lockside
-from engine.intake import add_vendors, open_tenant
+from domain.permissions import Actor
+from engine.tenants import add_named, open_tenant
 from models.schema import upgrade
 from tests.breaking.gate import Arrival, Fate, Gate
 from tests.breaking.plant import PATIENCE_S, Plant, eventually, impatient
@@ -101,7 +102,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         platform = make_platform(settings, make_app(settings))
         upgrade(platform.database)
         tenant = open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
-        add_vendors(platform, tenant, ["Acme Lifts"])
+        add_named(platform, Actor(tenant, None), "vendor", ["Acme Lifts"])
         platform.database.dispose()
         with lockside.connect(settings=settings) as site, Gate() as gate:
             plant = Plant(settings, site, gate)

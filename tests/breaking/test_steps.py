@@ -74,6 +74,10 @@ SELECT published_at < clock_timestamp() - interval '0.6 s' FROM operation_chunk
  WHERE operation_id = :id
 """
 
+IS_HOOK = "SELECT verb = 'hook' FROM operation WHERE CAST(id AS text) = :id"
+HOOK_HAS_ENDED = "SELECT result_stored_at FROM operation WHERE parent_id = :id AND verb = 'hook'"
+TIMES_TOLD = "SELECT count(*) FROM notification WHERE operation_id = :id"
+
 
 @pytest.fixture(scope="module")
 def plant(
@@ -93,6 +97,14 @@ def plant(
             plant = Plant(settings, site, gate)
             with plant.worker(extra={"LOCKSIDE_TEST_LOSES": "messages"}):
                 yield plant
+
+
+@pytest.fixture
+def follower(plant: Plant) -> Iterator[None]:
+    """Let Asha follow work orders, so that a hook runs after every operation."""
+    wanted = plant.site.records("subscription").create(person="asha", kind="work_order")
+    yield
+    plant.site.records("subscription").delete(wanted["id"])
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -122,6 +134,38 @@ def test_a_worker_may_die_between_two_chunks(plant: Plant, step: str) -> None:
 
     outcome = mended(plant, operation)
     assert (outcome["state"], outcome["successful_items"]) == (BULK.state, BULK.moved)
+
+
+@pytest.mark.usefixtures("follower")
+def test_a_worker_may_die_before_it_has_sent_what_a_hook_does(plant: Plant) -> None:
+    hold(plant, "finished")
+    operation = BULK.submit(plant)
+    victim = plant.gate.next()
+    plant.gate.open()
+
+    victim.kill()
+
+    mended(plant, operation)
+    swept_until(plant, lambda: plant.ask(HOOK_HAS_ENDED, id=operation.id))
+    plant.end(operation)
+    assert plant.ask(TIMES_TOLD, id=operation.id) == 1
+
+
+@pytest.mark.usefixtures("follower")
+@pytest.mark.parametrize(("step", "starts"), STEPS)
+def test_a_worker_may_die_in_what_a_hook_does(plant: Plant, step: str, starts: int) -> None:
+    plant.gate.hold_if(
+        lambda each: each.step == step and bool(plant.ask(IS_HOOK, id=each.operation_id))
+    )
+    operation = BULK.submit(plant)
+    victim = plant.gate.next()
+    plant.gate.open()
+
+    victim.kill()
+
+    mended(plant, plant.site.operation(victim.operation_id))
+    assert plant.ask(TIMES_TOLD, id=operation.id) == 1
+    assert attempts(plant, victim) == starts
 
 
 @pytest.mark.parametrize("count", [1, 12])

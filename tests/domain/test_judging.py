@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from domain.attendance import ATTENDANCE
 from domain.machine import (
     Judge,
     Machine,
@@ -16,6 +17,7 @@ from domain.machine import (
     needs,
     needs_comments,
     needs_manager,
+    no_change,
     system_only,
 )
 from domain.ticket import TICKET
@@ -187,3 +189,9 @@ def test_explaining_asks_about_every_arrow_out_of_the_state() -> None:
 
 def test_a_final_state_leaves_nothing_to_explain() -> None:
     assert explain(WORK_ORDER, "CLOSED", BARE, Request("", ALL)) == ()
+
+
+def test_why_a_row_changes_no_more_is_told() -> None:
+    assert no_change(ATTENDANCE, "LOCKED") == Reason(
+        "record_locked", "LOCKED is final: the attendance changes no more"
+    )

@@ -2,13 +2,77 @@
 
 import pytest
 
+from domain.attendance import ATTENDANCE
+from domain.field_task import FIELD_TASK
 from domain.permissions import ROLES, granted, permissions_of
 from domain.ticket import TICKET
 from domain.work_order import WORK_ORDER
 
-MACHINES = (WORK_ORDER, TICKET)
-EVERYTHING = {each.permission(arrow) for each in MACHINES for arrow in each.transitions}
+MACHINES = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)
+OTHERS = ("site", "vendor", "payroll_period")
+ADMINISTRATION = ("person", "person_role", "role")
+NOUNS = (*OTHERS, *ADMINISTRATION, *(each.kind for each in MACHINES))
 ASHA, DORA = 1, 2
+
+RECORDS = "view create update delete"
+# What each role may do with each kind of work, in words.
+OF_WORK = {
+    "viewer": {
+        "work_order": "view",
+        "task": "view",
+        "attendance": "view",
+        "ticket": "view",
+    },
+    "auditor": {
+        "work_order": "view",
+        "task": "view",
+        "attendance": "view",
+        "ticket": "view",
+    },
+    "technician": {
+        "work_order": "view record start complete",
+        "task": "view record start work hold resume maintain complete partial",
+        "attendance": "view record create",
+        "ticket": "view record create start hold resume resolve",
+    },
+    "dispatcher": {
+        "work_order": "view create update assign import submit start cancel rework",
+        "task": "view create update assign import start hold resume",
+        "attendance": "view create update assign import",
+        "ticket": "view create update assign import open start hold resume resolve cancel reopen",
+    },
+    "supervisor": {
+        "work_order": f"{RECORDS} assign import record submit approve start complete close cancel"
+        " reject rework",
+        "task": f"{RECORDS} assign import record start work hold resume maintain complete partial",
+        "attendance": f"{RECORDS} assign import record approve reject resubmit",
+        "ticket": f"{RECORDS} assign import record open start hold resume resolve close cancel"
+        " reopen",
+    },
+    "payroll": {
+        "work_order": "view",
+        "task": "view",
+        "attendance": "view lock",
+        "ticket": "view",
+    },
+    "manager": {
+        each.kind: f"{RECORDS} assign import record {' '.join(each.verbs)}" for each in MACHINES
+    },
+    "admin": {
+        each.kind: f"{RECORDS} assign import record {' '.join(each.verbs)}" for each in MACHINES
+    },
+}
+
+
+def spelled(table: dict[str, str]) -> set[str]:
+    """Return the permissions of a table of verbs by noun."""
+    return {f"{noun}.{verb}" for noun, verbs in table.items() for verb in verbs.split()}
+
+
+def held_over(role: str, nouns: tuple[str, ...]) -> set[str]:
+    """Return what a role may do with records of these nouns."""
+    held = permissions_of(role, MACHINES, NOUNS)
+    return {each for each in held if each.partition(".")[0] in nouns}
 
 
 def test_the_roles_are_those_of_the_contract() -> None:
@@ -18,19 +82,94 @@ def test_the_roles_are_those_of_the_contract() -> None:
     }
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_do_with_work_what_its_table_says_and_no_more(role: str) -> None:
+    beside = {"tenant.create", "operation.cancel"}
+
+    assert set(permissions_of(role, MACHINES)) - beside == spelled(OF_WORK[role])
+
+
 @pytest.mark.parametrize("role", ["manager", "admin"])
-def test_a_manager_and_an_admin_hold_every_permission(role: str) -> None:
-    assert set(permissions_of(role, MACHINES)) == EVERYTHING
+def test_a_manager_and_an_admin_hold_every_permission_over_work(role: str) -> None:
+    everything = {each.permission(arrow) for each in MACHINES for arrow in each.transitions}
+    everything |= spelled(dict.fromkeys((m.kind for m in MACHINES), f"{RECORDS} assign import"))
+
+    assert everything <= set(permissions_of(role, MACHINES))
 
 
 @pytest.mark.parametrize("role", ["viewer", "auditor"])
-def test_who_only_looks_holds_no_permission(role: str) -> None:
-    assert permissions_of(role, MACHINES) == ()
+def test_who_only_looks_may_do_nothing_else(role: str) -> None:
+    held = permissions_of(role, MACHINES, NOUNS)
+
+    assert {each.partition(".")[2] for each in held} == {"view"}
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_holds_permissions_of_the_machines_only(role: str) -> None:
-    assert set(permissions_of(role, MACHINES)) <= EVERYTHING
+def test_everybody_may_view_everything(role: str) -> None:
+    assert spelled(dict.fromkeys(NOUNS, "view")) <= set(permissions_of(role, MACHINES, NOUNS))
+
+
+@pytest.mark.parametrize("role", ["technician", "dispatcher", "supervisor"])
+def test_who_works_changes_no_record_but_work(role: str) -> None:
+    assert held_over(role, (*OTHERS, *ADMINISTRATION)) == spelled(
+        dict.fromkeys((*OTHERS, *ADMINISTRATION), "view")
+    )
+
+
+@pytest.mark.parametrize("role", ["manager", "admin"])
+def test_a_manager_and_an_admin_change_every_other_record(role: str) -> None:
+    assert held_over(role, OTHERS) == spelled(dict.fromkeys(OTHERS, RECORDS))
+
+
+def test_people_and_roles_are_the_administrators_alone() -> None:
+    changing = {
+        role
+        for role in ROLES
+        if held_over(role, ADMINISTRATION) - spelled(dict.fromkeys(ADMINISTRATION, "view"))
+    }
+
+    assert changing == {"admin"}
+    assert held_over("admin", ADMINISTRATION) == spelled(dict.fromkeys(ADMINISTRATION, RECORDS))
+
+
+def test_payroll_keeps_its_periods_and_deletes_none() -> None:
+    assert held_over("payroll", OTHERS) == spelled(
+        {"site": "view", "vendor": "view", "payroll_period": "view create update"}
+    )
+
+
+# What is neither a kind of work nor a record, and who holds it.
+BESIDE = {
+    "supervisor": {"operation.cancel"},
+    "manager": {"operation.cancel"},
+    "admin": {"operation.cancel", "tenant.create"},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_beside_work_and_records_few_hold_anything(role: str) -> None:
+    held = set(permissions_of(role, MACHINES, NOUNS))
+
+    assert held - held_over(role, NOUNS) == BESIDE.get(role, set())
+
+
+def test_who_leads_cancels_the_operations_of_others() -> None:
+    held = {role for role in ROLES if "operation.cancel" in permissions_of(role, MACHINES)}
+
+    assert held == {"supervisor", "manager", "admin"}
+
+
+def test_a_kind_among_the_nouns_changes_nothing() -> None:
+    kinds = [each.kind for each in MACHINES]
+
+    assert permissions_of("viewer", MACHINES, kinds) == permissions_of("viewer", MACHINES)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_permissions_are_told_in_order_and_once(role: str) -> None:
+    held = permissions_of(role, MACHINES, NOUNS)
+
+    assert list(held) == sorted(set(held))
 
 
 def test_an_unknown_role_is_an_error() -> None:

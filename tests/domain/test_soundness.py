@@ -1,5 +1,7 @@
 """A machine is proven: each fault of a table is found, each way through it is a legal one."""
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -7,9 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.attendance import ATTENDANCE
+from domain.field_task import FIELD_TASK
 from domain.machine import (
     Machine,
+    Reason,
     Request,
+    Rule,
     arrow,
     check,
     explain,
@@ -25,11 +31,17 @@ from domain.work_order import WORK_ORDER
 
 quickly = settings(max_examples=40)
 STATES = ("A", "B", "C", "D", "E", "F")
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RULES = (
     needs_comments,
     needs_manager,
     system_only,
     needs("wheel", code="wheel_missing", message="A wheel is needed"),
+    Rule(
+        Reason("too_late", "It is past the deadline"),
+        lambda facts, request: request.now is None or request.now < facts["deadline"],
+        ("deadline",),
+    ),
 )
 
 
@@ -47,11 +59,18 @@ FAULTS = [
     (("AB", "BC", "CB", "AZ"), "C is a trap: no final state can be reached from it"),
     (("AB", "BA"), "Z can't be reached from A"),
 ]
+AMBIGUOUS = Machine(
+    "thing", "A", ("Z",), (arrow("A", "B", "go"), arrow("A", "Z", "go"), arrow("B", "Z", "end"))
+)
 
 
 @pytest.mark.parametrize(("arrows", "fault"), FAULTS)
 def test_each_fault_of_a_table_is_told(arrows: tuple[str, ...], fault: str) -> None:
     assert fault in check(machine(*arrows))
+
+
+def test_a_verb_has_one_target() -> None:
+    assert check(AMBIGUOUS) == ("go leads to B and to Z",)
 
 
 def test_a_sound_machine_has_no_fault() -> None:
@@ -89,7 +108,7 @@ def machines(draw: st.DrawFn) -> Machine:
         arrow(
             source,
             target,
-            draw(st.sampled_from(("go", "run"))),
+            f"{draw(st.sampled_from(('go', 'run')))}_{target.lower()}",
             *draw(st.lists(st.sampled_from(RULES), max_size=3, unique=True)),
             undo=draw(st.booleans()),
         )
@@ -101,12 +120,21 @@ def machines(draw: st.DrawFn) -> Machine:
 requests = st.builds(
     Request,
     to=st.sampled_from(STATES),
-    permissions=st.frozensets(st.sampled_from(("thing.go", "thing.run", "other.go"))),
+    permissions=st.frozensets(
+        st.sampled_from([f"thing.{how}_{each.lower()}" for how in ("go", "run") for each in STATES])
+        | st.just("other.go_a")
+    ),
     comments=st.sampled_from((None, " ", "words")),
     by_manager=st.booleans(),
     by_system=st.booleans(),
+    now=st.sampled_from((None, NOON, NOON + timedelta(hours=1))),
 )
-facts = st.fixed_dictionaries({"wheel": st.sampled_from((None, 1))})
+facts = st.fixed_dictionaries(
+    {
+        "wheel": st.sampled_from((None, 1)),
+        "deadline": st.sampled_from((NOON, NOON.replace(hour=18))),
+    }
+)
 
 
 @quickly
@@ -115,13 +143,7 @@ def test_explaining_agrees_with_judging(known: Machine, request: Request, row: A
     for state in known.states:
         for verdict in explain(known, state, row, request):
             assert verdict.transition is not None
-            wanted = Request(
-                verdict.transition.target,
-                request.permissions,
-                request.comments,
-                request.by_manager,
-                request.by_system,
-            )
+            wanted = replace(request, to=verdict.transition.target)
             assert verdict == judge(known, state, row, wanted)
 
 
@@ -133,10 +155,7 @@ def test_a_walk_over_good_verdicts_stays_on_arrows(
     state = known.initial
 
     for target in wanted:
-        asked = Request(
-            target, request.permissions, request.comments, request.by_manager, request.by_system
-        )
-        if judge(known, state, row, asked).ok:
+        if judge(known, state, row, replace(request, to=target)).ok:
             assert known.transition(state, target) is not None
             state = target
 
@@ -176,7 +195,9 @@ def test_a_way_is_made_of_arrows(known: Machine, source: str, target: str) -> No
         assert known.transition(here, there) is not None
 
 
-@pytest.mark.parametrize("known", [WORK_ORDER, TICKET], ids=lambda each: each.kind)
+@pytest.mark.parametrize(
+    "known", [WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET], ids=lambda each: each.kind
+)
 def test_every_state_of_our_machines_can_be_reached(known: Machine) -> None:
     unreached = [each for each in known.states if shortest_path(known, known.initial, each) is None]
 

@@ -1,10 +1,13 @@
 """The command line in a test's hand: in this process, or as the real program."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +43,39 @@ def call(settings: Settings, *words: object, stdin: str = "") -> Answer:
     if ended.exception is not None and not isinstance(ended.exception, SystemExit):
         raise ended.exception
     return Answer(ended.exit_code, ended.stdout, ended.stderr)
+
+
+def at_a_terminal(
+    settings: Settings, *words: object, typed: str = "", piped: str | None = None
+) -> Answer:
+    """Run the real program at a terminal, with what is typed there, or with a pipe before it.
+
+    What it prints and what it says beside that come on one screen: in `out`.
+    """
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*PROGRAM, *map(str, words)],
+        env=environment(settings) | {"TERM": "dumb"},
+        stdin=theirs if piped is None else subprocess.PIPE,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    if piped is not None and process.stdin is not None:
+        process.stdin.write(piped.encode())
+        process.stdin.close()
+    os.write(ours, typed.encode())
+    screen = b"".join(iter(partial(_read, ours), b""))
+    os.close(ours)
+    return Answer(process.wait(30), screen.decode().replace("\r\n", "\n"), "")
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 4096)
+    except OSError:  # the program has closed its end
+        return b""
 
 
 def spawn(variables: dict[str, str], folder: Path, *words: str) -> subprocess.Popen[str]:

@@ -14,7 +14,7 @@ from tests.factories import work_orders
 from worker.processes import make_engine
 from worker.settings import Settings
 
-WELL = {"settings", "PostgreSQL", "migrations", "guard", "clocks", "Redis", "eviction"}
+WELL = {"settings", "PostgreSQL", "migrations", "tenant", "guard", "clocks", "Redis", "eviction"}
 
 
 @pytest.fixture
@@ -49,6 +49,24 @@ def test_a_finding_says_how_to_mend_it(settings: Settings) -> None:
     assert "lockside up" in answer.out
 
 
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("--tenant", "other"), "other, acting as admin"),
+        (("--actor", "dora"), "demo, acting as dora"),
+        (("--tenant", "nowhere"), "No tenant nowhere"),
+        (("--tenant", "other", "--actor", "nobody"), "No person nobody"),
+    ],
+)
+def test_it_looks_for_the_tenant_and_the_person_that_are_asked_for(
+    settings: Settings, words: tuple[str, ...], found: str
+) -> None:
+    answer = call(settings, "doctor", *words)
+
+    (line,) = [each for each in answer.out.splitlines() if each.split()[1] == "tenant"]
+    assert found in line
+
+
 def test_missing_migrations_are_named(settings: Settings) -> None:
     empty = str(settings.database_url).rpartition("/")[0] + "/postgres"
 
@@ -62,7 +80,12 @@ def test_a_guard_that_knows_other_arrows_is_told_and_mended(
     settings: Settings, database: Engine
 ) -> None:
     with database.begin() as db:
-        db.execute(text("DELETE FROM machine_arrow WHERE kind = 'ticket' AND target = 'OPEN'"))
+        db.execute(
+            text(
+                "DELETE FROM machine_arrow WHERE kind = 'ticket' AND source = 'NEW'"
+                " AND target = 'OPEN'"
+            )
+        )
 
     broken = finding(settings, "guard")
     call(settings, "db", "upgrade")
@@ -132,4 +155,5 @@ def test_without_anything_it_says_how_to_start(settings: Settings) -> None:
 def test_every_machine_is_sound() -> None:
     checked = {each["kind"]: each["faults"] for each in check_machines()}
 
-    assert checked == {"work_order": [], "ticket": [], "operation": []}
+    assert set(checked) == {"work_order", "task", "attendance", "ticket", "operation"}
+    assert set(map(tuple, checked.values())) == {()}

@@ -203,3 +203,109 @@ def test_what_is_handed_in_by_detach_can_be_waited_for(
 
     assert (handed_in.code, watched.code) == (0, 0)
     assert "Done" in watched.out
+
+
+def test_a_dry_run_of_all_or_nothing_tells_each_outcome(
+    site: lockside.Site, settings: Settings
+) -> None:
+    ids = work_orders(site, 2) + work_orders(site, 1, vendor=False)
+
+    answer = approve(settings, "--dry-run", *ids)
+
+    assert (answer.code, site.row("work_order", ids[0])["state"]) == (3, "SUBMITTED")
+    assert "Dry run: 2 would succeed, 1 would fail of 3" in answer.out
+    assert "All or nothing was asked for: nothing would be changed" in answer.out
+
+
+def test_a_dry_run_is_marked_in_the_list(site: lockside.Site, settings: Settings) -> None:
+    approve(settings, "--dry-run", *work_orders(site, 1))
+
+    answer = call(settings, "operations", "list", "--limit", 1)
+
+    assert "→ APPROVED (dry run)" in answer.out
+
+
+def test_what_was_done_before_under_the_same_key_says_so(
+    site: lockside.Site, settings: Settings
+) -> None:
+    (row,) = work_orders(site, 1)
+    words = (row, "--idempotency-key", "once")
+
+    first, second = approve(settings, *words), approve(settings, *words)
+    third = approve(settings, *words, "--detach")
+
+    assert [answer.code for answer in (first, second, third)] == [0, 0, 0]
+    assert ("Already done" in first.out, "Already done" in second.out) == (False, True)
+    assert "Already done" in third.err
+
+
+def test_every_code_has_its_example_however_many_failures_come_first(
+    site: lockside.Site, settings: Settings
+) -> None:
+    drafts = work_orders(site, 5_100, state="DRAFT")
+    without_vendor = work_orders(site, 4, vendor=False)
+
+    answer = approve(settings, "--continue", *drafts, *without_vendor)
+
+    rows = [line.split() for line in answer.out.splitlines()]
+    (many,) = [row for row in rows if "illegal_transition" in row]
+    (few,) = [row for row in rows if "vendor_missing" in row]
+    assert (many[0], many[-4:]) == ("5,100", [*map(str, drafts[:3]), "…"])
+    assert (few[0], few[-4:]) == ("4", [*map(str, without_vendor[:3]), "…"])
+    assert "Cannot approve without vendor assignment" in " ".join(few)
+
+
+def test_above_a_thousand_items_it_is_told_where_the_ids_are(
+    site: lockside.Site, settings: Settings
+) -> None:
+    answer = approve(settings, "--json", *work_orders(site, 1_001))
+
+    assert answer.json["successful_ids"] == []
+    assert any("operations results" in each for each in answer.json["warnings"])
+
+
+def test_a_verb_is_a_transition(site: lockside.Site, settings: Settings) -> None:
+    (row,) = work_orders(site, 1)
+
+    answer = call(settings, "submit", "approve", "work-order", row)
+
+    assert (answer.code, site.row("work_order", row)["state"]) == (0, "APPROVED")
+
+
+def test_rows_are_assigned_by_name(site: lockside.Site, settings: Settings) -> None:
+    (row,) = tickets(site, 1)
+    teams = site.add_named("team", ["plumbing"])
+
+    answer = call(settings, "submit", "assign", "ticket", row, "--team", "plumbing")
+
+    assert (answer.code, site.row("ticket", row)["assigned_to_team"]) == (0, teams["plumbing"])
+
+
+def test_fields_are_set_and_emptied(site: lockside.Site, settings: Settings) -> None:
+    ids = tickets(site, 2, description="Wet")
+
+    words = ("--set", "description=", "--set", "priority=low")
+    answer = call(settings, "submit", "update", "ticket", *ids, *words)
+
+    now = [site.row("ticket", each) for each in ids]
+    assert answer.code == 0
+    assert [(each["description"], each["priority"]) for each in now] == [(None, "LOW")] * 2
+
+
+def test_a_priority_has_its_own_command(site: lockside.Site, settings: Settings) -> None:
+    (row,) = tickets(site, 1)
+
+    answer = call(settings, "submit", "update-priority", "ticket", row, "--priority", "critical")
+
+    assert (answer.code, site.row("ticket", row)["priority"]) == (0, "CRITICAL")
+
+
+def test_what_is_there_already_is_explained_as_that(
+    site: lockside.Site, settings: Settings
+) -> None:
+    (row,) = work_orders(site, 1, state="APPROVED")
+
+    answer = call(settings, "explain", "work-order", row, "--to", "approved")
+
+    assert (answer.code, "there already" in answer.out) == (0, True)
+    assert "illegal_transition" not in answer.out

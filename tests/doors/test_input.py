@@ -18,7 +18,8 @@ ZERO = "00000000-0000-0000-0000-000000000000"
     [
         ((*MOVE, "17x"), ("17x", "whole numbers")),
         ((*MOVE, "1.5"), ("1.5", "whole numbers")),
-        ((*MOVE, "1,2"), ("1,2", "separated by spaces")),
+        ((*MOVE, "1;2"), ("1;2", "separated by spaces or commas")),
+        ((*MOVE, "9" * 5000), ("99999", "whole numbers")),
         ((*MOVE, "٣"), ("whole numbers",)),
         ((*MOVE, "0"), ("0", "from 1 on")),
         ((*MOVE, str(2**63)), (str(2**63), "whole numbers")),
@@ -27,20 +28,89 @@ ZERO = "00000000-0000-0000-0000-000000000000"
         ((*MOVE, "7", "--ids-file", "nowhere.txt"), ("nowhere.txt", "readable file")),
         ((*MOVE, "7", "--metadata", "{x"), ("metadata", "{x", "JSON object", "column 2")),
         ((*MOVE, "7", "--metadata", "[1]"), ("metadata", "[1]", "JSON object")),
-        ((*MOVE, "7", "8", "--expected-version", "1"), ("expected_version", "single id")),
+        ((*MOVE, "7", "8", "--expected-version", "1"), ("--expected-version", "single id")),
         ((*MOVE, "7", "--chunk-size", "many"), ("--chunk-size", "many")),
+        ((*MOVE, "7", "--chunk-size", "0"), ("--chunk-size: got 0", "1 to 10,000")),
+        ((*MOVE, "7", "--lease", "0"), ("--lease: got 0.0", "seconds")),
+        ((*MOVE, "7", "--lock-wait", "-1"), ("--lock-wait: got -1.0", "seconds")),
+        ((*MOVE, "7", "--parallel", "0"), ("--parallel: got 0", "1 to 1,000")),
+        ((*MOVE, "7", "--max-retries", "-1"), ("--max-retries: got -1", "0 to 20")),
+        ((*MOVE, "7", "--isolation", "dirty"), ("--isolation: got 'DIRTY'", "SERIALIZABLE")),
+        ((*MOVE, "7", "--stop-at-first-failure"), ("--stop-at-first-failure", "continue")),
+        ((*MOVE, "7", "--timeout", "-1"), ("--timeout", "-1")),
+        ((*MOVE, "7", "--timeout", "nan"), ("--timeout", "nan")),
+        ((*MOVE, "7", "--idempotency-key", " "), ("--idempotency-key", "isn't empty")),
+        ((*MOVE, "7", "--run-at", "tomorrow"), ("--run-at: got 'tomorrow'", "its zone", "+2h")),
+        ((*MOVE, "7", "--run-at", "2026-11-22T09:30"), ("--run-at", "its zone")),
+        ((*MOVE, "7", "--run-at", "+2w"), ("--run-at: got '+2w'", "+2h")),
+        ((*MOVE, "7", "--run-at", "+999999999d"), ("--run-at: got '+999999999d'", "+2h")),
+        (
+            (*MOVE, "7", "--run-at", "+2h", "--idempotency-key", "k"),
+            ("--run-at: got '+2h'", "a fixed time beside an idempotency key"),
+        ),
+        (("submit", "assign", "ticket", "7"), ("--user: got nothing", "--team")),
+        (("submit", "assign", "ticket", "7", "--user", ""), ("--user", "a person or a team")),
+        (("submit", "assign", "attendance", "7", "--user", "asha"), ("attendance", "ticket")),
+        (("submit", "update", "ticket", "7"), ("--set", "--help")),
+        (("submit", "update", "ticket", "7", "--set", "priority"), ("--set", "FIELD=VALUE")),
+        (("submit", "update", "ticket", "7", "--set", "=HIGH"), ("--set", "FIELD=VALUE")),
+        (
+            ("submit", "update", "ticket", "7", "--set", "title=a", "--set", "title=b"),
+            ("--set: got 'title twice'", "once"),
+        ),
+        (
+            ("submit", "update", "ticket", "7", "--set", "comments=x"),
+            ("--set comments: got 'x'", "a field that may change: title"),
+        ),
+        (
+            ("submit", "update", "ticket", "7", "--set", "state=OPEN"),
+            ("--set state: got 'OPEN'", "a field that may change"),
+        ),
+        (
+            ("submit", "update", "work-order", "7", "--set", f"vendor={'v' * 10_001}"),
+            ("--set vendor: got", "10001 characters", "the name of a vendor"),
+        ),
+        (
+            ("submit", "update-priority", "ticket", "7", "--priority", "urgent"),
+            ("--priority: got 'urgent'", "CRITICAL"),
+        ),
+        (("submit", "approve", "ticket", "7"), ("approve", "one of open, start")),
+        (("submit", "aprove", "work-order", "7"), ("aprove", "--help")),
         ((*MOVE, "7", "--approved"), ("--approved", "--approved-by")),
         (
             ("submit", "transition", "tickets", "--to", "OPEN", "7"),
-            ("tickets", "ticket, work_order"),
+            ("tickets", "attendance, task, ticket, work_order"),
         ),
-        (("submit", "transition", "ticket", "--to", "DONE", "7"), ("DONE", "RESOLVED")),
+        (("submit", "transition", "ticket", "--to", "DONE", "7"), ("--to: got 'DONE'", "RESOLVED")),
         (("submit", "transition", "ticket", "7"), ("--to", "--help")),
-        (("explain", "ticket"), ("IDS", "--help")),
-        (("explain", "ticket", "1", "2"), ("to", "a target state")),
-        (("explain", "ticket", "1", "--to", "DONE"), ("DONE", "RESOLVED")),
+        (("explain", "ticket"), ("ids", "at least one", "--ids-file")),
+        (("explain", "ticket", "1", "2"), ("--to: got nothing", "a target state")),
+        (("explain", "ticket", "1", "--to", "DONE"), ("--to: got 'DONE'", "RESOLVED")),
+        (("records", "show", "lift", "1"), ("lift", "work_order_line")),
+        (("records", "show", "ticket", "x"), ("x", "a whole number")),
+        (("records", "create", "ticket"), ("title: got nothing",)),
+        (("records", "create", "ticket", "title"), ("FIELD=VALUE: got 'title'", "title=Pump")),
+        (("records", "create", "ticket", "title=a", "self=b"), ("self", "a field that may")),
+        (("records", "create", "ticket", "title=a", "priority=x"), ("priority", "CRITICAL")),
+        (("records", "update", "ticket", "1"), ("FIELD=VALUE", "--help")),
+        (("records", "update", "ticket", "1", "row_id=2"), ("row_id", "a field that may change")),
+        (
+            ("records", "update", "ticket", "1", "expected_version=2"),
+            ("expected_version=2", "the option --expected-version"),
+        ),
+        (("records", "list", "ticket", "--state", "DONE"), ("--state: got 'DONE'", "RESOLVED")),
+        (("records", "list", "vendor", "--state", "OPEN"), ("--state", "it has no states")),
+        (("records", "list", "ticket", "--limit", "0"), ("--limit", "0")),
+        (("tenants", "open", "harbor"), ("--person", "--help")),
+        (("tenants", "open", "harbor", "--person", "asha"), ("--person: got 'asha'", "NAME=ROLE")),
+        (
+            ("tenants", "open", "harbor", "--person", "asha=boss"),
+            ("--person: got 'asha=boss'", "supervisor"),
+        ),
+        (("tenants", "open", " ", "--person", "asha=admin"), ("name", "the tenant's name")),
         (("operations", "show", "17"), ("17", "UUID")),
         (("operations", "list", "--limit", "0"), ("--limit", "0")),
+        (("operations", "list", "--state", "DONE"), ("--state: got 'DONE'", "RUNNING")),
         (("operations", "lst"), ("lst", "--help")),
         (("approve",), ("approve", "--help")),
     ],
@@ -78,10 +148,79 @@ def test_a_broken_line_of_a_file_is_told_by_its_number(settings: Settings, folde
     assert "ids.txt, line 3: got '#4'" in answer.err
 
 
-def test_an_empty_standard_input_is_refused(settings: Settings) -> None:
-    answer = call(settings, *MOVE, "-")
+@pytest.mark.parametrize("nothing", ["", "\n \n", "\ufeff"])
+def test_an_empty_standard_input_is_refused(settings: Settings, nothing: str) -> None:
+    answer = call(settings, *MOVE, "-", stdin=nothing)
 
-    assert (answer.code, "got '0 ids'" in answer.err) == (2, True)
+    assert answer.code == 2
+    assert "standard input: got nothing, expected at least one id" in answer.err
+
+
+def test_an_empty_file_is_refused_by_its_name(settings: Settings, folder: Path) -> None:
+    (folder / "ids.txt").write_text("")
+
+    answer = call(settings, *MOVE, "--ids-file", folder / "ids.txt")
+
+    assert answer.code == 2
+    assert "ids.txt: got nothing" in answer.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbf{first}\r\n{second}\r\n{third}\r\n",
+        b"{first},{second},{third}",
+        b"{first}, {second}\n,{third},\n",
+        b"\n\t{first} {second}\n\n{third}",
+    ],
+    ids=["a byte order mark", "commas", "commas and spaces", "blank lines"],
+)
+def test_ids_may_stand_as_other_programs_write_them(
+    site: lockside.Site, settings: Settings, folder: Path, text: bytes
+) -> None:
+    first, second, third = work_orders(site, 3)
+    written = text.decode().format(first=first, second=second, third=third).encode()
+    (folder / "ids.txt").write_bytes(written)
+
+    words = (*MOVE, "--ids-file", folder / "ids.txt", "--detach", "--json")
+    from_file = call(settings, *words)
+    from_stdin = call(settings, *MOVE, "-", "--detach", "--json", stdin=written.decode())
+
+    for answer in (from_file, from_stdin):
+        results = site.operation(answer.json["operation_id"]).results()
+        assert [int(each["id"]) for each in results] == [first, second, third]
+
+
+def test_ids_are_explained_from_a_file_and_from_standard_input(
+    site: lockside.Site, settings: Settings, folder: Path
+) -> None:
+    first, second = work_orders(site, 2)
+    (folder / "ids.txt").write_text(f"{first}\n")
+
+    words = ("explain", "work-order", "--to", "approved", "--ids-file", folder / "ids.txt", "-")
+    answer = call(settings, *words, "--json", stdin=f"{second}\n")
+
+    assert (answer.json["total"], answer.json["allowed"]) == (2, 2)
+
+
+def test_programs_read_the_field_s_own_name(settings: Settings) -> None:
+    answer = call(settings, *MOVE, "7", "--chunk-size", "0", "--json")
+
+    assert answer.json["field"] == "chunk_items"
+
+
+def test_where_nothing_runs_the_whole_path_is_told(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    nowhere = settings.model_copy(
+        update={"database_url": "", "redis_url": "", "home": Path("nothing")}
+    )
+    monkeypatch.chdir(folder)
+
+    answer = call(nowhere, "operations", "list")
+
+    assert answer.code == 75
+    assert f"Nothing is running in {folder / 'nothing'}." in answer.err
 
 
 def test_ids_come_from_arguments_file_and_standard_input_together(
@@ -114,6 +253,13 @@ def test_a_kind_may_be_spelled_with_an_underscore(site: lockside.Site, settings:
         (("operations", "cancel", ZERO), ZERO),
         (("operations", "results", ZERO, "--csv"), ZERO),
         ((*MOVE, "7", "--approved-by", "nobody"), "person nobody"),
+        (("submit", "assign", "ticket", "7", "--user", "nobody"), "person nobody"),
+        (("submit", "assign", "ticket", "7", "--team", "999999"), "team 999999"),
+        (("submit", "update", "work-order", "7", "--set", "vendor=Nobody"), "vendor Nobody"),
+        (("records", "show", "ticket", "999999"), "ticket 999999"),
+        (("records", "update", "ticket", "999999", "title=a"), "ticket 999999"),
+        (("records", "delete", "ticket", "999999"), "ticket 999999"),
+        (("records", "history", "ticket", "999999"), "ticket 999999"),
         (("operations", "list", "--actor", "nobody"), "person nobody"),
         (("--tenant", "nowhere", "operations", "list"), "tenant nowhere"),
     ],

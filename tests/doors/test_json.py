@@ -1,12 +1,13 @@
 """With --json stdout is one JSON document, whatever comes of it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import lockside
 from tests.doors.commands import call, commands
-from tests.factories import tickets, work_orders
+from tests.factories import DAY, attendance, tickets, work_orders
 from worker.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -17,13 +18,43 @@ ZERO = "00000000-0000-0000-0000-000000000000"
 
 # By command: what it is called with to succeed, and to be refused.
 CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
-    ("seed",): (["--work-orders", "3", "--tickets", "3"], ["--tickets", "-1"]),
+    ("seed",): (
+        ["--work-orders", "3", "--tasks", "3", "--attendance", "3", "--tickets", "3"],
+        ["--tickets", "-1"],
+    ),
     ("doctor",): ([], ["--nothing"]),
     ("db", "upgrade"): ([], ["now"]),
     ("check-machines",): ([], ["all"]),
     ("submit", "transition"): (
         ["ticket", "--to", "OPEN", "{ticket}"],
         ["ticket", "--to", "OPEN", "{ticket}", "--actor", "nobody"],
+    ),
+    ("submit", "assign"): (
+        ["ticket", "{ticket}", "--team", "plumbing"],
+        ["ticket", "{ticket}", "--team", "nobody"],
+    ),
+    ("submit", "update"): (
+        ["ticket", "{ticket}", "--set", "title=Pump"],
+        ["ticket", "{ticket}", "--set", "state=OPEN"],
+    ),
+    ("submit", "update-priority"): (
+        ["ticket", "{ticket}", "--priority", "high"],
+        ["ticket", "{ticket}", "--priority", "urgent"],
+    ),
+    ("records", "create"): (["ticket", "title=Pump"], ["ticket"]),
+    ("records", "show"): (["ticket", "{ticket}"], ["ticket", "999999"]),
+    ("records", "list"): (["ticket"], ["lift"]),
+    ("records", "update"): (
+        ["ticket", "{ticket}", "title=Pump"],
+        ["ticket", "{ticket}", "title=Pump", "--expected-version", "9"],
+    ),
+    ("records", "delete"): (["ticket", "{ticket}"], ["ticket", "{ticket}", "--actor", "victor"]),
+    ("records", "history"): (["ticket", "{ticket}"], ["ticket", "999999"]),
+    ("import",): (["ticket", "{file}"], ["ticket", "{file}.txt"]),
+    ("export",): (["ticket"], ["lift"]),
+    ("tenants", "open"): (
+        ["harbor", "--person", "asha=manager"],
+        ["harbor", "--person", "asha=manager", "--actor", "asha"],
     ),
     ("operations", "list"): ([], ["--limit", "none"]),
     ("operations", "show"): (["{operation}"], [ZERO]),
@@ -35,8 +66,11 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
 
 
 @pytest.fixture
-def names(site: lockside.Site, settings: Settings) -> Iterator[dict[str, str]]:
+def names(site: lockside.Site, settings: Settings, folder: Path) -> Iterator[dict[str, str]]:
     """Make one of everything that a call can name."""
+    file = folder / "tickets.csv"
+    file.write_text("title\nWet carpet\n")
+    site.add_named("team", ["plumbing"])
     done, untouched, busy = tickets(site, 3)
     operation = site.transition("ticket", to="OPEN", ids=done)
     operation.wait(20)
@@ -49,7 +83,12 @@ def names(site: lockside.Site, settings: Settings) -> Iterator[dict[str, str]]:
         all_or_none=True,
     ):
         waiting = site.transition("ticket", to="OPEN", ids=busy)
-        yield {"ticket": str(untouched), "operation": operation.id, "waiting": waiting.id}
+        yield {
+            "ticket": str(untouched),
+            "operation": operation.id,
+            "waiting": waiting.id,
+            "file": str(file),
+        }
 
 
 def test_every_command_is_looked_at() -> None:
@@ -80,6 +119,32 @@ def test_a_refusal_is_json(
 
 def test_json_is_understood_before_the_command_too(settings: Settings) -> None:
     assert call(settings, "--json", "operations", "list").json is not None
+
+
+@pytest.mark.parametrize("form", ["--csv", "--ndjson"])
+def test_two_forms_at_once_are_refused(
+    settings: Settings, names: dict[str, str], form: str
+) -> None:
+    answer = call(settings, "operations", "results", names["operation"], form, "--json")
+
+    assert (answer.code, answer.json["error"]) == (2, "invalid_input")
+
+
+def test_ids_are_an_array_of_numbers(site: lockside.Site, settings: Settings) -> None:
+    ids = tickets(site, 2)
+
+    answer = call(settings, "records", "list", "ticket", "--after", ids[0] - 1, "--ids", "--json")
+
+    assert answer.json == ids
+
+
+def test_a_record_is_the_one_that_python_gets(site: lockside.Site, settings: Settings) -> None:
+    (row_id,) = attendance(site, 1)
+
+    answer = call(settings, "records", "show", "attendance", row_id, "--json")
+
+    assert answer.json.keys() == site.row("attendance", row_id).keys()
+    assert answer.json["datefor"] == DAY.isoformat()
 
 
 def test_a_result_is_the_one_that_python_gets(site: lockside.Site, settings: Settings) -> None:

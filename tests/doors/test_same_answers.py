@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 import lockside
 from tests.doors.commands import Answer, call
-from tests.factories import tickets, work_orders
+from tests.factories import attendance, tickets, work_orders
 from worker.processes import make_engine
 from worker.settings import Settings
 
@@ -22,6 +22,13 @@ OPTIONS = {
     "approved_by": "--approved-by",
     "chunk_items": "--chunk-size",
     "idempotency_key": "--idempotency-key",
+    "lease_s": "--lease",
+    "wait_s": "--lock-wait",
+    "isolation_level": "--isolation",
+    "max_retries": "--max-retries",
+    "parallel": "--parallel",
+    "user": "--user",
+    "team": "--team",
 }
 
 
@@ -34,6 +41,8 @@ class Case:
     to: str = "APPROVED"
     actor: str = "admin"
     options: dict[str, Any] = field(default_factory=dict)
+    verb: str | None = None
+    values: dict[str, str] | None = None
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -41,7 +50,7 @@ def long_ids(settings: Settings) -> None:
     """Make ids that are told from all other numbers of an answer."""
     engine = make_engine(str(settings.database_url))
     with engine.begin() as db:
-        for kind in ("work_order", "ticket"):
+        for kind in ("work_order", "ticket", "attendance"):
             db.execute(text(f"ALTER TABLE {kind} ALTER COLUMN id RESTART WITH 7000001"))
     engine.dispose()
 
@@ -97,6 +106,40 @@ CASES = {
     "an id that is none": Case(lambda _: [0]),
     "no such row": Case(lambda _: [6_999_999]),
     "too large a chunk": Case(submitted, options={"atomic": False, "chunk_items": 0}),
+    "a verb": Case(submitted, verb="approve"),
+    "a verb that wants comments": Case(resolved, kind="ticket", verb="close"),
+    "a verb of another kind": Case(submitted, verb="resolve"),
+    "attendance is locked": Case(
+        lambda site: attendance(site, 2, state="APPROVED"),
+        kind="attendance",
+        verb="lock",
+        options={"comments": "November is paid"},
+    ),
+    "assigned": Case(resolved, kind="ticket", verb="assign", options={"user": "asha"}),
+    "assigned to nobody known": Case(mixed, verb="assign", options={"team": "nobody"}),
+    "assigned by who may not": Case(
+        resolved, kind="ticket", verb="assign", actor="victor", options={"user": "asha"}
+    ),
+    "assigned where nothing is": Case(
+        lambda site: attendance(site, 1), kind="attendance", verb="assign", options={"user": "asha"}
+    ),
+    "updated": Case(mixed, values={"remarks": "Checked"}, options={"atomic": False}),
+    "updated all or nothing": Case(mixed, values={"remarks": "Checked"}),
+    "updated as a dry run": Case(mixed, values={"remarks": "x"}, options={"dry_run": True}),
+    "a field that no door writes": Case(mixed, values={"state": "OPEN"}),
+    "a value of another sort": Case(mixed, values={"due_at": "soon"}),
+    "stopped at the first failure": Case(
+        mixed,
+        options={"atomic": False, "chunk_items": 1, "parallel": 1, "stop_at_first_failure": True},
+    ),
+    "stopped at the first failure of all or nothing": Case(
+        mixed, options={"stop_at_first_failure": True}
+    ),
+    "serializable": Case(submitted, options={"isolation_level": "SERIALIZABLE"}),
+    "another isolation level": Case(submitted, options={"isolation_level": "DIRTY"}),
+    "too short a lease": Case(submitted, options={"lease_s": 0.0}),
+    "too many retries": Case(submitted, options={"max_retries": 21}),
+    "a wait for nothing": Case(submitted, options={"wait_s": -1.0}),
     "a key too many": Case(submitted, options={"idempotency_key": "k" * 10_000}),
 }
 
@@ -154,15 +197,32 @@ def ask_python(site: lockside.Site, case: Case, ids: list[int]) -> dict[str, Any
         options["expected_versions"] = {ids[0]: options["expected_versions"]}
     try:
         site.act_as("demo", case.actor)
-        return site.transition(case.kind, to=case.to, ids=ids, **options).wait(20)
+        return submit(site, case, ids, options).wait(20)
     except lockside.LocksideError as error:
         return error.to_dict()
     finally:
         site.act_as("demo", "admin")
 
 
+def submit(
+    site: lockside.Site, case: Case, ids: list[int], options: dict[str, Any]
+) -> lockside.Operation:
+    if case.values is not None:
+        return site.update(case.kind, ids, case.values, **options)
+    if case.verb == "assign":
+        return site.assign(case.kind, ids, **options)
+    if case.verb is not None:
+        return site.perform(case.kind, case.verb, ids, **options)
+    return site.transition(case.kind, to=case.to, ids=ids, **options)
+
+
 def ask_command_line(settings: Settings, case: Case, ids: list[int]) -> dict[str, Any]:
     words: list[object] = ["submit", "transition", case.kind, "--to", case.to, *ids]
+    if case.values is not None:
+        sets = [f"--set={name}={value}" for name, value in case.values.items()]
+        words = ["submit", "update", case.kind, *sets, *ids]
+    elif case.verb is not None:
+        words = ["submit", case.verb, case.kind, *ids]
     words += ["--actor", case.actor, "--json"]
     for name, value in case.options.items():
         words += in_words(name, value)
@@ -174,8 +234,8 @@ def ask_command_line(settings: Settings, case: Case, ids: list[int]) -> dict[str
 def in_words(name: str, value: Any) -> list[object]:
     if name == "atomic":
         return ["--continue"]
-    if name == "dry_run":
-        return ["--dry-run"]
+    if name in ("dry_run", "stop_at_first_failure"):
+        return [f"--{name.replace('_', '-')}"]
     if name == "expected_versions":
         return ["--expected-version", value]
     if name == "metadata":

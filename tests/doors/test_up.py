@@ -128,7 +128,7 @@ def test_a_second_process_finds_everything_well(up: Up) -> None:
 
 
 def test_work_is_done(up: Up) -> None:
-    seeded = lockside(up.home, "seed", "--work-orders", "50", "--tickets", "0")
+    seeded = lockside(up.home, "seed", "--work-orders", "50", "--tasks", "0")
 
     done = lockside(up.home, "submit", "transition", "work-order", "--to", "CANCELLED",
                     "--comments", "Not needed", "1", "2", "3")  # fmt: skip

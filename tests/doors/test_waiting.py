@@ -1,9 +1,11 @@
 """Waiting for work that can't end: nobody serves the queues here."""
 
 import signal
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 import lockside
 from tests.doors.commands import call, spawn
@@ -12,6 +14,11 @@ from tests.workers import environment
 from worker.settings import Settings
 
 MOVE = ("submit", "transition", "work-order", "--to", "APPROVED")
+STORED = text("""
+SELECT atomic, stop_at_first_failure, parallel, isolation_level, lease_seconds, wait_seconds,
+       max_retries, details
+  FROM operation WHERE id = :id
+""")
 
 
 @pytest.fixture
@@ -49,6 +56,7 @@ def test_ctrl_c_stops_waiting_and_never_the_work(
     assert "lockside up" in warning
     assert (watch.returncode, waiting.show()["state"]) == (8, "QUEUED")
     assert f"lockside operations watch {waiting.id}" in said
+    assert "Error" not in said
     assert "Traceback" not in said
 
 
@@ -59,6 +67,34 @@ def test_9_cancelled(settings: Settings, waiting: lockside.Operation) -> None:
 
     assert (cancelled.code, watched.code) == (0, 9)
     assert "CANCELLED: 1 cancelled" in cancelled.out
+
+
+def test_4_the_work_of_others_is_not_cancelled(
+    settings: Settings, waiting: lockside.Operation
+) -> None:
+    answer = call(settings, "operations", "cancel", waiting.id, "--actor", "dora")
+
+    assert (answer.code, "operation.cancel" in answer.err) == (4, True)
+    assert waiting.show()["state"] == "QUEUED"
+
+
+def test_everybody_cancels_their_own(site: lockside.Site, settings: Settings) -> None:
+    site.act_as("demo", "dora")
+    own = site.transition("work_order", to="APPROVED", ids=range(1, 3))
+
+    answer = call(settings, "operations", "cancel", own.id, "--actor", "dora")
+
+    assert (answer.code, own.show()["state"]) == (0, "CANCELLED")
+
+
+def test_who_cancelled_is_told(settings: Settings, waiting: lockside.Operation) -> None:
+    call(settings, "operations", "cancel", waiting.id, "--actor", "asha")
+
+    shown = call(settings, "operations", "show", waiting.id)
+    watched = call(settings, "operations", "watch", waiting.id)
+
+    assert ["cancelled", "by", "asha"] in [line.split() for line in shown.out.splitlines()]
+    assert "Cancelled by asha: 1 not done" in watched.out
 
 
 def test_5_what_has_ended_is_not_cancelled(settings: Settings, waiting: lockside.Operation) -> None:
@@ -77,6 +113,53 @@ def test_detached_work_prints_its_id_and_no_more(site: lockside.Site, settings: 
 
     assert answer.code == 0
     assert site.operation(answer.out.strip()).show()["total"] == 1
+
+
+def test_work_for_later_is_handed_in_and_not_waited_for(
+    site: lockside.Site, settings: Settings
+) -> None:
+    (row,) = work_orders(site, 1)
+
+    answer = call(settings, *MOVE, row, "--run-at", "+2h")
+
+    shown = site.operation(answer.out.strip()).show()
+    assert answer.code == 0
+    assert timedelta(hours=1.9) < shown["run_at"] - shown["created_at"] < timedelta(hours=2.1)
+    assert "Handed in for" in answer.err
+
+
+def test_who_waits_for_later_work_learns_its_time(site: lockside.Site, settings: Settings) -> None:
+    operation = site.transition(
+        "work_order",
+        to="APPROVED",
+        ids=work_orders(site, 1),
+        run_at=datetime(2099, 1, 2, tzinfo=UTC),
+    )
+
+    answer = call(settings, "operations", "watch", operation.id, "--timeout", "3.5")
+
+    assert "It waits for its time, 2099-01-02 00:00:00Z." in answer.err
+
+
+def test_a_state_without_operations_says_so(settings: Settings) -> None:
+    answer = call(settings, "operations", "list", "--state", "paused")
+
+    assert (answer.code, answer.out) == (0, "")
+    assert "No operation in PAUSED." in answer.err
+
+
+def test_all_options_of_a_submission_are_stored(site: lockside.Site, settings: Settings) -> None:
+    ids = work_orders(site, 2)
+    options = (
+        *("--continue", "--stop-at-first-failure", "--parallel", 3, "--isolation", "serializable"),
+        *("--lease", 20, "--lock-wait", 0, "--max-retries", 0, "--metadata", '{"batch": 4}'),
+    )
+
+    answer = call(settings, *MOVE, *ids, *options, "--detach")
+
+    with site.platform.database.connect() as db:
+        stored = db.execute(STORED, {"id": answer.out.strip()}).one()
+    assert tuple(stored) == (False, True, 3, "SERIALIZABLE", 20.0, 0.0, 0, {"batch": 4})
 
 
 def test_ids_are_shown_whole(settings: Settings, waiting: lockside.Operation) -> None:

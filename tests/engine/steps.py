@@ -20,6 +20,7 @@ from engine.platform import Platform
 from engine.rescue import sweep
 from engine.submission import Submission
 from engine.submit import submit
+from models.base import kinds
 
 Row = dict[str, Any]
 
@@ -118,8 +119,13 @@ def chunks(site: lockside.Site, operation_id: UUID) -> list[Row]:
 
 def rows(site: lockside.Site, kind: str = "work_order") -> dict[int, tuple[str, int]]:
     """Return state and version of every row of a kind, by id."""
-    found = query(site, f"SELECT id, state, version FROM {kind}")
+    found = query(site, f"SELECT id, state, version FROM {kinds()[kind].__tablename__}")
     return {each["id"]: (each["state"], each["version"]) for each in found}
+
+
+def outbox(site: lockside.Site) -> list[Row]:
+    """Return what waits to be written as records, oldest first."""
+    return query(site, "SELECT * FROM outbox ORDER BY id")
 
 
 def outcomes(site: lockside.Site, operation_id: UUID) -> dict[str, str]:

@@ -11,8 +11,8 @@ import lockside
 from engine.audit import write_records
 from engine.bulk import run_chunk
 from tests.checker import check_invariants
-from tests.engine.steps import Crash, ask, at_once, crash_at, drain, operation, query
-from tests.factories import tickets, work_orders
+from tests.engine.steps import Crash, ask, at_once, crash_at, drain, operation, outbox, query
+from tests.factories import MAKERS, tickets, work_orders
 
 
 def person(site: lockside.Site, name: str) -> int:
@@ -30,12 +30,6 @@ def person(site: lockside.Site, name: str) -> int:
 def records(site: lockside.Site) -> list[dict[str, Any]]:
     """Return the records of transitions, in the order of rows and versions."""
     return query(site, "SELECT * FROM state_transition_audit ORDER BY entity_id, version, success")
-
-
-def outbox(site: lockside.Site) -> int:
-    (row,) = query(site, "SELECT count(*) AS n FROM outbox")
-    number: int = row["n"]
-    return number
 
 
 def test_a_transition_is_recorded_to_the_letter(site: lockside.Site) -> None:
@@ -138,12 +132,28 @@ def test_what_was_skipped_or_is_not_there_is_not_recorded(site: lockside.Site) -
 
 def test_one_chunk_leaves_one_row_in_the_outbox(site: lockside.Site) -> None:
     ids = work_orders(site, 20) + work_orders(site, 5, vendor=False)
+    write_records(site.platform)
 
     run_chunk(site.platform, ask(site, ids, atomic=False, chunk_items=30), 0)
 
-    assert query(site, "SELECT record FROM outbox ORDER BY id") == [
-        {"record": "state_transition"},
-        {"record": "bulk_operation"},
+    assert [each["record"] for each in outbox(site)] == ["state_transition", "bulk_operation"]
+
+
+def test_an_import_leaves_one_row_in_the_outbox(site: lockside.Site) -> None:
+    tickets(site, 20)
+
+    assert [each["record"] for each in outbox(site)] == ["audit_log"]
+
+
+def test_a_chunk_that_was_denied_leaves_one_row_more(site: lockside.Site) -> None:
+    ids = work_orders(site, 20)
+    write_records(site.platform)
+    site.act_as("demo", "victor")
+
+    run_chunk(site.platform, ask(site, ids, atomic=False, chunk_items=30), 0)
+
+    assert [each["record"] for each in outbox(site)] == [
+        *("state_transition", "permission_denial", "bulk_operation")
     ]
 
 
@@ -226,7 +236,9 @@ def test_records_are_written_once_however_often_they_are_asked_for(site: locksid
 
     answers = [write_records(site.platform) for _ in range(3)]
 
-    assert (answers, len(records(site))) == ([2, 0, 0], 3)
+    # The import of the rows, their transition, the operation's end.
+    assert (answers, len(records(site))) == ([3, 0, 0], 3)
+    assert query(site, "SELECT count(*) AS n FROM audit_log") == [{"n": 3}]
 
 
 def test_several_writers_write_each_record_once(site: lockside.Site) -> None:
@@ -234,7 +246,8 @@ def test_several_writers_write_each_record_once(site: lockside.Site) -> None:
 
     answers = at_once(*[partial(write_records, site.platform)] * 4)
 
-    assert sum(answers) == 121  # type: ignore[arg-type]
+    # The import of the rows, their transitions, the operation's end.
+    assert sum(answers) == 122  # type: ignore[arg-type]
     assert len(records(site)) == 120
     check_invariants(site)
 
@@ -244,7 +257,7 @@ def test_more_than_one_batch_is_written(site: lockside.Site) -> None:
 
     write_records(site.platform)
 
-    assert (outbox(site), len(records(site))) == (0, 101)
+    assert (outbox(site), len(records(site))) == ([], 101)
 
 
 def test_a_crash_while_records_are_written_leaves_the_outbox(site: lockside.Site) -> None:
@@ -287,14 +300,67 @@ def test_a_record_lies_in_the_partition_of_its_month(site: lockside.Site) -> Non
     assert row["part"] == f"state_transition_audit_{row['at']:%Y_%m}"
 
 
-def test_an_imported_row_has_no_record_yet(site: lockside.Site) -> None:
-    work_orders(site, 1, state="APPROVED")
+def test_an_imported_row_is_recorded_to_the_letter(site: lockside.Site) -> None:
+    since = datetime(2026, 11, 20, 3, 30, tzinfo=UTC)
+    (row_id,) = work_orders(site, 1, state="APPROVED", state_since=since, remarks=None)
+    (imported,) = query(site, "SELECT id, started_at FROM operation")
 
-    assert (outbox(site), records(site)) == (0, [])
+    write_records(site.platform)
+
+    (record,) = query(site, "SELECT * FROM audit_log")
+    row = site.row("work_order", row_id)
+    written = {
+        "title": "Work order 0",
+        "vendor_id": row["vendor_id"],
+        "state": "APPROVED",
+        "state_since": "2026-11-20T03:30:00+00:00",
+    }
+    assert record == dict.fromkeys(record) | {
+        "event_id": record["event_id"],
+        "occurred_at": imported["started_at"],
+        "tenant_id": site.actor.tenant_id,
+        "correlation_id": imported["id"],
+        "actor_id": site.actor.person_id,
+        "event_type": "CREATED",
+        "kind": "work_order",
+        "entity_id": row_id,
+        "version": 1,
+        "reason": "import",
+        "changes": {name: {"before": None, "after": each} for name, each in written.items()},
+        "success": True,
+    }
+    assert records(site) == []
+
+
+def test_a_row_that_was_there_already_is_not_recorded_again(site: lockside.Site) -> None:
+    tickets(site, 1, reference="INC1")
+    tickets(site, 1, reference="INC1", priority="HIGH")
+
+    write_records(site.platform)
+
+    told = query(site, "SELECT event_type, version FROM audit_log")
+    assert told == [{"event_type": "CREATED", "version": 1}]
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_every_row_of_an_import_has_its_own_record(site: lockside.Site, kind: str) -> None:
+    ids = MAKERS[kind](site, 25)
+
+    write_records(site.platform)
+
+    told = query(
+        site,
+        "SELECT entity_id FROM audit_log WHERE kind = :kind AND version = 1"
+        " AND event_type = 'CREATED' ORDER BY entity_id",
+        kind=kind,
+    )
+    assert [each["entity_id"] for each in told] == ids
+    check_invariants(site)
 
 
 def test_a_sequence_of_transitions_is_recorded_in_order(site: lockside.Site) -> None:
     (row_id,) = tickets(site, 1)
+    (imported,) = query(site, "SELECT id FROM operation")
     path = ["OPEN", "INPROGRESS", "ONHOLD", "INPROGRESS", "RESOLVED", "CLOSED"]
     done: list[UUID] = []
     for state in path:
@@ -304,4 +370,4 @@ def test_a_sequence_of_transitions_is_recorded_in_order(site: lockside.Site) -> 
     write_records(site.platform)
 
     told = [(each["correlation_id"], each["to_state"]) for each in site.timeline("ticket", row_id)]
-    assert told == list(zip(done, path, strict=True))
+    assert told == [(imported["id"], None), *zip(done, path, strict=True)]

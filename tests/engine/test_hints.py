@@ -47,7 +47,7 @@ def platform(site: lockside.Site, broker: Recorder) -> Platform:
 
 def ten_chunks(site: lockside.Site, platform: Platform) -> UUID:
     ids = work_orders(site, 10)
-    wanted = Submission("work_order", "APPROVED", ids, atomic=False, chunk_items=1)
+    wanted = Submission("work_order", ids, "APPROVED", atomic=False, chunk_items=1)
     return submit(platform, site.actor, wanted)
 
 

@@ -33,6 +33,7 @@ from tests.factories import work_orders
 
 PACE = Pace(window=2, attempts=3, lease_s=60, republish_after_s=0.0, retries=1)
 TARGETS = ("APPROVED", "IN_PROGRESS", "REJECTED", "DRAFT", "CANCELLED")
+REMARKS = ("wet", "dry")
 STEPS = (
     *("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored"),
     *("told", "hinting", "hinted"),
@@ -53,27 +54,31 @@ class Life(RuleBasedStateMachine):
         self.percents: dict[UUID, int] = {}
 
     @rule(
-        target_state=st.sampled_from(TARGETS),
+        what=st.sampled_from(TARGETS) | st.sampled_from(REMARKS),
         places=st.lists(st.integers(0, 5), min_size=1, unique=True),
         atomic=st.booleans(),
+        stop=st.booleans(),
         dry_run=st.sampled_from((False, False, False, True)),
         crash=st.sampled_from((None, None, "submitted", "hinted")),
     )
     def submit(
         self,
         *,
-        target_state: str,
+        what: str,
         places: Sequence[int],
         atomic: bool,
+        stop: bool,
         dry_run: bool,
         crash: str | None,
     ) -> None:
+        update: dict[str, Any] = {"verb": "update", "values": {"remarks": what}}
         wanted = Submission(
             "work_order",
-            target_state,
             [self.rows[place] for place in places],
+            **(update if what in REMARKS else {"target": what}),
             comments="Because",
             atomic=atomic,
+            stop_at_first_failure=stop and not atomic,
             dry_run=dry_run,
             chunk_items=2,
             wait_s=0.05,

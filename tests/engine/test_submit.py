@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,22 +10,25 @@ import pytest
 
 import lockside
 from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
+from engine.bulk import run_chunk
 from engine.platform import Pace
 from engine.rescue import sweep
 from engine.submission import Submission
 from engine.submit import submit
+from tests.checker import check_invariants
 from tests.engine.steps import (
     Recorder,
     ask,
     at_once,
     chunks,
     drain,
+    due_now,
     operation,
     outcomes,
     query,
     rows,
 )
-from tests.factories import tickets, work_orders
+from tests.factories import MAKERS, work_orders
 
 
 def stored(site: lockside.Site) -> list[dict[str, Any]]:
@@ -33,6 +37,7 @@ def stored(site: lockside.Site) -> list[dict[str, Any]]:
 
 
 NUL = "a\x00b"
+LATER = datetime(2126, 11, 22, 9, 30, tzinfo=UTC)
 WRONG = [
     # option, value, the field that the refusal names
     ("kind", "elevator", "kind"),
@@ -93,6 +98,20 @@ WRONG = [
     ("chunk_items", 0, "chunk_items"),
     ("chunk_items", -5, "chunk_items"),
     ("chunk_items", 10_001, "chunk_items"),
+    ("run_at", datetime(2026, 11, 22, 9, 30), "run_at"),  # noqa: DTZ001 -- without a zone
+    ("run_at", "2026-11-22T09:30:00Z", "run_at"),
+    ("run_at", 7, "run_at"),
+    ("stop_at_first_failure", "yes", "stop_at_first_failure"),
+    ("stop_at_first_failure", None, "stop_at_first_failure"),
+    ("stop_at_first_failure", True, "stop_at_first_failure"),
+    ("parallel", 0, "parallel"),
+    ("parallel", 1001, "parallel"),
+    ("parallel", True, "parallel"),
+    ("parallel", 1.5, "parallel"),
+    ("verb", "import", "verb"),
+    ("verb", "hook", "verb"),
+    ("verb", None, "verb"),
+    ("values", {"remarks": "x"}, "values"),
 ]
 
 
@@ -135,7 +154,7 @@ def test_doubled_ids_are_named(site: lockside.Site) -> None:
 
 
 def test_more_than_a_hundred_thousand_are_refused_with_the_way_out(nowhere: Any) -> None:
-    wanted = Submission("work_order", "APPROVED", range(1, 100_002))
+    wanted = Submission("work_order", range(1, 100_002), "APPROVED")
 
     with pytest.raises(InvalidInput) as refused:
         submit(nowhere, None, wanted)  # type: ignore[arg-type]
@@ -184,6 +203,9 @@ def test_an_operation_is_stored_with_what_was_asked(site: lockside.Site) -> None
         lease_s=9.0,
         wait_s=8.0,
         reason="import",
+        run_at=LATER,
+        stop_at_first_failure=True,
+        parallel=4,
     )
 
     row = operation(site, operation_id)
@@ -202,6 +224,13 @@ def test_an_operation_is_stored_with_what_was_asked(site: lockside.Site) -> None
             "reason": "import",
             "queue": "bulk",
             "total": 3,
+            "run_at": LATER,
+            "stop_at_first_failure": True,
+            "parallel": 4,
+            "verb": "transition",
+            "changes": None,
+            "hook": None,
+            "parent_id": None,
         }
         == row
     )
@@ -248,7 +277,7 @@ def test_a_message_carries_the_operation_and_the_chunk_and_nothing_else(
     platform = replace(site.platform, publish=broker)
 
     operation_id = submit(
-        platform, site.actor, Submission("work_order", "APPROVED", [1], comments="private")
+        platform, site.actor, Submission("work_order", [1], "APPROVED", comments="private")
     )
 
     assert broker.sent == [("bulk.run_chunk", {"operation_id": str(operation_id), "chunk_no": 0})]
@@ -258,7 +287,7 @@ def test_a_broker_that_is_away_is_no_refusal(site: lockside.Site) -> None:
     ids = work_orders(site, 3)
     away = replace(site.platform, publish=Recorder(away=True))
 
-    operation_id = submit(away, site.actor, Submission("work_order", "APPROVED", ids))
+    operation_id = submit(away, site.actor, Submission("work_order", ids, "APPROVED"))
 
     assert operation(site, operation_id)["state"] == "QUEUED"
 
@@ -266,7 +295,7 @@ def test_a_broker_that_is_away_is_no_refusal(site: lockside.Site) -> None:
 def test_what_the_broker_did_not_take_the_sweeper_sends(site: lockside.Site) -> None:
     broker = Recorder(away=True)
     platform = replace(site.platform, publish=broker, pace=Pace(republish_after_s=0.0))
-    submit(platform, site.actor, Submission("work_order", "APPROVED", [1, 2]))
+    submit(platform, site.actor, Submission("work_order", [1, 2], "APPROVED"))
     broker.away = False
 
     sweep(platform)
@@ -314,6 +343,10 @@ CONTENT = [
     {"expected_versions": {1: 2}},
     {"reason": "import"},
     {"kind": "ticket", "target": "OPEN"},
+    {"run_at": LATER},
+    {"atomic": False, "stop_at_first_failure": True},
+    {"parallel": 2},
+    {"verb": "update", "target": None, "values": {"remarks": "x"}},
 ]
 
 
@@ -352,11 +385,62 @@ def test_without_a_key_each_submission_is_an_operation(site: lockside.Site) -> N
     assert ask(site, [1]) != ask(site, [1])
 
 
-def test_both_kinds_of_work_go_the_same_way(site: lockside.Site) -> None:
-    ids = tickets(site, 2)
+@pytest.mark.parametrize(
+    ("kind", "state", "target"),
+    [
+        ("work_order", "SUBMITTED", "APPROVED"),
+        ("task", "ASSIGNED", "INPROGRESS"),
+        ("attendance", "PENDING", "APPROVED"),
+        ("ticket", "NEW", "OPEN"),
+    ],
+)
+def test_all_kinds_of_work_go_the_same_way(
+    site: lockside.Site, kind: str, state: str, target: str
+) -> None:
+    ids = MAKERS[kind](site, 2, state=state)
 
-    operation_id = ask(site, ids, kind="ticket", target="OPEN")
+    operation_id = ask(site, ids, kind=kind, target=target)
     drain(site, operation_id)
 
     assert set(outcomes(site, operation_id).values()) == {"SUCCEEDED"}
-    assert rows(site, "ticket") == dict.fromkeys(ids, ("OPEN", 2))
+    assert rows(site, kind) == dict.fromkeys(ids, (target, 2))
+    check_invariants(site)
+
+
+# For later, and so many at a time
+
+
+def test_what_is_for_later_is_not_sent_and_not_run(site: lockside.Site) -> None:
+    broker = Recorder()
+    platform = replace(site.platform, publish=broker, pace=Pace(republish_after_s=0.0))
+    wanted = Submission("work_order", work_orders(site, 1), "APPROVED", run_at=LATER)
+
+    operation_id = submit(platform, site.actor, wanted)
+    sweep(platform)
+
+    assert broker.chunks() == []
+    assert run_chunk(platform, operation_id, 0).startswith("not due")
+
+
+def test_what_was_for_later_is_sent_by_the_sweeper_once_it_is_due(site: lockside.Site) -> None:
+    broker = Recorder()
+    platform = replace(site.platform, publish=broker)
+    wanted = Submission("work_order", work_orders(site, 1), "APPROVED", run_at=LATER)
+    operation_id = submit(platform, site.actor, wanted)
+
+    due_now(site)
+    sweep(platform)
+
+    assert broker.chunks() == [0]
+    assert run_chunk(platform, operation_id, 0) == "finished"
+
+
+def test_no_more_chunks_are_sent_at_a_time_than_asked(site: lockside.Site) -> None:
+    broker = Recorder()
+    platform = replace(site.platform, publish=broker)
+    ids = work_orders(site, 6)
+    wanted = Submission("work_order", ids, "APPROVED", atomic=False, chunk_items=1, parallel=2)
+
+    submit(platform, site.actor, wanted)
+
+    assert broker.chunks() == [0, 1]

@@ -8,14 +8,18 @@ import pytest
 from psycopg import sql
 
 import lockside
+from domain.attendance import ATTENDANCE
+from domain.field_task import FIELD_TASK
 from domain.machine import Machine
 from domain.operation import OPERATION
 from domain.ticket import TICKET
 from domain.work_order import WORK_ORDER
 from engine.audit import write_records
-from tests.factories import tickets, work_orders
+from models.base import kinds
+from tests.factories import MAKERS, work_orders
 
-MACHINES = [pytest.param(each, id=each.kind) for each in (WORK_ORDER, TICKET)]
+ALL = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)
+MACHINES = [pytest.param(each, id=each.kind) for each in ALL]
 TENANT = "(SELECT id FROM tenant WHERE name = 'demo')"
 
 Session = psycopg.Connection[Any]
@@ -34,10 +38,14 @@ def execute_as(raw: Session, kind: str, verb: str = "transition", state: str = "
     )
 
 
+def table(kind: str) -> sql.Identifier:
+    """Return the table of a kind."""
+    return sql.Identifier(kinds()[kind].__tablename__)
+
+
 def one_in_each_state(site: lockside.Site, machine: Machine) -> dict[str, int]:
     """Import one row in each state of a kind; return its id by state."""
-    rows = [{"title": state, "state": state} for state in machine.states]
-    return dict(zip(machine.states, site.import_work(machine.kind, rows), strict=True))
+    return {state: MAKERS[machine.kind](site, 1, state=state)[0] for state in machine.states}
 
 
 def attempt(raw: Session, kind: str, row_id: int, target: str) -> str | None:
@@ -45,20 +53,26 @@ def attempt(raw: Session, kind: str, row_id: int, target: str) -> str | None:
     statement = sql.SQL("UPDATE {} SET state = %s, version = version + 1 WHERE id = %s")
     try:
         with raw.transaction(force_rollback=True):
-            raw.execute(statement.format(sql.Identifier(kind)), [target, row_id])
+            raw.execute(statement.format(table(kind)), [target, row_id])
     except psycopg.Error as error:
         return error.sqlstate
     return None
 
 
 def passing(raw: Session, machine: Machine, ids: dict[str, int]) -> set[tuple[str, str]]:
-    """Return the pairs of states that the database lets a row go."""
+    """Return the pairs of states that the database lets a row go, or stay in for a change."""
     pairs = product(machine.states, repeat=2)
     return {
         (source, target)
         for source, target in pairs
-        if source != target and attempt(raw, machine.kind, ids[source], target) is None
+        if attempt(raw, machine.kind, ids[source], target) is None
     }
+
+
+def declared(machine: Machine) -> set[tuple[str, str]]:
+    """Return the arrows of a machine, and those of every open state to itself."""
+    arrows = {(each.source, each.target) for each in machine.transitions}
+    return arrows | {(each, each) for each in machine.states if each not in machine.final}
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -70,7 +84,7 @@ def test_exactly_the_declared_arrows_pass(
 
     passed = passing(raw, machine, ids)
 
-    assert passed == {(each.source, each.target) for each in machine.transitions}
+    assert passed == declared(machine)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -82,8 +96,24 @@ def test_under_an_undo_the_arrows_that_may_be_undone_pass_backwards_too(
 
     passed = passing(raw, machine, ids)
 
-    declared = {(each.source, each.target) for each in machine.transitions}
-    assert passed == declared | {(t.target, t.source) for t in machine.transitions if t.undo}
+    backwards = {(t.target, t.source) for t in machine.transitions if t.undo}
+    assert passed == declared(machine) | backwards
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_not_even_a_value_of_a_row_in_a_final_state_changes(
+    site: lockside.Site, raw: Session, machine: Machine
+) -> None:
+    ids = one_in_each_state(site, machine)
+    execute_as(raw, machine.kind, "update")
+    statement = sql.SQL("UPDATE {} SET reference = 'X', version = version + 1 WHERE id = %s")
+
+    for state in machine.final:
+        with (
+            pytest.raises(psycopg.Error, match=f"that is {state} changes no more"),
+            raw.transaction(force_rollback=True),
+        ):
+            raw.execute(statement.format(table(machine.kind)), [ids[state]])
 
 
 def test_one_bad_row_among_many_is_refused_with_all_of_them(
@@ -211,9 +241,26 @@ def test_an_override_leaves_its_record_in_the_outbox(site: lockside.Site, raw: S
 
     rows = raw.execute(
         "SELECT body ->> 'reason', body ->> 'comments', entity_ids, versions, from_states"
-        " FROM outbox"
+        " FROM outbox ORDER BY id"
     ).fetchall()
-    assert rows == [("override", "repair after the flood", ids, [2, 2], ["SUBMITTED"] * 2)]
+    assert rows == [
+        ("import", None, ids, [1, 1], None),
+        ("override", "repair after the flood", ids, [2, 2], ["SUBMITTED"] * 2),
+    ]
+
+
+def test_an_override_that_changes_a_value_leaves_its_record_too(
+    site: lockside.Site, raw: Session
+) -> None:
+    ids = work_orders(site, 1)
+
+    override(raw, "UPDATE work_order SET remarks = 'dry again', version = version + 1")
+
+    rows = raw.execute(
+        "SELECT entity_ids, versions, from_states, body ->> 'to_state' FROM outbox"
+        " WHERE body ->> 'reason' = 'override'"
+    ).fetchall()
+    assert rows == [(ids, [2], ["SUBMITTED"], "SUBMITTED")]
 
 
 def test_an_override_ends_in_the_timeline_of_each_row(site: lockside.Site, raw: Session) -> None:
@@ -222,7 +269,8 @@ def test_an_override_ends_in_the_timeline_of_each_row(site: lockside.Site, raw: 
 
     write_records(site.platform)
 
-    (record,) = site.timeline("work_order", row_id)
+    created, record = site.timeline("work_order", row_id)
+    assert created["event_type"] == "CREATED"
     told = {name: record[name] for name in ("from_state", "to_state", "version", "reason")}
     assert told == {
         "from_state": "SUBMITTED",
@@ -247,15 +295,38 @@ def test_an_override_ends_with_its_transaction(site: lockside.Site, raw: Session
         raw.execute("UPDATE work_order SET state = 'IN_PROGRESS', version = version + 1")
 
 
-INSERT = "INSERT INTO {} (tenant_id, title, state, version) VALUES (" + TENANT + ", 'New', %s, %s)"
+def test_not_even_an_override_changes_what_is_final(site: lockside.Site, raw: Session) -> None:
+    work_orders(site, 1, state="CLOSED")
+
+    with pytest.raises(psycopg.Error, match="that is CLOSED changes no more"):
+        override(raw, "UPDATE work_order SET remarks = 'x', version = version + 1")
+
+
+BARE = {
+    "attendance": (
+        "person_id, datefor, punchintime, ctzoffset",
+        "(SELECT min(id) FROM person WHERE name = 'tomas'), '2026-11-20', now(), 330",
+    )
+}
+"""The columns that a row of a kind can't be without, and values for them; else a title."""
+
+
+def insertion(kind: str, tenant: str = "demo") -> sql.Composed:
+    """Return the statement that makes the barest row of a kind, in a state and of a version."""
+    columns, values = BARE.get(kind, ("title", "'New'"))
+    statement = (
+        f"INSERT INTO {{}} (tenant_id, {columns}, state, version)"
+        f" VALUES ({TENANT.replace('demo', tenant)}, {values}, %s, %s)"
+    )
+    return sql.SQL(statement).format(table(kind))
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_new_row_begins_in_the_initial_state_only(
     site: lockside.Site, raw: Session, machine: Machine
 ) -> None:
-    execute_as(raw, machine.kind)
-    statement = sql.SQL(INSERT).format(sql.Identifier(machine.kind))
+    execute_as(raw, machine.kind, "create")
+    statement = insertion(machine.kind)
     begun = set()
 
     for state in machine.states:
@@ -269,19 +340,24 @@ def test_a_new_row_begins_in_the_initial_state_only(
     assert begun == {machine.initial}
 
 
-def test_an_import_begins_in_any_state_of_the_machine(site: lockside.Site, raw: Session) -> None:
-    execute_as(raw, "ticket", "import")
+@pytest.mark.parametrize("machine", MACHINES)
+def test_an_import_begins_in_any_state_of_the_machine(
+    site: lockside.Site, raw: Session, machine: Machine
+) -> None:
+    execute_as(raw, machine.kind, "import")
 
-    for state in TICKET.states:
-        raw.execute(INSERT.format("ticket").encode(), [state, 1])
+    for state in machine.states:
+        raw.execute(insertion(machine.kind), [state, 1])
 
-    assert raw.execute("SELECT count(*) FROM ticket").fetchone() == (len(TICKET.states),)
+    counted = sql.SQL("SELECT count(*) FROM {}").format(table(machine.kind))
+    assert raw.execute(counted).fetchone() == (len(machine.states),)
 
 
 REFUSED_INSERTS = [
     pytest.param("import", ("NOWHERE", 1), "initial state", id="unknown state"),
     pytest.param("import", ("NEW", 2), "version 1", id="a later version"),
     pytest.param("transition", ("OPEN", 1), "initial state", id="a later state"),
+    pytest.param("create", ("OPEN", 1), "initial state", id="a later state of a new one"),
 ]
 
 
@@ -292,28 +368,46 @@ def test_a_new_row_that_has_a_past_is_refused(
     execute_as(raw, "ticket", verb)
 
     with pytest.raises(psycopg.Error, match=complaint):
-        raw.execute(INSERT.format("ticket").encode(), row)
+        raw.execute(insertion("ticket"), row)
 
 
-def test_a_new_row_needs_an_operation(raw: Session) -> None:
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_new_row_needs_an_operation(raw: Session, machine: Machine) -> None:
     with pytest.raises(psycopg.Error, match="needs an operation"):
-        raw.execute(INSERT.format("ticket").encode(), ["NEW", 1])
+        raw.execute(insertion(machine.kind), [machine.initial, 1])
+
+
+def test_an_override_makes_no_new_row(raw: Session) -> None:
+    raw.execute("SET LOCAL lockside.override = 'repair after the flood'")
+
+    with pytest.raises(psycopg.Error, match="needs an operation"):
+        raw.execute(insertion("ticket"), ["NEW", 1])
 
 
 def test_an_operation_makes_no_row_for_another_tenant(raw: Session) -> None:
     execute_as(raw, "ticket")
 
     with pytest.raises(psycopg.Error, match="another tenant"):
-        raw.execute(INSERT.format("ticket").replace("'demo'", "'other'").encode(), ["NEW", 1])
+        raw.execute(insertion("ticket", tenant="other"), ["NEW", 1])
 
 
-@pytest.mark.parametrize("statement", ["DELETE FROM ticket", "TRUNCATE ticket"])
-def test_work_is_never_deleted(site: lockside.Site, raw: Session, statement: str) -> None:
-    tickets(site, 1)
-    execute_as(raw, "ticket")
+def test_an_operation_makes_no_row_of_another_kind(raw: Session) -> None:
+    execute_as(raw, "work_order", "import")
+
+    with pytest.raises(psycopg.Error, match="another kind of work"):
+        raw.execute(insertion("ticket"), ["NEW", 1])
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("statement", ["DELETE FROM {}", "TRUNCATE {} CASCADE"])
+def test_work_is_never_deleted(
+    site: lockside.Site, raw: Session, machine: Machine, statement: str
+) -> None:
+    MAKERS[machine.kind](site, 1)
+    execute_as(raw, machine.kind)
 
     with pytest.raises(psycopg.Error, match="never deleted"):
-        raw.execute(statement.encode())
+        raw.execute(sql.SQL(statement).format(table(machine.kind)))
 
 
 def test_an_operation_lives_as_its_machine_says(site: lockside.Site, raw: Session) -> None:

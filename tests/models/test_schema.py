@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
 from domain.machine import Machine, arrow
 from domain.operation import OPERATION
+from domain.permissions import ROLES, permissions_of
 from domain.work_order import WORK_ORDER
-from models.base import Base, kinds
+from models import migrations
+from models.base import Base, kinds, records
 from models.schema import missing_migrations, store_arrows, upgrade
 from worker import embedded
 from worker.processes import make_engine
@@ -118,6 +123,60 @@ def test_a_failed_upgrade_leaves_nothing(empty: Engine) -> None:
         assert list(tables) == ["operation_chunk"]
 
 
+# A tenant of the first release: who may do what, and a work order with a line.
+OLD = """
+INSERT INTO machine_arrow (kind, source, target, undo) VALUES ('work_order', '', 'DRAFT', false);
+INSERT INTO tenant (name) VALUES ('old');
+INSERT INTO person (tenant_id, name) SELECT id, 'asha' FROM tenant;
+INSERT INTO role (tenant_id, name, permissions)
+  SELECT id, unnest(ARRAY['manager', 'viewer']), '{}' FROM tenant;
+INSERT INTO person_role (tenant_id, person_id, role_name)
+  SELECT p.tenant_id, p.id, r.name FROM person p, role r;
+INSERT INTO operation (id, tenant_id, kind, verb, operation_type, state, reason, atomic, dry_run,
+    isolation_level, max_retries, lease_seconds, wait_seconds, queue, total)
+  SELECT gen_random_uuid(), id, 'work_order', 'import', 'import', 'RUNNING', 'import', true, false,
+    'READ COMMITTED', 0, 0, 0, 'none', 1 FROM tenant;
+SELECT set_config('lockside.operation_id', CAST(id AS text), true) FROM operation;
+INSERT INTO work_order (tenant_id, title, state) SELECT id, 'Lift', 'DRAFT' FROM tenant;
+INSERT INTO work_order_line (work_order_id, description, quantity)
+  SELECT id, 'Rope', 2 FROM work_order;
+"""
+
+
+def migrate(engine: Engine, revision: str) -> None:
+    """Take the migrations up to one of them."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    with engine.begin() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, revision)
+
+
+def test_an_upgrade_keeps_who_holds_which_role_and_whose_each_line_is(empty: Engine) -> None:
+    migrate(empty, "0002")
+    with empty.begin() as db:
+        db.exec_driver_sql(OLD)
+
+    upgrade(empty)
+
+    with empty.connect() as db:
+        held = db.execute(
+            text(
+                "SELECT p.name, r.name, 'work_order.view' = ANY(r.permissions)"
+                " FROM person_role JOIN person p ON p.id = person_id JOIN role r ON r.id = role_id"
+                " ORDER BY 2"
+            )
+        )
+        lines = db.execute(
+            text(
+                "SELECT t.name, l.description, l.version, w.state, w.version FROM work_order_line l"
+                " JOIN tenant t ON t.id = l.tenant_id JOIN work_order w ON w.id = work_order_id"
+            )
+        )
+        assert held.all() == [("asha", "manager", True), ("asha", "viewer", True)]
+        assert lines.all() == [("old", "Rope", 1, "DRAFT", 1)]
+
+
 def test_the_database_knows_the_arrows_of_the_machines(migrated: Engine) -> None:
     machines = [*(each.machine for each in kinds().values()), OPERATION]
     with migrated.connect() as db:
@@ -125,7 +184,9 @@ def test_the_database_knows_the_arrows_of_the_machines(migrated: Engine) -> None
         known = {tuple(each) for each in rows}
 
     declared = {(m.kind, t.source, t.target, t.undo) for m in machines for t in m.transitions}
-    assert known == declared | {(m.kind, "", m.initial, False) for m in machines}
+    begun = {(m.kind, "", m.initial, False) for m in machines}
+    changing = {(m.kind, s, s, False) for m in machines for s in m.states if s not in m.final}
+    assert known == declared | begun | changing
 
 
 def test_an_arrow_that_a_machine_lost_is_forgotten(migrated: Engine) -> None:
@@ -135,12 +196,100 @@ def test_an_arrow_that_a_machine_lost_is_forgotten(migrated: Engine) -> None:
 
         store_arrows(db, [door])
 
-        left = db.execute(text("SELECT kind, source, target FROM machine_arrow ORDER BY source"))
-        assert left.all() == [("door", "", "OPEN"), ("door", "OPEN", "SHUT")]
+        left = db.execute(text("SELECT kind, source, target FROM machine_arrow ORDER BY 2, 3"))
+        assert left.all() == [
+            ("door", "", "OPEN"),
+            ("door", "OPEN", "OPEN"),
+            ("door", "OPEN", "SHUT"),
+        ]
 
 
 def test_the_kinds_of_work_find_themselves() -> None:
-    assert set(kinds()) >= {"ticket", "work_order"}
+    assert set(kinds()) == {"attendance", "task", "ticket", "work_order"}
+
+
+def test_the_records_find_themselves_work_and_its_parts_among_them() -> None:
+    assert set(records()) == {
+        *kinds(),
+        *("work_order_line", "reading", "job", "ticket_category", "payroll_period"),
+        *("person", "person_role", "role", "team", "team_member", "vendor", "site"),
+        "subscription",
+    }
+
+
+# The columns that the specification wants of every row of work.
+OF_WORK = {
+    *("id", "uuid", "tenant_id", "state", "version", "state_since"),
+    *("created_at", "created_by", "updated_at", "updated_by"),
+}
+
+
+def columns(engine: Engine, table: str) -> set[str]:
+    """Return the names of a table's columns as the database has them."""
+    query = text("SELECT column_name FROM information_schema.columns WHERE table_name = :table")
+    with engine.connect() as db:
+        return set(db.scalars(query, {"table": table}))
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_has_the_columns_of_work(migrated: Engine, kind: str) -> None:
+    assert columns(migrated, kinds()[kind].__tablename__) >= OF_WORK
+
+
+@pytest.mark.parametrize("noun", records())
+def test_every_record_is_of_a_tenant_and_has_a_version(migrated: Engine, noun: str) -> None:
+    found = columns(migrated, records()[noun].__tablename__)
+
+    assert found >= OF_WORK - {"uuid", "state", "state_since"}
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_kind_is_guarded(migrated: Engine, kind: str) -> None:
+    query = text(
+        "SELECT tgname, encode(tgargs, 'escape') FROM pg_trigger"
+        " WHERE tgrelid = CAST(:table AS regclass) AND tgname LIKE 'guard%' AND tgenabled = 'O'"
+    )
+    with migrated.connect() as db:
+        found = db.execute(query, {"table": kinds()[kind].__tablename__})
+        guards = {name: told.removesuffix("\\000") for name, told in found}
+
+    assert guards == {
+        "guard_insert": kind,
+        "guard_update": kind,
+        "guard_delete": "",
+        "guard_truncate": "",
+    }
+
+
+def permissions(engine: Engine, role: str) -> list[str]:
+    """Return what a role of the tenant `demo` holds."""
+    query = text(
+        "SELECT r.permissions FROM role r JOIN tenant t ON t.id = r.tenant_id"
+        " WHERE t.name = 'demo' AND r.name = :role"
+    )
+    with engine.connect() as db:
+        found: list[str] = db.execute(query, {"role": role}).scalar_one()
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_upgrade_gives_a_standard_role_what_it_holds_today(migrated: Engine, role: str) -> None:
+    with migrated.begin() as db:
+        db.execute(text("UPDATE role SET permissions = '{ticket.open}'"))
+
+    upgrade(migrated)
+
+    machines = [each.machine for each in kinds().values()]
+    assert permissions(migrated, role) == list(permissions_of(role, machines, records()))
+
+
+def test_an_upgrade_leaves_a_role_that_a_tenant_changed(migrated: Engine) -> None:
+    with migrated.begin() as db:
+        db.execute(text("UPDATE role SET permissions = '{ticket.open}', version = version + 1"))
+
+    upgrade(migrated)
+
+    assert permissions(migrated, "viewer") == ["ticket.open"]
 
 
 def test_this_month_and_the_next_three_have_partitions_of_their_own(migrated: Engine) -> None:
@@ -152,4 +301,11 @@ def test_this_month_and_the_next_three_have_partitions_of_their_own(migrated: En
             )
         )
 
-        assert dict(months.all()) == {"bulk_operation_audit": 5, "state_transition_audit": 5}
+        # These four, and the default partition.
+        assert dict(months.all()) == dict.fromkeys(
+            (
+                *("state_transition_audit", "bulk_operation_audit"),
+                *("audit_log", "permission_denial_audit"),
+            ),
+            5,
+        )

@@ -7,8 +7,9 @@ import pytest
 import lockside
 from domain.errors import InvalidInput, NotFound
 from engine.audit import write_records
+from models.base import kinds
 from tests.engine.steps import ask, drain
-from tests.factories import tickets, work_orders
+from tests.factories import MAKERS, tickets, work_orders
 
 
 def test_a_timeline_is_told_oldest_first_refusals_included(site: lockside.Site) -> None:
@@ -19,10 +20,13 @@ def test_a_timeline_is_told_oldest_first_refusals_included(site: lockside.Site) 
 
     told = site.timeline("work_order", row_id)
 
-    assert [(each["to_state"], each["version"], each["success"]) for each in told] == [
-        ("SUBMITTED", 2, True),
-        ("APPROVED", 2, False),
-        ("CANCELLED", 3, True),
+    assert [
+        (each["event_type"], each["to_state"], each["version"], each["success"]) for each in told
+    ] == [
+        ("CREATED", None, 1, True),
+        ("STATE_CHANGED", "SUBMITTED", 2, True),
+        ("STATE_CHANGED", "APPROVED", 2, False),
+        ("STATE_CHANGED", "CANCELLED", 3, True),
     ]
 
 
@@ -33,7 +37,10 @@ def test_a_timeline_is_that_of_one_row(site: lockside.Site) -> None:
 
     told = site.timeline("ticket", ids[1])
 
-    assert [each["entity_id"] for each in told] == [ids[1]]
+    assert [(each["event_type"], each["entity_id"]) for each in told] == [
+        ("CREATED", ids[1]),
+        ("STATE_CHANGED", ids[1]),
+    ]
 
 
 def test_a_ticket_and_a_work_order_of_one_number_have_their_own_timelines(
@@ -43,7 +50,15 @@ def test_a_ticket_and_a_work_order_of_one_number_have_their_own_timelines(
     drain(site, ask(site, [ticket], kind="ticket", target="OPEN"))
     write_records(site.platform)
 
-    assert (ticket, site.timeline("work_order", work_order)) == (work_order, [])
+    told = {
+        kind: [(each["kind"], each["event_type"]) for each in site.timeline(kind, work_order)]
+        for kind in ("work_order", "ticket")
+    }
+    assert ticket == work_order
+    assert told == {
+        "work_order": [("work_order", "CREATED")],
+        "ticket": [("ticket", "CREATED"), ("ticket", "STATE_CHANGED")],
+    }
 
 
 def test_replaying_a_timeline_gives_the_present_state(site: lockside.Site) -> None:
@@ -51,13 +66,37 @@ def test_replaying_a_timeline_gives_the_present_state(site: lockside.Site) -> No
     for state in ("OPEN", "INPROGRESS", "ONHOLD", "RESOLVED", "INPROGRESS"):
         drain(site, ask(site, [row_id], kind="ticket", target=state, comments="Next"))
     write_records(site.platform)
-    state = "NEW"
 
-    for each in site.timeline("ticket", row_id):
+    created, *moved = site.timeline("ticket", row_id)
+
+    state = created["changes"]["state"]["after"]
+    for each in moved:
         assert each["from_state"] == state
         state = each["to_state"]
+    assert (created["event_type"], state) == ("CREATED", site.row("ticket", row_id)["state"])
 
-    assert state == site.row("ticket", row_id)["state"]
+
+def test_replaying_the_changes_of_a_timeline_gives_the_present_values(
+    site: lockside.Site,
+) -> None:
+    (row_id,) = tickets(site, 1, priority="LOW", description="Drips")
+    site.records("ticket").update(row_id, priority="HIGH")
+    drain(site, ask(site, [row_id], kind="ticket", target="OPEN"))
+    wanted = {"verb": "update", "target": None, "values": {"description": None, "title": "Leak"}}
+    drain(site, ask(site, [row_id], kind="ticket", **wanted))
+    write_records(site.platform)
+    values: dict[str, Any] = {}
+
+    for each in site.timeline("ticket", row_id):
+        for name, change in (each["changes"] or {}).items():
+            assert change["before"] == values.get(name)
+            values[name] = change["after"]
+
+    row = site.row("ticket", row_id)
+    assert {name: row[name] for name in ("title", "description", "priority")} == {
+        name: values[name] for name in ("title", "description", "priority")
+    }
+    assert (values["title"], row["version"]) == ("Leak", 4)
 
 
 def test_rows_are_counted_by_state(site: lockside.Site) -> None:
@@ -88,9 +127,23 @@ def test_a_row_is_shown_with_all_its_columns(site: lockside.Site) -> None:
 
     row = site.row("ticket", row_id)
 
-    common = {"id", "uuid", "tenant_id", "reference", "state", "version", "state_since"}
+    common = {"id", "uuid", "reference", "state", "version", "state_since"}
     audit = {"created_at", "created_by", "updated_at", "updated_by"}
-    assert set(row) == common | audit | {"title", "description", "priority"}
+    own = {"title", "description", "priority", "category_id", "site_id"}
+    assigned = {"assigned_to_user", "assigned_to_team"}
+    assert set(row) == common | audit | own | assigned | {"warnings"}
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_row_of_every_kind_is_shown_as_it_was_brought_in(site: lockside.Site, kind: str) -> None:
+    (row_id,) = MAKERS[kind](site, 1)
+
+    row = site.row(kind, row_id)
+
+    model = kinds()[kind]
+    shown = set(model.__table__.columns.keys()) - {"tenant_id", "deleted_at"}
+    assert shown <= set(row)
+    assert (row["version"], row["warnings"]) == (1, [])
 
 
 def test_a_change_is_signed_by_whoever_made_it(site: lockside.Site) -> None:

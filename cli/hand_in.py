@@ -1,0 +1,87 @@
+"""Handing work in: ask where somebody may want to think again, submit, wait, tell."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from cli.command import Session
+from cli.exits import CANCELLED, DONE
+from cli.options import ASK_ABOVE, Request
+from cli.output import moment
+from cli.progress import watch
+from cli.results import print_result
+from domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import lockside
+
+
+def hand_in(
+    session: Session,
+    request: Request,
+    question: str,
+    submit: "Callable[[lockside.Site], lockside.Operation]",
+) -> int:
+    """Submit a request and, if it says so, wait for its end; return the exit code.
+
+    Args:
+        session: Who acts.
+        request: The rows, and how to wait.
+        question: What is asked before many rows, with `{rows}` in it.
+        submit: Submits the request.
+
+    Raises:
+        InvalidInput: There are many rows, somebody is there, and can't be asked.
+        GoesOn: The time to wait is over, or Ctrl-C was pressed.
+    """
+    if not (request.yes or request.options["dry_run"] or _is_meant(session, request, question)):
+        session.output.note("Nothing was handed in.")
+        return CANCELLED
+    output = session.output
+    with session.connect() as site:
+        begun = time.monotonic()
+        operation = submit(site)
+        was_done = _was_done(session, request, operation, begun)
+        if request.wait:
+            result = watch(site, operation, output, within_s=request.timeout_s)
+            return print_result(output, operation, result, was_done=was_done)
+    if output.as_json:
+        output.json({"operation_id": operation.id})
+    else:
+        output.say(operation.id)
+        due = request.options["run_at"]
+        handed_in = f"Handed in for {moment(due)}. Watch" if due else "Handed in. Watch"
+        told = "Already done. See" if was_done else handed_in
+        output.note(f"{told} it with `lockside operations watch {operation.id}`.")
+    return DONE
+
+
+def _is_meant(session: Session, request: Request, question: str) -> bool:
+    is_there = any(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
+    if len(request.ids) <= ASK_ABOVE or session.output.as_json or not is_there:
+        return True
+    rows = f"{len(request.ids):,} rows of {request.kind}"
+    if sys.stdin.isatty() and (sys.stdout.isatty() or sys.stderr.isatty()):
+        return click.confirm(question.format(rows=rows), err=sys.stderr.isatty())
+    raise InvalidInput(
+        field="ids",
+        got=rows,
+        expected=f"at most {ASK_ABOVE:,} where nobody can be asked, or --yes",
+    )
+
+
+def _was_done(
+    session: Session, request: Request, operation: "lockside.Operation", begun: float
+) -> bool:
+    """Say whether the work was done before it was handed in now, under the same key."""
+    if session.output.as_json or request.options["idempotency_key"] is None:
+        return False
+    if operation.age_s() <= time.monotonic() - begun:
+        return False
+    if operation.show()["finished_at"] is not None:
+        return True
+    session.output.note("Handed in before, under the same key; this is that operation.")
+    return False

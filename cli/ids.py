@@ -1,0 +1,93 @@
+"""Ids of rows as they are typed: arguments, standard input, files."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from domain.errors import InvalidInput
+
+_EXPECTED = "whole numbers such as 17, separated by spaces or commas"
+_MARK = "\ufeff"
+"""What some editors put before the first line of a file."""
+
+_LONGEST = len(str(2**63))
+
+
+def takes_ids(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command take `ids` as arguments, a dash among them, and `ids_file`."""
+    for add in (
+        click.option(
+            "--ids-file",
+            type=click.Path(path_type=Path),
+            help="Read ids from a file, one or more a line.",
+        ),
+        click.argument("ids", nargs=-1, metavar="[IDS]..."),
+    ):
+        command = add(command)
+    return command
+
+
+def gather_ids(words: Sequence[str], file: Path | None) -> list[int]:
+    """Return the ids that were given as arguments, by a dash on standard input, by a file.
+
+    Raises:
+        InvalidInput: There are none, one is no whole number, or the file can't be read.
+    """
+    if not words and file is None:
+        raise InvalidInput(
+            field="ids",
+            got=None,
+            expected="at least one: as arguments, as - for standard input, or by --ids-file",
+        )
+    ids = _from_text(" ".join(each for each in words if each != "-"), "ids")
+    if "-" in words:
+        ids += _from_lines(sys.stdin.read(), "standard input")
+    if file is not None:
+        ids += _from_file(file)
+    return ids
+
+
+def read_id(word: str) -> int:
+    """Return the one id that a word stands for.
+
+    Raises:
+        InvalidInput: It is no whole number.
+    """
+    if not _is_whole(word):
+        raise InvalidInput(field="id", got=word, expected="a whole number such as 17")
+    return int(word)
+
+
+def _from_file(path: Path) -> list[int]:
+    try:
+        return _from_lines(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(
+            field="--ids-file", got=str(path), expected=f"a readable file of text ({error})"
+        ) from error
+
+
+def _from_lines(text: str, name: str) -> list[int]:
+    ids = [
+        row
+        for number, line in enumerate(text.removeprefix(_MARK).splitlines(), start=1)
+        for row in _from_text(line, f"{name}, line {number}")
+    ]
+    if not ids:
+        raise InvalidInput(field=name, got=None, expected="at least one id")
+    return ids
+
+
+def _from_text(text: str, where: str) -> list[int]:
+    words = text.replace(",", " ").split()
+    wrong = next((each for each in words if not _is_whole(each)), None)
+    if wrong is not None:
+        raise InvalidInput(field=where, got=wrong, expected=_EXPECTED)
+    return [int(each) for each in words]
+
+
+def _is_whole(word: str) -> bool:
+    return word.isascii() and word.isdigit() and len(word) <= _LONGEST

@@ -1,0 +1,229 @@
+"""What every `lockside submit` takes beside what it asks for: which rows, how, and how to wait."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import rich_click as click
+
+from cli.complete import complete_isolation_levels
+from cli.ids import gather_ids
+from domain.errors import InvalidInput
+
+ASK_ABOVE = 1000
+"""More items than these are asked about, if somebody is there to answer."""
+
+_TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span from now such as +2h or +30m"
+_SPAN = re.compile(r"\+(?:[0-9]{1,9}[smhd])+")
+_SPAN_PARTS = re.compile(r"([0-9]+)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Seconds(click.FloatRange):
+    """A span of at least 0 seconds."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        """Take everything from 0 on."""
+        super().__init__(min=0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; what is none, such as `nan`, is refused."""
+        seconds = super().convert(value, param, ctx)
+        if seconds != seconds:  # noqa: PLR0124 -- only what is not a number differs from itself
+            self.fail(f"{value} is not a number of seconds.", param, ctx)
+        return seconds
+
+
+timeout_option = click.option(
+    "--timeout",
+    type=Seconds(),
+    default=float("inf"),
+    metavar="SECONDS",
+    help="How long to wait; the work goes on afterwards.",
+)
+
+_OPTIONS = (
+    click.option("--comments", help="Free text for the records; some transitions want it."),
+    click.option("--metadata", metavar="JSON", help="An object for the records."),
+    click.option("--approved-by", metavar="NAME", help="A manager who approves, if you are none."),
+    click.option(
+        "--atomic/--continue",
+        default=True,
+        show_default=True,
+        help="All or nothing, or each item for itself.",
+    ),
+    click.option(
+        "--stop-at-first-failure",
+        is_flag=True,
+        help="Leave undone what comes after the first failure; for --continue.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Judge every item and change nothing."),
+    click.option(
+        "--run-at",
+        metavar="TIME",
+        help="Not before this time, with its zone, or +2h, +30m from now.",
+    ),
+    click.option(
+        "--idempotency-key", metavar="KEY", help="The same key with the same request is done once."
+    ),
+    click.option(
+        "--expected-version",
+        type=int,
+        metavar="N",
+        help="Refuse if the row has another version; for one id.",
+    ),
+    click.option(
+        "--chunk-size",
+        "chunk_items",
+        type=int,
+        metavar="N",
+        help="Items of one transaction; for --continue.",
+    ),
+    click.option("--parallel", type=int, metavar="N", help="So many chunks at a time."),
+    click.option(
+        "--isolation",
+        "isolation_level",
+        metavar="LEVEL",
+        default="read-committed",
+        show_default=True,
+        help="Or repeatable-read, or serializable.",
+        shell_complete=complete_isolation_levels,
+    ),
+    click.option(
+        "--lease",
+        "lease_s",
+        type=float,
+        metavar="SECONDS",
+        help="How long locks outlive a worker that died.",
+    ),
+    click.option(
+        "--lock-wait",
+        "wait_s",
+        type=float,
+        metavar="SECONDS",
+        help="How long to wait for rows that others hold.",
+    ),
+    click.option(
+        "--max-retries",
+        type=int,
+        metavar="N",
+        help="How often a serialization failure or a deadlock is tried again.",
+    ),
+    click.option(
+        "--wait/--detach",
+        default=None,
+        help="Wait for the end, or only hand in; waits by default, but not for --run-at.",
+    ),
+    timeout_option,
+    click.option(
+        "--yes",
+        is_flag=True,
+        help=f"Don't ask before more than {ASK_ABOVE:,} items. At a terminal that is asked, and "
+        "refused where nobody can answer, for the ids come through standard input; scripts "
+        "without a terminal, and --json, go on.",
+    ),
+)
+
+
+def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command take the options of all submissions; `read_request` reads them."""
+    for add in reversed(_OPTIONS):
+        command = add(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the shared words of a command line ask for.
+
+    Attributes:
+        kind: The kind of work, as it was typed.
+        ids: The rows.
+        options: What goes with them to `Site.transition` and its like.
+        wait: Whether to wait for the end.
+        timeout_s: For how long.
+        yes: Whether the answer to every question is yes.
+    """
+
+    kind: str
+    ids: list[int]
+    options: Mapping[str, Any]
+    wait: bool
+    timeout_s: float
+    yes: bool
+
+
+def read_request(given: Mapping[str, Any]) -> Request:
+    """Return what the shared arguments and options ask for, by the names of click.
+
+    Raises:
+        InvalidInput: One of them isn't understood.
+    """
+    options = dict(given)
+    kind, wait, yes = (options.pop(name) for name in ("kind", "wait", "yes"))
+    ids = gather_ids(options.pop("ids"), options.pop("ids_file"))
+    timeout_s = options.pop("timeout")
+    options["metadata"] = _metadata(options["metadata"])
+    options["expected_versions"] = _expected(ids, options.pop("expected_version"))
+    options["isolation_level"] = options["isolation_level"].replace("-", " ").upper()
+    _check_key(options["idempotency_key"], options["run_at"])
+    options["run_at"] = _moment(options["run_at"])
+    waits = options["run_at"] is None if wait is None else wait
+    return Request(kind, ids, options, waits, timeout_s, yes)
+
+
+def _metadata(text: str | None) -> dict[str, Any]:
+    expected = """a JSON object such as {"batch": "Q4"}"""
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise InvalidInput(field="metadata", got=text, expected=f"{expected} ({error})") from error
+    if not isinstance(value, dict):
+        raise InvalidInput(field="metadata", got=text, expected=expected)
+    return value
+
+
+def _expected(ids: Sequence[int], version: int | None) -> dict[int, int]:
+    if version is None:
+        return {}
+    if len(ids) != 1:
+        raise InvalidInput(
+            field="expected_versions",
+            got=version,
+            expected=f"a single id beside it, not {len(ids)}",
+        )
+    return {ids[0]: version}
+
+
+def _check_key(key: str | None, run_at: str | None) -> None:
+    if key is None:
+        return
+    if not key.strip():
+        raise InvalidInput(field="idempotency_key", got=key, expected="a key that isn't empty")
+    if run_at is not None and run_at.startswith("+"):
+        # Sent again it would be another request, for another time.
+        raise InvalidInput(
+            field="run_at", got=run_at, expected="a fixed time beside an idempotency key"
+        )
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        if _SPAN.fullmatch(text):
+            parts = [(int(n), _UNITS[unit]) for n, unit in _SPAN_PARTS.findall(text)]
+            return datetime.now(UTC) + sum((timedelta(**{u: n}) for n, u in parts), timedelta())
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError) as error:
+        raise InvalidInput(field="run_at", got=text, expected=_TIME) from error
+    if moment.tzinfo is None:
+        raise InvalidInput(field="run_at", got=text, expected=_TIME)
+    return moment

@@ -1,0 +1,295 @@
+"""`lockside records`: one record created, shown, listed, changed, deleted; what happened to it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cli.command import Group, Session
+from cli.complete import complete_nouns, complete_states
+from cli.ids import read_id
+from cli.output import Output, moment, table
+from cli.pairs import read_pairs
+from cli.trail import brief, print_trail
+from domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    import lockside
+
+_PAGE = 1000
+_MOST = 1_000_000
+_FIRST = ("id", "version", "state", "state_since", "reference", "name", "title")
+_LAST = ("created_at", "created_by", "updated_at", "updated_by", "uuid")
+_NOT_LISTED = (*_LAST, "version", "state_since")
+_EXPECTED = "FIELD=VALUE such as title=Pump; FIELD= empties one"
+
+_NOUN = click.argument("noun", shell_complete=complete_nouns)
+_ID = click.argument("row_id", metavar="ID")
+_VERSION = click.option(
+    "--expected-version", type=int, metavar="N", help="Refuse if the record has another version."
+)
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    lockside records create work-order title="Fix pump" vendor="Acme Lifts"
+    lockside records list ticket --state OPEN
+    lockside records history work-order 17
+    """,
+)
+def records() -> None:
+    """Create, read, change and delete records: work, and all that it refers to."""
+
+
+@records.command(
+    examples="""
+    lockside records create work-order title="Fix pump" vendor="Acme Lifts"
+    lockside records create work-order-line work_order=17 description="New seal" quantity=2
+    lockside records create site name="Harbor Mall" latitude=52.5 longitude=13.4 radius_m=200
+    """,
+)
+@_NOUN
+@click.argument("values", nargs=-1, metavar="FIELD=VALUE...")
+@click.pass_obj
+def create(session: Session, *, noun: str, values: Sequence[str]) -> None:
+    """Create a record; work begins in its first state.
+
+    NOUN is work or what it refers to, such as work-order or vendor. A field of another record,
+    such as vendor, takes its name or its id.
+    """
+    given = _values(session, values)
+    with session.connect() as site:
+        made = site.records(noun).create(**given)
+    if session.output.as_json:
+        session.output.json(made)
+        return
+    session.output.say(f"Created {noun} {made['id']}.")
+    _print_warnings(session.output, made)
+
+
+@records.command(
+    examples="""
+    lockside records show work-order 17
+    """,
+)
+@_NOUN
+@_ID
+@click.pass_obj
+def show(session: Session, *, noun: str, row_id: str) -> None:
+    """Show a record with its parts and, of work, its warnings."""
+    with session.connect() as site:
+        found = site.records(noun).get(read_id(row_id))
+    if session.output.as_json:
+        session.output.json(found)
+    else:
+        _print_record(session.output, found)
+
+
+@records.command(
+    "list",
+    examples="""
+    lockside records list ticket --state OPEN --limit 50
+    lockside records list work-order --state SUBMITTED --ids --limit 1000
+    lockside records list vendor --after 50
+    """,
+)
+@_NOUN
+@click.option(
+    "--state",
+    metavar="STATE",
+    help="Only work of this state, in any case.",
+    shell_complete=complete_states,
+)
+@click.option(
+    "--after", type=click.IntRange(0), default=0, metavar="ID", help="Begin behind this id."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _MOST),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="At most so many.",
+)
+@click.option("--ids", "only_ids", is_flag=True, help="Print only ids, one a line, for a pipe.")
+@click.pass_obj
+def list_them(
+    session: Session, *, noun: str, state: str | None, after: int, limit: int, only_ids: bool
+) -> None:
+    """List records in the order of their ids."""
+    output = session.output
+    with session.connect() as site:
+        found = _pages(site, noun, state, after, limit + 1)
+        rows = _Counted(islice(found, limit))
+        if output.as_json:
+            output.json_list((each["id"] for each in rows) if only_ids else rows)
+            return
+        if only_ids:
+            output.lines(str(each["id"]) for each in rows)
+        else:
+            _print_list(output, list(rows))
+        is_more = next(found, None) is not None
+    if not rows.count:
+        output.note(f"No {noun} here{f' in {state.upper()}' if state else ''}.")
+    if is_more:
+        output.note(f"There are more: --after {rows.last_id}, or a larger --limit.", "dim")
+
+
+@records.command(
+    examples="""
+    lockside records update task 17 remarks="Key at reception" --expected-version 3
+    lockside records update ticket 42 description=
+    """,
+)
+@_NOUN
+@_ID
+@click.argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
+@_VERSION
+@click.pass_obj
+def update(
+    session: Session, *, noun: str, row_id: str, values: Sequence[str], expected_version: int | None
+) -> None:
+    """Change fields of a record; with nothing behind its = a field becomes empty."""
+    given = _values(session, values)
+    with session.connect() as site:
+        now = site.records(noun).update(read_id(row_id), expected_version=expected_version, **given)
+    if session.output.as_json:
+        session.output.json(now)
+        return
+    session.output.say(f"{noun} {now['id']} is at version {now['version']}.")
+    _print_warnings(session.output, now)
+
+
+@records.command(
+    examples="""
+    lockside records delete ticket 42 --expected-version 3
+    """,
+)
+@_NOUN
+@_ID
+@_VERSION
+@click.pass_obj
+def delete(session: Session, *, noun: str, row_id: str, expected_version: int | None) -> None:
+    """Delete a record; its history stays."""
+    number = read_id(row_id)
+    with session.connect() as site:
+        version = site.records(noun).delete(number, expected_version=expected_version)
+    if session.output.as_json:
+        session.output.json({"id": number, "version": version})
+    else:
+        session.output.say(f"Deleted {noun} {number}.")
+
+
+@records.command(
+    examples="""
+    lockside records history work-order 17
+    """,
+)
+@_NOUN
+@_ID
+@click.pass_obj
+def history(session: Session, *, noun: str, row_id: str) -> None:
+    """Show what happened to a record, done and refused, oldest first."""
+    number = read_id(row_id)
+    with session.connect() as site:
+        trail = site.timeline(noun, number)
+        if not trail:
+            site.records(noun).get(number)  # refused, if it isn't there
+        if session.output.as_json:
+            session.output.json(trail)
+        elif trail:
+            print_trail(session.output, trail)
+        else:
+            session.output.note("Its records aren't written yet; they will be in a moment.")
+
+
+class _Counted:
+    """Passes rows on, and knows how many there were and the id of the last."""
+
+    def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
+        self._rows = rows
+        self.count = 0
+        self.last_id = 0
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        for each in self._rows:
+            self.count += 1
+            self.last_id = each["id"]
+            yield each
+
+
+def _values(session: Session, words: Sequence[str]) -> dict[str, str]:
+    values = read_pairs(words, where="FIELD=VALUE", expected=_EXPECTED)
+    if "expected_version" in values:
+        got = f"expected_version={values['expected_version']}"
+        expected = "a field; the version that you saw is the option --expected-version"
+        raise InvalidInput(field="FIELD=VALUE", got=got, expected=expected)
+    session.names |= {f"{name}_id": name for name in values}
+    return values
+
+
+def _pages(
+    site: "lockside.Site", noun: str, state: str | None, after: int, limit: int
+) -> Iterator[dict[str, Any]]:
+    known = site.records(noun)
+    size = min(limit, _PAGE)
+    while page := known.list(state=state, after=after, limit=size):
+        yield from page
+        if len(page) < size:
+            return
+        after = page[-1]["id"]
+
+
+def _print_list(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
+    if not rows:
+        return
+    columns = [name for name in _in_order(rows[0]) if name not in _NOT_LISTED]
+    told = [name for name in columns if any(row[name] is not None for row in rows)]
+    shown = table(*told, right=("id",))
+    for row in rows:
+        shown.add_row(*("" if row[name] is None else _cell(row[name]) for name in told))
+    output.say_table(shown)
+
+
+def _print_record(output: Output, found: Mapping[str, Any]) -> None:
+    shown = table("", "")
+    shown.show_header = False
+    parts = {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, list) and name != "warnings" and (not value or _is_part(value[0]))
+    }
+    for name in _in_order(found):
+        if name != "warnings" and name not in parts and found[name] is not None:
+            shown.add_row(name, _cell(found[name], whole=True))
+    output.say(shown)
+    _print_warnings(output, found)
+    for name, rows in parts.items():
+        if rows:
+            output.say(f"\n{name.replace('_', ' ')}", "bold")
+        _print_list(output, rows)
+
+
+def _in_order(names: Iterable[str]) -> list[str]:
+    given = list(names)
+    first = [each for each in _FIRST if each in given]
+    last = [each for each in _LAST if each in given]
+    return first + [each for each in given if each not in (*first, *last)] + last
+
+
+def _is_part(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _print_warnings(output: Output, found: Mapping[str, Any]) -> None:
+    for each in found.get("warnings", ()):
+        output.say(f"  {each['message']} ({each['code']}).", "yellow")
+
+
+def _cell(value: object, *, whole: bool = False) -> str:
+    if isinstance(value, datetime):
+        return moment(value)
+    return str(value) if whole else brief(value)

@@ -1,0 +1,16 @@
+"""The shell that the program was called from."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from cli.command import PROGRAM
+
+
+def activation() -> str | None:
+    """Return what to type so that the shell finds the program; None if it does already."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which(PROGRAM) is not None or not script.exists():
+        return None
+    here = Path.cwd()
+    return f". {script.relative_to(here) if script.is_relative_to(here) else script}"

@@ -1,0 +1,63 @@
+"""`lockside tenants`: companies, with who works for them."""
+
+from collections.abc import Sequence
+
+import rich_click as click
+
+from cli.command import Group, Session
+from cli.pairs import read_pairs
+from domain.errors import InvalidInput
+from domain.permissions import ROLES
+
+_EXPECTED = f"NAME=ROLE, or several roles with commas, of {', '.join(ROLES)}"
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    lockside tenants open harbor --person asha=admin,manager
+    """,
+)
+def tenants() -> None:
+    """Look after tenants: each sees only what is its own."""
+
+
+@tenants.command(
+    "open",
+    examples="""
+    lockside tenants open harbor --person asha=admin,manager --person tomas=technician
+    """,
+)
+@click.argument("name")
+@click.option(
+    "--person",
+    "people",
+    multiple=True,
+    required=True,
+    metavar="NAME=ROLE",
+    help="Somebody who works there, with a role, or several with commas; for each once.",
+)
+@click.pass_obj
+def open_one(session: Session, *, name: str, people: Sequence[str]) -> None:
+    """Open a tenant with its standard roles and these people; again adds what is new.
+
+    Roles are added, never taken away. Only an administrator may.
+    """
+    if not name.strip():
+        raise InvalidInput(field="name", got=name, expected="the tenant's name")
+    pairs = read_pairs(people, where="--person", expected=_EXPECTED)
+    roles = {person: _roles(person, text) for person, text in pairs.items()}
+    with session.connect() as site:
+        tenant_id = site.open_tenant(name, roles)
+    if session.output.as_json:
+        session.output.json({"id": tenant_id, "name": name, "people": roles})
+        return
+    session.output.say(f"Tenant {name} is open.")
+    session.output.note(f"Act in it with `--tenant {name} --actor {next(iter(roles))}`.")
+
+
+def _roles(person: str, text: str) -> list[str]:
+    roles = [each.strip().lower() for each in text.split(",")]
+    if not set(roles) <= set(ROLES):
+        raise InvalidInput(field="--person", got=f"{person}={text}", expected=_EXPECTED)
+    return roles

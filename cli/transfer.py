@@ -1,0 +1,276 @@
+"""`lockside import` and `lockside export`: files of work in and out."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
+
+from cli.command import Command, Session
+from cli.complete import complete_kinds, complete_states
+from cli.exits import DONE, SOME_FAILED
+from cli.output import Output
+from cli.rejects import Rejects, taking
+from domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from lockside.transfer import Loaded
+
+_FORMATS = click.Choice(["csv", "ndjson"])
+_PAIR = re.compile(r"\s*([^=]+?)\s*=\s*([A-Za-z_][A-Za-z _-]*?)\s*(?:,|$)")
+_AGAIN = "The same command again goes on from there."
+_BY_PLACE = (
+    "Rows without a reference are known by their place in the file: send mended lines in a file "
+    "of their own, or what is in comes in again."
+)
+
+
+@click.command(
+    "import",
+    cls=Command,
+    examples="""
+    lockside import ticket tickets.csv
+    lockside import task rounds.csv --map "Where=site,Due=due_at" --ignore Notes --rejects bad.csv
+    lockside export ticket --names | lockside import ticket - --format csv --tenant harbor
+    """,
+)
+@click.argument("kind", shell_complete=complete_kinds)
+@click.argument("file", type=click.Path())
+@click.option(
+    "--map",
+    "mapped",
+    multiple=True,
+    metavar="COLUMN=FIELD,…",
+    help="Which field a column fills; else it fills the field of its name.",
+)
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="Pass over a column.")
+@click.option("--format", "form", type=_FORMATS, help="By the file's ending by default.")
+@click.option(
+    "--delimiter", default=",", metavar="C", help="What divides cells; `tab` for tabulators."
+)
+@click.option(
+    "--rejects",
+    "rejects_file",
+    type=click.Path(path_type=Path),
+    help="Write everything that is wrong to this CSV file.",
+)
+@click.pass_obj
+def import_file(
+    session: Session,
+    /,
+    *,
+    kind: str,
+    file: str,
+    mapped: Sequence[str],
+    delimiter: str,
+    rejects_file: Path | None,
+    **options: Any,
+) -> int:
+    """Bring a file of work in: good lines go in, bad ones are told with what is wrong.
+
+    FILE is CSV with a header, or one JSON object a line; - is standard input. What names other
+    records holds ids or names. The same command again, also after a crash, goes on from there
+    and brings nothing twice.
+    """
+    from lockside.transfer import Loaded  # noqa: PLC0415 -- help and completion don't wait for it
+
+    begun = time.monotonic()
+    output = session.output
+    columns = _read_map(mapped)
+    last = [Loaded()]
+    with session.connect() as site, taking(output, rejects_file, file) as rejects:
+        with _bytes_shown(output, file) as show:
+
+            def tell(loaded: "Loaded") -> None:
+                last[:] = [loaded]
+                show(loaded)
+
+            try:
+                site.load(
+                    kind,
+                    file,
+                    columns=columns,
+                    delimiter="\t" if delimiter == "tab" else delimiter,
+                    on_reject=rejects,
+                    on_progress=tell,
+                    **options,
+                )
+            except BaseException as error:
+                if last[0].read:
+                    output.note(f"Stopped: {_counts(last[0])}. {_AGAIN}", "yellow")
+                if isinstance(error, KeyboardInterrupt) and output.as_json:
+                    rejects.print_json(_told(last[0], begun) | {"interrupted": True})
+                raise
+        if output.as_json:
+            rejects.print_json(_told(last[0], begun))
+        else:
+            _say(output, last[0], rejects, time.monotonic() - begun, rejects_file)
+    return SOME_FAILED if last[0].bad else DONE
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside export ticket > tickets.csv
+    lockside export task --state COMPLETED --fields id,title,site --names
+    lockside export work-order --out orders.ndjson
+    """,
+)
+@click.argument("kind", shell_complete=complete_kinds)
+@click.option(
+    "--state", metavar="STATE", help="Only rows of this state.", shell_complete=complete_states
+)
+@click.option(
+    "--fields", metavar="FIELD,…", help="These columns; by default those that an import takes."
+)
+@click.option("--names", is_flag=True, help="Tell other records by their name, not their id.")
+@click.option("--format", "form", type=_FORMATS, help="By the ending of --out, or csv.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this file, when all is out.")
+@click.pass_obj
+def export(
+    session: Session,
+    /,
+    *,
+    kind: str,
+    fields: str | None,
+    form: str | None,
+    out: Path | None,
+    **wanted: Any,
+) -> None:
+    """Write the rows of a kind as a file, in the order of their ids.
+
+    With --names it can be imported elsewhere, where records of these names are. Cells hold what
+    the rows hold: a spreadsheet may take some for formulas.
+    """
+    output = session.output
+    wanted["fields"] = None if fields is None else [each.strip() for each in fields.split(",")]
+    with session.connect() as site:
+        if out is None and output.as_json:
+            output.json_list(site.export(kind, **wanted))
+            return
+        counted = [0]
+        with _rows_shown(output, counted) as show:
+            form = _form(out, form)
+            pieces = site.export_text(kind, form, on_progress=show, **wanted)
+            if out is None:
+                sys.stdout.writelines(pieces)
+                return
+            _write_whole(out, pieces)
+    if output.as_json:
+        output.json({"rows": counted[0], "file": str(out)})
+    else:
+        output.say(f"{counted[0]:,} rows of {kind} are in {out}.")
+
+
+def _read_map(mapped: Sequence[str]) -> dict[str, str]:
+    columns: dict[str, str] = {}
+    for text in mapped:
+        place = 0
+        while place < len(text):
+            found = _PAIR.match(text, place)
+            column = found and found[1]
+            if found is None or column in columns:
+                expected = "pairs such as Title=title,Where=site, each column once"
+                raise InvalidInput(field="map", got=text, expected=expected)
+            columns[found[1]] = found[2]
+            place = found.end()
+    return columns
+
+
+@contextmanager
+def _bytes_shown(output: Output, file: str) -> Iterator[Callable[["Loaded"], None]]:
+    bar = Progress(
+        BarColumn(30),
+        DownloadColumn(),
+        TextColumn("{task.description}"),
+        console=output.err,
+        transient=True,
+        disable=output.as_json or not output.err.is_terminal,
+    )
+    with bar:
+        size = Path(file).stat().st_size if Path(file).is_file() else None
+        task = bar.add_task("", total=size)
+        yield lambda each: bar.update(
+            task, completed=each.read_bytes, description=f"{each.new:,} new, {each.bad:,} bad"
+        )
+
+
+@contextmanager
+def _rows_shown(output: Output, counted: list[int]) -> Iterator[Callable[[int], None]]:
+    bar = Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} rows"),
+        console=output.err,
+        transient=True,
+        disable=output.as_json or not output.err.is_terminal or sys.stdout.isatty(),
+    )
+    with bar:
+        task = bar.add_task("", total=None)
+
+        def show(rows: int) -> None:
+            counted[0] = rows
+            bar.update(task, completed=rows)
+
+        yield show
+
+
+def _counts(loaded: "Loaded") -> str:
+    counts = {"new": loaded.new, "there already": loaded.there, "bad": loaded.bad}
+    told = ", ".join(f"{rows:,} {name}" for name, rows in counts.items())
+    return f"{loaded.read:,} read, {told}"
+
+
+def _told(loaded: "Loaded", begun: float) -> dict[str, Any]:
+    return {
+        "read": loaded.read,
+        "new": loaded.new,
+        "already_there": loaded.there,
+        "bad": loaded.bad,
+        "codes": dict(loaded.codes),
+        "seconds": round(time.monotonic() - begun, 2),
+    }
+
+
+def _say(
+    output: Output, loaded: "Loaded", rejects: Rejects, seconds: float, file: Path | None
+) -> None:
+    rate = f", {loaded.read / seconds:,.0f} a second" if seconds > 1 else ""
+    style = "bold yellow" if loaded.bad else "bold green"
+    output.say(f"{_counts(loaded)}, in {seconds:.1f} s{rate}.", style)
+    if not loaded.bad:
+        return
+    rejects.say(loaded.codes)
+    if file is not None:
+        output.say(f"All of them are in {file}.")
+    if not loaded.has_references:
+        output.note(_BY_PLACE, "yellow")
+
+
+def _form(out: Path | None, form: str | None) -> str:
+    from lockside.transfer import form_of  # noqa: PLC0415 -- only when it is needed
+
+    if out is not None and out.is_dir():
+        raise InvalidInput(field="out", got=f"{out}: a directory", expected="a file to write")
+    return form or (form_of(out.name) if out is not None else "csv")
+
+
+def _write_whole(out: Path, pieces: Iterable[str]) -> None:
+    """Write a file that is there as a whole or, if it is an ordinary one, not at all."""
+    is_ordinary = out.is_file() or not out.exists()
+    target = out.with_name(f"{out.name}.part") if is_ordinary else out
+    try:
+        with target.open("w", newline="", encoding="utf-8") as file:
+            file.writelines(pieces)
+        if is_ordinary:
+            target.replace(out)
+    except OSError as error:
+        got = f"{out}: {error.strerror}"
+        raise InvalidInput(field="out", got=got, expected="a file to write") from error
+    finally:
+        if is_ordinary:
+            target.unlink(missing_ok=True)

@@ -1,0 +1,42 @@
+"""What must hold of a record's values together, whatever its state."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A rule over several columns; the same stands as a constraint in the database.
+
+    Attributes:
+        field: The column that is told when it doesn't hold.
+        expected: What was expected of it, as the end of a sentence.
+        holds: Whether it holds for these values; a column that is missing counts as empty.
+    """
+
+    field: str
+    expected: str
+    holds: Callable[[Mapping[str, Any]], bool]
+
+
+def between(field: str, least: float, most: float, unit: str) -> Check:
+    """Return a check that a number, if it is given, lies from *least* to *most*."""
+    return Check(
+        field,
+        f"{least:g} to {most:g} {unit}",
+        lambda values: values.get(field) is None or least <= values[field] <= most,
+    )
+
+
+def ordered(first: str, second: str) -> Check:
+    """Return a check that *second*, if both are given, is not before *first*."""
+    return Check(
+        second,
+        f"not before {first}",
+        lambda values: (
+            values.get(first) is None
+            or values.get(second) is None
+            or values[first] <= values[second]
+        ),
+    )

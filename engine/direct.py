@@ -1,0 +1,146 @@
+"""Changes that a door makes itself, at once: an operation that is over with its transaction.
+
+Such an operation has no chunks and nobody polls for it; it tells who did what, and lets the
+database's guard see that the change has an owner.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import errors
+from sqlalchemy import Connection, insert, text, update
+from sqlalchemy.exc import DBAPIError
+
+from domain.bulk import Counts, result
+from domain.errors import InvalidInput, LockBusy
+from domain.permissions import Actor
+from engine.platform import Platform
+from models.operation import Operation
+
+QUEUE = "none"
+_NAME = text("SELECT set_config('lockside.operation_id', :id, true)")
+
+
+@dataclass(slots=True)
+class Direct:
+    """A transaction with the operation that it belongs to.
+
+    Attributes:
+        db: The open transaction.
+        now: When it began.
+        ids: The rows that came in or were changed; told in the operation's result.
+    """
+
+    db: Connection
+    operation_id: UUID
+    now: datetime
+    ids: Sequence[int] = field(default_factory=list)
+
+
+@contextmanager
+def direct(
+    platform: Platform,
+    actor: Actor,
+    *,
+    kind: str,
+    verb: str,
+    reason: str = "user_action",
+    total: int = 1,
+    idempotency_key: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Iterator[Direct]:
+    """Give a transaction under an operation of its own; without any `ids` nothing is stored.
+
+    Raises:
+        InvalidInput: A constraint of the database speaks against a value; it is named.
+        LockBusy: Another session held a row for longer than the lock timeout, or waited for one
+            of this session's.
+    """
+    try:
+        with platform.database.begin() as db:
+            now = platform.clock(db)
+            running = Direct(db, uuid4(), now)
+            shared = {
+                "kind": kind,
+                "verb": verb,
+                "operation_type": verb,
+                "reason": reason,
+                "total": total,
+                "idempotency_key": idempotency_key,
+                "details": dict(details or {}),
+            }
+            db.execute(insert(Operation), _row(running, actor) | shared)
+            db.execute(_NAME, {"id": str(running.operation_id)})
+            yield running
+            if running.ids:
+                _close(platform, running, verb, total)
+            else:
+                db.rollback()
+    except DBAPIError as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+def _row(running: Direct, actor: Actor) -> dict[str, Any]:
+    return {
+        "id": running.operation_id,
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.person_id,
+        "state": "RUNNING",
+        "atomic": True,
+        "dry_run": False,
+        "isolation_level": "READ COMMITTED",
+        "max_retries": 0,
+        "lease_seconds": 0.0,
+        "wait_seconds": 0.0,
+        "queue": QUEUE,
+        "started_at": running.now,
+    }
+
+
+def _close(platform: Platform, running: Direct, verb: str, total: int) -> None:
+    now = platform.clock(running.db)
+    done = list(running.ids)
+    told = result(
+        operation_id=str(running.operation_id),
+        operation_type=verb,
+        state="SUCCEEDED",
+        counts=Counts(total, succeeded=len(done), skipped=total - len(done)),
+        succeeded_ids=done,
+        failures=(),
+        failure_codes={},
+        warnings=[],
+        started_at=running.now,
+        finished_at=now,
+    )
+    # Whoever asked has the answer already; nobody polls for it.
+    running.db.execute(
+        update(Operation)
+        .where(Operation.id == running.operation_id)
+        .values(state="SUCCEEDED", finished_at=now, result=told, result_stored_at=now)
+    )
+
+
+def _refusal(error: DBAPIError) -> InvalidInput | LockBusy | None:
+    cause = error.orig
+    if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected):
+        return LockBusy(message="Another session changes this row; try again in a moment.")
+    if isinstance(cause, errors.UniqueViolation | errors.ExclusionViolation):
+        rule = cause.diag.constraint_name or "a rule of the database"
+        return InvalidInput(
+            field=rule.partition("_tenant_id_")[2] or rule,
+            got="what another record has already",
+            expected=f"something of its own ({rule})",
+        )
+    if isinstance(cause, errors.IntegrityError | errors.DataError):
+        named = cause.diag.column_name or cause.diag.constraint_name or "a value"
+        return InvalidInput(
+            field=named, got="a value that the database refuses", expected=f"what {named} allows"
+        )
+    return None

@@ -1,0 +1,135 @@
+"""A change of values: an assignment or an update, the same to every row of an operation."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from domain.bulk import Outcome
+from domain.machine import Reason, no_change
+from engine.change import Change, Measured
+from engine.fields import fields_of, find_ids, plain
+from engine.judged import Judged, conflict, stale
+from engine.outbox import log_entity_updated
+from engine.rows import lock_rows, write_rows
+from models.base import kinds
+
+
+class Edit(Change):
+    """The operation's values are written to rows that don't have them yet."""
+
+    def __init__(self, operation: Row[Any]) -> None:
+        """Take the values out of the operation, as the columns hold them."""
+        super().__init__(operation)
+        model = kinds()[operation.kind]
+        self._checks = model.checks
+        self._gone: list[Reason] | None = None
+        self._fields = fields_of(model)
+        self._values = {
+            name: None if value is None else self._fields[name].parse(value)
+            for name, value in operation.changes.items()
+        }
+
+    @property
+    def permission(self) -> str:
+        """Return the permission that the actor needs, e.g. `ticket.assign`."""
+        return f"{self.operation.kind}.{self.operation.verb}"
+
+    def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
+        """Lock rows with what they hold now in the columns that are written, or checked."""
+        operation = self.operation
+        if self._gone is None:
+            self._gone = self._references_gone(db)
+        names = tuple(self._fields) if self._checks else tuple(self._values)
+        return lock_rows(db, operation.kind, operation.tenant_id, ids, names)
+
+    def judge(
+        self,
+        rows: Iterable[Row[Any]],
+        ids: Iterable[int],
+        expected: Mapping[int, int],
+        now: datetime,
+    ) -> Judged:
+        """Judge locked rows: permission, version, whether they may change, whether they would."""
+        judged = Judged()
+        machine = kinds()[self.operation.kind].machine
+        denied = self._denied()
+        for row in rows:
+            judged.versions[row.id] = row.version
+            wanted = expected.get(row.id) if expected else None
+            frozen = no_change(machine, row.state, self._values)
+            if denied is not None:
+                # Before anything else: a conflict would show what the row holds.
+                judged.refuse(row, [denied, *([frozen] if frozen else [])])
+            elif wanted is not None and wanted != row.version:
+                changes = self._changes_of(row)
+                told = conflict(wanted, row.version, state=row.state, changes=changes)
+                judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
+            elif reasons := [*self._against(frozen), *self._broken(row)]:
+                judged.refuse(row, reasons)
+            elif all(getattr(row, name) == value for name, value in self._values.items()):
+                judged.outcomes[row.id] = Outcome.SKIPPED
+            else:
+                judged.outcomes[row.id] = Outcome.SUCCEEDED
+                judged.passed.append(row)
+        judged.miss(ids, machine.kind)
+        return judged
+
+    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+        """Write the values to the rows that passed."""
+        operation = self.operation
+        write_rows(db, operation.kind, judged, self._values, actor_id=operation.actor_id, now=now)
+
+    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+        """Record every update with what was before and after, done and refused."""
+        log_entity_updated(
+            db,
+            operation=self.operation,
+            passed=judged.passed,
+            refused=judged.refused,
+            failures=judged.failures,
+            changes=[
+                json.dumps(self._changes_of(row)) for row in (*judged.passed, *judged.refused)
+            ],
+            now=now,
+            measured=measured,
+        )
+
+    def required(self, rows: Iterable[Row[Any]]) -> set[str]:
+        """Return the one permission of the verb."""
+        return {self.permission}
+
+    def _denied(self) -> Reason | None:
+        if self.by_system or self.permission in self.permissions:
+            return None
+        return Reason("permission_denied", f"The permission {self.permission} is needed")
+
+    def _against(self, frozen: Reason | None) -> list[Reason]:
+        return [*([frozen] if frozen else []), *(self._gone or ())]
+
+    def _references_gone(self, db: Connection) -> list[Reason]:
+        """Return which records that the values name were deleted since it was submitted."""
+        nouns = {name: self._fields[name].refers_to for name in self._values}
+        named = [(noun, self._values[name]) for name, noun in nouns.items() if noun]
+        return [
+            Reason("not_found", f"No {noun} {value}")
+            for noun, value in named
+            if value is not None and not find_ids(db, self.operation.tenant_id, noun, [value])
+        ]
+
+    def _broken(self, row: Row[Any]) -> Iterable[Reason]:
+        values = {**row._mapping, **self._values} if self._checks else {}
+        for check in self._checks:
+            if not check.holds(values):
+                got = plain(values[check.field])
+                told = f"{check.field}: got {got!r}, expected {check.expected}"
+                yield Reason("invalid_input", told)
+
+    def _changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {"before": plain(getattr(row, name)), "after": plain(value)}
+            for name, value in self._values.items()
+            if getattr(row, name) != value
+        }

@@ -1,0 +1,124 @@
+"""What a value has to look like, by the type of its column."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import partial
+from math import isfinite
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Date, Float, Integer
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.types import TypeEngine
+
+LONGEST_TEXT = 10_000
+LONGEST_KEY = 500
+"""Characters of a text that stands in an index: its entries have 2,700 bytes at most."""
+
+_LARGEST = {BigInteger: 2**63 - 1, Integer: 2**31 - 1}
+
+Parse = Callable[[Any], Any]
+"""Returns a value as its column holds it; raises ValueError, TypeError or OverflowError."""
+
+
+def parser_of(sort: TypeEngine[Any], longest: int = LONGEST_TEXT) -> tuple[Parse, str]:
+    """Return what parses the values of a type, and how one looks, as the end of a sentence."""
+    for known, (parse, expected) in _PARSERS.items():
+        if isinstance(sort, known):
+            return parse, expected
+    expected = f"text of at most {longest:,} characters, without NUL"
+    return partial(text, longest=longest), expected
+
+
+def longest_of(column: Column[Any]) -> int:
+    """Return how many characters a text in a column may have."""
+    is_indexed = any(column.name in each.columns for each in column.table.indexes)
+    return LONGEST_KEY if is_indexed else LONGEST_TEXT
+
+
+def text(value: Any, *, longest: int = LONGEST_TEXT) -> str:
+    """Return text that PostgreSQL can store: neither NUL nor half of a surrogate pair."""
+    if not isinstance(value, str) or len(value) > longest or "\x00" in value:
+        raise ValueError
+    if not value.isascii():
+        value.encode()
+    return value
+
+
+def word(words: tuple[str, ...], value: Any) -> str:
+    """Return one of some words, in whatever case it came."""
+    if not isinstance(value, str):
+        raise ValueError
+    for word in (value, value.upper(), value.lower()):
+        if word in words:
+            return str(word)
+    raise ValueError
+
+
+def reference(value: Any) -> int | str:
+    """Return an id, or the name of what is meant."""
+    # An id is written without zeros before it; 007 is a name.
+    if isinstance(value, str) and not (value.isascii() and value.isdigit() and value[0] != "0"):
+        return text(value)
+    row_id = _whole(value)
+    if row_id < 1:
+        raise ValueError
+    return row_id
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError
+    number = int(value)
+    if abs(number) > _LARGEST[BigInteger]:
+        raise ValueError
+    return number
+
+
+def _small(value: Any) -> int:
+    number = _whole(value)
+    if abs(number) > _LARGEST[Integer]:
+        raise ValueError
+    return number
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError
+    number = float(value)
+    if not isfinite(number):
+        raise ValueError
+    return number
+
+
+def moment(value: Any) -> datetime:
+    """Return a time; it has to tell its zone."""
+    found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    if found.tzinfo is None:
+        raise ValueError
+    # Beyond the years that Python and the driver know it could be stored and never read.
+    found.astimezone(UTC)
+    return found
+
+
+def _day(value: Any) -> date:
+    if isinstance(value, datetime):
+        raise ValueError
+    return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def _words(value: Any) -> list[str]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple):
+        raise ValueError
+    return [text(each).strip() for each in parts]
+
+
+# BigInteger is an Integer to isinstance, so it comes first.
+_PARSERS: dict[type, tuple[Parse, str]] = {
+    BigInteger: (_whole, "a whole number"),
+    Integer: (_small, "a whole number below 2,147,483,648"),
+    Float: (_number, "a number"),
+    TIMESTAMP: (moment, "a time with its zone such as 2026-11-22T09:30:00Z"),
+    Date: (_day, "a day such as 2026-11-22"),
+    ARRAY: (_words, "a list of words"),
+}

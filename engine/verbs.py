@@ -1,0 +1,32 @@
+"""Which change an operation's verb stands for."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from engine.change import Change
+from engine.edit import Edit
+from engine.followup import VERB, FollowUp
+from engine.platform import Platform
+from engine.transition import Transition
+
+TRANSITION = "transition"
+EDITS = ("assign", "update")
+
+
+def change_of(platform: Platform, operation: Row[Any]) -> Change:
+    """Return what an operation does to the rows of its chunks.
+
+    Raises:
+        RuntimeError: This worker doesn't know the hook, or the verb: another version submitted it.
+    """
+    if operation.verb == VERB:
+        hook = next((each for each in platform.hooks if each.name == operation.hook), None)
+        if hook is None:
+            raise RuntimeError(f"no hook {operation.hook} here: a worker of another version?")
+        return FollowUp(operation, hook)
+    if operation.verb == TRANSITION:
+        return Transition(operation)
+    if operation.verb in EDITS:
+        return Edit(operation)
+    raise RuntimeError(f"no verb {operation.verb} here: a worker of another version?")

@@ -1,0 +1,137 @@
+"""Records of one noun: created, read, listed, updated and deleted, one at a time."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from domain.errors import InvalidInput, NotFound
+from domain.permissions import Actor
+from engine.denials import demand
+from engine.expected import is_id
+from engine.nouns import known_noun, whole_of
+from engine.platform import Platform
+from engine.records import create_record, delete_record, update_record
+from models.base import Record, Work, records
+from reads.work import find_record, list_records
+
+_PAGE = 1000
+
+
+def known_nouns() -> list[str]:
+    """Return what everything that doors create and change is called, work included."""
+    return list(records())
+
+
+class Records:
+    """What an actor may ask of the records of one noun; made by `Site.records`."""
+
+    def __init__(self, platform: Platform, actor: Actor, noun: str) -> None:
+        """Name the records; nothing is asked yet.
+
+        Raises:
+            InvalidInput: There is no such noun.
+        """
+        self._platform = platform
+        self._actor = actor
+        self._model: type[Record] = known_noun(noun)
+
+    @property
+    def noun(self) -> str:
+        """Return what the records are called."""
+        return self._model.noun
+
+    def create(self, /, **values: Any) -> dict[str, Any]:
+        """Create a record and return it; references may be names.
+
+        Raises:
+            InvalidInput: A field or a value is not what was expected; nothing was stored.
+            NotFound: A record that the values name isn't there.
+            PermissionDenied: The actor may not.
+            RuleRefused: It would be a part of work that changes no more.
+        """
+        # Who may write a record may see what they wrote.
+        return self._find(create_record(self._platform, self._actor, self.noun, values))
+
+    def get(self, row_id: int) -> dict[str, Any]:
+        """Return all columns of a record, with its parts and, of work, its warnings.
+
+        Raises:
+            NotFound: There is no such record.
+            PermissionDenied: The actor may not see it.
+        """
+        self.demand_view()
+        return self._find(row_id)
+
+    def list(
+        self, *, state: str | None = None, after: int = 0, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """Return records in the order of their ids, from behind the id *after* on.
+
+        Raises:
+            InvalidInput: There is no such state, or the records have none.
+            PermissionDenied: The actor may not see them.
+        """
+        known = self._known_state(state)
+        self.demand_view()
+        with self._platform.database.connect() as db:
+            return list_records(
+                db, self._actor.tenant_id, self.noun, state=known, after=after, limit=limit
+            )
+
+    def each(self, *, state: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield all records in the order of their ids, a page at a time; as `list` else."""
+        after = 0
+        while page := self.list(state=state, after=after, limit=_PAGE):
+            yield from page
+            after = page[-1]["id"]
+
+    def update(
+        self, row_id: int, /, *, expected_version: int | None = None, **values: Any
+    ) -> dict[str, Any]:
+        """Write values to a record and return it.
+
+        Raises:
+            InvalidInput: A field or a value is not what was expected; nothing was changed.
+            NotFound: There is no such record, or none that the values name.
+            PermissionDenied: The actor may not.
+            StaleVersion: The record has another version than *expected_version*.
+            RuleRefused: It is, or it is a part of, work that changes no more.
+        """
+        update_record(
+            self._platform,
+            self._actor,
+            self.noun,
+            row_id,
+            values,
+            expected_version=expected_version,
+        )
+        return self._find(row_id)
+
+    def delete(self, row_id: int, *, expected_version: int | None = None) -> int:
+        """Delete a record softly; return the version of its deletion. Raises as `update`."""
+        return delete_record(
+            self._platform, self._actor, self.noun, row_id, expected_version=expected_version
+        )
+
+    def demand_view(self) -> None:
+        """Make sure that the actor may see these records.
+
+        Raises:
+            PermissionDenied: They may not; the denial is recorded.
+        """
+        seen_with = whole_of(self._model) or self._model
+        demand(self._platform, self._actor, seen_with.noun, "view")
+
+    def _find(self, row_id: int) -> dict[str, Any]:
+        if not is_id(row_id):
+            raise NotFound(what=self.noun, got=row_id)
+        with self._platform.database.connect() as db:
+            return find_record(db, self._actor.tenant_id, self.noun, row_id)
+
+    def _known_state(self, state: str | None) -> str | None:
+        if state is None:
+            return None
+        states = self._model.machine.states if issubclass(self._model, Work) else ()
+        if state.upper() not in states:
+            expected = f"one of {', '.join(states)}" if states else "none: it has no states"
+            raise InvalidInput(field="state", got=state, expected=expected)
+        return state.upper()

@@ -1,0 +1,212 @@
+"""Work in and out in bulk: rows and files come in, rows and files go out."""
+
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BufferedReader, TextIOBase
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from domain.errors import InvalidInput
+from domain.permissions import Actor
+from engine.denials import demand
+from engine.intake import import_work
+from engine.loading import Load, Loaded, load_file
+from engine.platform import Platform
+from engine.rejects import Reject, readable
+from engine.submission import known_kind
+from reads.export import FORMS, Wanted, known_fields, read_page, write_csv, write_ndjson
+
+__all__ = ["STDIN", "Loaded", "Reject", "Transfer", "form_of", "readable"]
+
+STDIN = "-"
+_ENDINGS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_PAGE = 2_000
+
+
+class Transfer:
+    """What a site takes in and gives out in bulk."""
+
+    platform: Platform
+    actor: Actor
+
+    def import_work(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Bring new rows in, all or none; return the ids of those that were not there yet."""
+        return import_work(self.platform, self.actor, known_kind(kind).noun, rows)
+
+    def load(
+        self,
+        kind: str,
+        file: str | Path | BinaryIO,
+        *,
+        columns: Mapping[str, str] | None = None,
+        ignore: Collection[str] = (),
+        form: str | None = None,
+        delimiter: str = ",",
+        on_reject: Callable[[Reject], object] = lambda _: None,
+        on_progress: Callable[[Loaded], object] = lambda _: None,
+    ) -> Loaded:
+        """Bring a file of new work in, batch by batch; bad records are told, the rest goes in.
+
+        The same call again, also after a crash, goes on and brings no row twice: a row with a
+        `reference` is known by it, a row without by standing in the same place of the same
+        file. What was told as bad is tried again.
+
+        Args:
+            kind: The kind of work, e.g. `task`.
+            file: A path, `-` for standard input, or a file that is open for reading bytes.
+            columns: The field that a column fills, by the column's name; other columns fill
+                the field of their name. References are ids or names.
+            ignore: Columns that are passed over.
+            form: `csv` or `ndjson`; by the file's ending by default.
+            delimiter: What divides the cells of a CSV file.
+            on_reject: Told what is wrong with a record, fault by fault.
+            on_progress: Told how far it is, after each batch.
+
+        Returns:
+            How many records were read, are new, were there, were bad, and for what.
+
+        Raises:
+            InvalidInput: The file, the kind or a column is not what was expected; nothing was
+                stored. Or the database refuses a value; what is in stays.
+            PermissionDenied: The actor may not.
+            LockBusy: Somebody holds what is needed; what is in stays.
+        """
+        with _opened(file) as (source, name):
+            return load_file(
+                self.platform,
+                self.actor,
+                Load(
+                    kind=kind,
+                    source=source,
+                    name=name,
+                    form=form_of(name, form),
+                    delimiter=delimiter,
+                    mapping=columns or {},
+                    ignore=ignore,
+                    on_reject=on_reject,
+                    on_progress=on_progress,
+                ),
+            )
+
+    def export(
+        self,
+        kind: str,
+        *,
+        state: str | None = None,
+        fields: Sequence[str] | None = None,
+        names: bool = False,
+    ) -> Iterator[dict[str, Any]]:
+        """Yield rows in the order of their ids, read page by page; never one long transaction.
+
+        Args:
+            kind: The kind of work.
+            state: Only rows of this state.
+            fields: The columns; by default those that an import takes.
+            names: Tell other records by their name, where they have one; `site_id` becomes
+                `site`. So the rows can be imported elsewhere.
+
+        Raises:
+            InvalidInput: A kind, a state or a column is not known.
+            PermissionDenied: The actor may not see such rows.
+        """
+        pages = self._pages(self._wanted(kind, state, fields, names=names))
+        return (row for page in pages for row in page)
+
+    def export_text(
+        self,
+        kind: str,
+        form: str = "csv",
+        *,
+        state: str | None = None,
+        fields: Sequence[str] | None = None,
+        names: bool = False,
+        on_progress: Callable[[int], object] = lambda _: None,
+    ) -> Iterator[str]:
+        """Yield a file of rows in pieces, `csv` or `ndjson`.
+
+        Arguments and errors are those of `export`; *on_progress* is told how many rows are out.
+        """
+        wanted = self._wanted(kind, state, fields, names=names)
+        pages = _counted(self._pages(wanted), on_progress)
+        if form_of("", form) == "csv":
+            return write_csv(wanted.headings, pages)
+        return write_ndjson(pages)
+
+    def _wanted(
+        self, kind: str, state: str | None, fields: Sequence[str] | None, *, names: bool
+    ) -> Wanted:
+        known, in_state = self._seen(kind, state)
+        return Wanted(known, known_fields(known, fields), in_state, names)
+
+    def _pages(self, wanted: Wanted) -> Iterator[list[dict[str, Any]]]:
+        after = 0
+        page: list[dict[str, Any]] | None = None
+        while page is None or len(page) == _PAGE:
+            with self.platform.database.connect() as db:
+                page, after = read_page(db, self.actor.tenant_id, wanted, after=after, most=_PAGE)
+            yield page
+
+    def _seen(self, kind: str, state: str | None = None) -> tuple[str, str | None]:
+        """Return kind and state as they are known, if the actor may see such rows."""
+        model = known_kind(kind)
+        states = model.machine.states
+        if state is not None and state.upper() not in states:
+            raise InvalidInput(field="state", got=state, expected=f"one of {', '.join(states)}")
+        demand(self.platform, self.actor, model.noun, "view")
+        return model.noun, None if state is None else state.upper()
+
+
+def _counted(
+    pages: Iterator[list[dict[str, Any]]], tell: Callable[[int], object]
+) -> Iterator[list[dict[str, Any]]]:
+    out = 0
+    for page in pages:
+        out += len(page)
+        yield page
+        tell(out)
+
+
+def form_of(name: str, form: str | None = None) -> str:
+    """Return the form of a file: the one that is asked for, or what its name ends in.
+
+    Raises:
+        InvalidInput: It is none that is known.
+    """
+    found = form or _ENDINGS.get(Path(name).suffix.lower())
+    if found not in FORMS:
+        got = name if form is None else form
+        raise InvalidInput(field="format", got=got, expected=f"{' or '.join(FORMS)}")
+    return found
+
+
+@contextmanager
+def _opened(file: str | Path | BinaryIO) -> Iterator[tuple[Any, str]]:
+    if not isinstance(file, str | Path):
+        with _buffered(file) as source:
+            yield source, Path(str(getattr(file, "name", ""))).name
+    elif str(file) == STDIN:
+        yield sys.stdin.buffer, ""
+    else:
+        path = Path(file)
+        try:
+            opened = path.open("rb")
+        except OSError as error:
+            got = f"{path}: {error.strerror}"
+            raise InvalidInput(field="file", got=got, expected="a file to read") from error
+        with opened:
+            yield opened, path.name
+
+
+@contextmanager
+def _buffered(file: Any) -> Iterator[Any]:
+    if isinstance(file, TextIOBase):
+        raise InvalidInput(field="file", got="a file open for text", expected="one open for bytes")
+    if hasattr(file, "read1"):
+        yield file
+        return
+    buffered = BufferedReader(file)
+    try:
+        yield buffered
+    finally:
+        buffered.detach()  # or it would close what isn't ours

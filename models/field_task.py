@@ -1,0 +1,130 @@
+"""Field tasks, the jobs they are made from, and the readings they bring home."""
+
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    column,
+    func,
+    select,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.check import between
+from domain.field_task import FIELD_TASK
+from models.base import LIVE, Assignable, Record, Work, named, work_table
+from models.people import assignee_keys
+from models.related import Related
+
+READING_SORTS = ("observation", "meter")
+_LONGEST_GRACE_MIN = 60 * 24 * 365
+
+
+class Job(Record):
+    """The template of field tasks: what to observe and to read, and what lateness brings.
+
+    `asks_for` names the readings that completion needs, `grace_minutes` is how long after
+    `due_at` a task stays open, and overdue tasks raise a ticket of `ticket_category_id`.
+    """
+
+    __tablename__ = "job"
+    __table_args__ = (
+        named("job"),
+        UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(
+            ["tenant_id", "ticket_category_id"],
+            ["ticket_category.tenant_id", "ticket_category.id"],
+        ),
+        CheckConstraint("grace_minutes >= 0", name="grace_not_negative"),
+    )
+    noun = "job"
+    checks = (between("grace_minutes", 0, _LONGEST_GRACE_MIN, "minutes"),)
+
+    name: Mapped[str]
+    asks_for: Mapped[list[str]] = mapped_column(server_default="{}")
+    grace_minutes: Mapped[int] = mapped_column(server_default="0")
+    ticket_category_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class FieldTask(Assignable, Work):
+    """A technician's work at a site; with a parent it is a checkpoint of a tour."""
+
+    __tablename__ = "field_task"
+    __table_args__ = work_table(
+        "field_task",
+        ForeignKeyConstraint(["tenant_id", "job_id"], ["job.tenant_id", "job.id"]),
+        ForeignKeyConstraint(["tenant_id", "site_id"], ["site.tenant_id", "site.id"]),
+        *assignee_keys(),
+        CheckConstraint("parent_id <> id", name="no_own_parent"),
+        # The checkpoints of a tour.
+        Index(
+            "ix_field_task_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")
+        ),
+    )
+    machine = FIELD_TASK
+
+    title: Mapped[str]
+    remarks: Mapped[str | None]
+    job_id: Mapped[int | None] = mapped_column(BigInteger)
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("field_task.id"))
+    site_id: Mapped[int | None] = mapped_column(BigInteger)
+    planned_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+
+
+class FieldTaskReading(Record):
+    """An observation or a meter reading that was taken for a task."""
+
+    __tablename__ = "field_task_reading"
+    __table_args__ = (
+        CheckConstraint(f"sort IN {READING_SORTS}", name="sort_known"),
+        # A task has one reading of a name.
+        Index(
+            "uq_field_task_reading_task_id_name",
+            "task_id",
+            "name",
+            unique=True,
+            postgresql_where=LIVE,
+        ),
+    )
+    noun = "reading"
+    parent = "task_id"
+    permit = "record"
+    choices = {"sort": READING_SORTS}  # noqa: RUF012 -- declared as a ClassVar by Record
+
+    task_id: Mapped[int] = mapped_column(ForeignKey("field_task.id"))
+    name: Mapped[str]
+    sort: Mapped[str] = mapped_column(server_default="observation")
+    value: Mapped[str]
+    unit: Mapped[str | None]
+    taken_at: Mapped[datetime | None]
+
+
+_asked = func.unnest(Job.asks_for).table_valued(column("name")).render_derived("asked")
+
+FieldTask.related = {
+    "readings_missing": Related(
+        select(func.count())
+        .select_from(_asked)
+        .where(
+            ~select(FieldTaskReading.id)
+            .where(
+                FieldTaskReading.task_id == FieldTask.id,
+                FieldTaskReading.name == _asked.c.name,
+                FieldTaskReading.deleted_at.is_(None),
+            )
+            .correlate(FieldTask, _asked)
+            .exists()
+        )
+        .correlate(FieldTask, Job)
+        .scalar_subquery(),
+        joined=Job,
+        on=Job.id == FieldTask.job_id,
+    )
+}

@@ -1,0 +1,77 @@
+"""What people are told: the kinds of work that they follow, and the digests that came of it."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.check import Check
+from models.base import LIVE, NOW, Base, Record, kinds
+
+
+def _knows_its_state(values: Mapping[str, Any]) -> bool:
+    kind = kinds().get(values.get("kind", ""))
+    return kind is None or values.get("target_state") in (None, *kind.machine.states)
+
+
+class Subscription(Record):
+    """That a person wants to be told what operations did to work of a kind.
+
+    With `target_state` only of transitions to that state.
+    """
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "person_id"], ["person.tenant_id", "person.id"]),
+        # Who follows a kind of work.
+        Index(
+            "uq_subscription_tenant_id_kind",
+            "tenant_id",
+            "kind",
+            "person_id",
+            "target_state",
+            unique=True,
+            postgresql_where=LIVE,
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
+    noun = "subscription"
+    checks = (
+        Check(
+            "kind",
+            "a kind of work such as work_order",
+            lambda values: values.get("kind") in kinds(),
+        ),
+        Check("target_state", "a state of that kind of work such as APPROVED", _knows_its_state),
+    )
+
+    person_id: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str]
+    target_state: Mapped[str | None]
+
+
+class Notification(Base):
+    """One digest: what one operation did, told to one person; however often the hook runs, once."""
+
+    __tablename__ = "notification"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id", "person_id"], ["person.tenant_id", "person.id"]),
+        # What a person has yet to read.
+        Index(
+            "ix_notification_unread",
+            "tenant_id",
+            "person_id",
+            "created_at",
+            postgresql_where=text("read_at IS NULL"),
+        ),
+    )
+
+    operation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    person_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(BigInteger)
+    body: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    read_at: Mapped[datetime | None]

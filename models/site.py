@@ -1,0 +1,40 @@
+"""Where work is done: sites with their geofence."""
+
+from sqlalchemy import CheckConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapped
+
+from domain.check import Check, between
+from models.base import Record, named
+
+_FENCE = ("latitude", "longitude", "radius_m")
+
+
+class Site(Record):
+    """A place; with a centre (degrees) and a radius (metres) it has a geofence."""
+
+    __tablename__ = "site"
+    __table_args__ = (
+        named("site"),
+        UniqueConstraint("tenant_id", "id"),
+        # A fence is whole or not there.
+        CheckConstraint("num_nulls(latitude, longitude, radius_m) IN (0, 3)", name="whole_fence"),
+        CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude_in_range"),
+        CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude_in_range"),
+        CheckConstraint("radius_m > 0", name="radius_positive"),
+    )
+    noun = "site"
+    checks = (
+        between("latitude", -90, 90, "degrees"),
+        between("longitude", -180, 180, "degrees"),
+        between("radius_m", 1, 20_000_000, "metres"),
+        Check(
+            "radius_m",
+            "latitude, longitude and radius_m together, or none of them",
+            lambda values: len({values.get(name) is None for name in _FENCE}) == 1,
+        ),
+    )
+
+    name: Mapped[str]
+    latitude: Mapped[float | None]
+    longitude: Mapped[float | None]
+    radius_m: Mapped[float | None]

@@ -1,0 +1,39 @@
+"""A tenant is opened with its people; the next call acts in it."""
+
+from uuid import uuid4
+
+import lockside
+from tests.doors.commands import call
+from worker.settings import Settings
+
+
+def test_who_was_named_acts_in_the_new_tenant(settings: Settings) -> None:
+    name = uuid4().hex
+
+    people = ("--person", "asha=admin,manager", "--person", "tomas=technician")
+    opened = call(settings, "tenants", "open", name, *people)
+    create = ("records", "create", "vendor", "name=Lifts", "--tenant", name)
+    acting = [call(settings, *create, "--actor", who) for who in ("asha", "tomas")]
+
+    assert (opened.code, name in opened.out) == (0, True)
+    assert [answer.code for answer in acting] == [0, 4]
+
+
+def test_opening_again_adds_people_and_takes_nothing_away(
+    site: lockside.Site, settings: Settings
+) -> None:
+    name = uuid4().hex
+    call(settings, "tenants", "open", name, "--person", "asha=admin")
+
+    again = call(settings, "tenants", "open", name, "--person", "dora=viewer", "--json")
+
+    assert (again.code, again.json["people"]) == (0, {"dora": ["viewer"]})
+    site.act_as(name, "asha")
+    assert [each["name"] for each in site.records("person").list()] == ["asha", "dora"]
+
+
+def test_only_an_administrator_opens_one(settings: Settings) -> None:
+    answer = call(settings, "tenants", "open", "harbor", "--person", "a=admin", "--actor", "asha")
+
+    assert answer.code == 4
+    assert "tenant.create" in answer.err

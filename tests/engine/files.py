@@ -1,0 +1,27 @@
+"""Files of work, written in a line and brought in."""
+
+from io import BytesIO
+from typing import Any
+
+import lockside
+from lockside.transfer import Loaded, Reject
+
+
+def load(site: lockside.Site, kind: str, text: str | bytes, **options: Any) -> Loaded:
+    content = text.encode() if isinstance(text, str) else text
+    return site.load(kind, BytesIO(content), **{"form": "csv"} | options)
+
+
+def rejects_of(site: lockside.Site, kind: str, text: str | bytes, **options: Any) -> list[Reject]:
+    told: list[Reject] = []
+    load(site, kind, text, on_reject=told.append, **options)
+    return told
+
+
+def faults_of(site: lockside.Site, kind: str, text: str | bytes, **options: Any) -> list[Any]:
+    told = rejects_of(site, kind, text, **options)
+    return [(each.line, each.field, each.code) for each in told]
+
+
+def rows_of(site: lockside.Site, kind: str, *fields: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in site.export(kind, fields=fields)]

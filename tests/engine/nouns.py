@@ -1,0 +1,107 @@
+"""How a record of every noun is made, and what may be changed in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from itertools import count
+from typing import Any
+
+import pytest
+
+import lockside
+from tests.engine.works import DAY, PUNCHED, ordered, task
+
+Values = dict[str, Any]
+_number = count(1)
+
+
+@dataclass(frozen=True)
+class Noun:
+    """How a record of a noun is made, and what may be changed in it.
+
+    Attributes:
+        values: What a new one needs; anew for each call.
+        change: New values for it.
+        parent: The noun and the column of what it is a part of.
+    """
+
+    values: Callable[[lockside.Site], Values]
+    change: Values
+    parent: tuple[str, str] | None = None
+
+
+def name(_: lockside.Site) -> Values:
+    return {"name": f"Name {next(_number)}"}
+
+
+def someone(site: lockside.Site) -> int:
+    made: int = site.records("person").create(**name(site))["id"]
+    return made
+
+
+def some_role(site: lockside.Site) -> int:
+    made: int = site.records("role").create(**name(site), permissions=["ticket.view"])["id"]
+    return made
+
+
+def some_team(site: lockside.Site) -> int:
+    made: int = site.records("team").create(**name(site))["id"]
+    return made
+
+
+def days(site: lockside.Site) -> Values:
+    year = 2000 + next(_number)
+    return name(site) | {"starts_on": date(year, 1, 1), "ends_on": date(year, 1, 31)}
+
+
+NOUNS = {
+    "attendance": Noun(
+        lambda site: {
+            "person": "asha",
+            "datefor": DAY,
+            "punchintime": PUNCHED,
+            "ctzoffset": 330,
+        },
+        {"remarks": "Late"},
+    ),
+    "job": Noun(name, {"asks_for": ["flow", "pressure"]}),
+    "payroll_period": Noun(days, {"closed_at": PUNCHED}),
+    "person": Noun(name, {"name": "Somebody else"}),
+    "person_role": Noun(
+        lambda site: {"person_id": someone(site), "role_id": some_role(site)},
+        {"role": "viewer"},
+        ("person", "person_id"),
+    ),
+    "reading": Noun(
+        lambda site: {"task_id": task(site), "name": "flow", "value": "4"},
+        {"value": "5"},
+        ("task", "task_id"),
+    ),
+    "role": Noun(lambda site: name(site) | {"permissions": ["ticket.view"]}, {"permissions": []}),
+    "site": Noun(name, {"latitude": 1.5, "longitude": 2.5, "radius_m": 100}),
+    "subscription": Noun(
+        lambda site: {"person_id": someone(site), "kind": "ticket"}, {"target_state": "CLOSED"}
+    ),
+    "task": Noun(lambda _: {"title": "Check the pump"}, {"due_at": PUNCHED}),
+    "team": Noun(name, {"name": "Another team"}),
+    "team_member": Noun(
+        lambda site: {"team_id": some_team(site), "person": "dora"},
+        {"person": "asha"},
+        ("team", "team_id"),
+    ),
+    "ticket": Noun(lambda _: {"title": "Leak"}, {"priority": "HIGH"}),
+    "ticket_category": Noun(name, {"name": "Another category"}),
+    "vendor": Noun(name, {"name": "Another vendor"}),
+    "work_order": Noun(lambda _: {"title": "Descale"}, {"vendor": "Acme Lifts"}),
+    "work_order_line": Noun(
+        lambda site: {"work_order_id": ordered(site), "description": "Oil"},
+        {"quantity": 3},
+        ("work_order", "work_order_id"),
+    ),
+}
+each_noun = pytest.mark.parametrize("noun", NOUNS)
+each_part = pytest.mark.parametrize("noun", [each for each, n in NOUNS.items() if n.parent])
+
+
+def make(site: lockside.Site, noun: str) -> dict[str, Any]:
+    return site.records(noun).create(**NOUNS[noun].values(site))
