@@ -58,7 +58,7 @@ def direct(
     Raises:
         InvalidInput: A constraint of the database speaks against a value; it is named.
         LockBusy: Another session held a row for longer than the lock timeout, or waited for one
-            of this session's.
+            that this transaction holds.
     """
     try:
         with platform.database.begin() as db:
