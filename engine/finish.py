@@ -30,7 +30,7 @@ from models.operation import Operation
 _LOCK_FINISHED = """
 SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.operation_type, o.target_state,
        o.atomic, o.dry_run, o.stop_at_first_failure, o.total, o.started_at, {wanted} AS wanted,
-       o.details ->> 'cancelled_by' AS cancelled_by,
+       o.details ->> 'cancelled_by' AS cancelled_by, clock_timestamp() AS now,
        (SELECT jsonb_agg(jsonb_build_array(c.ids, c.outcomes, c.failures, c.status)
                          ORDER BY c.chunk_no)
           FROM operation_chunk c
@@ -84,7 +84,7 @@ def finish(platform: Platform, operation_id: UUID) -> bool:
         operation = db.execute(_lock_finished(conditions), names).one_or_none()
         if operation is None:
             return False
-        told = _end(platform, db, operation)
+        told = _end(db, operation)
         followups = add_followups(platform, db, operation, told)
     platform.step("finished")
     for each in followups:
@@ -100,7 +100,7 @@ def _lock_finished(conditions: tuple[str, ...]) -> TextClause:
     return text(_LOCK_FINISHED.format(wanted=asked))
 
 
-def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, Any]:
+def _end(db: Connection, operation: Row[Any]) -> dict[str, Any]:
     if operation.total <= IDS_IN_RESULT:
         counts, dead, succeeded, failures = _items(operation)
         codes = Counter(each.code for each in failures)
@@ -108,7 +108,6 @@ def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, A
         counts, dead = read_counts(db, operation.id, operation.total)
         succeeded, failures = [], []
         codes = Counter(dict(db.execute(_CODES, {"operation_id": operation.id}).all()))
-    now = platform.clock(db)
     # Stopped by its own first failure, an operation wasn't cancelled by anybody.
     stopped = operation.stop_at_first_failure and counts.failed
     cancelling = operation.state == "CANCELLING" and not stopped
@@ -124,12 +123,13 @@ def _end(platform: Platform, db: Connection, operation: Row[Any]) -> dict[str, A
         failures=failures,
         failure_codes=dict(codes.most_common()),
         warnings=_warnings(operation, counts),
-        started_at=operation.started_at or now,
-        finished_at=now,
+        started_at=operation.started_at or operation.now,
+        finished_at=operation.now,
     )
-    db.execute(_END, {"operation_id": operation.id, "end_state": state, "now": now, "told": told})
+    names = {"operation_id": operation.id, "end_state": state, "now": operation.now, "told": told}
+    db.execute(_END, names)
     if operation.total > 1 and not operation.dry_run and operation.verb != VERB:
-        log_bulk_operation(db, operation=operation, result=told, now=now)
+        log_bulk_operation(db, operation=operation, result=told, now=operation.now)
     return told
 
 

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from psycopg import errors
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, TextClause, select, text
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import InvalidInput, LockBusy
@@ -21,9 +21,14 @@ from engine.references import order_rows
 from models.base import Work
 from models.operation import Operation
 
-_TRIES = 5
+_MORE_TRIES = 4
 _LEFT_OUT = "left_out"
 _KEY = "uq_operation_idempotency_key"
+
+# Two files with the same references in different orders wait for each other, and one is told to
+# try again: it then waits for all others before it begins, or the two would meet forever.
+_BESIDE_OTHERS = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('import', :tenant_id))")
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('import', :tenant_id))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +117,20 @@ class Store:
             InvalidInput: The database refuses a value; the batch was left out.
             LockBusy: Somebody holds what is needed for longer than the lock timeout.
         """
-        for tries_left in reversed(range(_TRIES)):
+        for turn in (_BESIDE_OTHERS, *[_ALONE] * _MORE_TRIES):
             try:
-                return self._store(prepared)
+                return self._store(prepared, turn)
             except (InvalidInput, LockBusy, DBAPIError) as error:
-                if not tries_left or not _is_a_race(error):
-                    raise _located(error, prepared.batch) from error
+                refused = error
+                if not _is_a_race(error):
+                    break
             # Somebody else sends the same file: what they brought in is there now.
             known = self.look_up(prepared.known.key)
             if known.left is not None:
                 prepared = prepared.only(known)
-        raise AssertionError("unreachable")
+        raise _located(refused, prepared.batch) from refused
 
-    def _store(self, prepared: Prepared) -> Stored:
+    def _store(self, prepared: Prepared, turn: TextClause) -> Stored:
         if not prepared.positions:
             return Stored(0, prepared.faults)
         columns = {name: list(values) for name, values in prepared.columns.items()}
@@ -148,6 +154,7 @@ class Store:
             idempotency_key=prepared.known.key,
             details=self._details(prepared, fit),
         ) as running:
+            running.db.execute(turn, {"tenant_id": self._actor.tenant_id})
             running.ids = insert_levels(running, self._actor, self._model, columns, levels)
         return Stored(len(running.ids), faults)
 
