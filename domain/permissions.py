@@ -1,6 +1,6 @@
 """Which role holds which permission, unless a tenant says otherwise."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from domain.machine import Machine
@@ -79,6 +79,21 @@ def permissions_of(
     if role == "admin":
         held.add("tenant.create")
     return tuple(sorted(held))
+
+
+def states_open_to(machine: Machine, held: Collection[str] | None) -> tuple[str, ...]:
+    """Return the states that new work may begin in for somebody, in the table's order.
+
+    Who may not move work to a state doesn't bring it there either: they need the permission of
+    one of the arrows into it.
+
+    Args:
+        machine: Of the kind of work.
+        held: What they may do; None is the system, which may do everything.
+    """
+    arrows = machine.transitions
+    reached = {each.target for each in arrows if held is None or machine.permission(each) in held}
+    return tuple(each for each in machine.states if each in {machine.initial, *reached})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,15 @@ from domain.machine import Machine, arrow, needs, needs_comments, needs_manager
 _vendor = needs(
     "vendor_id", code="vendor_missing", message="Cannot approve without vendor assignment"
 )
+# Whom it was approved for does it: another vendor is another approval.
+_ORDERED = frozenset({"vendor_id"})
 _lines = needs("line_count", code="lines_missing", message="Cannot complete without any line")
 
 WORK_ORDER = Machine(
     kind="work_order",
     initial="DRAFT",
     final=("CLOSED", "CANCELLED"),
+    settled=dict.fromkeys(("APPROVED", "IN_PROGRESS", "COMPLETED"), _ORDERED),
     transitions=(
         arrow("DRAFT", "SUBMITTED", "submit", needs_manager, undo=True),
         arrow("SUBMITTED", "APPROVED", "approve", _vendor, undo=True),

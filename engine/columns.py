@@ -9,13 +9,12 @@ from typing import Any, cast
 from sqlalchemy import Column, Date, Float, Integer, Table
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from engine.fields import Field, fields_of
-from engine.values import LONGEST_TEXT, longest_of, parser_of, word
+from engine.fields import REFERENCE, Field, fields_of
+from engine.values import LONGEST_TEXT, is_empty, longest_of, parser_of, word
 from models.base import Work
 
 STATE = "state"
 SINCE = "state_since"
-REFERENCE = "reference"
 
 Columns = Mapping[str, Sequence[Any]]
 """Rows by column: as many values in each as there are rows."""
@@ -114,7 +113,9 @@ def parse_columns(model: type[Work], given: Columns) -> Parsed:
 
 def _parse_whole(known: Incoming, values: Sequence[Any]) -> list[Any]:
     are_texts = set(map(type, values)) == {str}
-    if known.field.required and (None in values or "" in values):
+    if are_texts and any(map(str.isspace, values)):
+        values = ["" if each.isspace() else each for each in values]
+    if known.field.required and ("" in values if are_texts else any(map(is_empty, values))):
         raise ValueError
     if known.code == _TEXT and are_texts:
         return _texts(known, cast("Sequence[str]", values))
@@ -124,10 +125,12 @@ def _parse_whole(known: Incoming, values: Sequence[Any]) -> list[Any]:
         found = {each: parse(each) for each in set(values) if each}
         found[""] = known.default
         return list(map(found.__getitem__, values))
-    return [known.default if _is_empty(each) else parse(each) for each in values]
+    return [known.default if is_empty(each) else parse(each) for each in values]
 
 
 def _texts(known: Incoming, values: Sequence[str]) -> list[Any]:
+    if known.field.name == REFERENCE:
+        values = list(map(str.strip, values))
     joined = "".join(values)
     if max(map(len, values)) > known.longest or "\x00" in joined:
         raise ValueError
@@ -141,7 +144,7 @@ def _parse_each(known: Incoming, values: Sequence[Any], faults: list[Fault]) -> 
     parsed: list[Any] = []
     for position, value in enumerate(values):
         code = None
-        if not _is_empty(value):
+        if not is_empty(value):
             try:
                 parsed.append(known.field.parse(value))
                 continue
@@ -153,10 +156,6 @@ def _parse_each(known: Incoming, values: Sequence[Any], faults: list[Fault]) -> 
         if code:
             faults.append(Fault(position, known.field.name, value, code, expected))
     return parsed
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or value == ""
 
 
 def _told_closer(known: Incoming, value: Any) -> str:

@@ -45,25 +45,36 @@ def log_denials(db: Connection, change: Change, judged: Judged, now: datetime) -
 
 def demand(
     platform: Platform, actor: Actor, kind: str, action: str, ids: Iterable[int] = ()
-) -> None:
+) -> frozenset[str] | None:
     """Make sure that an actor holds `<kind>.<action>`; the system needs no permission.
+
+    Returns:
+        Everything that they hold; None for the system.
 
     Raises:
         PermissionDenied: They don't; the denial is recorded.
     """
+    return demand_one_of(platform, actor, kind, [action], ids)
+
+
+def demand_one_of(
+    platform: Platform, actor: Actor, kind: str, actions: Iterable[str], ids: Iterable[int] = ()
+) -> frozenset[str] | None:
+    """Make sure that an actor holds the permission of one of some actions; else as `demand`."""
     if actor.person_id is None:
-        return
-    permission = f"{kind}.{action}"
+        return None
+    wanted = sorted(set(actions))
+    required = [f"{kind}.{each}" for each in wanted]
     people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
     with platform.database.begin() as db:
         held, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
-        if permission in held:
-            return
+        if not held.isdisjoint(required):
+            return held
         now = platform.clock(db)
         denial = Denial(
             kind=kind,
-            action=action,
-            required=frozenset({permission}),
+            action=" or ".join(wanted),
+            required=frozenset(required),
             held=held,
             ids=list(ids),
             recent=_recent(db, actor.tenant_id, actor.person_id, now),
@@ -77,8 +88,9 @@ def demand(
             now=now,
         )
     raise PermissionDenied(
-        message=f"The permission {permission} is needed. Ask somebody whose role holds it.",
-        required=[permission],
+        message=f"The permission {' or '.join(required)} is needed. "
+        "Ask somebody whose role holds it.",
+        required=required,
         risk_score=denial.risk_score,
     )
 

@@ -11,14 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from psycopg import errors
 from sqlalchemy import Connection, insert, text, update
 from sqlalchemy.exc import DBAPIError
 
 from domain.bulk import Counts, result
-from domain.errors import InvalidInput, LockBusy
 from domain.permissions import Actor
 from engine.platform import Platform
+from engine.refusals import refusal_of
 from models.operation import Operation
 
 QUEUE = "none"
@@ -81,7 +80,7 @@ def direct(
             else:
                 db.rollback()
     except DBAPIError as error:
-        refusal = _refusal(error)
+        refusal = refusal_of(error)
         if refusal is None:
             raise
         raise refusal from error
@@ -125,22 +124,3 @@ def _close(platform: Platform, running: Direct, verb: str, total: int) -> None:
         .where(Operation.id == running.operation_id)
         .values(state="SUCCEEDED", finished_at=now, result=told, result_stored_at=now)
     )
-
-
-def _refusal(error: DBAPIError) -> InvalidInput | LockBusy | None:
-    cause = error.orig
-    if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected):
-        return LockBusy(message="Another session changes this row; try again in a moment.")
-    if isinstance(cause, errors.UniqueViolation | errors.ExclusionViolation):
-        rule = cause.diag.constraint_name or "a rule of the database"
-        return InvalidInput(
-            field=rule.partition("_tenant_id_")[2] or rule,
-            got="what another record has already",
-            expected=f"something of its own ({rule})",
-        )
-    if isinstance(cause, errors.IntegrityError | errors.DataError):
-        named = cause.diag.column_name or cause.diag.constraint_name or "a value"
-        return InvalidInput(
-            field=named, got="a value that the database refuses", expected=f"what {named} allows"
-        )
-    return None

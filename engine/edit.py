@@ -14,6 +14,8 @@ from engine.fields import fields_of, find_ids, plain
 from engine.judged import Judged, conflict, stale
 from engine.outbox import log_entity_updated
 from engine.rows import lock_rows, write_rows
+from engine.tours import nested_tours
+from engine.warnings import drop_warnings
 from models.base import kinds
 
 
@@ -26,6 +28,7 @@ class Edit(Change):
         model = kinds()[operation.kind]
         self._checks = model.checks
         self._gone: list[Reason] | None = None
+        self._nested: dict[int, Reason] = {}
         self._fields = fields_of(model)
         self._values = {
             name: None if value is None else self._fields[name].parse(value)
@@ -43,7 +46,11 @@ class Edit(Change):
         if self._gone is None:
             self._gone = self._references_gone(db)
         names = tuple(self._fields) if self._checks else tuple(self._values)
-        return lock_rows(db, operation.kind, operation.tenant_id, ids, names)
+        rows, held = lock_rows(db, operation.kind, operation.tenant_id, ids, names)
+        locked = [each.id for each in rows]
+        model = kinds()[operation.kind]
+        self._nested |= nested_tours(db, operation.tenant_id, model, self._values, locked)
+        return rows, held
 
     def judge(
         self,
@@ -67,7 +74,7 @@ class Edit(Change):
                 changes = self._changes_of(row)
                 told = conflict(wanted, row.version, state=row.state, changes=changes)
                 judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
-            elif reasons := [*self._against(frozen), *self._broken(row)]:
+            elif reasons := [*self._against(row, frozen), *self._broken(row)]:
                 judged.refuse(row, reasons)
             elif all(getattr(row, name) == value for name, value in self._values.items()):
                 judged.outcomes[row.id] = Outcome.SKIPPED
@@ -78,9 +85,11 @@ class Edit(Change):
         return judged
 
     def write(self, db: Connection, judged: Judged, now: datetime) -> None:
-        """Write the values to the rows that passed."""
+        """Write the values to the rows that passed; warnings that they answer go."""
         operation = self.operation
         write_rows(db, operation.kind, judged, self._values, actor_id=operation.actor_id, now=now)
+        ids = [each.id for each in judged.passed]
+        drop_warnings(db, kinds()[operation.kind], operation.tenant_id, ids, now)
 
     def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
         """Record every update with what was before and after, done and refused."""
@@ -106,8 +115,9 @@ class Edit(Change):
             return None
         return Reason("permission_denied", f"The permission {self.permission} is needed")
 
-    def _against(self, frozen: Reason | None) -> list[Reason]:
-        return [*([frozen] if frozen else []), *(self._gone or ())]
+    def _against(self, row: Row[Any], frozen: Reason | None) -> list[Reason]:
+        nested = self._nested.get(row.id)
+        return [each for each in (frozen, *(self._gone or ()), nested) if each is not None]
 
     def _references_gone(self, db: Connection) -> list[Reason]:
         """Return which records that the values name were deleted since it was submitted."""
@@ -116,7 +126,7 @@ class Edit(Change):
         return [
             Reason("not_found", f"No {noun} {value}")
             for noun, value in named
-            if value is not None and not find_ids(db, self.operation.tenant_id, noun, [value])
+            if value is not None and not find_ids(db, self.operation.tenant_id, noun, [value])[0]
         ]
 
     def _broken(self, row: Row[Any]) -> Iterable[Reason]:

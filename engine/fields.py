@@ -4,18 +4,31 @@ Everything comes from the mapped table: types, what must be there, words, and re
 other records, which may be given by name.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, NoReturn, cast
 
-from sqlalchemy import BigInteger, Column, Connection, Table, Text, any_, literal, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    any_,
+    literal,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.errors import InvalidInput, NotFound
-from engine.values import longest_of, parser_of, reference, word
-from models.base import Record, Work, records
+from engine.values import as_id, is_empty, longest_of, parser_of, reference, trimmed, word
+from models.base import Record, Work, kinds, records
+
+REFERENCE = "reference"
 
 _FIXED = frozenset(
     {"id", "tenant_id", "version", "deleted_at"}
@@ -69,12 +82,21 @@ def parse_values(model: type[Record], given: Mapping[str, Any]) -> dict[str, Any
     for name, value in given.items():
         column = column_of(model, name)
         if column is None:
-            known = ", ".join(fields_of(model))
-            raise InvalidInput(
-                field=name, got=shown(value), expected=f"a field that may change: {known}"
-            )
+            raise InvalidInput(field=name, got=shown(value), expected=_known_fields(model, name))
         values[column] = _parsed(fields_of(model)[column], value)
     return values
+
+
+def _known_fields(model: type[Record], name: str) -> str:
+    fields = list(fields_of(model))
+    known = ", ".join(fields)
+    columns = cast("Table", model.__table__).c
+    if name in columns or f"{name}_id" in columns:
+        return f"a field that may change: {known}"
+    close = get_close_matches(name, [*fields, *(each.removesuffix("_id") for each in fields)])
+    hint = f"did you mean {' or '.join(close)}? Its fields are" if close else "its fields are"
+    noun = model.noun.replace("_", " ")
+    return f"a field that there is: {noun} has none called {shown(name)}; {hint} {known}"
 
 
 def check_new(model: type[Record], values: Mapping[str, Any]) -> None:
@@ -108,35 +130,67 @@ def resolve_references(
 
     Raises:
         NotFound: The tenant has no such record.
+        InvalidInput: It could be either of two.
     """
     resolved = dict(values)
     for name, value in values.items():
         noun = fields_of(model)[name].refers_to
         if noun is not None and value is not None:
-            found = find_ids(db, tenant_id, noun, [value])
+            found, unsure = find_ids(db, tenant_id, noun, [value])
+            if value in unsure:
+                raise InvalidInput(field=name, got=shown(value), expected=either(value))
             if value not in found:
                 raise NotFound(what=noun, got=value)
             resolved[name] = found[value]
     return resolved
 
 
+def either(value: Any) -> str:
+    """Return what was expected in the place of what could be two, as the end of a sentence."""
+    return (
+        f"either the one with id {value} or the one called {value}; "
+        "tell the first by its name, the second by its id"
+    )
+
+
 def find_ids(
     db: Connection, tenant_id: int, noun: str, given: Iterable[int | str]
-) -> dict[int | str, int]:
-    """Return the ids of a tenant's records by what they were called: an id or a name."""
+) -> tuple[dict[int | str, int], set[int | str]]:
+    """Return the ids of a tenant's records by what they were called.
+
+    A number is an id. Text is a name, or an id if it is written as one.
+
+    Returns:
+        The ids by what was given; and what is the id of one and the name of another.
+    """
     model = records()[noun]
-    ids = {each for each in given if isinstance(each, int)}
-    names = {each for each in given if isinstance(each, str)}
+    asked = {each: row_id for each in given if (row_id := as_id(each)) is not None}
     found: dict[int | str, int] = {}
-    live = (model.tenant_id == tenant_id, model.deleted_at.is_(None))
-    if ids:
-        known = db.scalars(select(model.id).where(*live, model.id == _any_of(ids, BigInteger())))
-        found |= {row_id: row_id for row_id in known}
+    if asked:
+        ids = _any_of(asked.values(), BigInteger())
+        known = set(db.scalars(select(model.id).where(*_live(model, tenant_id), model.id == ids)))
+        found = {each: row_id for each, row_id in asked.items() if row_id in known}
+    names = {each for each in given if isinstance(each, str)}
+    named = find_named(db, tenant_id, noun, names) if names else {}
+    unsure: set[int | str] = {
+        name for name, row_id in named.items() if found.get(name, row_id) != row_id
+    }
+    return found | {name: named[name] for name in named if name not in found}, unsure
+
+
+def find_named(db: Connection, tenant_id: int, noun: str, names: Collection[str]) -> dict[str, int]:
+    """Return the ids of a tenant's records by their names."""
+    model = records()[noun]
     column = getattr(model, _name_column(model), None)
-    if names and column is not None:
-        rows = db.execute(select(column, model.id).where(*live, column == _any_of(names, Text())))
-        found.update(dict(rows.all()))
-    return found
+    if column is None:
+        return {}
+    called = column == _any_of(names, Text())
+    rows = db.execute(select(column, model.id).where(*_live(model, tenant_id), called))
+    return dict(rows.all())
+
+
+def _live(model: type[Record], tenant_id: int) -> tuple[ColumnElement[bool], ...]:
+    return (model.tenant_id == tenant_id, model.deleted_at.is_(None))
 
 
 def _any_of(given: Iterable[Any], sort: Any) -> Any:
@@ -160,11 +214,11 @@ def shown(value: Any) -> Any:
 
 
 def _name_column(model: type[Record]) -> str:
-    return "reference" if issubclass(model, Work) else "name"
+    return REFERENCE if issubclass(model, Work) else "name"
 
 
 def _parsed(field: Field, value: Any) -> Any:
-    if value is None or value == "":
+    if is_empty(value):
         if field.nullable:
             return None
         _refuse(field, value)
@@ -204,5 +258,9 @@ def _parser(
         words = tuple(model.choices[column.name])
         return lambda value: word(words, value), f"one of {', '.join(words)}"
     if refers_to is not None:
-        return reference, f"the id or the name of a {refers_to.replace('_', ' ')}"
-    return parser_of(column.type, longest_of(column))
+        # Work is named by its reference, which has no blanks around it either.
+        parse = trimmed(reference) if refers_to in kinds() else reference
+        return parse, f"the id or the name of a {refers_to.replace('_', ' ')}"
+    parse, expected = parser_of(column.type, longest_of(column))
+    is_reference = issubclass(model, Work) and column.name == REFERENCE
+    return trimmed(parse) if is_reference else parse, expected

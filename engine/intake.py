@@ -17,7 +17,6 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from domain.errors import InvalidInput, LocksideError, NotFound
 from domain.permissions import Actor
 from engine.columns import (
-    REFERENCE,
     SINCE,
     STATE,
     Columns,
@@ -25,12 +24,12 @@ from engine.columns import (
     incoming,
     parse_columns,
 )
-from engine.denials import demand
 from engine.direct import Direct, direct
-from engine.fields import column_of, plain, shown
+from engine.entry import demand_import, demand_states
+from engine.fields import REFERENCE, column_of, plain, shown
 from engine.outbox import log_entities
 from engine.platform import Platform
-from engine.references import order_rows, replace_names, resolve_columns
+from engine.references import UNKNOWN, order_rows, replace_names, resolve_columns
 from engine.warnings import note_warnings
 from models.base import Work, kinds
 
@@ -54,13 +53,15 @@ def import_work(
         InvalidInput: A state or a column is not known, or a value is missing or not what was
             expected; nothing was stored.
         NotFound: A record that a value names isn't there.
-        PermissionDenied: The actor may not; the denial is recorded.
+        PermissionDenied: The actor may not, or may not move work to a state that is among the
+            rows; the denial is recorded.
     """
     model = kinds()[kind]
     if not rows:
         return []
-    demand(platform, actor, kind, "import")
+    states = demand_import(platform, actor, model)
     parsed = parse_columns(model, _columns(model, rows))
+    demand_states(platform, actor, model, parsed.columns, states)
     with platform.database.connect() as db:
         faults = parsed.faults or resolve_columns(db, actor.tenant_id, model, parsed.columns)
         if not faults:
@@ -217,6 +218,6 @@ def _columns(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 def _refusal(model: type[Work], fault: Fault) -> LocksideError:
     noun = incoming(model)[fault.field].field.refers_to if fault.field else None
-    if noun is not None:
+    if noun is not None and fault.code == UNKNOWN:
         return NotFound(what=noun, got=fault.value)
     return InvalidInput(field=fault.field, got=shown(fault.value), expected=fault.expected)

@@ -14,12 +14,13 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.columns import REFERENCE, Fault, parse_columns
-from engine.denials import demand
+from engine.columns import Fault, parse_columns
+from engine.entry import demand_import, faults_of_state
+from engine.fields import REFERENCE
 from engine.lines import Batch, Lines, Source, read_batches, read_records
 from engine.naming import Naming
 from engine.platform import Platform
-from engine.references import names_others, resolve_columns
+from engine.references import faults_of_deleted, names_others, resolve_columns
 from engine.rejects import Reject, reject
 from engine.seen import Seen
 from engine.shape import CsvShape, Given, ObjectShape, Shape
@@ -94,12 +95,12 @@ def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
         LockBusy: Somebody holds what is needed; what is in stays.
     """
     model = known_kind(load.kind)
-    demand(platform, actor, model.noun, "import")
+    states = demand_import(platform, actor, model)
     naming = Naming(model, load.mapping, load.ignore)
     batches, shape = _open(load, naming)
     store = Store(platform, actor, model, load.name)
     with Seen() as seen, ThreadPoolExecutor(_WRITERS, "import") as writers:
-        preparing = _Preparing(platform, actor, model, shape, store, seen)
+        preparing = _Preparing(platform, actor, model, shape, store, seen, states)
         settling = _Settling(load)
         try:
             for batch in batches:
@@ -146,6 +147,7 @@ class _Preparing:
     shape: Shape
     store: Store
     seen: Seen
+    states: Sequence[str]
 
     def prepare(self, batch: Batch) -> Prepared:
         """Return what of a batch comes in, and what is wrong with the rest."""
@@ -153,19 +155,34 @@ class _Preparing:
         known = self.store.look_up(self._digest(batch))
         if known.left is not None and not known.left:
             # Its references still count: what comes later may repeat them.
-            self._repeats(batch, given, parse_columns(self.model, _references(given)).columns)
-            return Prepared(batch, known, REFERENCE in given.columns)
+            columns = parse_columns(self.model, _references(given)).columns
+            self._repeats(batch, given, columns)
+            gone = self._deleted(known, given, columns)
+            return Prepared(batch, known, REFERENCE in given.columns, faults=gone)
         parsed = parse_columns(self.model, given.columns)
         repeats = self._repeats(batch, given, parsed.columns)
         with self.platform.database.connect() as db:
             late = resolve_columns(db, self.actor.tenant_id, self.model, parsed.columns)
+        found = [*parsed.faults, *faults_of_state(parsed.columns, self.states), *late]
         places = given.positions
         faults = [
             *given.faults,
-            *(replace(each, position=places[each.position]) for each in (*parsed.faults, *late)),
+            *(replace(each, position=places[each.position]) for each in found),
             *repeats,
         ]
-        return _fit(batch, known, Given(places, dict(parsed.columns), faults))
+        fit = _fit(batch, known, Given(places, dict(parsed.columns), faults))
+        return replace(fit, faults=[*fit.faults, *self._deleted(known, given, parsed.columns)])
+
+    def _deleted(
+        self, known: Known, given: Given, columns: Mapping[str, Sequence[Any]]
+    ) -> list[Fault]:
+        """Return a fault for each row that an earlier attempt brought in and that was deleted."""
+        if known.left is None or REFERENCE not in columns:
+            return []
+        named = dict(zip(given.positions, columns[REFERENCE], strict=True))
+        there = {place: name for place, name in named.items() if place not in known.left}
+        with self.platform.database.connect() as db:
+            return faults_of_deleted(db, self.actor.tenant_id, self.model, there)
 
     def _digest(self, batch: Batch) -> str:
         meaning = f"{self.model.noun}\n{self.shape.told}\n{batch.number}\n"

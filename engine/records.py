@@ -12,6 +12,7 @@ from sqlalchemy import Row, insert, select
 from domain.errors import InvalidInput, NotFound, RuleRefused, StaleVersion
 from domain.machine import no_change
 from domain.permissions import Actor
+from engine.deletion import check_deletable
 from engine.denials import demand
 from engine.direct import Direct, direct
 from engine.expected import is_id
@@ -27,8 +28,9 @@ from engine.judged import STALE, conflict, last_writers
 from engine.nouns import Target, table_of, target_of
 from engine.platform import Platform
 from engine.standing import keep_standing
+from engine.tours import check_tour
 from engine.trail import Trail, write_next
-from engine.warnings import note_warnings
+from engine.warnings import drop_warnings, note_warnings
 from models.base import ASSIGNED, Assignable, Record, Work
 
 Values = Mapping[str, Any]
@@ -43,7 +45,7 @@ def create_record(
         InvalidInput: A noun, a field or a value is not what was expected.
         NotFound: A record that the values name isn't there.
         PermissionDenied: The actor may not; the denial is recorded.
-        RuleRefused: It would be a part of work that changes no more.
+        RuleRefused: It would be a part of work that changes no more, or a checkpoint of one.
     """
     target = target_of(noun)
     demand(platform, actor, *target.permission("create"))
@@ -56,6 +58,7 @@ def create_record(
         whole = _lock_whole(running, actor, target, resolved)
         # Only now: who waited for a row writes it later than whom they waited for.
         running.now = platform.clock(running.db)
+        check_tour(running.db, actor.tenant_id, target.model, resolved)
         row_id = _insert(running, actor, target.model, resolved)
         trail = Trail(running, actor, target, reason)
         trail.leave("CREATED", row_id, 1, _created(target.model, resolved), whole)
@@ -82,7 +85,8 @@ def update_record(
         PermissionDenied: The actor may not; the denial is recorded.
         StaleVersion: The record has another version than expected.
         RuleRefused: It is, or it is a part of, work that changes no more, or whose state
-            stands on it: the last line of what is completed.
+            stands on it: the last line of what is completed. Or a tour would stand within
+            another.
     """
     target = target_of(noun)
     _check_id(target.model, row_id)
@@ -106,8 +110,11 @@ def update_record(
         if not new:
             return int(row.version)
         _check_settled(target.model, row, new)
+        check_tour(running.db, actor.tenant_id, target.model, new, row_id)
         with keep_standing(running.db, actor.tenant_id, target.whole, whole):
             write_next(running, actor, target.model, row, new)
+        if issubclass(target.model, Work):
+            drop_warnings(running.db, target.model, actor.tenant_id, [row_id], running.now)
         trail = Trail(running, actor, target, reason)
         trail.leave("UPDATED", row_id, row.version + 1, changes, whole)
     return int(row.version) + 1
@@ -129,7 +136,8 @@ def delete_record(
         PermissionDenied: The actor may not; the denial is recorded.
         StaleVersion: The record has another version than expected.
         RuleRefused: It is, or it is a part of, work that changes no more, or whose state
-            stands on it: the last line of what is completed.
+            stands on it: the last line of what is completed. Or open work names it, or the
+            actor holds by it what they may do.
     """
     target = target_of(noun)
     _check_id(target.model, row_id)
@@ -143,6 +151,7 @@ def delete_record(
             if getattr(row, name) is not None
         }
         _check_version(running, target.model, row, expected_version, changes)
+        check_deletable(running.db, actor, target.model, row)
         with keep_standing(running.db, actor.tenant_id, target.whole, whole):
             write_next(running, actor, target.model, row, {"deleted_at": running.now})
         trail = Trail(running, actor, target, reason)

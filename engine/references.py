@@ -1,16 +1,17 @@
 """Columns of new rows that name other records: looked up together, a query a column."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Text, any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engine.columns import REFERENCE, Columns, Fault, incoming
-from engine.fields import find_ids
+from engine.columns import Columns, Fault, incoming
+from engine.fields import REFERENCE, either, find_ids, find_named
+from engine.tours import checkpoints_among, own_columns
 from models.base import Work
 
-_UNKNOWN = "unknown_reference"
+UNKNOWN = "unknown_reference"
 _UNSURE = "ambiguous_reference"
 
 
@@ -27,11 +28,11 @@ def resolve_columns(
         distinct = set(columns.get(name, ())) - {None}
         if noun is None or noun == model.noun or not distinct:
             continue
-        found, unsure = _find(db, tenant_id, noun, distinct)
+        found, unsure = find_ids(db, tenant_id, noun, distinct)
         if unsure or len(found) < len(distinct):
             for position, value in enumerate(columns[name]):
                 if value is not None and (value not in found or value in unsure):
-                    code = _UNSURE if value in unsure else _UNKNOWN
+                    code = _UNSURE if value in unsure else UNKNOWN
                     faults.append(_fault(model, position, name, value, code))
         columns[name] = [found.get(each) for each in columns[name]]
     return faults
@@ -56,10 +57,14 @@ def order_rows(
     faults: list[Fault] = []
     waiting: dict[int, set[str]] = {}
     for name in _own(model, columns):
-        found, unsure = _find(db, tenant_id, model.noun, set(columns[name]) - {None})
+        found, unsure = find_ids(db, tenant_id, model.noun, set(columns[name]) - {None})
+        inner = checkpoints_among(db, model, name, set(found.values())) if found else set()
+        coming = _checkpoints(columns, name)
         for position, value in enumerate(columns[name]):
             if value in unsure:
                 faults.append(_fault(model, position, name, value, _UNSURE))
+            elif found.get(value) in inner or (value not in found and str(value) in coming):
+                faults.append(_nested(position, name, value))
             elif value in found:
                 columns[name][position] = found[value]
             elif value is not None:
@@ -69,8 +74,9 @@ def order_rows(
     rows = range(len(next(iter(columns.values()))))
     levels = [[each for each in rows if each not in waiting and each not in unfit]]
     if waiting:
+        gone = _deleted(db, tenant_id, model, set().union(*waiting.values()))
         left = {each: names for each, names in waiting.items() if each not in unfit}
-        levels += _levels(columns, levels[0], left, _deleted(db, tenant_id, model, left.values()))
+        levels += _levels(columns, levels[0], left, gone)
         faults += _left_behind(model, columns, left)
     return levels, faults
 
@@ -82,7 +88,7 @@ def replace_names(
     for name in _own(model, columns):
         names = {each for each in columns[name] if isinstance(each, str)}
         if names:
-            found = find_ids(db, tenant_id, model.noun, names)
+            found = find_named(db, tenant_id, model.noun, names)
             columns[name] = [found.get(each, each) for each in columns[name]]
 
 
@@ -103,18 +109,30 @@ def _levels(
 
 def _left_behind(model: type[Work], columns: Columns, left: Iterable[int]) -> list[Fault]:
     return [
-        _fault(model, position, name, columns[name][position], _UNKNOWN)
+        _fault(model, position, name, columns[name][position], UNKNOWN)
         for position in left
         for name in _own(model, columns)
         if isinstance(columns[name][position], str)
     ]
 
 
+def faults_of_deleted(
+    db: Connection, tenant_id: int, model: type[Work], references: Mapping[int, str | None]
+) -> list[Fault]:
+    """Return a fault for each row, by position, whose reference belongs to deleted work."""
+    gone = _deleted(db, tenant_id, model, set(references.values()) - {None})
+    return [
+        Fault(position, REFERENCE, each, "reference_deleted", "one that no deleted row has")
+        for position, each in references.items()
+        if each in gone
+    ]
+
+
 def _deleted(
-    db: Connection, tenant_id: int, model: type[Work], names: Iterable[set[str]]
+    db: Connection, tenant_id: int, model: type[Work], references: Iterable[Any]
 ) -> set[str]:
     # The reference of deleted work stays its own: no other row comes in under it.
-    wanted = literal(sorted(set().union(*names)), ARRAY(Text()))
+    wanted = literal(sorted(references), ARRAY(Text()))
     query = select(model.reference).where(
         model.tenant_id == tenant_id,
         model.reference == any_(wanted),
@@ -123,25 +141,20 @@ def _deleted(
     return set(map(str, db.scalars(query)))
 
 
-def _find(
-    db: Connection, tenant_id: int, noun: str, given: Iterable[Any]
-) -> tuple[dict[Any, int], set[Any]]:
-    """Return ids by what was given; and what is the id of one and the name of another."""
-    found: dict[Any, int] = dict(find_ids(db, tenant_id, noun, given))
-    numbers = {str(each): each for each in given if isinstance(each, int)}
-    named = find_ids(db, tenant_id, noun, numbers) if numbers else {}
-    unsure = set()
-    for name, row_id in named.items():
-        number = numbers[str(name)]
-        if found.setdefault(number, row_id) != row_id:
-            unsure.add(number)
-    return found, unsure
+def _checkpoints(columns: Columns, name: str) -> set[str]:
+    """Return the references of those rows that name another by a column."""
+    references = columns.get(REFERENCE, ())
+    return {str(a) for a, b in zip(references, columns[name], strict=False) if a and b}
 
 
 def _own(model: type[Work], columns: Columns) -> list[str]:
-    known = incoming(model)
-    return [name for name in columns if known[name].field.refers_to == model.noun]
+    return [name for name in own_columns(model) if name in columns]
+
+
+def _nested(position: int, name: str, value: Any) -> Fault:
+    return Fault(position, name, value, "tour_nested", "a tour that is no checkpoint itself")
 
 
 def _fault(model: type[Work], position: int, name: str, value: Any, code: str) -> Fault:
-    return Fault(position, name, value, code, incoming(model)[name].field.expected)
+    expected = either(value) if code == _UNSURE else incoming(model)[name].field.expected
+    return Fault(position, name, value, code, expected)

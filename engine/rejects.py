@@ -14,6 +14,7 @@ _SAID = {
     "unknown_field": "no such field",
     "value_missing": "nothing where something is needed",
     "unknown_state": "no such state",
+    "permission_denied": "a state that you may not bring work to",
     "unknown_word": "no such word",
     "zone_missing": "a time without its zone",
     "not_a_time": "not a time",
@@ -26,6 +27,8 @@ _SAID = {
     "out_of_range": "beyond what can be stored",
     "unknown_reference": "nothing of this id or name",
     "ambiguous_reference": "the id of one and the name of another",
+    "tour_nested": "a checkpoint of a checkpoint",
+    "reference_deleted": "the reference of a deleted row",
     "duplicate_reference": "a reference for the second time",
     "check_failed": "a value that doesn't fit",
 }

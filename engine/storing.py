@@ -7,17 +7,18 @@ from itertools import chain
 from typing import Any
 
 from psycopg import errors
-from sqlalchemy import Connection, TextClause, select, text
+from sqlalchemy import Connection, TextClause, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from domain.errors import InvalidInput, LockBusy
 from domain.permissions import Actor
 from engine.columns import Fault
-from engine.direct import direct
+from engine.direct import Direct, direct
+from engine.fields import REFERENCE
 from engine.intake import insert_levels
 from engine.lines import Batch
 from engine.platform import Platform
-from engine.references import order_rows
+from engine.references import faults_of_deleted, order_rows
 from models.base import Work
 from models.operation import Operation
 
@@ -156,9 +157,19 @@ class Store:
         ) as running:
             running.db.execute(turn, {"tenant_id": self._actor.tenant_id})
             running.ids = insert_levels(running, self._actor, self._model, columns, levels)
+            if len(running.ids) < len(fit):
+                given = dict(zip(places, prepared.columns.get(REFERENCE, ()), strict=False))
+                named = {each: given.get(each) for each in fit}
+                gone = faults_of_deleted(running.db, self._actor.tenant_id, self._model, named)
+                faults += gone
+                self._leave_out(running, prepared, set(fit) - {each.position for each in gone})
         return Stored(len(running.ids), faults)
 
-    def _details(self, prepared: Prepared, fit: Sequence[int]) -> dict[str, Any]:
+    def _leave_out(self, running: Direct, prepared: Prepared, fit: Collection[int]) -> None:
+        changed = update(Operation).where(Operation.id == running.operation_id)
+        running.db.execute(changed.values(details=self._details(prepared, fit)))
+
+    def _details(self, prepared: Prepared, fit: Collection[int]) -> dict[str, Any]:
         lines = prepared.batch.lines
         out = set(prepared.known.among(range(len(lines)))) - set(fit)
         return {"file": self._name, "lines": [lines[0], lines[-1]], _LEFT_OUT: sorted(out)}

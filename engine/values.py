@@ -16,6 +16,9 @@ LONGEST_KEY = 500
 
 _LARGEST = {BigInteger: 2**63 - 1, Integer: 2**31 - 1}
 
+_DIGITS = len(str(_LARGEST[BigInteger]))
+"""A number of so many digits may be larger than an id can be."""
+
 Parse = Callable[[Any], Any]
 """Returns a value as its column holds it; raises ValueError, TypeError or OverflowError."""
 
@@ -35,6 +38,16 @@ def longest_of(column: Column[Any]) -> int:
     return LONGEST_KEY if is_indexed else LONGEST_TEXT
 
 
+def is_empty(value: Any) -> bool:
+    """Say whether nothing was given; blank text is nothing."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def trimmed(parse: Parse) -> Parse:
+    """Return what parses text without the blanks around it."""
+    return lambda value: parse(value.strip() if isinstance(value, str) else value)
+
+
 def text(value: Any, *, longest: int = LONGEST_TEXT) -> str:
     """Return text that PostgreSQL can store: neither NUL nor half of a surrogate pair."""
     if not isinstance(value, str) or len(value) > longest or "\x00" in value:
@@ -45,24 +58,34 @@ def text(value: Any, *, longest: int = LONGEST_TEXT) -> str:
 
 
 def word(words: tuple[str, ...], value: Any) -> str:
-    """Return one of some words, in whatever case it came."""
+    """Return one of some words, in whatever case it came; a dash is taken for an underscore."""
     if not isinstance(value, str):
         raise ValueError
-    for word in (value, value.upper(), value.lower()):
+    plain = value.replace("-", "_")
+    for word in (value, plain, plain.upper(), plain.lower()):
         if word in words:
             return str(word)
     raise ValueError
 
 
 def reference(value: Any) -> int | str:
-    """Return an id, or the name of what is meant."""
-    # An id is written without zeros before it; 007 is a name.
-    if isinstance(value, str) and not (value.isascii() and value.isdigit() and value[0] != "0"):
+    """Return an id; or text, which is a name or an id: only the records tell."""
+    if isinstance(value, str):
         return text(value)
     row_id = _whole(value)
     if row_id < 1:
         raise ValueError
     return row_id
+
+
+def as_id(value: int | str) -> int | None:
+    """Return the id that a reference may mean; None if it is a name only."""
+    if isinstance(value, int):
+        return value
+    # An id is written without zeros before it; 007 is a name.
+    if not (value.isascii() and value.isdigit()) or value[0] == "0":
+        return None
+    return int(value) if len(value) < _DIGITS else None
 
 
 def _whole(value: Any) -> int:

@@ -1,9 +1,10 @@
-"""Rules that are judged when work comes in, and only warn then."""
+"""Rules that are judged when work comes in, and only warn then, for as long as they are broken."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import BigInteger, Connection, any_, delete, insert, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.machine import Request
 from models.base import Work
@@ -37,3 +38,32 @@ def note_warnings(
     if found:
         db.execute(insert(WorkWarning), found)
     return len(found)
+
+
+def drop_warnings(
+    db: Connection, model: type[Work], tenant_id: int, ids: Sequence[int], now: datetime
+) -> None:
+    """Drop the warnings of changed rows whose rules aren't broken any more."""
+    rules = {rule.reason.code: rule for rule in model.machine.intake}
+    if not rules or not ids:
+        return
+    of_rows = WorkWarning.entity_id == any_(literal(list(ids), ARRAY(BigInteger)))
+    noted = db.execute(
+        select(WorkWarning.id, WorkWarning.entity_id, WorkWarning.code).where(
+            WorkWarning.tenant_id == tenant_id, WorkWarning.kind == model.noun, of_rows
+        )
+    ).all()
+    if not noted:
+        return
+    facts = [fact for rule in rules.values() for fact in rule.facts]
+    named = {"tenant_id": tenant_id, "ids": sorted({each.entity_id for each in noted})}
+    rows = {row.id: row._mapping for row in db.execute(select_rows(model, facts), named)}
+    asked = Request(model.machine.initial, by_system=True, now=now)
+    over = [
+        each.id
+        for each in noted
+        if each.code in rules and rules[each.code].holds(rows[each.entity_id], asked)
+    ]
+    if over:
+        ended = WorkWarning.id == any_(literal(over, ARRAY(BigInteger)))
+        db.execute(delete(WorkWarning).where(ended))

@@ -1,6 +1,6 @@
 """The base of all tables, and what every record and every row of work has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -62,7 +62,7 @@ class Record(Base):
     noun: ClassVar[str]
     parent: ClassVar[str | None] = None
     permit: ClassVar[str | None] = "update"
-    choices: ClassVar[Mapping[str, Sequence[str]]] = {}
+    choices: ClassVar[Mapping[str, Iterable[str]]] = {}
     checks: ClassVar[tuple[Check, ...]] = ()
     set_by_platform: ClassVar[frozenset[str]] = frozenset()
 

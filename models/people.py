@@ -1,5 +1,6 @@
 """Who works here: tenants, people, their roles and teams, and the vendors they hire."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -15,7 +16,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import LIVE, Base, Record, named
+from domain.check import Check
+from domain.permissions import permissions_of
+from models.base import LIVE, Base, Record, kinds, named, records
 
 
 class Tenant(Base):
@@ -37,12 +40,27 @@ class Person(Record):
     name: Mapped[str]
 
 
+def _exist(values: Mapping[str, Any]) -> bool:
+    machines = [each.machine for each in kinds().values()]
+    # An administrator's role holds every permission that there is.
+    known = permissions_of("admin", machines, records())
+    return set(values.get("permissions") or ()) <= set(known)
+
+
 class Role(Record):
     """A named set of permissions such as `work_order.approve`."""
 
     __tablename__ = "role"
     __table_args__ = (named("role"), UniqueConstraint("tenant_id", "id"))
     noun = "role"
+    checks = (
+        Check(
+            "permissions",
+            "permissions that there are: a kind of record or work, a dot and what is done with it, "
+            "such as ticket.open",
+            _exist,
+        ),
+    )
 
     name: Mapped[str]
     permissions: Mapped[list[str]]

@@ -4,7 +4,8 @@ import pytest
 
 from domain.attendance import ATTENDANCE
 from domain.field_task import FIELD_TASK
-from domain.permissions import ROLES, granted, permissions_of
+from domain.machine import Machine
+from domain.permissions import ROLES, granted, permissions_of, states_open_to
 from domain.ticket import TICKET
 from domain.work_order import WORK_ORDER
 
@@ -200,3 +201,21 @@ def test_an_admin_alone_is_no_manager() -> None:
 
 def test_who_holds_no_role_may_do_nothing() -> None:
     assert granted([], ASHA) == (frozenset(), False)
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=[each.kind for each in MACHINES])
+def test_who_holds_nothing_begins_work_in_its_initial_state_only(machine: Machine) -> None:
+    assert states_open_to(machine, frozenset()) == (machine.initial,)
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=[each.kind for each in MACHINES])
+def test_the_system_and_who_holds_everything_begin_it_anywhere(machine: Machine) -> None:
+    everything = permissions_of("manager", MACHINES)
+
+    assert states_open_to(machine, None) == states_open_to(machine, everything) == machine.states
+
+
+def test_one_arrow_into_a_state_is_enough() -> None:
+    held = {"ticket.resume"}
+
+    assert states_open_to(TICKET, held) == ("NEW", "INPROGRESS")

@@ -47,6 +47,18 @@ def test_more_rows_add_only_what_is_more(settings: Settings) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
+def test_a_vendor_that_is_called_like_the_id_of_another_is_in_nobodys_way(
+    site: lockside.Site,
+) -> None:
+    site.open_tenant("numbers", {"zoe": ["admin", "manager"]})
+    site.act_as("numbers", "zoe")
+    lifts = site.records("vendor").create(name="Acme Lifts")["id"]
+    site.records("vendor").create(name=str(lifts))
+
+    assert seed(site, work_orders=50, tasks=0, attendance=0, tickets=0)["work_order"] == 50
+
+
+@pytest.mark.usefixtures("seeded")
 def test_another_tenant_gets_the_same_rows(site: lockside.Site) -> None:
     mine = site.row("ticket", site.ids_by_reference("ticket", ["TK-000007"])["TK-000007"])
     site.act_as("other", "admin")

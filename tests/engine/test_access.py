@@ -132,6 +132,21 @@ def test_an_adjusted_record_takes_new_punches(site: lockside.Site) -> None:
     assert row["version"] == 2
 
 
+@pytest.mark.parametrize("state", ["APPROVED", "IN_PROGRESS", "COMPLETED"])
+@pytest.mark.parametrize("vendor", [None, "Bright Clean"])
+def test_an_approved_work_order_keeps_the_vendor_that_it_was_approved_with(
+    site: lockside.Site, state: str, vendor: str | None
+) -> None:
+    (row_id,) = work_orders(site, 1, state=state)
+
+    with pytest.raises(RuleRefused, match=f"vendor_id can't change while .* is {state}"):
+        site.records("work_order").update(row_id, vendor=vendor)
+    told = drain(site, do(site, "work_order", row_id, verb="update", values={"vendor": vendor}))
+
+    assert why(told) == ["record_locked"]
+    assert site.records("work_order").update(row_id, remarks="Two visits")["version"] == 2
+
+
 def test_an_update_assigns_nobody(site: lockside.Site) -> None:
     (row_id,) = tickets(site, 1)
 

@@ -228,6 +228,30 @@ def test_of_many_punches_only_those_outside_are_warned_about(site: lockside.Site
     assert warned == [[], []]
 
 
+def warned_of(site: lockside.Site, row_id: int) -> list[str]:
+    return [each["code"] for each in site.row("attendance", row_id)["warnings"]]
+
+
+def test_a_punch_that_was_corrected_is_warned_about_no_more(site: lockside.Site) -> None:
+    office = site.records("site").create(name="Office", **OFFICE)
+    first, second, third = (attended(site, site_id=office["id"], **ELSEWHERE) for _ in range(3))
+
+    site.records("attendance").update(first, **AT_THE_OFFICE)
+    drain(site, do(site, "attendance", second, verb="update", values=AT_THE_OFFICE))
+
+    assert [warned_of(site, each) for each in (first, second)] == [[], []]
+    assert warned_of(site, third) == ["outside_geofence"]
+
+
+def test_a_warning_stays_as_long_as_its_rule_is_broken(site: lockside.Site) -> None:
+    office = site.records("site").create(name="Office", **OFFICE)
+    row_id = attended(site, site_id=office["id"], **ELSEWHERE)
+
+    site.records("attendance").update(row_id, remarks="Bus was late")
+
+    assert warned_of(site, row_id) == ["outside_geofence"]
+
+
 def test_a_punch_that_was_corrected_is_approved(site: lockside.Site) -> None:
     office = site.records("site").create(name="Office", **OFFICE)
     row_id = attended(site, site_id=office["id"], **ELSEWHERE)

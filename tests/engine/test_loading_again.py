@@ -9,7 +9,7 @@ import lockside
 from domain.errors import PermissionDenied
 from engine.audit import write_records
 from lockside.transfer import Loaded
-from tests.engine.files import load, rows_of
+from tests.engine.files import faults_of, load, rows_of
 from tests.engine.steps import at_once, query
 
 
@@ -42,6 +42,22 @@ def test_a_row_that_is_there_stays_as_it_is(site: lockside.Site) -> None:
 
     assert (loaded.new, loaded.there) == (1, 1)
     assert rows_of(site, "ticket", "title") == [("Leak",), ("New",)]
+
+
+@pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("more", ["", "R-3,More\nR-4,More\nR-5,More\n"])
+@pytest.mark.parametrize("title", ["Leak", "Changed"])
+def test_a_row_whose_reference_was_deleted_is_told_each_time(
+    site: lockside.Site, title: str, more: str
+) -> None:
+    load(site, "ticket", "reference,title\nR-1,Leak\nR-2,Leak\n")
+    site.records("ticket").delete(site.ids_by_reference("ticket", ["R-1"])["R-1"])
+    text = f"reference,title\nR-1,{title}\nR-2,Leak\n{more}"
+    fault = (2, "reference", "reference_deleted")
+
+    assert [faults_of(site, "ticket", text) for _ in range(2)] == [[fault]] * 2
+    again = load(site, "ticket", text)
+    assert (again.new, again.there, again.bad) == (0, 1 + more.count("\n"), 1)
 
 
 @pytest.mark.usefixtures("small_batches")

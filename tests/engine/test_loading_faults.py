@@ -26,6 +26,7 @@ BAD: list[tuple[str, str, str | bytes, str | None, str]] = [
     ("task", "title", '"Pump"s', None, "broken_line"),
     ("task", "title", "x" * 140_000, None, "broken_line"),
     ("task", "title,site", ",", "title", "value_missing"),
+    ("task", "title,site", " ,", "title", "value_missing"),
     ("task", "title,state", "Pump,GONE", "state", "unknown_state"),
     ("task", "title,due_at", "Pump,2026-11-22T09:30:00", "due_at", "zone_missing"),
     ("task", "title,due_at", "Pump,2026-11-22", "due_at", "zone_missing"),

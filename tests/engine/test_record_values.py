@@ -1,6 +1,8 @@
 """The values of records: names for ids, and what is refused by the name of its field."""
 
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,8 +10,9 @@ import pytest
 import lockside
 from domain.errors import InvalidInput, NotFound
 from tests.engine.nouns import Values, days, name
-from tests.engine.steps import query
-from tests.engine.works import DAY
+from tests.engine.steps import drain, query
+from tests.engine.works import DAY, do
+from tests.factories import work_orders
 
 
 def test_references_may_be_names(site: lockside.Site) -> None:
@@ -45,6 +48,111 @@ def test_a_name_that_nobody_has_is_not_found(site: lockside.Site) -> None:
     assert site.states("ticket") == {}
 
 
+def written(site: lockside.Site, vendor: Any) -> dict[str, Any]:
+    (row_id,) = work_orders(site, 1)
+    drain(site, do(site, "work_order", row_id, verb="update", values={"vendor": vendor}))
+    return site.row("work_order", row_id)
+
+
+Ask = Callable[[lockside.Site, Any], Any]
+ASKED: list[Any] = [
+    pytest.param(lambda site, named: site.records("work_order").create(title="A", vendor=named),
+                 id="create"),
+    pytest.param(lambda site, named: site.records("work_order").update(
+                     work_orders(site, 1)[0], vendor=named), id="update"),
+    pytest.param(written, id="operation"),
+    pytest.param(lambda site, named: site.row("work_order", site.import_work(
+                     "work_order", [{"title": "A", "vendor": named}])[0]), id="import"),
+]  # fmt: skip
+each_way = pytest.mark.parametrize("ask", ASKED)
+
+
+@each_way
+def test_a_name_of_digits_is_found_where_no_record_has_that_id(
+    site: lockside.Site, ask: Ask
+) -> None:
+    vendor = site.records("vendor").create(name="40417")["id"]
+
+    assert ask(site, "40417")["vendor_id"] == vendor
+
+
+@each_way
+def test_what_could_be_two_records_is_refused_by_every_write(site: lockside.Site, ask: Ask) -> None:
+    first = site.add_named("vendor", [])["Acme Lifts"]
+    second = site.records("vendor").create(name=str(first))["id"]
+
+    with pytest.raises(InvalidInput, match=f"either the one with id {first} or") as told:
+        ask(site, str(first))
+
+    assert told.value.facts["field"] == "vendor_id"
+    assert ask(site, "Acme Lifts")["vendor_id"] == first
+    assert ask(site, str(second))["vendor_id"] == second
+
+
+@each_way
+def test_a_number_is_an_id_whatever_others_are_called(site: lockside.Site, ask: Ask) -> None:
+    first = site.add_named("vendor", [])["Acme Lifts"]
+    site.records("vendor").create(name=str(first))
+
+    assert ask(site, first)["vendor_id"] == first
+
+
+@pytest.mark.parametrize("kind", ["work-order", "work_order", "WORK-ORDER"])
+def test_a_dash_in_a_word_is_taken_for_an_underscore(site: lockside.Site, kind: str) -> None:
+    made = site.records("subscription").create(person="asha", kind=kind)
+
+    assert made["kind"] == "work_order"
+
+
+BLANK = " \t\n"
+
+
+def test_blank_text_is_nothing(site: lockside.Site) -> None:
+    tickets = site.records("ticket")
+    row_id = tickets.create(title="Leak", description=BLANK)["id"]
+
+    for ask in (
+        lambda: tickets.create(title=BLANK),
+        lambda: tickets.update(row_id, title=BLANK),
+        lambda: do(site, "ticket", row_id, verb="update", values={"title": BLANK}),
+        lambda: site.import_work("ticket", [{"title": BLANK}]),
+        lambda: site.import_work("ticket", [{"title": each} for each in (BLANK, None)]),
+    ):
+        with pytest.raises(InvalidInput, match="title"):
+            ask()
+    assert tickets.get(row_id)["description"] is None
+
+
+def test_a_reference_has_no_blanks_around_it(site: lockside.Site) -> None:
+    tour = site.records("task").create(title=" Tour ", reference=" T-1 ")
+    site.import_work("task", [{"title": "Door", "reference": " D-1", "parent": "T-1 "}])
+    checkpoint = site.records("task").create(title="Gate", parent=" T-1")
+
+    assert (tour["title"], tour["reference"]) == (" Tour ", "T-1")
+    assert site.ids_by_reference("task", ["D-1"]) != {}
+    assert checkpoint["parent_id"] == tour["id"]
+
+
+UNKNOWN = [
+    ("due", "task has none called due; did you mean due_at"),
+    ("sit", "task has none called sit; did you mean site"),
+    ("colour", "task has none called colour; its fields are title"),
+    ("version", "a field that may change: title"),
+    ("tenant", "a field that may change: title"),
+]
+
+
+@pytest.mark.parametrize(("field", "told"), UNKNOWN)
+def test_an_unknown_field_is_told_with_those_that_are_close(
+    site: lockside.Site, field: str, told: str
+) -> None:
+    row_id = site.records("task").create(title="Pump")["id"]
+
+    for ask in (site.records("task").create, partial(site.records("task").update, row_id)):
+        with pytest.raises(InvalidInput, match=told):
+            ask(**{"title": "Pump", field: "x"})
+
+
 WRONG: list[Any] = [
     ("site", {"name": "Half a fence", "latitude": 1.0}, "radius_m"),
     ("site", {"name": "Pole", "latitude": 91, "longitude": 0, "radius_m": 5}, "latitude"),
@@ -55,6 +163,7 @@ WRONG: list[Any] = [
     ("job", {"name": "?", "grace_minutes": -1}, "grace_minutes"),
     ("job", {"name": "?", "asks_for": [7]}, "asks_for"),
     ("role", {"name": "?", "permissions": {"a": 1}}, "permissions"),
+    ("role", {"name": "?", "permissions": "ticket.open,ticket.opeen"}, "permissions"),
     ("ticket", {"title": "?", "priority": "URGENT"}, "priority"),
     ("ticket", {"title": "?", "state": "OPEN"}, "state"),
     ("ticket", {"title": "?", "tenant_id": 1}, "tenant_id"),

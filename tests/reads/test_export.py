@@ -127,7 +127,13 @@ def test_other_records_go_out_by_name_if_they_have_one(site: lockside.Site) -> N
     tour, bare = site.import_work(
         "task",
         [
-            {"title": "Tour", "reference": reference, "site": harbor, "assigned_to_user": "asha"}
+            {
+                "title": "Tour",
+                "reference": reference,
+                "site": harbor,
+                "assigned_to_user": "asha",
+                "state": "AUTOCLOSED",
+            }
             for reference in ("T-1", None)
         ],
     )

@@ -1,0 +1,102 @@
+"""What the database refuses, in people's words: which field, what came, what was expected."""
+
+import re
+from datetime import date, timedelta
+from typing import Any
+
+from psycopg import Error, errors
+from sqlalchemy import Table
+from sqlalchemy.exc import DBAPIError
+
+from domain.errors import InvalidInput, LockBusy
+from models.base import Base, records
+
+# Key (tenant_id, reference)=(1, T-4) already exists.
+_KEY = re.compile(r"^Key \((?P<names>.*?)\)=\((?P<values>.*)\) ", re.DOTALL)
+_SPAN = re.compile(r"\[(\d{4}-\d\d-\d\d),(\d{4}-\d\d-\d\d)\)")
+_TENANT = "tenant_id"
+_OURS = ("id", _TENANT)
+
+
+def refusal_of(error: DBAPIError) -> InvalidInput | LockBusy | None:
+    """Return what a statement was refused for; None if it wasn't for its values or for a lock."""
+    cause = error.orig
+    if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected):
+        return LockBusy(message="Another session changes this row; try again in a moment.")
+    if isinstance(cause, errors.UniqueViolation):
+        return _not_unique(cause)
+    if isinstance(cause, errors.ExclusionViolation):
+        return _overlapping(cause)
+    if isinstance(cause, errors.IntegrityError | errors.DataError):
+        return _not_allowed(cause)
+    return None
+
+
+def _not_unique(cause: Error) -> InvalidInput:
+    return InvalidInput(
+        field=_fields(cause),
+        got=_given(cause),
+        expected=f"one that no other {_noun(cause)} has",
+    )
+
+
+def _overlapping(cause: Error) -> InvalidInput:
+    spans = [_days(*each) for each in _SPAN.findall(cause.diag.message_detail or "")]
+    got, others = [*spans, None, None][:2]
+    told = f": {others} overlaps" if others else ""
+    expected = f"what overlaps with no other {_noun(cause)}{told}"
+    return InvalidInput(field=_fields(cause), got=got, expected=expected)
+
+
+def _not_allowed(cause: Error) -> InvalidInput:
+    table, name = _table(cause), cause.diag.constraint_name
+    expected = "one that its column takes"
+    if isinstance(cause, errors.CheckViolation) and table is not None and name:
+        rule = name.removeprefix(f"ck_{table.name}_").replace("_", " ")
+        expected = f"what holds of every {_noun(cause)}: {rule}"
+    return InvalidInput(
+        field=_fields(cause), got="a value that the database refuses", expected=expected
+    )
+
+
+def _fields(cause: Error) -> str:
+    """Return the columns that a rule is about; what tells tenants and rows apart is nobody's."""
+    diag = cause.diag
+    if diag.column_name:
+        return diag.column_name
+    table = _table(cause)
+    words = _words(table, diag.constraint_name) if table is not None else ()
+    columns = table.columns.keys() if table is not None else []
+    named = [each for each in columns if each in words and each not in _OURS]
+    return ", ".join(named) or diag.constraint_name or "a value"
+
+
+def _words(table: Table, name: str | None) -> set[str]:
+    rules: list[Any] = [*table.constraints, *table.indexes]
+    rule = next((each for each in rules if each.name == name), None)
+    # A check has a text, everything else has columns, or expressions in their place.
+    parts = [getattr(rule, "sqltext", ""), *getattr(rule, "columns", ())]
+    return set(re.findall(r"\w+", " ".join(str(getattr(p, "name", p)) for p in parts)))
+
+
+def _given(cause: Error) -> str:
+    found = _KEY.match(cause.diag.message_detail or "")
+    if found is None:
+        return "what another record has already"
+    has_tenant = found["names"].startswith(f"{_TENANT}, ")
+    return found["values"].partition(", ")[2] if has_tenant else found["values"]
+
+
+def _days(first: str, after: str) -> str:
+    # PostgreSQL tells the day after the last one.
+    return f"{first} to {date.fromisoformat(after) - timedelta(days=1)}"
+
+
+def _table(cause: Error) -> Table | None:
+    return Base.metadata.tables.get(cause.diag.table_name or "")
+
+
+def _noun(cause: Error) -> str:
+    name = cause.diag.table_name or "record"
+    by_table = {each.__tablename__: noun for noun, each in records().items()}
+    return by_table.get(name, name).replace("_", " ")
