@@ -9,17 +9,20 @@ from textwrap import dedent, indent
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-from click.exceptions import Exit, NoArgsIsHelpError
+from click.exceptions import Exit, NoArgsIsHelpError, NoSuchCommand
 
-from cli.exits import DONE, INTERRUPTED, PIPE_CLOSED, USAGE, exit_code_of_error
+from cli.exits import DONE, INTERRUPTED, PIPE_CLOSED, TRY_LATER, USAGE, exit_code_of_error
 from cli.names import as_typed
 from cli.output import Output
-from domain.errors import InvalidInput, LocksideError
+from domain.errors import InvalidInput, LocksideError, Unavailable
 
 if TYPE_CHECKING:
     import lockside
 
 PROGRAM = "lockside"
+
+_DEFAULTS = {"tenant": "LOCKSIDE_TENANT or demo", "actor": "LOCKSIDE_ACTOR or admin"}
+"""Where the options that all commands share may stand else."""
 
 _HELP = {"padding_helptext_first_line": (0, 0, 1, 0), "text_paragraph_linebreaks": "\n\n"}
 
@@ -91,6 +94,17 @@ class Group(click.RichGroup):
         """Return the commands in the order in which they are met, not by the alphabet."""
         return list(self.commands)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first word names; of an unknown one what is like it."""
+        try:
+            return super().resolve_command(ctx, args)
+        except NoSuchCommand as error:
+            # click looks among the named commands only, not among shortcuts.
+            known = self.list_commands(ctx)
+            raise NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
+
     def main(self, args: Sequence[str] | None = None, *_: Any, **more: Any) -> Any:
         """Run a command and end the program with the exit code that tells what came of it."""
         words = list(sys.argv[1:] if args is None else args)
@@ -111,8 +125,25 @@ def _exit_code(run: Callable[[], Any], session: Session, words: Sequence[str]) -
     # A command that isn't understood hasn't come to its options yet.
     output = Output(as_json="--json" in words)
     try:
-        code = run()
+        code = _ended(run, session, output)
         sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has seen enough.
+        _leave_stdout()
+        return PIPE_CLOSED
+    except OSError as error:
+        if not _is_stdout_broken():
+            raise
+        _leave_stdout()
+        told = f"Standard output can't be written: {error.strerror}. Make room and try again."
+        Output().refuse(Unavailable(message=told))
+        return TRY_LATER
+    return code
+
+
+def _ended(run: Callable[[], Any], session: Session, output: Output) -> int:
+    try:
+        code = run()
     except Exit as ended:
         return ended.exit_code
     except LocksideError as error:
@@ -123,16 +154,27 @@ def _exit_code(run: Callable[[], Any], session: Session, words: Sequence[str]) -
     except (click.Abort, KeyboardInterrupt):
         output.note("Stopped.")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read has seen enough. Python would complain at its exit as well.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
     except Exception as error:
         # A bug of ours: people see its traceback, programs get valid JSON all the same.
-        if output.as_json:
+        if output.as_json and not isinstance(error, BrokenPipeError):
             output.json({"error": "bug", "message": repr(error), "retryable": False})
         raise
     return code if isinstance(code, int) else DONE
+
+
+def _is_stdout_broken() -> bool:
+    # An error doesn't say what it was that couldn't be written: one more character tells.
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _leave_stdout() -> None:
+    # Python would complain of what waits in the buffer at its exit as well.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _misused(error: click.UsageError, output: Output) -> int:
@@ -155,10 +197,13 @@ def _with_examples(text: str | None, examples: str) -> str:
 def _shared_options() -> list[click.Parameter]:
     def of_session(context: click.Context, option: click.Parameter, value: Any) -> None:
         session = context.find_object(Session)
-        if session is None or not value:
+        if session is None or value is None or value is False:
             return
         if option.name == "json":
             session.output.as_json = True
+        elif not value.strip():
+            expected = f"a name; leave the option out for {_DEFAULTS[str(option.name)]}"
+            raise InvalidInput(field=option.opts[0], got=value, expected=expected)
         else:
             setattr(session, str(option.name), value)
 
@@ -167,10 +212,15 @@ def _shared_options() -> list[click.Parameter]:
 
     return [
         option(
-            "--tenant", metavar="NAME", help="Act in this tenant; default LOCKSIDE_TENANT or demo."
+            "--tenant",
+            metavar="NAME",
+            help=f"Act in this tenant; default {_DEFAULTS['tenant']}.",
         ),
         option(
-            "--actor", metavar="NAME", help="Act as this person; default LOCKSIDE_ACTOR or admin."
+            "--actor",
+            metavar="NAME",
+            help=f"Act as this person; default {_DEFAULTS['actor']}. LOCKSIDE_ACTOR set to nothing "
+            "means the system itself.",
         ),
         option("--json", is_flag=True, help="Print JSON on stdout, for errors as well."),
     ]

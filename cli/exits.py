@@ -16,6 +16,21 @@ TRY_LATER = 75
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 
+MEANINGS = {
+    DONE: "done",
+    USAGE: "not understood",
+    SOME_FAILED: "items failed",
+    NOT_ALLOWED: "not allowed",
+    REFUSED: "refused",
+    NOT_FOUND: "not found",
+    CONFLICT: "conflict",
+    GOES_ON: "the work goes on",
+    CANCELLED: "cancelled",
+    TRY_LATER: "try later",
+    INTERRUPTED: "stopped by Ctrl-C",
+    PIPE_CLOSED: "whoever read the output stopped reading",
+}
+
 _BY_CODE = {
     "invalid_input": USAGE,
     "permission_denied": NOT_ALLOWED,

@@ -13,6 +13,9 @@ _EXPECTED = "whole numbers such as 17, separated by spaces or commas"
 _MARK = "\ufeff"
 """What some editors put before the first line of a file."""
 
+_HEADER = "id"
+"""The first line of a CSV file of one column; it is passed over."""
+
 _LONGEST = len(str(2**63))
 
 
@@ -71,9 +74,11 @@ def _from_file(path: Path) -> list[int]:
 
 
 def _from_lines(text: str, name: str) -> list[int]:
+    lines = text.removeprefix(_MARK).splitlines()
     ids = [
         row
-        for number, line in enumerate(text.removeprefix(_MARK).splitlines(), start=1)
+        for number, line in enumerate(lines, start=1)
+        if number > 1 or line.strip().strip('"').lower() != _HEADER
         for row in _from_text(line, f"{name}, line {number}")
     ]
     if not ids:

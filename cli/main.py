@@ -4,6 +4,7 @@ import rich_click as click
 
 from cli.command import Group
 from cli.demo import demo
+from cli.exits import MEANINGS
 from cli.explain import check_machines, explain
 from cli.operations import operations
 from cli.records import records
@@ -13,10 +14,9 @@ from cli.tenants import tenants
 from cli.transfer import export, import_file
 
 _EXIT_CODES = (
-    "0 done, 2 not understood, 3 items failed, 4 not allowed, 5 refused, 6 not found, "
-    "7 conflict, 8 the work goes on, 9 cancelled, 75 try later. Work of one item ends with the "
-    "code of that item's own reason; work of several with 3, whether some of them failed, all "
-    "of them, or all was rolled back."
+    f"{', '.join(f'{code} {meaning}' for code, meaning in MEANINGS.items())}. Work of one item "
+    "ends with the code of that item's own reason; work of several with 3, whether some of them "
+    "failed, all of them, or all was rolled back."
 )
 
 

@@ -131,12 +131,14 @@ def cancel(session: Session, *, operation_id: str) -> int:
     examples="""
     lockside operations results ID --failed
     lockside operations results ID --csv > outcomes.csv
+    lockside operations results ID --failed --ids | lockside submit approve work-order -
     """,
 )
 @click.argument("operation_id", metavar="ID")
 @click.option("--failed", is_flag=True, help="Only items that failed.")
 @click.option("--csv", "form", flag_value="csv", help="As CSV.")
 @click.option("--ndjson", "form", flag_value="ndjson", help="As JSON, one item a line.")
+@click.option("--ids", "form", flag_value="ids", help="Only ids, one a line, for a pipe.")
 @click.pass_obj
 def results(session: Session, *, operation_id: str, failed: bool, form: str | None) -> None:
     """Show what became of each item."""
@@ -150,6 +152,8 @@ def results(session: Session, *, operation_id: str, failed: bool, form: str | No
             _write_csv(items)
         elif form == "ndjson":
             sys.stdout.writelines(json.dumps(each) + "\n" for each in items)
+        elif form == "ids":
+            session.output.lines(str(each["id"]) for each in items)
         elif session.output.as_json:
             session.output.json_list(items)
         else:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isnan
 from typing import Any
 
 import rich_click as click
@@ -33,10 +34,13 @@ class Seconds(click.FloatRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the number; what is none, such as `nan`, is refused."""
-        seconds = super().convert(value, param, ctx)
-        if seconds != seconds:  # noqa: PLR0124 -- only what is not a number differs from itself
-            self.fail(f"{value} is not a number of seconds.", param, ctx)
-        return seconds
+        try:
+            is_number = not isnan(float(value))
+        except ValueError:
+            is_number = False
+        if not is_number:
+            self.fail(f"{value!r} is not a number of seconds.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 timeout_option = click.option(

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from textwrap import fill
 from typing import Any
 from uuid import UUID
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -16,6 +18,7 @@ from cli.exits import GOES_ON, exit_code_of_error
 from domain.errors import LocksideError
 
 _WIDTH_WITHOUT_TERMINAL = 200
+_INDENT = "    "
 
 
 class Output:
@@ -55,9 +58,15 @@ class Output:
         """Print a result for people; square brackets in it are just that."""
         self.out.print(text, style=style, markup=False, highlight=False, soft_wrap=_is_text(text))
 
-    def say_table(self, shown: Table) -> None:
-        """Print a table; where the terminal is too narrow for it, each row as a block."""
-        if _natural_width(self.out, shown) <= self.out.width:
+    def say_table(self, shown: Table, *, is_wrapped: bool = False) -> None:
+        """Print a table; where the terminal is too narrow for it, each row as a block.
+
+        Args:
+            shown: The table.
+            is_wrapped: Whether cells may take several lines before that, broken between words.
+        """
+        excess = _natural_width(self.out, shown) - self.out.width
+        if excess <= 0 or (is_wrapped and _narrow(shown, excess)):
             self.say(shown)
             return
         headings = [str(each.header) for each in shown.columns]
@@ -66,7 +75,20 @@ class Output:
             facts = (
                 f"{name} {cell}" for name, cell in zip(headings[1:], rest, strict=True) if cell
             )
-            self.say(f"{first}\n    {', '.join(facts)}")
+            self.say(f"{first}\n{self._block(', '.join(facts))}")
+
+    def _block(self, text: str) -> str:
+        # A terminal would break lines within words; into a pipe a row's facts go as one line.
+        if not self.out.is_terminal:
+            return f"{_INDENT}{text}"
+        return fill(
+            text,
+            self.out.width,
+            initial_indent=_INDENT,
+            subsequent_indent=_INDENT,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
 
     def note(self, text: str | Text, style: str = "") -> None:
         """Print something beside the result; kept quiet for programs."""
@@ -142,6 +164,23 @@ def _plain(value: object) -> Any:
 
 def _natural_width(console: Console, shown: Table) -> int:
     return shown.__rich_measure__(console, console.options.update(max_width=10_000)).maximum
+
+
+def _narrow(shown: Table, excess: int) -> bool:
+    """Take a number of characters off the widest columns; False if words would break."""
+    texts = [[str(each.header), *map(str, each.cells)] for each in shown.columns]
+    widths = [max(map(cell_len, each)) for each in texts]
+    longest = [max(cell_len(word) for text in each for word in text.split()) for each in texts]
+    for _ in range(excess):
+        spare = [
+            width if width > least else 0 for width, least in zip(widths, longest, strict=True)
+        ]
+        if not any(spare):
+            return False
+        widths[spare.index(max(spare))] -= 1
+    for column, width in zip(shown.columns, widths, strict=True):
+        column.width = width
+    return True
 
 
 def _console(stream: Any) -> Console:

@@ -16,7 +16,7 @@ from cli.trail import brief, print_trail
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    import lockside
+    from lockside.records import Records
 
 _PAGE = 1000
 _MOST = 1_000_000
@@ -27,6 +27,9 @@ _EXPECTED = "FIELD=VALUE such as title=Pump; FIELD= empties one"
 
 _NOUN = click.argument("noun", shell_complete=complete_nouns)
 _ID = click.argument("row_id", metavar="ID")
+_NAMES = click.option(
+    "--names", is_flag=True, help="Tell other records by their name, not their id."
+)
 _VERSION = click.option(
     "--expected-version", type=int, metavar="N", help="Refuse if the record has another version."
 )
@@ -73,15 +76,17 @@ def create(session: Session, *, noun: str, values: Sequence[str]) -> None:
 @records.command(
     examples="""
     lockside records show work-order 17
+    lockside records show work-order 17 --names
     """,
 )
 @_NOUN
 @_ID
+@_NAMES
 @click.pass_obj
-def show(session: Session, *, noun: str, row_id: str) -> None:
+def show(session: Session, *, noun: str, row_id: str, names: bool) -> None:
     """Show a record with its parts and, of work, its warnings."""
     with session.connect() as site:
-        found = site.records(noun).get(read_id(row_id))
+        found = site.records(noun).get(read_id(row_id), names=names)
     if session.output.as_json:
         session.output.json(found)
     else:
@@ -115,14 +120,15 @@ def show(session: Session, *, noun: str, row_id: str) -> None:
     help="At most so many.",
 )
 @click.option("--ids", "only_ids", is_flag=True, help="Print only ids, one a line, for a pipe.")
+@_NAMES
 @click.pass_obj
 def list_them(
-    session: Session, *, noun: str, state: str | None, after: int, limit: int, only_ids: bool
+    session: Session, /, *, noun: str, state: str | None, limit: int, only_ids: bool, **asked: Any
 ) -> None:
     """List records in the order of their ids."""
     output = session.output
     with session.connect() as site:
-        found = _pages(site, noun, state, after, limit + 1)
+        found = _pages(site.records(noun), limit + 1, state=state, **asked)
         rows = _Counted(islice(found, limit))
         if output.as_json:
             output.json_list((each["id"] for each in rows) if only_ids else rows)
@@ -231,12 +237,9 @@ def _values(session: Session, words: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _pages(
-    site: "lockside.Site", noun: str, state: str | None, after: int, limit: int
-) -> Iterator[dict[str, Any]]:
-    known = site.records(noun)
+def _pages(known: "Records", limit: int, *, after: int, **asked: Any) -> Iterator[dict[str, Any]]:
     size = min(limit, _PAGE)
-    while page := known.list(state=state, after=after, limit=size):
+    while page := known.list(after=after, limit=size, **asked):
         yield from page
         if len(page) < size:
             return

@@ -1,10 +1,12 @@
 """`lockside tenants`: companies, with who works for them."""
 
 from collections.abc import Sequence
+from shlex import quote
 
 import rich_click as click
 
 from cli.command import Group, Session
+from cli.output import table
 from cli.pairs import read_pairs
 from domain.errors import InvalidInput
 from domain.permissions import ROLES
@@ -16,6 +18,7 @@ _EXPECTED = f"NAME=ROLE, or several roles with commas, of {', '.join(ROLES)}"
     cls=Group,
     examples="""
     lockside tenants open harbor --person asha=admin,manager
+    lockside tenants list
     """,
 )
 def tenants() -> None:
@@ -41,19 +44,45 @@ def tenants() -> None:
 def open_one(session: Session, *, name: str, people: Sequence[str]) -> None:
     """Open a tenant with its standard roles and these people; again adds what is new.
 
-    Roles are added, never taken away. Only an administrator may.
+    A new one needs an admin among them. Roles are added, never taken away. Only an
+    administrator may.
     """
     if not name.strip():
         raise InvalidInput(field="name", got=name, expected="the tenant's name")
     pairs = read_pairs(people, where="--person", expected=_EXPECTED)
     roles = {person: _roles(person, text) for person, text in pairs.items()}
+    session.names["people"] = "--person"
     with session.connect() as site:
         tenant_id = site.open_tenant(name, roles)
     if session.output.as_json:
         session.output.json({"id": tenant_id, "name": name, "people": roles})
         return
     session.output.say(f"Tenant {name} is open.")
-    session.output.note(f"Act in it with `--tenant {name} --actor {next(iter(roles))}`.")
+    tenant, actor = quote(name), quote(next(iter(roles)))
+    session.output.note(f"Act in it with `--tenant {tenant} --actor {actor}`.")
+
+
+@tenants.command(
+    "list",
+    examples="""
+    lockside tenants list
+    """,
+)
+@click.pass_obj
+def list_all(session: Session) -> None:
+    """List all tenants by name, with how many people each has.
+
+    Only an administrator may.
+    """
+    with session.connect() as site:
+        found = site.tenants()
+    if session.output.as_json:
+        session.output.json(found)
+        return
+    shown = table("tenant", "people", right=("people",))
+    for each in found:
+        shown.add_row(each["name"], f"{each['people']:,}")
+    session.output.say_table(shown)
 
 
 def _roles(person: str, text: str) -> list[str]:

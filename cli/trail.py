@@ -16,11 +16,16 @@ def print_trail(output: Output, trail: Sequence[Mapping[str, Any]]) -> None:
             f"{each['version']}",
             _what(each),
             each["reason"] or "",
-            each["actor"] or "system",
+            _who(each),
             moment(each["occurred_at"]),
             each["comments"] or "",
         )
-    output.say(shown)
+    output.say_table(shown, is_wrapped=True)
+
+
+def _who(record: Mapping[str, Any]) -> str:
+    approved = f", approved by {record['approver']}" if record["approver"] else ""
+    return f"{record['actor'] or 'system'}{approved}"
 
 
 def _what(record: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 
 from cli.command import Command, Session
 from cli.complete import complete_kinds, complete_states
-from cli.exits import DONE, SOME_FAILED
+from cli.exits import DONE, INTERRUPTED, SOME_FAILED
 from cli.output import Output
 from cli.rejects import Rejects, taking
 from domain.errors import InvalidInput
@@ -25,8 +25,8 @@ _FORMATS = click.Choice(["csv", "ndjson"])
 _PAIR = re.compile(r"\s*([^=]+?)\s*=\s*([A-Za-z_][A-Za-z _-]*?)\s*(?:,|$)")
 _AGAIN = "The same command again goes on from there."
 _BY_PLACE = (
-    "Rows without a reference are known by their place in the file: send mended lines in a file "
-    "of their own, or what is in comes in again."
+    "Rows without a reference are known by their place in the file: send changed and mended lines "
+    "in a file of their own, or what is in comes in again."
 )
 
 
@@ -51,7 +51,9 @@ _BY_PLACE = (
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Pass over a column.")
 @click.option("--format", "form", type=_FORMATS, help="By the file's ending by default.")
 @click.option(
-    "--delimiter", default=",", metavar="C", help="What divides cells; `tab` for tabulators."
+    "--delimiter",
+    metavar="C",
+    help="What divides cells, `tab` for tabulators; a comma by default, a tabulator in .tsv.",
 )
 @click.option(
     "--rejects",
@@ -67,7 +69,7 @@ def import_file(
     kind: str,
     file: str,
     mapped: Sequence[str],
-    delimiter: str,
+    delimiter: str | None,
     rejects_file: Path | None,
     **options: Any,
 ) -> int:
@@ -101,11 +103,14 @@ def import_file(
                     **options,
                 )
             except BaseException as error:
+                is_interrupted = isinstance(error, KeyboardInterrupt)
                 if last[0].read:
                     output.note(f"Stopped: {_counts(last[0])}. {_AGAIN}", "yellow")
-                if isinstance(error, KeyboardInterrupt) and output.as_json:
+                if is_interrupted and output.as_json:
                     rejects.print_json(_told(last[0], begun) | {"interrupted": True})
-                raise
+                if not is_interrupted or not last[0].read:
+                    raise
+                return INTERRUPTED
         if output.as_json:
             rejects.print_json(_told(last[0], begun))
         else:
@@ -242,12 +247,11 @@ def _say(
     rate = f", {loaded.read / seconds:,.0f} a second" if seconds > 1 else ""
     style = "bold yellow" if loaded.bad else "bold green"
     output.say(f"{_counts(loaded)}, in {seconds:.1f} s{rate}.", style)
-    if not loaded.bad:
-        return
-    rejects.say(loaded.codes)
-    if file is not None:
-        output.say(f"All of them are in {file}.")
-    if not loaded.has_references:
+    if loaded.bad:
+        rejects.say(loaded.codes)
+        if file is not None:
+            output.say(f"All of them are in {file}.")
+    if loaded.read and not loaded.has_references:
         output.note(_BY_PLACE, "yellow")
 
 

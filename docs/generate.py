@@ -10,7 +10,7 @@ import click
 # Run as a script from a checkout, this file's folder is on the path and its parent is not.
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from cli.exits import exit_code_of_error
+from cli.exits import MEANINGS, exit_code_of_error
 from cli.main import lockside
 from docs.reasons import CELERY, HTTP
 from domain.diagram import mermaid, table
@@ -66,9 +66,11 @@ def _records() -> str:
         whole = whole_of(model)
         about = (model.__doc__ or "").strip().splitlines()[0]
         if whole is not None:
-            needed = f"{whole.noun}.{model.permit}" if model.permit else f"{noun}.create` and so on"
+            needed = f"`{whole.noun}.{model.permit}`"
+            if not model.permit:
+                needed = f"`{noun}.create`, `{noun}.update` or `{noun}.delete`"
             about += (
-                f" A part of a {whole.noun}: whoever writes it needs `{needed.rstrip('`')}` "
+                f" A part of a {whole.noun}: whoever writes it needs {needed} "
                 "and makes that row's next version too."
             )
         rows = [
@@ -180,11 +182,18 @@ def _errors() -> str:
             "# Errors",
             "",
             "The same at every door. HTTP comes later; its numbers are fixed already. The exit "
-            "code is that of a refused request, and of an operation whose only item failed so.",
+            "code is that of a refused request, and of an operation whose only item failed so; "
+            "all of them stand below.",
             "",
             "| class | code | retryable | HTTP | exit | meaning |",
             "|---|---|---|---|---|---|",
             *rows,
+            "",
+            "## Exit codes",
+            "",
+            "| exit | meaning |",
+            "|---|---|",
+            *(f"| {code} | {meaning} |" for code, meaning in MEANINGS.items()),
         ]
     )
 

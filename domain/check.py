@@ -24,7 +24,7 @@ def between(field: str, least: float, most: float, unit: str) -> Check:
     """Return a check that a number, if it is given, lies from *least* to *most*."""
     return Check(
         field,
-        f"{least:g} to {most:g} {unit}",
+        f"{least:,.10g} to {most:,.10g} {unit}",
         lambda values: values.get(field) is None or least <= values[field] <= most,
     )
 

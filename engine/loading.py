@@ -130,7 +130,9 @@ def _open(load: Load, naming: Naming) -> tuple[Iterable[Batch], Shape]:
     if first is None:
         raise _empty("one JSON object a line")
     objects = (each for each in first.records if isinstance(each, Mapping))
-    return chain([first], batches), ObjectShape(naming, next(objects, first.records[0]))
+    return chain([first], batches), ObjectShape(
+        naming, next(objects, first.records[0]), first.texts[0]
+    )
 
 
 def _empty(expected: str) -> InvalidInput:

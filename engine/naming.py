@@ -7,6 +7,8 @@ from domain.errors import InvalidInput
 from engine.columns import incoming
 from models.base import Work
 
+_DIVIDERS = {"\t": "tab", ";": "';'", "|": "'|'"}
+
 
 class Naming:
     """What the columns of a file mean."""
@@ -77,7 +79,8 @@ class Naming:
                 continue
             field = self.field_of(column)
             if field is None:
-                _refuse("column", column, f"a field among {self.fields}; else map it or ignore it")
+                expected = f"a field among {self.fields}; else map it or ignore it"
+                _refuse("column", column, f"{expected}{_divided(named)}")
             if field in filled.values():
                 _refuse("column", column, f"one column for {field}: ignore the other")
             filled[position] = field
@@ -91,6 +94,12 @@ class Naming:
     def _field(self, name: str) -> str | None:
         plain = name.strip().lower().replace(" ", "_").replace("-", "_")
         return next((each for each in (plain, f"{plain}_id") if each in self._known), None)
+
+
+def _divided(columns: Sequence[str]) -> str:
+    """Return what divides the cells of a header that is but one cell, as the end of a hint."""
+    found = [name for mark, name in _DIVIDERS.items() if mark in columns[0]]
+    return f"; or give --delimiter {found[0]}" if found and len(columns) == 1 else ""
 
 
 def _refuse(field: str, got: str, expected: str) -> NoReturn:

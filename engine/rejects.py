@@ -1,6 +1,7 @@
 """What is wrong with a record of a file, so that whoever sent it can mend it."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,6 +35,9 @@ _SAID = {
 }
 """What each sort of fault means."""
 
+_FOREIGN = re.compile("[\udc80-\udcff]")
+"""Bytes that aren't UTF-8, as `surrogateescape` makes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -63,9 +67,15 @@ def reject(batch: Batch, fault: Fault) -> Reject:
         field=fault.field and readable(fault.field),
         value=_told(fault.value),
         code=fault.code,
-        reason=f"{_SAID[fault.code]}: expected {fault.expected}",
+        reason=_reason(fault),
         text=batch.texts[fault.position].rstrip("\r\n"),
     )
+
+
+def _reason(fault: Fault) -> str:
+    if isinstance(fault.value, str) and _FOREIGN.search(fault.value):
+        return "bytes that are not UTF-8: expected text in UTF-8, save the file as UTF-8"
+    return f"{_SAID[fault.code]}: expected {fault.expected}"
 
 
 def readable(text: str) -> str:

@@ -9,7 +9,9 @@ from engine.columns import Fault
 from engine.lines import BROKEN, Batch, Broken, Record
 from engine.naming import Naming
 
-_IN_UTF8 = "a line of column names, in UTF-8"
+_IN_UTF8 = "a line of column names, in UTF-8: save the file as UTF-8"
+_MARKS_OF_UTF16 = ("\udcff\udcfe", "\udcfe\udcff")
+"""How such a file begins, read as UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,7 @@ class CsvShape:
         if not isinstance(header, Sequence):
             got = header.got if isinstance(header, Broken) else header
             raise InvalidInput(field="header", got=got, expected=_IN_UTF8)
-        line = "".join(header)
-        if "\x00" in line or not _is_utf8(line):
-            raise InvalidInput(field="header", got=ascii(line[:40]), expected=_IN_UTF8)
+        _demand_utf8("".join(header))
         self._width = len(header)
         self._filled = naming.read_header(header)
 
@@ -84,14 +84,16 @@ class CsvShape:
 class ObjectShape:
     """Records are objects; a key that isn't there is an empty cell."""
 
-    def __init__(self, naming: Naming, first: Record) -> None:
-        """Check the keys of the first object.
+    def __init__(self, naming: Naming, first: Record, text: str) -> None:
+        """Check the keys of the first object; *text* is the first record as it stands.
 
         Raises:
             InvalidInput: One of them is not known, or it is no object.
         """
         if isinstance(first, Broken):
+            _demand_utf8(text)
             raise InvalidInput(field="file", got=first.got, expected=first.expected)
+        _demand_utf8("".join(first))
         self._naming = naming
         self._keys: dict[str, str] = {}
         filled = naming.read_header(list(first), whole=False)
@@ -130,6 +132,18 @@ class ObjectShape:
 
 def _broken(position: int, record: Broken) -> Fault:
     return Fault(position, None, record.got, BROKEN, record.expected)
+
+
+def _demand_utf8(names: str) -> None:
+    got = ""
+    if names.startswith(_MARKS_OF_UTF16):
+        got = "text in UTF-16"
+    elif "\x00" in names:
+        got = "NUL, which no text holds"
+    elif not _is_utf8(names):
+        got = "bytes that are not UTF-8"
+    if got:
+        raise InvalidInput(field="header", got=got, expected=_IN_UTF8)
 
 
 def _is_utf8(line: str) -> bool:

@@ -51,20 +51,29 @@ class Records:
         # Who may write a record may see what they wrote.
         return self._find(create_record(self._platform, self._actor, self.noun, values))
 
-    def get(self, row_id: int) -> dict[str, Any]:
+    def get(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
         """Return all columns of a record, with its parts and, of work, its warnings.
+
+        With *names* other records are told by their name; `site_id` becomes `site`.
 
         Raises:
             NotFound: There is no such record.
             PermissionDenied: The actor may not see it.
         """
         self.demand_view()
-        return self._find(row_id)
+        return self._find(row_id, names=names)
 
     def list(
-        self, *, state: str | None = None, after: int = 0, limit: int = 50
+        self,
+        *,
+        state: str | None = None,
+        after: int = 0,
+        limit: int = 50,
+        names: bool = False,
     ) -> list[dict[str, Any]]:
         """Return records in the order of their ids, from behind the id *after* on.
+
+        With *names* other records are told by their name; `site_id` becomes `site`.
 
         Raises:
             InvalidInput: There is no such state, or the records have none.
@@ -74,7 +83,13 @@ class Records:
         self.demand_view()
         with self._platform.database.connect() as db:
             return list_records(
-                db, self._actor.tenant_id, self.noun, state=known, after=after, limit=limit
+                db,
+                self._actor.tenant_id,
+                self.noun,
+                state=known,
+                after=after,
+                limit=limit,
+                names=names,
             )
 
     def each(self, *, state: str | None = None) -> Iterator[dict[str, Any]]:
@@ -121,11 +136,11 @@ class Records:
         seen_with = whole_of(self._model) or self._model
         demand(self._platform, self._actor, seen_with.noun, "view")
 
-    def _find(self, row_id: int) -> dict[str, Any]:
+    def _find(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
         if not is_id(row_id):
             raise NotFound(what=self.noun, got=row_id)
         with self._platform.database.connect() as db:
-            return find_record(db, self._actor.tenant_id, self.noun, row_id)
+            return find_record(db, self._actor.tenant_id, self.noun, row_id, names=names)
 
     def _known_state(self, state: str | None) -> str | None:
         if state is None:

@@ -9,14 +9,13 @@ from celery import Celery
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.denials import demand
 from engine.platform import Platform
 from engine.submission import Submission, known_kind
 from engine.submit import submit
-from engine.tenants import add_named, open_tenant
 from lockside.configuration import read_settings
 from lockside.operation import Operation
 from lockside.records import Records
+from lockside.tenancy import Tenancy
 from lockside.transfer import Transfer
 from lockside.trouble import TROUBLES, refusal_of
 from lockside.workers import served_queues
@@ -67,7 +66,7 @@ def _connect(known: Settings, tenant: str | None, actor: str | None) -> "Site":
     return site
 
 
-class Site(Transfer):
+class Site(Transfer, Tenancy):
     """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
 
     def __init__(self, settings: Settings, app: Celery, platform: Platform) -> None:
@@ -263,24 +262,6 @@ class Site(Transfer):
         records.demand_view()
         with self.platform.database.connect() as db:
             return timeline(db, self.actor.tenant_id, records.noun, row_id)
-
-    def open_tenant(self, name: str, people: Mapping[str, Sequence[str]]) -> int:
-        """Make sure that a tenant with its roles and these people exists; return its id.
-
-        Raises:
-            PermissionDenied: The actor may not open tenants.
-        """
-        demand(self.platform, self.actor, "tenant", "create")
-        return open_tenant(self.platform, name, people, by=self.actor)
-
-    def add_named(self, noun: str, names: Sequence[str]) -> dict[str, int]:
-        """Make sure that records of these names exist; return the ids of all, by name.
-
-        Raises:
-            InvalidInput: There is no such noun, or its records have more than a name.
-            PermissionDenied: The actor may not create them.
-        """
-        return add_named(self.platform, self.actor, noun, names)
 
     def served_queues(self) -> dict[str, int]:
         """Return how many workers serve each queue; takes a second, to let all answer.

@@ -21,6 +21,7 @@ __all__ = ["STDIN", "Loaded", "Reject", "Transfer", "form_of", "readable"]
 
 STDIN = "-"
 _ENDINGS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_TABBED = ".tsv"
 _PAGE = 2_000
 
 
@@ -42,7 +43,7 @@ class Transfer:
         columns: Mapping[str, str] | None = None,
         ignore: Collection[str] = (),
         form: str | None = None,
-        delimiter: str = ",",
+        delimiter: str | None = None,
         on_reject: Callable[[Reject], object] = lambda _: None,
         on_progress: Callable[[Loaded], object] = lambda _: None,
     ) -> Loaded:
@@ -58,8 +59,9 @@ class Transfer:
             columns: The field that a column fills, by the column's name; other columns fill
                 the field of their name. References are ids or names.
             ignore: Columns that are passed over.
-            form: `csv` or `ndjson`; by the file's ending by default.
-            delimiter: What divides the cells of a CSV file.
+            form: `csv` or `ndjson`; by the file's ending by default, `.tsv` is CSV too.
+            delimiter: What divides the cells of a CSV file; by default a comma, a tabulator if
+                the file's name ends in `.tsv`.
             on_reject: Told what is wrong with a record, fault by fault.
             on_progress: Told how far it is, after each batch.
 
@@ -73,6 +75,9 @@ class Transfer:
             LockBusy: Somebody holds what is needed; what is in stays.
         """
         with _opened(file) as (source, name):
+            is_tabbed = Path(name).suffix.lower() == _TABBED
+            if delimiter is None:
+                delimiter = "\t" if is_tabbed else ","
             return load_file(
                 self.platform,
                 self.actor,
@@ -80,7 +85,7 @@ class Transfer:
                     kind=kind,
                     source=source,
                     name=name,
-                    form=form_of(name, form),
+                    form=form_of(name, form or ("csv" if is_tabbed else None)),
                     delimiter=delimiter,
                     mapping=columns or {},
                     ignore=ignore,

@@ -9,11 +9,11 @@ from io import StringIO
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, Select, Table, Text, func, select
-from sqlalchemy import cast as as_type
+from sqlalchemy import Connection, Select, Table, select
 
 from domain.errors import InvalidInput
 from models.base import kinds
+from reads.names import add_named_columns, heading
 
 FORMS = ("csv", "ndjson")
 _HIDDEN = frozenset({"tenant_id", "deleted_at"})
@@ -46,9 +46,7 @@ class Wanted:
     @property
     def headings(self) -> list[str]:
         """Return what the columns are called."""
-        if not self.names:
-            return list(self.fields)
-        return [each.removesuffix(_BY_ID) for each in self.fields]
+        return [heading(each) for each in self.fields] if self.names else list(self.fields)
 
 
 def known_fields(kind: str, asked: Sequence[str] | None = None) -> list[str]:
@@ -113,22 +111,9 @@ def _query(tenant_id: int, wanted: Wanted, *, after: int, most: int) -> Select[A
         .subquery("page")
     )
     query = select(page.c[_BY_ID]).select_from(page).order_by(page.c[_BY_ID])
-    for name in wanted.fields:
-        target = _named_by(table.c[name]) if wanted.names else None
-        if target is None:
-            query = query.add_columns(page.c[name])
-            continue
-        other = target.alias(f"of_{name}")
-        called = other.c.name if "name" in other.c else other.c.reference
-        query = query.outerjoin(other, other.c.id == page.c[name]).add_columns(
-            func.coalesce(called, as_type(page.c[name], Text))
-        )
-    return query
-
-
-def _named_by(column: Column[Any]) -> Table | None:
-    """Return the table whose rows a column names by their ids, if it does."""
-    return next((key.column.table for key in column.foreign_keys if key.column.name == "id"), None)
+    if not wanted.names:
+        return query.add_columns(*(page.c[name] for name in wanted.fields))
+    return add_named_columns(query, page, table, wanted.fields)
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:

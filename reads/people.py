@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from domain.errors import NotFound
 from domain.permissions import Actor, granted
@@ -27,6 +28,17 @@ def find_actor(db: Connection, tenant: str, person: str | None) -> Actor:
     if person_id is None:
         raise NotFound(what="person", got=person)
     return Actor(tenant_id, person_id)
+
+
+def list_tenants(db: Connection) -> list[dict[str, Any]]:
+    """Return every tenant's `id` and `name`, in the order of names, and its number of `people`."""
+    people = (
+        select(func.count())
+        .where(Person.tenant_id == Tenant.id, Person.deleted_at.is_(None))
+        .scalar_subquery()
+    )
+    query = select(Tenant.id, Tenant.name, people.label("people")).order_by(Tenant.name)
+    return [dict(each._mapping) for each in db.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)

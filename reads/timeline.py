@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, Text, cast, literal, null, select, union_all
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import aliased
 
 from models.audit import AuditLog, StateTransitionAudit
 from models.people import Person
@@ -23,13 +24,15 @@ def timeline(db: Connection, tenant_id: int, kind: str, row_id: int) -> list[dic
     """Return the records of one row, done and refused, oldest first.
 
     Returns:
-        Dicts with `event_type` and the `actor` by name; a transition's states, metadata and
-        timings; `changes` of what was created, updated or deleted.
+        Dicts with `event_type`, the `actor` and the `approver` by name; a transition's states,
+        metadata and timings; `changes` of what was created, updated or deleted.
     """
     trail = union_all(_transitions(), _others()).subquery("trail")
+    approver = aliased(Person)
     rows = db.execute(
-        select(*trail.c, Person.name.label("actor"))
+        select(*trail.c, Person.name.label("actor"), approver.name.label("approver"))
         .outerjoin(Person, Person.id == trail.c.actor_id)
+        .outerjoin(approver, approver.id == trail.c.approved_by)
         .where(trail.c.tenant_id == tenant_id, trail.c.kind == kind, trail.c.entity_id == row_id)
         .order_by(trail.c.occurred_at, trail.c.version)
     )

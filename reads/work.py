@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, Table, func, select
 from domain.errors import NotFound
 from models.base import Record, Work, kinds, records
 from models.work_warning import WorkWarning
+from reads.names import add_named_columns
 
 
 def list_ids(
@@ -52,14 +53,19 @@ def count_by_state(db: Connection, tenant_id: int, kind: str) -> dict[str, int]:
     return dict(rows.all())
 
 
-def find_record(db: Connection, tenant_id: int, noun: str, row_id: int) -> dict[str, Any]:
+def find_record(
+    db: Connection, tenant_id: int, noun: str, row_id: int, *, names: bool = False
+) -> dict[str, Any]:
     """Return all columns of one record; of work with `warnings`, of a whole with its parts.
+
+    With *names* other records are told by their name; `site_id` becomes `site`.
 
     Raises:
         NotFound: The tenant has no such record, or it was deleted.
     """
     model = records()[noun]
-    row = db.execute(_live(model, tenant_id).where(_table(model).c.id == row_id)).one_or_none()
+    query = _live(model, tenant_id).where(_table(model).c.id == row_id)
+    row = db.execute(_named(model, query) if names else query).one_or_none()
     if row is None:
         raise NotFound(what=noun, got=row_id)
     found = dict(row._mapping)
@@ -67,7 +73,8 @@ def find_record(db: Connection, tenant_id: int, noun: str, row_id: int) -> dict[
         found["warnings"] = _warnings(db, tenant_id, noun, row_id)
     for part in (each for each in records().values() if _whole(each) == model.__tablename__):
         named = _table(part).c[str(part.parent)]
-        parts = db.execute(_live(part, tenant_id).where(named == row_id))
+        query = _live(part, tenant_id).where(named == row_id)
+        parts = db.execute(_named(part, query) if names else query)
         found[f"{part.noun}s"] = [dict(each._mapping) for each in parts]
     return found
 
@@ -80,17 +87,27 @@ def list_records(
     state: str | None = None,
     after: int = 0,
     limit: int = 50,
+    names: bool = False,
 ) -> list[dict[str, Any]]:
     """Return a tenant's records in the order of their ids, beginning behind the id *after*.
 
-    *state* takes those of one state; for work only.
+    *state* takes those of one state; for work only. *names* as in `find_record`.
     """
     model = records()[noun]
     table = _table(model)
     query = _live(model, tenant_id).where(table.c.id > after).limit(limit)
     if state is not None:
         query = query.where(table.c.state == state)
-    return [dict(each._mapping) for each in db.execute(query)]
+    return [dict(each._mapping) for each in db.execute(_named(model, query) if names else query)]
+
+
+def _named(model: type[Record], query: Select[Any]) -> Select[Any]:
+    """Return a query of whole rows with names in the place of other records' ids."""
+    # The page first and names only for it: without statistics the planner joins everything.
+    page = query.subquery("page")
+    shown = [each.name for each in page.c]
+    named = select().select_from(page).order_by(page.c.id)
+    return add_named_columns(named, page, _table(model), shown)
 
 
 def _live(model: type[Record], tenant_id: int) -> Select[Any]:

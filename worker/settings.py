@@ -108,7 +108,8 @@ class Settings(BaseSettings):
         if servers is None:
             raise Unavailable(
                 message=f"Nothing is running in {self.home.expanduser().resolve()}. "
-                "Start it with `lockside up`, or set DATABASE_URL and REDIS_URL."
+                "Start it with `lockside up`; or set LOCKSIDE_HOME to where it runs, or "
+                "DATABASE_URL and REDIS_URL."
             )
         return self.model_copy(
             update={

@@ -46,7 +46,11 @@ def call(settings: Settings, *words: object, stdin: str = "") -> Answer:
 
 
 def at_a_terminal(
-    settings: Settings, *words: object, typed: str = "", piped: str | None = None
+    settings: Settings,
+    *words: object,
+    typed: str = "",
+    piped: str | None = None,
+    columns: int = 80,
 ) -> Answer:
     """Run the real program at a terminal, with what is typed there, or with a pipe before it.
 
@@ -55,7 +59,7 @@ def at_a_terminal(
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [*PROGRAM, *map(str, words)],
-        env=environment(settings) | {"TERM": "dumb"},
+        env=environment(settings) | {"TERM": "dumb", "COLUMNS": str(columns), "LINES": "24"},
         stdin=theirs if piped is None else subprocess.PIPE,
         stdout=theirs,
         stderr=theirs,

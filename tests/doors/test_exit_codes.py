@@ -1,12 +1,15 @@
 """The exit code tells what came of it."""
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 import lockside
 from cli.exits import exit_code_of_error, exit_code_of_result
-from tests.doors.commands import Answer, call
+from tests.doors.commands import PROGRAM, Answer, call
 from tests.factories import tickets, work_orders
-from tests.workers import Worker
+from tests.workers import Worker, environment
 from worker.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -184,6 +187,31 @@ def test_75_the_database_has_no_tables_yet(settings: Settings) -> None:
     assert "lockside db upgrade" in answer.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("export", "ticket"),
+        ("export", "ticket", "--json"),
+        ("records", "list", "role"),
+    ],
+    ids=" ".join,
+)
+def test_75_what_is_printed_has_no_room(settings: Settings, words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*PROGRAM, *words],
+            env=environment(settings),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (ended.returncode, ended.stderr.count("\n")) == (75, 1)
+    assert "Standard output can't be written: No space left on device" in ended.stderr
+
+
 def test_a_dry_run_tells_and_changes_nothing(site: lockside.Site, settings: Settings) -> None:
     ids = work_orders(site, 2)
 
@@ -253,6 +281,17 @@ def test_every_code_has_its_example_however_many_failures_come_first(
     assert (many[0], many[-4:]) == ("5,100", [*map(str, drafts[:3]), "…"])
     assert (few[0], few[-4:]) == ("4", [*map(str, without_vendor[:3]), "…"])
     assert "Cannot approve without vendor assignment" in " ".join(few)
+
+
+def test_the_ids_of_failed_items_go_through_a_pipe(site: lockside.Site, settings: Settings) -> None:
+    fit, unfit = work_orders(site, 1), work_orders(site, 2, vendor=False)
+    approved = approve(settings, "--continue", "--json", *fit, *unfit)
+
+    answer = call(
+        settings, "operations", "results", approved.json["operation_id"], "--failed", "--ids"
+    )
+
+    assert answer.out == "".join(f"{each}\n" for each in unfit)
 
 
 def test_above_a_thousand_items_it_is_told_where_the_ids_are(

@@ -17,7 +17,7 @@ NOUNS_AND_VERBS = [
     "operations list", "operations show", "operations watch", "operations cancel",
     "operations results", "explain", "submit assign", "submit update", "submit update-priority",
     "records create", "records show", "records list", "records update", "records delete",
-    "records history", "tenants open",
+    "records history", "tenants open", "tenants list",
 ]  # fmt: skip
 VERBS = sorted({each.verb for work in kinds().values() for each in work.machine.transitions})
 

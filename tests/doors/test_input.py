@@ -39,6 +39,10 @@ ZERO = "00000000-0000-0000-0000-000000000000"
         ((*MOVE, "7", "--stop-at-first-failure"), ("--stop-at-first-failure", "continue")),
         ((*MOVE, "7", "--timeout", "-1"), ("--timeout", "-1")),
         ((*MOVE, "7", "--timeout", "nan"), ("--timeout", "nan")),
+        ((*MOVE, "7", "--timeout", "abc"), ("--timeout", "'abc' is not a number of seconds")),
+        (("--actor", "", *MOVE, "7"), ("--actor: got nothing", "a name; leave the option out")),
+        ((*MOVE, "7", "--actor", " "), ("--actor", "LOCKSIDE_ACTOR or admin")),
+        ((*MOVE, "7", "--tenant", ""), ("--tenant: got nothing", "LOCKSIDE_TENANT or demo")),
         ((*MOVE, "7", "--idempotency-key", " "), ("--idempotency-key", "isn't empty")),
         ((*MOVE, "7", "--run-at", "tomorrow"), ("--run-at: got 'tomorrow'", "its zone", "+2h")),
         ((*MOVE, "7", "--run-at", "2026-11-22T09:30"), ("--run-at", "its zone")),
@@ -75,7 +79,7 @@ ZERO = "00000000-0000-0000-0000-000000000000"
             ("--priority: got 'urgent'", "CRITICAL"),
         ),
         (("submit", "approve", "ticket", "7"), ("approve", "one of open, start")),
-        (("submit", "aprove", "work-order", "7"), ("aprove", "--help")),
+        (("submit", "aprove", "work-order", "7"), ("aprove", "'approve'", "--help")),
         ((*MOVE, "7", "--approved"), ("--approved", "--approved-by")),
         (
             ("submit", "transition", "tickets", "--to", "OPEN", "7"),
@@ -95,6 +99,10 @@ ZERO = "00000000-0000-0000-0000-000000000000"
             ("self", "ticket has none called self"),
         ),
         (("records", "create", "ticket", "title=a", "priority=x"), ("priority", "CRITICAL")),
+        (
+            ("records", "create", "site", "name=S", "latitude=1", "longitude=1", "radius_m=0"),
+            ("radius_m", "1 to 20,000,000 metres"),
+        ),
         (("records", "update", "ticket", "1"), ("FIELD=VALUE", "--help")),
         (
             ("records", "update", "ticket", "1", "row_id=2"),
@@ -117,7 +125,7 @@ ZERO = "00000000-0000-0000-0000-000000000000"
         (("operations", "show", "17"), ("17", "UUID")),
         (("operations", "list", "--limit", "0"), ("--limit", "0")),
         (("operations", "list", "--state", "DONE"), ("--state: got 'DONE'", "RUNNING")),
-        (("operations", "lst"), ("lst", "--help")),
+        (("operations", "lst"), ("lst", "'list'", "--help")),
         (("approve",), ("approve", "--help")),
     ],
 )
@@ -128,6 +136,16 @@ def test_a_misunderstanding_is_exit_2_with_what_came_and_what_was_expected(
 
     assert (answer.code, answer.out) == (2, "")
     assert [each for each in told if each not in answer.err] == []
+
+
+def test_the_system_acts_where_the_variable_of_the_actor_is_empty(
+    site: lockside.Site, settings: Settings
+) -> None:
+    nobody = settings.model_copy(update={"actor": ""})
+
+    answer = call(nobody, "records", "create", "ticket", "title=Leak", "--json")
+
+    assert answer.json["created_by"] is None
 
 
 def test_a_refused_request_leaves_no_operation(site: lockside.Site, settings: Settings) -> None:
@@ -178,8 +196,9 @@ def test_an_empty_file_is_refused_by_its_name(settings: Settings, folder: Path) 
         b"{first},{second},{third}",
         b"{first}, {second}\n,{third},\n",
         b"\n\t{first} {second}\n\n{third}",
+        b'\xef\xbb\xbf"id"\r\n{first}\r\n{second}\r\n{third}\r\n',
     ],
-    ids=["a byte order mark", "commas", "commas and spaces", "blank lines"],
+    ids=["a byte order mark", "commas", "commas and spaces", "blank lines", "a header"],
 )
 def test_ids_may_stand_as_other_programs_write_them(
     site: lockside.Site, settings: Settings, folder: Path, text: bytes
@@ -227,6 +246,7 @@ def test_where_nothing_runs_the_whole_path_is_told(
 
     assert answer.code == 75
     assert f"Nothing is running in {folder / 'nothing'}." in answer.err
+    assert "LOCKSIDE_HOME" in answer.err
 
 
 def test_ids_come_from_arguments_file_and_standard_input_together(

@@ -53,9 +53,10 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
     ("import",): (["ticket", "{file}"], ["ticket", "{file}.txt"]),
     ("export",): (["ticket"], ["lift"]),
     ("tenants", "open"): (
-        ["harbor", "--person", "asha=manager"],
-        ["harbor", "--person", "asha=manager", "--actor", "asha"],
+        ["harbor", "--person", "asha=admin"],
+        ["harbor", "--person", "asha=admin", "--actor", "asha"],
     ),
+    ("tenants", "list"): ([], ["--actor", "asha"]),
     ("operations", "list"): ([], ["--limit", "none"]),
     ("operations", "show"): (["{operation}"], [ZERO]),
     ("operations", "watch"): (["{operation}"], [ZERO]),

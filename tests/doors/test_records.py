@@ -6,7 +6,7 @@ import pytest
 
 import lockside
 from engine.audit import write_records
-from tests.doors.commands import Answer, call
+from tests.doors.commands import Answer, at_a_terminal, call
 from tests.factories import tickets, work_orders
 from worker.settings import Settings
 
@@ -175,6 +175,55 @@ def test_a_history_tells_what_changed_and_who_did(site: lockside.Site, settings:
     _, created, updated = answer.out.splitlines()
     assert ("created" in created, "admin" in created) == (True, True)
     assert ("priority: MEDIUM → HIGH" in updated, "dora" in updated) == (True, True)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_history_tells_who_approved(site: lockside.Site, settings: Settings) -> None:
+    (row,) = work_orders(site, 1)
+    words = ("submit", "approve", "work-order", row, "--actor", "samuel", "--approved-by", "asha")
+    call(settings, *words)
+    write_records(site.platform)
+
+    answer = records(settings, "history", "work-order", row)
+
+    assert "samuel, approved by asha" in answer.out.splitlines()[2]
+
+
+def test_other_records_are_told_by_their_names(site: lockside.Site, settings: Settings) -> None:
+    (row,) = work_orders(site, 1)
+    line = ("work_order_line", f"work_order={row}", "description=New seal")
+    records(settings, "create", *line)
+
+    listed = records(settings, "list", "work-order", "--after", row - 1, "--names", "--json")
+    shown = records(settings, "show", "work-order", row, "--names", "--json")
+
+    (first, *_) = listed.json
+    assert (first["id"], first["vendor"], first["created_by"]) == (row, "Acme Lifts", "admin")
+    assert "vendor_id" not in first
+    assert shown.json["vendor"] == "Acme Lifts"
+    assert [each["created_by"] for each in shown.json["work_order_lines"]] == ["admin"]
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_narrow_terminal_breaks_a_history_between_words(
+    site: lockside.Site, settings: Settings
+) -> None:
+    (row,) = work_orders(site, 1, state="DRAFT")
+    comments = "Everything that was promised to the neighbours upstairs"
+    site.transition("work_order", to="SUBMITTED", ids=row, comments=comments).wait(30)
+    write_records(site.platform)
+
+    screens = {
+        columns: at_a_terminal(
+            settings, "records", "history", "work-order", row, columns=columns
+        ).out
+        for columns in (64, 30)
+    }
+
+    said = {"DRAFT", "SUBMITTED", "user_action", *comments.split()}
+    for columns, screen in screens.items():
+        assert said <= set(screen.replace(",", " ").split())
+        assert max(map(len, screen.splitlines())) <= columns
 
 
 def test_a_history_that_is_not_written_yet_says_so(site: lockside.Site, settings: Settings) -> None:

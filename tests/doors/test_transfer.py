@@ -65,10 +65,11 @@ def test_only_the_first_twenty_faults_are_shown(bring: Any) -> None:
 
 
 def test_rows_without_a_reference_come_with_a_warning(bring: Any) -> None:
-    without = bring("title,priority\nA,SOON\nB,LOW\n")
+    bad, good = (bring(f"title,priority\nA,{word}\nB,LOW\n") for word in ("SOON", "LOW"))
     with_one = bring(HEADER + "R-1,A,SOON\nR-2,B,LOW\n")
 
-    assert ["a file of their own" in each.err for each in (without, with_one)] == [True, False]
+    told = ["a file of their own" in each.err for each in (bad, good, with_one)]
+    assert told == [True, True, False]
 
 
 def test_programs_get_everything_that_is_wrong(bring: Any) -> None:
@@ -107,6 +108,13 @@ def test_a_line_of_no_text_goes_to_the_file_as_it_came(bring: Any, folder: Path)
     bring(b"title\nCaf\xe9\n", "--rejects", folder / "bad.csv")
 
     assert b"Caf\xe9\r\n" in (folder / "bad.csv").read_bytes()
+
+
+def test_a_line_of_another_encoding_is_told_as_that(bring: Any) -> None:
+    answer = bring(b"title,site\nCaf\xe9,\nLeak,Caf\xe9\n")
+
+    assert answer.code == 3
+    assert answer.out.count("not UTF-8: expected text in UTF-8, save the file as UTF-8") == 2
 
 
 def test_without_faults_the_file_of_them_has_its_header_only(bring: Any, folder: Path) -> None:
@@ -157,9 +165,18 @@ def test_cells_may_be_divided_otherwise(site: lockside.Site, bring: Any, delimit
     assert (answer.code, [row["title"] for row in site.export("ticket")]) == (0, ["A, b"])
 
 
+def test_tabulators_are_known_by_the_ending_of_the_file(site: lockside.Site, bring: Any) -> None:
+    answer = bring("title\tpriority\nA, b\tLOW\n", name="a.TSV")
+
+    assert (answer.code, [row["title"] for row in site.export("ticket")]) == (0, ["A, b"])
+
+
 @pytest.mark.parametrize(
     "case",
     [
+        ("title;priority\nA;LOW\n", (), ("'title;priority'", "or give --delimiter ';'")),
+        ("title\tpriority\nA\tLOW\n", (), ("or give --delimiter tab",)),
+        ("title|priority\nA|LOW\n", (), ("or give --delimiter '|'",)),
         ("title,Colour\nA,red\n", (), ("Colour", "title, description, priority")),
         ("priority\nLOW\n", (), ("title",)),
         ("", (), ("empty", "column names")),
@@ -273,4 +290,5 @@ def test_ctrl_c_leaves_what_is_in_and_says_how_to_go_on(
     assert code == 130
     assert "5,000 read, 5,000 new" in err
     assert "The same command again goes on from there." in err
+    assert err.count("Stopped") == 1
     assert "Traceback" not in err

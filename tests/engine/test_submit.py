@@ -174,7 +174,7 @@ def test_a_manager_who_does_not_exist_is_not_found(site: lockside.Site) -> None:
 
 
 def test_a_manager_of_another_tenant_is_not_found(site: lockside.Site) -> None:
-    site.open_tenant("third", {"greta": ["manager"]})
+    site.open_tenant("third", {"greta": ["admin", "manager"]})
 
     with pytest.raises(NotFound, match="No person greta"):
         ask(site, [1], approved_by="greta")

@@ -1,0 +1,51 @@
+"""Tenants and their first records: opened, listed, named."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain.errors import InvalidInput
+from domain.permissions import Actor
+from engine.denials import demand
+from engine.platform import Platform
+from engine.tenants import add_named, open_tenant
+from reads.people import list_tenants
+
+
+class Tenancy:
+    """What a site does for tenants as a whole."""
+
+    platform: Platform
+    actor: Actor
+
+    def open_tenant(self, name: str, people: Mapping[str, Sequence[str]]) -> int:
+        """Make sure that a tenant with its roles and these people exists; return its id.
+
+        Raises:
+            InvalidInput: There is no such role, a new tenant would have no admin, or the
+                tenant is another one's.
+            PermissionDenied: The actor may not open tenants.
+        """
+        known = {each["name"] for each in self.tenants()}
+        if name not in known and not any("admin" in roles for roles in people.values()):
+            got = ", ".join(people) or None
+            raise InvalidInput(field="people", got=got, expected="at least one admin among them")
+        return open_tenant(self.platform, name, people, by=self.actor)
+
+    def tenants(self) -> list[dict[str, Any]]:
+        """Return all tenants by name: `id`, `name`, and how many `people` each has.
+
+        Raises:
+            PermissionDenied: The actor may not open tenants.
+        """
+        demand(self.platform, self.actor, "tenant", "create")
+        with self.platform.database.connect() as db:
+            return list_tenants(db)
+
+    def add_named(self, noun: str, names: Sequence[str]) -> dict[str, int]:
+        """Make sure that records of these names exist; return the ids of all, by name.
+
+        Raises:
+            InvalidInput: There is no such noun, or its records have more than a name.
+            PermissionDenied: The actor may not create them.
+        """
+        return add_named(self.platform, self.actor, noun, names)
