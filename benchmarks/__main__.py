@@ -16,6 +16,7 @@ from benchmarks.bulk import measure_f1, measure_f6, measure_kinds
 from benchmarks.crowd import measure_f5
 from benchmarks.house import PROJECT, House, open_house
 from benchmarks.measure import Figure
+from benchmarks.million import measure_f3
 from benchmarks.one_by_one import measure_f2
 from benchmarks.single import measure_f4
 
@@ -23,6 +24,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "F1": measure_f1,
     "F1K": measure_kinds,
     "F2": measure_f2,
+    "F3": measure_f3,
     "F4": measure_f4,
     "F5": measure_f5,
     "F6": measure_f6,

@@ -135,14 +135,14 @@ def operate(
             if not guard:
                 db.execute(f"ALTER TABLE {way.table} DISABLE TRIGGER USER".encode())
             ids = site.ids(way.kind)
-            _warm_up(site, db, way, ids[items:])
+            warm_up(site, db, way, ids[items:])
             begun = perf_counter()
             outcome = _submit(site, way, ids[:items]).wait(120)
-            until(lambda: _is_drained(db), pause_s=0.002)
+            until(lambda: is_drained(db), pause_s=0.002)
             taken_s = perf_counter() - begun
             assert outcome["state"] == "SUCCEEDED", outcome
             assert outcome["successful_items"] == items
-            _assert_done(db, items, way)
+            assert_done(db, items, way)
     return items / taken_s
 
 
@@ -150,7 +150,7 @@ def _submit(site: lockside.Site, way: Way, ids: list[int]) -> lockside.Operation
     return site.transition(way.kind, to=way.target, ids=ids, atomic=False, comments="Measured")
 
 
-def _warm_up(
+def warm_up(
     site: lockside.Site, db: "psycopg.Connection[tuple[int, ...]]", way: Way, ids: list[int]
 ) -> None:
     # Each process has its connections and has met its statements, as any worker has after its
@@ -158,7 +158,7 @@ def _warm_up(
     for half in (ids[::2], ids[1::2]):
         running = [_submit(site, way, [row_id]) for row_id in half]
         assert all(each.wait(60)["state"] == "SUCCEEDED" for each in running)
-    until(lambda: _is_drained(db))
+    until(lambda: is_drained(db))
     # The audit writer was woken a moment ago and may still be on its way.
     sleep(1)
 
@@ -185,15 +185,15 @@ def _floor(house: House, items: int) -> float:
             chunk = ids[first : min(items, first + FLOOR_CHUNK)]
             db.execute(_FLOOR, {"ids": chunk, **shared})
         taken_s = perf_counter() - begun
-        _assert_done(db, items, WORK_ORDER)
+        assert_done(db, items, WORK_ORDER)
     return items / taken_s
 
 
-def _is_drained(db: "psycopg.Connection[tuple[int, ...]]") -> bool:
+def is_drained(db: "psycopg.Connection[tuple[int, ...]]") -> bool:
     return _one(db, "SELECT count(*) FROM (SELECT FROM outbox LIMIT 1) AS waiting") == 0
 
 
-def _assert_done(db: "psycopg.Connection[tuple[int, ...]]", items: int, way: Way) -> None:
+def assert_done(db: "psycopg.Connection[tuple[int, ...]]", items: int, way: Way) -> None:
     """Assert that every row is changed once and has its one record."""
     everything = items + WARM_UP
     done = f"SELECT count(*) FROM {way.table} WHERE state = '{way.target}' AND version = 2"

@@ -118,8 +118,8 @@ def open_house() -> Iterator[House]:
 
 
 @contextmanager
-def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Run a Celery worker of two processes; its log is shown if it doesn't get ready."""
+def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Iterator[int]:
+    """Run a Celery worker of two processes and give its id; its log is shown if it isn't ready."""
     given = {
         "DATABASE_URL": str(settings.database_url),
         "REDIS_URL": str(settings.redis_url),
@@ -143,7 +143,7 @@ def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Itera
             until(lambda: " ready." in Path(log.name).read_text() or process.poll() is not None)
             if process.poll() is not None:
                 raise RuntimeError("the worker did not start:\n" + Path(log.name).read_text())
-            yield
+            yield process.pid
         finally:
             process.terminate()
             process.wait(PATIENCE_S)

@@ -40,6 +40,7 @@ _BY_CODE = {
     "concurrency_conflict": CONFLICT,
     "idempotency_mismatch": CONFLICT,
     "still_running": GOES_ON,
+    "paused": GOES_ON,
     "locked": TRY_LATER,
     "rate_limited": TRY_LATER,
     "unavailable": TRY_LATER,

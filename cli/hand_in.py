@@ -37,11 +37,11 @@ def hand_in(
         InvalidInput: There are many rows, somebody is there, and can't be asked.
         GoesOn: The time to wait is over, or Ctrl-C was pressed.
     """
-    if not (request.yes or request.options["dry_run"] or _is_meant(session, request, question)):
-        session.output.note("Nothing was handed in.")
-        return CANCELLED
     output = session.output
     with session.connect() as site:
+        if not _is_meant(session, site, request, question):
+            output.note("Nothing was handed in.")
+            return CANCELLED
         begun = time.monotonic()
         operation = submit(site)
         was_done = _was_done(session, request, operation, begun)
@@ -59,12 +59,19 @@ def hand_in(
     return DONE
 
 
-def _is_meant(session: Session, request: Request, question: str) -> bool:
+def _is_meant(session: Session, site: "lockside.Site", request: Request, question: str) -> bool:
     is_there = any(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
-    if len(request.ids) <= ASK_ABOVE or session.output.as_json or not is_there:
+    if request.yes or request.options["dry_run"] or session.output.as_json or not is_there:
         return True
-    rows = f"{len(request.ids):,} rows of {request.kind}"
+    where = request.options["where"]
+    total = len(request.ids or ()) if where is None else site.count(request.kind, where)
+    if total <= ASK_ABOVE:
+        return True
+    rows = f"{total:,} rows of {request.kind}"
     if sys.stdin.isatty() and (sys.stdout.isatty() or sys.stderr.isatty()):
+        if where is not None and request.options["expect_count"] is None:
+            # What was looked at is what is done, or nothing is.
+            request.options["expect_count"] = total
         return click.confirm(question.format(rows=rows), err=sys.stderr.isatty())
     raise InvalidInput(
         field="ids",

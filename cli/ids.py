@@ -33,6 +33,39 @@ def takes_ids(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def takes_rows(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command take rows by a filter, `where`, as well as by their ids."""
+    for add in (
+        click.option(
+            "--expect-count", type=int, metavar="N", help="Refuse unless the rows are so many."
+        ),
+        click.option(
+            "--where",
+            metavar="FILTER",
+            help="Choose the rows by their fields, such as 'state=OPEN and created_at < -7d'.",
+        ),
+        takes_ids,
+    ):
+        command = add(command)
+    return command
+
+
+def gather_rows(words: Sequence[str], file: Path | None, where: str | None) -> list[int] | None:
+    """Return the ids that were given, or None if a filter chooses the rows instead.
+
+    Raises:
+        InvalidInput: There are ids and a filter, or neither; or as `gather_ids`.
+    """
+    if where is None:
+        if not words and file is None:
+            expected = "at least one: as arguments, as -, by --ids-file, or chosen by --where"
+            raise InvalidInput(field="ids", got=None, expected=expected)
+        return gather_ids(words, file)
+    if words or file is not None:
+        raise InvalidInput(field="where", got="ids beside it", expected="one way to choose rows")
+    return None
+
+
 def gather_ids(words: Sequence[str], file: Path | None) -> list[int]:
     """Return the ids that were given as arguments, by a dash on standard input, by a file.
 

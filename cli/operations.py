@@ -10,11 +10,11 @@ import rich_click as click
 
 from cli.command import Group, Session
 from cli.complete import complete_operation_states
-from cli.exits import DONE
 from cli.options import timeout_option
-from cli.output import Output, moment, table
+from cli.output import Output, counted, moment, table
 from cli.progress import watch as follow
 from cli.results import print_failures, print_result
+from cli.steer import cancel, pause, resume, retry, undo
 from domain.errors import InvalidInput
 
 _CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
@@ -29,7 +29,11 @@ _CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
     """,
 )
 def operations() -> None:
-    """Look at work that was handed in, wait for it, cancel it."""
+    """Look at work that was handed in, wait for it, steer it."""
+
+
+for command in (cancel, pause, resume, retry, undo):
+    operations.add_command(command)
 
 
 @operations.command(
@@ -106,29 +110,6 @@ def watch(session: Session, *, operation_id: str, timeout: float) -> int:
 
 @operations.command(
     examples="""
-    lockside operations cancel ID
-    """,
-)
-@click.argument("operation_id", metavar="ID")
-@click.pass_obj
-def cancel(session: Session, *, operation_id: str) -> int:
-    """Cancel what has not begun; what is being changed right now ends as it is.
-
-    Who handed it in may, and who holds the permission operation.cancel.
-    """
-    with session.connect() as site:
-        operation = site.operation(operation_id)
-        operation.cancel()
-        found = operation.show()
-    if session.output.as_json:
-        session.output.json(found)
-    else:
-        session.output.say(f"{found['state']}: {_counts(found['counts'])}")
-    return DONE
-
-
-@operations.command(
-    examples="""
     lockside operations results ID --failed
     lockside operations results ID --csv > outcomes.csv
     lockside operations results ID --failed --ids | lockside submit approve work-order -
@@ -191,13 +172,17 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
         "operation": found["id"],
         "what": _what(found),
         "state": found["state"],
-        "items": f"{found['total']:,}: {_counts(found['counts'])}",
+        "items": f"{found['total']:,}: {counted(found['counts'])}",
         "mode": _mode(found),
         "by": found["actor"] or "system",
         "comments": found["comments"],
         "handed in": moment(found["created_at"]),
+        "chosen by": found["where"],
+        "out of": found["parent_id"] and f"{found['parent_id']} ({found['purpose']})",
+        "rate": found["rate"] and f"at most {found['rate']:,g} items a second",
         "not before": moment(found["run_at"]),
         "started": moment(found["started_at"]),
+        "paused by": found["paused_by"],
         "cancelled by": found["cancelled_by"],
         "ended": moment(found["finished_at"]),
     }
@@ -209,10 +194,6 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
 
 def _mode(found: Mapping[str, Any]) -> str:
     return "all or nothing" if found["atomic"] else "each item for itself"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{items:,} {name}" for name, items in counts.items() if items)
 
 
 def _write_csv(items: Iterable[Mapping[str, Any]]) -> None:

@@ -1,26 +1,23 @@
 """What every `lockside submit` takes beside what it asks for: which rows, how, and how to wait."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from math import isnan
 from typing import Any
 
 import rich_click as click
 
 from cli.complete import complete_isolation_levels
-from cli.ids import gather_ids
+from cli.ids import gather_rows
 from domain.errors import InvalidInput
+from domain.span import from_now
 
 ASK_ABOVE = 1000
 """More items than these are asked about, if somebody is there to answer."""
 
 _TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span from now such as +2h or +30m"
-_SPAN = re.compile(r"\+(?:[0-9]{1,9}[smhd])+")
-_SPAN_PARTS = re.compile(r"([0-9]+)([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Seconds(click.FloatRange):
@@ -90,6 +87,18 @@ _OPTIONS = (
     ),
     click.option("--parallel", type=int, metavar="N", help="So many chunks at a time."),
     click.option(
+        "--canary",
+        type=int,
+        metavar="N",
+        help="Do the first N, then pause until somebody resumes; for --continue.",
+    ),
+    click.option(
+        "--rate",
+        type=float,
+        metavar="N",
+        help="At most N items a second, over all workers; for --continue.",
+    ),
+    click.option(
         "--isolation",
         "isolation_level",
         metavar="LEVEL",
@@ -147,7 +156,7 @@ class Request:
 
     Attributes:
         kind: The kind of work, as it was typed.
-        ids: The rows.
+        ids: The rows; None if a filter among the options chooses them.
         options: What goes with them to `Site.transition` and its like.
         wait: Whether to wait for the end.
         timeout_s: For how long.
@@ -155,8 +164,8 @@ class Request:
     """
 
     kind: str
-    ids: list[int]
-    options: Mapping[str, Any]
+    ids: list[int] | None
+    options: dict[str, Any]
     wait: bool
     timeout_s: float
     yes: bool
@@ -170,10 +179,10 @@ def read_request(given: Mapping[str, Any]) -> Request:
     """
     options = dict(given)
     kind, wait, yes = (options.pop(name) for name in ("kind", "wait", "yes"))
-    ids = gather_ids(options.pop("ids"), options.pop("ids_file"))
+    ids = gather_rows(options.pop("ids"), options.pop("ids_file"), options["where"])
     timeout_s = options.pop("timeout")
     options["metadata"] = _metadata(options["metadata"])
-    options["expected_versions"] = _expected(ids, options.pop("expected_version"))
+    options["expected_versions"] = _expected(ids or (), options.pop("expected_version"))
     options["isolation_level"] = options["isolation_level"].replace("-", " ").upper()
     _check_key(options["idempotency_key"], options["run_at"])
     options["run_at"] = _moment(options["run_at"])
@@ -201,7 +210,7 @@ def _expected(ids: Sequence[int], version: int | None) -> dict[int, int]:
         raise InvalidInput(
             field="expected_versions",
             got=version,
-            expected=f"a single id beside it, not {len(ids)}",
+            expected=f"a single id beside it, not {len(ids) or 'a filter'}",
         )
     return {ids[0]: version}
 
@@ -222,10 +231,7 @@ def _moment(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        if _SPAN.fullmatch(text):
-            parts = [(int(n), _UNITS[unit]) for n, unit in _SPAN_PARTS.findall(text)]
-            return datetime.now(UTC) + sum((timedelta(**{u: n}) for n, u in parts), timedelta())
-        moment = datetime.fromisoformat(text)
+        moment = from_now(text, datetime.now(UTC)) or datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         raise InvalidInput(field="run_at", got=text, expected=_TIME) from error
     if moment.tzinfo is None:

@@ -192,3 +192,8 @@ def _console(stream: Any) -> Console:
 
 def _is_text(value: object) -> bool:
     return not isinstance(value, Table)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """Return counts of items as a sentence has them: `3 succeeded, 1 failed`."""
+    return ", ".join(f"{items:,} {name}" for name, items in counts.items() if items)

@@ -47,6 +47,7 @@ def watch(
 
     Raises:
         GoesOn: The time is over, or Ctrl-C was pressed.
+        Paused: Its canary is done.
         NotFound: There is no such operation.
     """
     deadline = time.monotonic() + within_s
@@ -167,6 +168,8 @@ def _lines(output: Output) -> Callable[[Told], None]:
 
 def _sentence(told: Told) -> str:
     parts = [f"{told['done']:,} of {told['total']:,}", f"{told['succeeded']:,} ok"]
+    if told.get("paused_by"):
+        parts.insert(0, f"paused by {told['paused_by']}")
     parts += [f"{told[name]:,} {name}" for name in ("skipped", "failed", "cancelled") if told[name]]
     if told["eta_s"] is not None:
         parts.append(f"{told['eta_s']:.0f} s left")

@@ -61,9 +61,20 @@ def print_result(
             output.say(f"  {result['rollback_reason']}.")
         if result["failed_items"]:
             print_failures(output, operation, is_kept=is_kept)
+        if is_kept:
+            _print_next(output, operation, result, is_dry=is_dry)
     if is_kept:
         output.say(f"Operation {operation.id}", "dim")
     return exit_code_of_result(result)
+
+
+def _print_next(
+    output: Output, operation: "lockside.Operation", result: Mapping[str, Any], *, is_dry: bool
+) -> None:
+    if is_dry and result["successful_items"]:
+        output.say(f"Do what can be done: lockside submit plan {operation.id}")
+    elif not is_dry and result["failed_items"]:
+        output.say(f"Mend them, then: lockside operations retry {operation.id}")
 
 
 def _print_refusal(

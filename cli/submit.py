@@ -8,9 +8,10 @@ import rich_click as click
 from cli.command import Command, Group, Session
 from cli.complete import complete_kinds, complete_states, verbs
 from cli.hand_in import hand_in
-from cli.ids import takes_ids
+from cli.ids import takes_rows
 from cli.options import read_request, submission_options
 from cli.pairs import read_pairs
+from cli.steer import plan
 from domain.errors import InvalidInput
 
 _KIND = click.argument("kind", shell_complete=complete_kinds)
@@ -39,7 +40,7 @@ class _Submit(Group):
     """,
     panels=[
         click.RichCommandPanel(
-            "Commands", commands=["transition", "assign", "update", "update-priority"]
+            "Commands", commands=["transition", "assign", "update", "update-priority", "plan"]
         ),
         click.RichCommandPanel("Shortcuts by verb", commands=list(verbs())),
     ],
@@ -57,11 +58,14 @@ def submit() -> None:
     lockside submit transition work-order --to APPROVED 17 18 19
     lockside submit transition ticket --to RESOLVED --comments "Refitted" 42
     lockside submit transition work-order --to APPROVED --continue - < ids.txt
+    lockside submit transition ticket --to OPEN --where 'state=NEW and priority=HIGH' --dry-run
+    lockside submit transition task --to STANDBY --comments Rain --where 'site="North Yard"' \
+        --continue --canary 50 --rate 500
     lockside submit transition work-order --to CANCELLED --dry-run 17
     """,
 )
 @_KIND
-@takes_ids
+@takes_rows
 @click.option(
     "--to",
     "target",
@@ -76,7 +80,8 @@ def transition(session: Session, /, *, target: str, **given: Any) -> int:
     """Move rows to another state, one or a hundred thousand of them.
 
     KIND is a kind of work such as work-order. IDS are numbers; a dash reads them from standard
-    input.
+    input. A filter compares fields: = != < <= > >=, in (A, B), contains, is empty, joined by and,
+    or, not and parentheses; -7d is seven days ago. It chooses the rows once, now.
     """
     request = read_request(given)
     return hand_in(
@@ -91,10 +96,11 @@ def transition(session: Session, /, *, target: str, **given: Any) -> int:
     examples="""
     lockside submit assign ticket --user tomas 17 18
     lockside submit assign task --team plumbing --ids-file tonight.txt
+    lockside submit assign ticket --team plumbing --where 'state=OPEN and priority=HIGH'
     """,
 )
 @_KIND
-@takes_ids
+@takes_rows
 @click.option("--user", metavar="NAME|ID", help="Whose the rows become.")
 @click.option("--team", metavar="NAME|ID", help="Which team's the rows become.")
 @submission_options
@@ -124,7 +130,7 @@ def assign(session: Session, /, *, user: str | None, team: str | None, **given: 
     """,
 )
 @_KIND
-@takes_ids
+@takes_rows
 @click.option(
     "--set",
     "values",
@@ -158,7 +164,7 @@ def update(session: Session, /, *, values: Sequence[str], **given: Any) -> int:
     """,
 )
 @_KIND
-@takes_ids
+@takes_rows
 @click.option("--priority", required=True, metavar="PRIORITY", help="In any case.")
 @submission_options
 @click.pass_obj
@@ -176,6 +182,9 @@ def update_priority(session: Session, /, *, priority: str, **given: Any) -> int:
             request.kind, request.ids, {"priority": priority}, **request.options
         ),
     )
+
+
+submit.add_command(plan)
 
 
 def _shortcut(verb: str) -> click.Command | None:
@@ -197,7 +206,7 @@ def _shortcut(verb: str) -> click.Command | None:
         """,
     )
     @_KIND
-    @takes_ids
+    @takes_rows
     @submission_options
     @click.pass_obj
     def perform(session: Session, /, **given: Any) -> int:

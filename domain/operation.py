@@ -32,7 +32,8 @@ OPERATION = Machine(
         arrow("PAUSED", "CANCELLING", "cancel"),
         *(
             arrow(source, end, verb)
-            for source in ("RUNNING", "CANCELLING")
+            # When its last chunk ends nothing is left to pause, or to begin again once resumed.
+            for source in ("QUEUED", "RUNNING", "PAUSED", "CANCELLING")
             for end, verb in _ENDS.items()
         ),
     ),
@@ -40,5 +41,3 @@ OPERATION = Machine(
 
 OPEN_STATES = tuple(state for state in OPERATION.states if state not in OPERATION.final)
 CLAIMABLE_STATES = ("QUEUED", "RUNNING")
-CANCELLABLE_STATES = ("QUEUED", "RUNNING", "PAUSED")
-EXECUTING_STATES = ("RUNNING", "CANCELLING")

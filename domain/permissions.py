@@ -11,6 +11,9 @@ RECORD_VERBS = ("view", "create", "update", "delete")
 WORK_VERBS = (*RECORD_VERBS, "assign", "import")
 """What doors do with work beside its machine's own verbs."""
 
+STEERING_VERBS = ("cancel", "pause", "resume", "undo")
+"""What is done with other people's operations; with their own, everybody may."""
+
 _READING = ("view",)
 _TECHNICIAN = ("start", "work", "hold", "resume", "maintain", "complete", "partial", "resolve")
 _DISPATCHER = ("open", "submit", "start", "hold", "resume", "resolve", "cancel", "rework", "reopen")
@@ -75,7 +78,7 @@ def permissions_of(
     if role == "payroll" and "payroll_period" in others:
         held |= {f"payroll_period.{verb}" for verb in _OF_PAYROLL}
     if everything or role == "supervisor":
-        held.add("operation.cancel")
+        held |= {f"operation.{verb}" for verb in STEERING_VERBS}
     if role == "admin":
         held.add("tenant.create")
     return tuple(sorted(held))

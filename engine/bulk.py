@@ -25,6 +25,7 @@ from engine.hints import send_next, wake_audit
 from engine.hooks import named
 from engine.judged import Judged, tell_last_writers
 from engine.locks import Held, Holder, row_key
+from engine.pause import hold
 from engine.platform import Platform
 from engine.verbs import change_of
 
@@ -97,6 +98,8 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
     # may just have stopped the rest.
     if deferred or claim.stops:
         cancel_waiting(platform, operation_id)
+    if claim.holds:
+        hold(platform, operation_id)
     if finish(platform, operation_id):
         told = "finished"
     else:

@@ -4,11 +4,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from domain.errors import IllegalTransition, NotFound
-from domain.operation import CANCELLABLE_STATES
 from domain.permissions import Actor
-from engine.denials import demand
 from engine.finish import finish
+from engine.owner import check_state, demand_own
 from engine.platform import Platform
 
 _CANCEL = text("""
@@ -18,12 +16,6 @@ UPDATE operation o
          (SELECT name FROM person WHERE id = :actor_id), 'the system'))
  WHERE o.id = :operation_id AND o.tenant_id = :tenant_id
    AND o.state IN ('QUEUED', 'RUNNING', 'PAUSED')
-""")
-
-_STATE = text("SELECT state FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id")
-
-_OWNER = text("""
-SELECT actor_id FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
 """)
 
 # Items of a chunk that waited for locks keep the outcomes they have; the rest is cancelled.
@@ -62,30 +54,13 @@ def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
         "tenant_id": actor.tenant_id,
         "actor_id": actor.person_id,
     }
-    _demand_own(platform, actor, operation_id)
+    demand_own(platform, actor, operation_id, "cancel")
     with platform.database.begin() as db:
-        cancelling = db.execute(_CANCEL, names).rowcount
-        state = db.scalar(_STATE, names)
-    if state is None:
-        raise NotFound(what="operation", got=str(operation_id))
-    if not cancelling and state != "CANCELLING":
-        raise IllegalTransition(
-            message=f"The operation is {state}; only {', '.join(CANCELLABLE_STATES)} can be "
-            "cancelled",
-            state=state,
-            allowed=[],
-        )
+        if not db.execute(_CANCEL, names).rowcount:
+            check_state(db, names, "cancel", fine=("CANCELLING",))
     platform.step("cancelling")
     cancel_waiting(platform, operation_id)
     finish(platform, operation_id)
-
-
-def _demand_own(platform: Platform, actor: Actor, operation_id: UUID) -> None:
-    names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
-    with platform.single.connect() as db:
-        owner = db.execute(_OWNER, names).one_or_none()
-    if owner is not None and owner.actor_id != actor.person_id:
-        demand(platform, actor, "operation", "cancel")
 
 
 def cancel_waiting(platform: Platform, operation_id: UUID) -> None:

@@ -24,6 +24,7 @@ class Claim:
     Attributes:
         ids: The items that have no outcome yet, sorted.
         stops: The operation ends at its first failure.
+        holds: It pauses when its first chunks have ended.
         busy_for_s: Since when items of the chunk wait for somebody else's lock.
     """
 
@@ -41,13 +42,14 @@ class Claim:
     max_retries: int
     retries: int
     stops: bool
+    holds: bool
     busy_for_s: float
 
 
 # One statement: a chunk is due, or its lease is over; attempts are left; the operation is
-# neither paused nor being cancelled. SKIP LOCKED: a chunk whose change is open is nobody
-# else's, however old its lease. The first claim starts the operation. A hint that was taken
-# is no reason to send the next one later.
+# neither paused nor being cancelled, and doesn't hold the chunk back. SKIP LOCKED: a chunk whose
+# change is open is nobody else's, however old its lease. The first claim starts the operation. A
+# hint that was taken is no reason to send the next one later.
 _CLAIM = text("""
 WITH due AS (
   SELECT c.operation_id, c.chunk_no FROM operation_chunk c
@@ -56,6 +58,7 @@ WITH due AS (
      AND (c.status = 'PENDING' AND c.run_after <= clock_timestamp()
        OR c.status = 'RUNNING' AND c.lease_until < clock_timestamp())
      AND c.attempt < :attempts AND o.state IN ('QUEUED', 'RUNNING')
+     AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
      FOR UPDATE OF c SKIP LOCKED
 ), claimed AS (
   UPDATE operation_chunk c
@@ -67,11 +70,11 @@ WITH due AS (
      AND o.id = c.operation_id
   RETURNING c.ids, c.outcomes, c.retries, c.busy_since, o.*
 ), started AS (
-  UPDATE operation SET state = 'RUNNING', started_at = clock_timestamp()
+  UPDATE operation SET state = 'RUNNING', started_at = coalesce(started_at, clock_timestamp())
    WHERE id = :operation_id AND state = 'QUEUED' AND EXISTS (SELECT FROM claimed)
 )
 SELECT ids, outcomes, retries, tenant_id, kind, atomic, queue, lease_seconds, wait_seconds,
-       isolation_level, max_retries, stop_at_first_failure,
+       isolation_level, max_retries, stop_at_first_failure, hold_from IS NOT NULL AS holds,
        coalesce(extract(epoch FROM clock_timestamp() - busy_since), 0)::float AS busy_for_s
   FROM claimed
 """)
@@ -132,6 +135,7 @@ def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim |
         max_retries=row.max_retries,
         retries=row.retries,
         stops=row.stop_at_first_failure,
+        holds=row.holds,
         busy_for_s=row.busy_for_s,
     )
 

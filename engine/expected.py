@@ -41,6 +41,11 @@ def whole(least: int, most: int) -> Expected:
 
 def seconds(least: float, most: float) -> Expected:
     """Expect a finite number of seconds within these bounds."""
+    return number(least, most, "seconds")
+
+
+def number(least: float, most: float, unit: str) -> Expected:
+    """Expect a finite number within these bounds."""
     return Expected(
         lambda given: (
             isinstance(given, int | float)
@@ -48,7 +53,7 @@ def seconds(least: float, most: float) -> Expected:
             and isfinite(given)
             and least <= given <= most
         ),
-        f"{least:g} to {most:,.0f} seconds",
+        f"{least:g} to {most:,.0f} {unit}",
     )
 
 

@@ -62,7 +62,7 @@ def fields_of(model: type[Record]) -> dict[str, Field]:
     """Return what doors may write, by column."""
     table = cast("Table", model.__table__)
     ours = _FIXED | model.set_by_platform
-    return {each.name: _field(model, each) for each in table.columns if each.name not in ours}
+    return {each.name: read_field(model, each) for each in table.columns if each.name not in ours}
 
 
 def column_of(model: type[Record], name: str) -> str | None:
@@ -232,7 +232,8 @@ def _refuse(field: Field, value: Any) -> NoReturn:
     raise InvalidInput(field=field.name, got=shown(value), expected=field.expected)
 
 
-def _field(model: type[Record], column: Column[Any]) -> Field:
+def read_field(model: type[Record], column: Column[Any]) -> Field:
+    """Return what the values of a column have to look like."""
     refers_to = _noun_of(column)
     parse, expected = _parser(model, column, refers_to)
     return Field(

@@ -36,7 +36,7 @@ SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.operation_type,
           FROM operation_chunk c
          WHERE c.operation_id = o.id AND o.total <= :listed) AS chunks
   FROM operation o
- WHERE o.id = :operation_id AND o.state IN ('RUNNING', 'CANCELLING')
+ WHERE o.id = :operation_id AND o.state IN ('QUEUED', 'RUNNING', 'PAUSED', 'CANCELLING')
    AND NOT EXISTS (SELECT FROM operation_chunk c
                     WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))
    FOR UPDATE OF o SKIP LOCKED

@@ -5,6 +5,7 @@ bury anybody; whoever ends a chunk sends the next.
 """
 
 from datetime import timedelta
+from itertools import takewhile
 from uuid import UUID
 
 from sqlalchemy import text
@@ -16,28 +17,59 @@ WRITE_AUDIT = "audit.write"
 
 _LONGEST_COUNTDOWN_S = 60.0
 
+# With a rate, what is hinted at gets its place in time behind what was hinted at before it.
 _NEXT = text("""
+WITH waiting AS (
+  SELECT c.chunk_no, cardinality(c.ids) AS items
+    FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
+   WHERE c.operation_id = :operation_id AND c.status = 'PENDING' AND c.published_at IS NULL
+     AND o.state IN ('QUEUED', 'RUNNING') AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+   ORDER BY c.chunk_no LIMIT :most FOR UPDATE OF c SKIP LOCKED
+), placed AS (
+  SELECT chunk_no, sum(items) OVER (ORDER BY chunk_no DESC) AS ahead FROM waiting
+), paced AS (
+  UPDATE operation
+     SET paced_until = greatest(paced_until, clock_timestamp())
+           + make_interval(secs => (SELECT sum(items) FROM waiting) / rate)
+   WHERE id = :operation_id AND rate IS NOT NULL AND EXISTS (SELECT FROM waiting)
+  RETURNING rate, paced_until
+)
 UPDATE operation_chunk c
-   SET published_at = clock_timestamp(), published = published + 1
-  FROM operation o
- WHERE o.id = c.operation_id
-   AND (c.operation_id, c.chunk_no) IN (
-     SELECT operation_id, chunk_no FROM operation_chunk
-      WHERE operation_id = :operation_id AND status = 'PENDING' AND published_at IS NULL
-      ORDER BY chunk_no LIMIT :most FOR UPDATE SKIP LOCKED)
-   AND o.state IN ('QUEUED', 'RUNNING')
+   SET published_at = clock_timestamp(), published = published + 1,
+       run_after = greatest(c.run_after, (
+         SELECT paced_until - make_interval(secs => placed.ahead / rate) FROM paced))
+  FROM placed, operation o
+ WHERE c.operation_id = :operation_id AND c.chunk_no = placed.chunk_no AND o.id = c.operation_id
 RETURNING c.chunk_no, o.queue, c.run_after - clock_timestamp() AS due_in
 """)
 
 
-def send_next(platform: Platform, operation_id: UUID, most: int) -> None:
-    """Send hints for up to *most* waiting chunks of an operation that have none yet."""
+def send_first(platform: Platform, operation_id: UUID, queue: str, most: int) -> None:
+    """Send the hints of an operation's first chunks, which it was stored with."""
+    platform.step("submitted")
+    for chunk_no in range(most):
+        if not send_chunk(platform, operation_id, chunk_no, queue):
+            break  # a silent broker costs seconds a message; the sweeper sends the rest
+    platform.step("hinted")
+
+
+def send_next(platform: Platform, operation_id: UUID, most: int) -> int:
+    """Send hints for up to *most* waiting chunks of an operation that have none yet.
+
+    Returns:
+        How many were sent; the broker may fall silent before the last.
+    """
     with platform.single.connect() as db:
         due = db.execute(_NEXT, {"operation_id": operation_id, "most": most}).all()
     platform.step("hinting")
-    for chunk in sorted(due):
+    # A silent broker costs seconds a message, so the first refusal is enough.
+    hints = (
         send_chunk(platform, operation_id, chunk.chunk_no, chunk.queue, chunk.due_in)
+        for chunk in sorted(due)
+    )
+    sent = sum(takewhile(bool, hints))
     platform.step("hinted")
+    return sent
 
 
 def send_chunk(

@@ -27,10 +27,11 @@ def log_state_transition(
     passed: Sequence[Row[Any]],
     refused: Sequence[Row[Any]],
     failures: Mapping[int, Failure],
+    to_state: str,
     now: datetime,
     measured: Measured,
 ) -> None:
-    """Record the transitions of one chunk, done and refused, as one row.
+    """Record the transitions of one chunk to one state, done and refused, as one row.
 
     A refused row keeps its version; a done one is recorded with its new version.
     """
@@ -44,7 +45,7 @@ def log_state_transition(
         now,
         {
             **_body(operation, measured),
-            "to_state": operation.target_state,
+            "to_state": to_state,
             "approved_by": operation.approved_by,
         },
         entity_ids=list(ids),

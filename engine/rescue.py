@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from engine.cancel import cancel_waiting
 from engine.claim import told_plainly
 from engine.finish import finish, store_result
-from engine.hints import send_chunk, wake_audit
+from engine.hints import send_chunk, send_next, wake_audit
+from engine.pause import hold
 from engine.platform import Platform
 from models.audit import Outbox
 from models.operation import Operation
@@ -55,46 +56,45 @@ UPDATE operation_chunk c
 RETURNING c.operation_id, c.chunk_no, c.error
 """)
 
-# What was hinted at and nobody took, or whose lease is over, is hinted at again, later and
-# later. What was never hinted at fills the operation's window, as if a chunk had just ended.
-_PUBLISH = text("""
-WITH open AS (
-  SELECT c.operation_id, c.chunk_no, c.status, c.published_at, c.run_after,
-         least(:window, o.parallel) AS wide,
-         c.status = 'RUNNING' AND c.lease_until >= clock_timestamp() AS working,
-         coalesce(c.published_at, '-infinity') < clock_timestamp() - make_interval(
+# What was hinted at and nobody took, or whose lease is over, is hinted at again, later and later.
+_LOST = text("""
+WITH lost AS (
+  SELECT c.operation_id, c.chunk_no FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
+   WHERE o.state IN ('QUEUED', 'RUNNING') AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+     AND (c.status = 'PENDING' AND c.published_at IS NOT NULL
+       OR c.status = 'RUNNING' AND c.lease_until < clock_timestamp())
+     AND c.run_after <= clock_timestamp()
+     AND coalesce(c.published_at, '-infinity') < clock_timestamp() - make_interval(
            secs => least(:republish_after_s * power(2, greatest(c.published - 1, 0)), 300))
-           AS stale
-    FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
-   WHERE c.status IN ('PENDING', 'RUNNING') AND o.state IN ('QUEUED', 'RUNNING')
-), placed AS (
-  SELECT operation_id, chunk_no, published_at, run_after, working, stale, wide,
-         count(*) FILTER (WHERE status = 'RUNNING' OR published_at IS NOT NULL)
-           OVER (PARTITION BY operation_id) AS on_their_way,
-         row_number() OVER (PARTITION BY operation_id, published_at IS NULL ORDER BY chunk_no)
-           AS place
-    FROM open
-), due AS (
-  SELECT operation_id, chunk_no FROM placed
-   WHERE NOT working AND run_after <= clock_timestamp()
-     AND CASE WHEN published_at IS NULL THEN place <= wide - on_their_way ELSE stale END
-   ORDER BY run_after, chunk_no LIMIT :most
-), taken AS (
-  SELECT c.operation_id, c.chunk_no FROM operation_chunk c JOIN due USING (operation_id, chunk_no)
-     FOR UPDATE OF c SKIP LOCKED
+   ORDER BY c.run_after, c.chunk_no LIMIT :most FOR UPDATE OF c SKIP LOCKED
 )
 UPDATE operation_chunk c
    SET published_at = clock_timestamp(), published = c.published + 1
-  FROM taken, operation o
- WHERE c.operation_id = taken.operation_id AND c.chunk_no = taken.chunk_no
+  FROM lost, operation o
+ WHERE c.operation_id = lost.operation_id AND c.chunk_no = lost.chunk_no
    AND o.id = c.operation_id
 RETURNING c.operation_id, c.chunk_no, o.queue
 """)
 
+# What was never hinted at fills the operation's window, as if a chunk had just ended.
+_ROOM = text("""
+SELECT o.id, least(:window, o.parallel) - count(*) FILTER (
+         WHERE c.status = 'RUNNING' OR c.published_at IS NOT NULL) AS room
+  FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
+ WHERE o.state IN ('QUEUED', 'RUNNING') AND c.status IN ('PENDING', 'RUNNING')
+   AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+ GROUP BY o.id
+HAVING count(*) FILTER (WHERE c.published_at IS NULL AND c.status = 'PENDING'
+                          AND c.run_after <= clock_timestamp()) > 0
+   AND count(*) FILTER (WHERE c.status = 'RUNNING' OR c.published_at IS NOT NULL)
+     < least(:window, o.parallel)
+ ORDER BY o.created_at LIMIT :most
+""")
+
 _UNFINISHED = text("""
 SELECT o.id, o.state FROM operation o
- WHERE o.state = 'CANCELLING'
-    OR o.state = 'RUNNING' AND NOT EXISTS (
+ WHERE o.state = 'CANCELLING' OR o.hold_from IS NOT NULL AND o.state = 'RUNNING'
+    OR o.state IN ('QUEUED', 'RUNNING', 'PAUSED') AND NOT EXISTS (
          SELECT FROM operation_chunk c
           WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))
  ORDER BY o.created_at LIMIT :most
@@ -163,6 +163,7 @@ def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
     try:
         if operation.state == "CANCELLING":
             cancel_waiting(platform, operation.id)
+        hold(platform, operation.id)
         return finish(platform, operation.id)
     except (DBAPIError, RuntimeError) as error:
         # One that can't be finished now must not keep the others waiting.
@@ -184,18 +185,24 @@ def _store_results(platform: Platform) -> int:
 
 def _publish(platform: Platform) -> int:
     pace = platform.pace
+    names = {
+        "window": pace.window,
+        "republish_after_s": pace.republish_after_s,
+        "most": _AT_MOST,
+    }
     with platform.single.connect() as db:
-        due = db.execute(
-            _PUBLISH,
-            {
-                "window": pace.window,
-                "republish_after_s": pace.republish_after_s,
-                "most": _AT_MOST,
-            },
-        ).all()
+        lost = db.execute(_LOST, names).all()
     platform.step("hinting")
     # A silent broker costs seconds a message, so the first refusal is enough.
-    sent = takewhile(
-        bool, (send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in due)
-    )
-    return sum(sent)
+    hints = (send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in lost)
+    sent = sum(takewhile(bool, hints))
+    if sent < len(lost):
+        return sent
+    with platform.single.connect() as db:
+        waiting = db.execute(_ROOM, names).all()
+    for each in waiting:
+        hinted = send_next(platform, each.id, each.room)
+        if not hinted:
+            break
+        sent += hinted
+    return sent

@@ -68,10 +68,13 @@ def write_rows(
     judged: Judged,
     values: Mapping[str, Any],
     *,
+    own: Mapping[str, Sequence[Any]] | None = None,
     actor_id: int | None,
     now: datetime,
 ) -> None:
     """Write *values* to the rows that passed in one statement, each as its next version.
+
+    In *own* each row has a value of its own, in the order of those that passed.
 
     Raises:
         RuntimeError: A row changed under its lock; the transaction must not commit.
@@ -80,13 +83,14 @@ def write_rows(
         return
     ids = [each.id for each in judged.passed]
     written = db.execute(
-        _write_query(kind, tuple(values)),
+        _write_query(kind, tuple(values), tuple(own or ())),
         {
             "ids": ids,
             "versions": [each.version for each in judged.passed],
             "now": now,
             "actor_id": actor_id,
             **{f"new_{name}": value for name, value in values.items()},
+            **{f"new_{name}": list(each) for name, each in (own or {}).items()},
         },
     ).rowcount
     if written != len(ids):
@@ -96,11 +100,14 @@ def write_rows(
 
 
 @cache
-def _write_query(kind: str, names: tuple[str, ...]) -> Update:
+def _write_query(kind: str, names: tuple[str, ...], own: tuple[str, ...]) -> Update:
     table = cast("Table", kinds()[kind].__table__)
+    arrays = [bindparam(f"new_{name}", type_=ARRAY(table.c[name].type)) for name in own]
     seen = (
-        func.unnest(bindparam("ids", type_=IDS), bindparam("versions", type_=ARRAY(Integer)))
-        .table_valued("id", "version")
+        func.unnest(
+            bindparam("ids", type_=IDS), bindparam("versions", type_=ARRAY(Integer)), *arrays
+        )
+        .table_valued("id", "version", *own)
         .render_derived()
     )
     return (
@@ -111,5 +118,6 @@ def _write_query(kind: str, names: tuple[str, ...]) -> Update:
             updated_at=bindparam("now"),
             updated_by=bindparam("actor_id"),
             **{name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names},
+            **{name: seen.c[name] for name in own},
         )
     )

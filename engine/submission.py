@@ -8,11 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from domain.errors import InvalidInput
+from domain.selection import LONGEST
 from engine.expected import (
     Expected,
     can_be_stored,
     check,
     is_id,
+    number,
     one_of,
     refuse,
     seconds,
@@ -44,6 +46,9 @@ class Submission:
             may be a name. None and empty text empty a field.
         verb: `transition`, `assign` or `update`.
         ids: The rows; order doesn't matter, duplicates are refused.
+        where: A filter that chooses the rows, instead of ids; see `domain.selection`. They are
+            those that it matches at submission, whatever becomes of them later.
+        expect_count: Refuse unless the rows are so many.
         comments: Free text for the records and for rules that want it.
         metadata: Anything JSON, for the records.
         approved_by: The name of a person whose being a manager counts beside the actor's.
@@ -61,10 +66,12 @@ class Submission:
         stop_at_first_failure: Leave undone what comes after the first failure; for continuing
             on error only. Chunks that run beside it end as they are.
         parallel: So many chunks at a time; None is as many as there are workers for.
+        canary: Do so many items, then pause; for continuing on error only.
+        rate: At most so many items a second, over all workers; for continuing on error only.
     """
 
     kind: str
-    ids: Sequence[int]
+    ids: Sequence[int] | None = None
     target: str | None = None
     values: Mapping[str, Any] | None = None
     verb: str = TRANSITION
@@ -84,10 +91,16 @@ class Submission:
     run_at: datetime | None = None
     stop_at_first_failure: bool = False
     parallel: int | None = None
+    where: str | None = None
+    expect_count: int | None = None
+    canary: int | None = None
+    rate: float | None = None
 
 
 _YES_OR_NO = Expected(lambda given: isinstance(given, bool), "true or false")
 
+RATE = number(0.01, 1_000_000, "items a second")
+_WITHOUT_ATOMIC = ("stop_at_first_failure", "canary", "rate")
 _REQUIRED = {
     "atomic": _YES_OR_NO,
     "dry_run": _YES_OR_NO,
@@ -105,6 +118,10 @@ _OPTIONAL = {
     "max_retries": whole(0, 20),
     "chunk_items": whole(1, 10_000),
     "parallel": whole(1, 1000),
+    "where": text(LONGEST),
+    "expect_count": whole(1, 1_000_000),
+    "canary": whole(1, 1_000_000),
+    "rate": RATE,
     "run_at": Expected(
         lambda given: isinstance(given, datetime) and given.tzinfo is not None,
         "a time with its zone such as 2026-11-22T09:30:00Z",
@@ -114,10 +131,13 @@ _OPTIONAL = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a submission asks for, checked: the model, the sorted ids, state or values."""
+    """What a submission asks for, checked: the model, the sorted ids, state or values.
+
+    Without ids, the rows are those of its filter.
+    """
 
     model: type[Work]
-    ids: list[int]
+    ids: list[int] | None
     target: str | None
     values: dict[str, Any] | None
 
@@ -136,11 +156,15 @@ def checked(pace: Pace, submission: Submission) -> Checked:
     for name, expected in _OPTIONAL.items():
         if getattr(submission, name) is not None:
             check(name, getattr(submission, name), expected)
-    if submission.atomic and submission.stop_at_first_failure:
-        refuse("stop_at_first_failure", "all or nothing beside it", "to continue on error")
+    for name in _WITHOUT_ATOMIC if submission.atomic else ():
+        if getattr(submission, name):
+            refuse(name, "all or nothing beside it", "to continue on error")
     _check_metadata(submission.metadata)
-    ids = _checked_ids(pace, submission)
-    _check_versions(submission.expected_versions, ids)
+    ids = _checked_ids(pace, submission) if submission.where is None else None
+    if ids is None and submission.ids is not None:
+        refuse("where", "ids beside it", "one way to choose the rows")
+    _check_versions(submission.expected_versions, ids or ())
+    _check_count(submission.expect_count, ids)
     return Checked(model, ids, target, values)
 
 
@@ -230,9 +254,8 @@ def _checked_ids(pace: Pace, submission: Submission) -> list[int]:
     if twice:
         got = f"{', '.join(map(str, twice[:10]))} more than once"
         refuse("ids", got, "every id once")
-    most = pace.atomic_items if submission.atomic else pace.operation_items
-    if not 1 <= len(ids) <= most:
-        refuse("ids", f"{len(ids)} ids", _how_many(pace, submission))
+    if not 1 <= len(ids) <= most_items(pace, submission):
+        refuse("ids", f"{len(ids)} ids", how_many(pace, submission))
     return ids
 
 
@@ -250,7 +273,18 @@ def _check_versions(given: Any, ids: Sequence[int]) -> None:
         refuse("expected_versions", min(foreign), "ids of this request only")
 
 
-def _how_many(pace: Pace, submission: Submission) -> str:
+def _check_count(expected: int | None, ids: Sequence[int] | None) -> None:
+    if expected is not None and ids is not None and expected != len(ids):
+        refuse("expect_count", expected, f"the number of rows, which is {len(ids):,}")
+
+
+def most_items(pace: Pace, submission: Submission) -> int:
+    """Return how many items an operation may have."""
+    return pace.atomic_items if submission.atomic else pace.operation_items
+
+
+def how_many(pace: Pace, submission: Submission) -> str:
+    """Return how many items an operation may have, as the end of a sentence."""
     if submission.atomic:
         return (
             f"1 to {pace.atomic_items:,} for all or nothing; "

@@ -3,17 +3,21 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, select, text
+from sqlalchemy import BigInteger, Connection, Select, func, literal, null, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from domain.errors import IdempotencyMismatch, NotFound
+from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
 from domain.permissions import Actor
 from engine.fields import plain, resolve_references
-from engine.hints import send_chunk
+from engine.freeze import Cut, Frozen, freeze
+from engine.hints import send_first
 from engine.platform import Pace, Platform
-from engine.submission import Checked, Submission, checked
+from engine.selection import select_where
+from engine.submission import Checked, Submission, checked, how_many, most_items
+from models.base import kinds
 from models.operation import Operation
 from models.people import Person
 
@@ -59,26 +63,64 @@ def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
     """
     asked = checked(platform.pace, submission)
     values = _values(platform.pace, actor, submission, asked)
+    cut = Cut.of(
+        platform.pace,
+        atomic=submission.atomic,
+        items=submission.chunk_items,
+        rate=submission.rate,
+        parallel=submission.parallel,
+        canary=submission.canary,
+        is_later=submission.run_at is not None,
+    )
     with platform.single.connect() as db:
         if submission.approved_by is not None:
             values["approved_by"] = _person(db, actor.tenant_id, submission.approved_by)
         if asked.values is not None:
             resolved = resolve_references(db, actor.tenant_id, asked.model, asked.values)
             values["changes"] = _written(resolved)
-        stored = db.execute(_INSERT, values).rowcount
-        if not stored:
-            return _earlier(db, actor, values)
-    platform.step("submitted")
-    for chunk_no in range(min(stored, values["window"])):
-        if not send_chunk(platform, values["id"], chunk_no, values["queue"]):
-            break  # a silent broker costs seconds a message; the sweeper sends the rest
-    platform.step("hinted")
+        if asked.ids is not None and cut.is_plain:
+            size = {"chunk_items": cut.items, "window": cut.window}
+            stored = Frozen(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
+        else:
+            chosen = _chosen(platform, db, actor, submission, values)
+            most = most_items(platform.pace, submission)
+            stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
+        if not stored.chunks:
+            return _earlier(db, actor, values) or _refuse_count(platform.pace, submission, stored)
     operation_id: UUID = values["id"]
+    send_first(platform, operation_id, values["queue"], min(stored.chunks, cut.window))
     return operation_id
 
 
+def _chosen(
+    platform: Platform,
+    db: Connection,
+    actor: Actor,
+    submission: Submission,
+    values: Mapping[str, Any],
+) -> Select[Any, Any, Any]:
+    """Return the query for the rows that are meant, with the versions that are expected."""
+    inputs = null().cast(JSONB).label("inputs")
+    if submission.where is None:
+        arrays = (literal(values[name], ARRAY(BigInteger)) for name in ("ids", "versions"))
+        given = func.unnest(*arrays).table_valued("id", "version", name="given").render_derived()
+        return select(*given.c, inputs)
+    model = kinds()[values["kind"]]
+    now = platform.clock(db)
+    is_meant = select_where(db, actor.tenant_id, model, submission.where, now)
+    return select(model.id, null().cast(BigInteger).label("version"), inputs).where(is_meant)
+
+
+def _refuse_count(pace: Pace, submission: Submission, found: Frozen) -> NoReturn:
+    got = f"{found.total:,} matching rows"
+    if 1 <= found.total <= most_items(pace, submission):
+        expected = f"{submission.expect_count:,}; look at them before you change the number"
+        raise InvalidInput(field="expect_count", got=got, expected=expected)
+    raise InvalidInput(field="where", got=got, expected=how_many(pace, submission))
+
+
 def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) -> dict[str, Any]:
-    total = len(asked.ids)
+    total = None if asked.ids is None else len(asked.ids)
     person = total == 1
     expected = submission.expected_versions
     what = f"transition_to_{asked.target}" if asked.target else submission.verb
@@ -105,15 +147,15 @@ def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) ->
         "parallel": submission.parallel,
         "total": total,
         "ids": asked.ids,
-        "versions": [expected.get(each) for each in asked.ids] if expected else None,
+        "versions": [expected.get(each) for each in asked.ids or ()] if expected else None,
+        "selection": submission.where,
+        "rate": submission.rate,
+        "canary": submission.canary,
     }
     return values | {
         "id": uuid4(),
-        # What is for later has no message; the sweeper sends it when it is due.
-        "window": 0 if submission.run_at else min(pace.window, submission.parallel or pace.window),
+        "state": "QUEUED",
         "queue": "interactive" if person else "bulk",
-        # All or nothing is one transaction, and a transaction is a chunk.
-        "chunk_items": total if submission.atomic else submission.chunk_items or pace.chunk_items,
         "idempotency_key": submission.idempotency_key,
         "fingerprint": _fingerprint(submission, values) if submission.idempotency_key else None,
     }
@@ -121,14 +163,15 @@ def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) ->
 
 def _fingerprint(submission: Submission, values: Mapping[str, Any]) -> bytes:
     # What was asked, without defaults: a door with other settings sends the same request.
-    asked = {
+    asked: dict[str, Any] = {
         **values,
         "lease_seconds": submission.lease_s,
         "wait_seconds": submission.wait_s,
         "max_retries": submission.max_retries,
         "run_at": submission.run_at and submission.run_at.timestamp(),
     }
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).digest()
+    told = {name: value for name, value in asked.items() if value is not None}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
 
 
 def _written(values: Mapping[str, Any]) -> str:
@@ -146,7 +189,9 @@ def _person(db: Connection, tenant_id: int, name: str) -> int:
     return found
 
 
-def _earlier(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID:
+def _earlier(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID | None:
+    if values["idempotency_key"] is None:
+        return None
     same_person = (
         Operation.actor_id.is_(None)
         if actor.person_id is None
@@ -158,7 +203,9 @@ def _earlier(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID:
             same_person,
             Operation.idempotency_key == values["idempotency_key"],
         )
-    ).one()
+    ).one_or_none()
+    if earlier is None:
+        return None
     if earlier.fingerprint != values["fingerprint"]:
         raise IdempotencyMismatch(key=values["idempotency_key"], operation_id=str(earlier.id))
     operation_id: UUID = earlier.id

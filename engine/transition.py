@@ -62,6 +62,7 @@ class Transition(Change):
             passed=judged.passed,
             refused=judged.refused,
             failures=judged.failures,
+            to_state=self.operation.target_state,
             now=now,
             measured=measured,
         )

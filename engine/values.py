@@ -5,8 +5,9 @@ from datetime import UTC, date, datetime
 from functools import partial
 from math import isfinite
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Date, Float, Integer
+from sqlalchemy import BigInteger, Column, Date, Float, Integer, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.types import TypeEngine
 
@@ -129,6 +130,10 @@ def _day(value: Any) -> date:
     return value if isinstance(value, date) else date.fromisoformat(value)
 
 
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(str(value))
+
+
 def _words(value: Any) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):
@@ -144,4 +149,5 @@ _PARSERS: dict[type, tuple[Parse, str]] = {
     TIMESTAMP: (moment, "a time with its zone such as 2026-11-22T09:30:00Z"),
     Date: (_day, "a day such as 2026-11-22"),
     ARRAY: (_words, "a list of words"),
+    Uuid: (_uuid, "a UUID"),
 }

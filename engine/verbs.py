@@ -9,9 +9,11 @@ from engine.edit import Edit
 from engine.followup import VERB, FollowUp
 from engine.platform import Platform
 from engine.transition import Transition
+from engine.undo import undo_of
 
 TRANSITION = "transition"
 EDITS = ("assign", "update")
+UNDO = "undo"
 
 
 def change_of(platform: Platform, operation: Row[Any]) -> Change:
@@ -29,4 +31,6 @@ def change_of(platform: Platform, operation: Row[Any]) -> Change:
         return Transition(operation)
     if operation.verb in EDITS:
         return Edit(operation)
+    if operation.verb == UNDO:
+        return undo_of(operation)
     raise RuntimeError(f"no verb {operation.verb} here: a worker of another version?")

@@ -23,7 +23,7 @@ from domain.errors import (
     StaleVersion,
     Unavailable,
 )
-from lockside.operation import Operation, StillRunning
+from lockside.operation import Operation, Paused, StillRunning
 from lockside.site import Site, connect
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "LocksideError",
     "NotFound",
     "Operation",
+    "Paused",
     "PermissionDenied",
     "RateLimited",
     "RuleRefused",

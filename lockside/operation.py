@@ -9,6 +9,8 @@ from domain.errors import LocksideError
 from domain.permissions import Actor
 from engine.cancel import cancel
 from engine.denials import demand
+from engine.derive import execute_plan, retry, undo
+from engine.pause import ITS_CANARY, pause, resume
 from engine.platform import Platform
 from models.base import records
 from reads.operations import find_age_s, find_operation, find_owner, group_failures, iterate_results
@@ -26,6 +28,16 @@ class StillRunning(LocksideError):
     )
 
 
+class Paused(StillRunning):
+    """Its canary is done; it waits until somebody looks at the outcome and resumes it."""
+
+    code = "paused"
+    template = (
+        "Operation {operation_id} is paused by {paused_by} with {done:,} items done. Look at "
+        "them, then `lockside operations resume {operation_id}`, or cancel it."
+    )
+
+
 class Operation:
     """One submitted piece of work; it lives on without this object."""
 
@@ -33,7 +45,7 @@ class Operation:
         self, platform: Platform, actor: Actor, operation_id: UUID, *, is_own: bool = False
     ) -> None:
         """Name an operation; nothing is asked yet, not even of one's own whether it is seen."""
-        self._is_seen = is_own
+        self._is_seen = self._is_own = is_own
         self._platform = platform
         self._actor = actor
         self._id = operation_id
@@ -58,15 +70,24 @@ class Operation:
             return find_operation(db, self._actor.tenant_id, self._id)
 
     def follow(self, timeout_s: float = float("inf")) -> Iterator[dict[str, Any]]:
-        """Yield the progress whenever it moved, and at last the result (it has a `state`)."""
+        """Yield the progress whenever it moved, and at last the result (it has a `state`).
+
+        Raises:
+            Paused: Its canary is done.
+            NotFound: The tenant has no such operation.
+        """
         self._demand_view()
-        return follow(
+        for told in follow(
             self._platform.database,
             self._platform.results.read,
             self._actor.tenant_id,
             self._id,
             timeout_s,
-        )
+            is_known=self._is_own,
+        ):
+            yield told
+            if told.get("paused_by") == ITS_CANARY:
+                raise Paused(operation_id=self.id, paused_by=ITS_CANARY, done=told["done"])
 
     def wait(
         self,
@@ -81,6 +102,7 @@ class Operation:
 
         Raises:
             StillRunning: The time is over before the end; the work goes on.
+            Paused: Its canary is done.
             NotFound: The tenant has no such operation.
         """
         for told in self.follow(timeout_s):
@@ -153,6 +175,75 @@ class Operation:
             IllegalTransition: It has ended already.
         """
         cancel(self._platform, self._actor, self._id)
+
+    def pause(self) -> None:
+        """Pause it: chunks that wait go on waiting, one that runs ends as it is.
+
+        Who handed it in may, and who holds the permission `operation.pause`.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+            PermissionDenied: It is somebody else's.
+            IllegalTransition: It has ended, or is being cancelled.
+        """
+        pause(self._platform, self._actor, self._id)
+
+    def resume(self, *, rate: float | None = None) -> None:
+        """Let a paused operation go on, after its canary too.
+
+        Who handed it in may, and who holds the permission `operation.resume`.
+
+        Args:
+            rate: At most so many items a second from now on; None leaves it as it was.
+
+        Raises:
+            InvalidInput: The rate is not what was expected.
+            NotFound: The tenant has no such operation.
+            PermissionDenied: It is somebody else's.
+            IllegalTransition: It has ended, or is being cancelled.
+        """
+        resume(self._platform, self._actor, self._id, rate=rate)
+
+    def execute(self) -> "Operation":
+        """Do what this dry run found that can be done, as an operation of its own, once.
+
+        Each item is judged again; what has changed since then is a conflict.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+            InvalidInput: This is no dry run, or it found nothing that can be done.
+            IllegalTransition: It hasn't ended yet.
+        """
+        self._demand_view()
+        return self._own(execute_plan(self._platform, self._actor, self._id))
+
+    def retry(self, *, only: str | None = None) -> "Operation":
+        """Try again what failed, or what failed by one code, as an operation of its own, once.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+            InvalidInput: Nothing failed, or nothing by that code; or this is a dry run.
+            IllegalTransition: It hasn't ended yet.
+        """
+        self._demand_view()
+        return self._own(retry(self._platform, self._actor, self._id, only=only))
+
+    def undo(self) -> "Operation":
+        """Take back what it did where nobody changed it since, as an operation of its own, once.
+
+        Who handed it in may, and who holds the permission `operation.undo`; each item needs the
+        permission that its change needed.
+
+        Raises:
+            NotFound: The tenant has no such operation.
+            PermissionDenied: It is somebody else's.
+            InvalidInput: It did nothing, or nothing that can be taken back.
+            IllegalTransition: It hasn't ended yet.
+        """
+        return self._own(undo(self._platform, self._actor, self._id))
+
+    def _own(self, operation_id: UUID) -> "Operation":
+        return Operation(self._platform, self._actor, operation_id, is_own=True)
 
     def _demand_view(self) -> None:
         """Make sure, once, that it is the actor's own, or of a kind that they may view."""

@@ -10,6 +10,7 @@ from engine.expected import is_id
 from engine.nouns import known_noun, whole_of
 from engine.platform import Platform
 from engine.records import create_record, delete_record, update_record
+from engine.selection import select_where
 from models.base import Record, Work, records
 from reads.work import find_record, list_records
 
@@ -67,35 +68,47 @@ class Records:
         self,
         *,
         state: str | None = None,
+        where: str | None = None,
         after: int = 0,
         limit: int = 50,
         names: bool = False,
     ) -> list[dict[str, Any]]:
         """Return records in the order of their ids, from behind the id *after* on.
 
-        With *names* other records are told by their name; `site_id` becomes `site`.
+        With *state* those of one state, with *where* those that a filter matches. With *names*
+        other records are told by their name; `site_id` becomes `site`.
 
         Raises:
-            InvalidInput: There is no such state, or the records have none.
+            InvalidInput: There is no such state, or the records have none; the filter can't be
+                read.
+            NotFound: There is no record of a name in the filter.
             PermissionDenied: The actor may not see them.
         """
         known = self._known_state(state)
         self.demand_view()
         with self._platform.database.connect() as db:
+            tenant_id = self._actor.tenant_id
+            now = self._platform.clock(db)
+            meant = None
+            if where is not None:
+                meant = select_where(db, tenant_id, self._model, where, now)
             return list_records(
                 db,
-                self._actor.tenant_id,
+                tenant_id,
                 self.noun,
                 state=known,
+                meant=meant,
                 after=after,
                 limit=limit,
                 names=names,
             )
 
-    def each(self, *, state: str | None = None) -> Iterator[dict[str, Any]]:
+    def each(
+        self, *, state: str | None = None, where: str | None = None
+    ) -> Iterator[dict[str, Any]]:
         """Yield all records in the order of their ids, a page at a time; as `list` else."""
         after = 0
-        while page := self.list(state=state, after=after, limit=_PAGE):
+        while page := self.list(state=state, where=where, after=after, limit=_PAGE):
             yield from page
             after = page[-1]["id"]
 

@@ -1,29 +1,30 @@
 """A connection to Lockside for one actor of one tenant."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
 from celery import Celery
+from sqlalchemy import ColumnElement, Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.platform import Platform
-from engine.submission import Submission, known_kind
-from engine.submit import submit
+from engine.selection import select_where
 from lockside.configuration import read_settings
 from lockside.operation import Operation
 from lockside.records import Records
+from lockside.submitting import Submitting
 from lockside.tenancy import Tenancy
-from lockside.transfer import Transfer
 from lockside.trouble import TROUBLES, refusal_of
 from lockside.workers import served_queues
+from models.base import kinds
 from reads.explain import explain_row, explain_selection
 from reads.operations import list_operations
 from reads.people import find_actor, seen_by
 from reads.timeline import timeline
-from reads.work import count_by_state, ids_by_reference, list_ids
+from reads.work import count_by_state, count_rows, ids_by_reference, list_ids
 from worker.app import make_app
 from worker.processes import make_platform
 from worker.settings import Settings
@@ -66,7 +67,7 @@ def _connect(known: Settings, tenant: str | None, actor: str | None) -> "Site":
     return site
 
 
-class Site(Transfer, Tenancy):
+class Site(Submitting, Tenancy):
     """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
 
     def __init__(self, settings: Settings, app: Celery, platform: Platform) -> None:
@@ -109,81 +110,6 @@ class Site(Transfer, Tenancy):
         """
         with self.platform.database.connect() as db:
             self.actor = find_actor(db, tenant, person)
-
-    def transition(
-        self, kind: str, *, to: str, ids: Iterable[int] | int, **options: Any
-    ) -> Operation:
-        """Submit the transition of rows to a state; return at once.
-
-        Args:
-            kind: The kind of work, e.g. `work_order`.
-            to: The target state, in any case.
-            ids: The rows, or one of them.
-            options: As in `engine.submission.Submission`: comments, metadata, approved_by,
-                atomic, dry_run, idempotency_key, expected_versions, lease_s, wait_s,
-                isolation_level, max_retries, reason, chunk_items, run_at,
-                stop_at_first_failure, parallel.
-
-        Raises:
-            InvalidInput: A value is not what was expected; nothing was stored.
-            NotFound: There is no person of the name in `approved_by`.
-            IdempotencyMismatch: The key was used for another content.
-        """
-        return self._submit(kind, ids, options | {"target": to})
-
-    def perform(self, kind: str, verb: str, ids: Iterable[int] | int, **options: Any) -> Operation:
-        """Submit a transition by its verb: to approve work orders, to lock attendance.
-
-        Args and errors are those of `transition`; an unknown verb is an InvalidInput.
-        """
-        known = known_kind(kind).machine.verbs
-        if verb not in known:
-            raise InvalidInput(field="verb", got=verb, expected=f"one of {', '.join(known)}")
-        return self.transition(kind, to=known[verb], ids=ids, **options)
-
-    def assign(
-        self,
-        kind: str,
-        ids: Iterable[int] | int,
-        *,
-        user: int | str | None = None,
-        team: int | str | None = None,
-        **options: Any,
-    ) -> Operation:
-        """Submit the assignment of rows to a person, a team or both, by id or by name.
-
-        What isn't given stays as it is. Options and errors are those of `transition`.
-
-        Raises:
-            NotFound: There is no such person or team.
-        """
-        given = {"assigned_to_user": user, "assigned_to_team": team}
-        values = {name: each for name, each in given.items() if each is not None}
-        return self._submit(kind, ids, options | {"verb": "assign", "values": values})
-
-    def update(
-        self, kind: str, ids: Iterable[int] | int, values: Mapping[str, Any], **options: Any
-    ) -> Operation:
-        """Submit the same new values for rows, by field; None empties one.
-
-        Options and errors are those of `transition`. One row at once, without an operation
-        to wait for, is `records(kind).update`.
-        """
-        return self._submit(kind, ids, options | {"verb": "update", "values": values})
-
-    def _submit(self, kind: str, ids: Iterable[int] | int, options: dict[str, Any]) -> Operation:
-        rows: Any = [ids] if isinstance(ids, int) else ids
-        known = Submission.__dataclass_fields__.keys()
-        unknown = options.keys() - known
-        if unknown:
-            raise InvalidInput(
-                field=min(unknown),
-                got=options[min(unknown)],
-                expected=f"an option among {', '.join(sorted(known))}",
-            )
-        wanted = Submission(kind=kind, ids=rows, **options)
-        operation_id = submit(self.platform, self.actor, wanted)
-        return Operation(self.platform, self.actor, operation_id, is_own=True)
 
     def records(self, noun: str) -> Records:
         """Return the records of a noun, to create, read, update, list and delete them.
@@ -230,11 +156,34 @@ class Site(Transfer, Tenancy):
                 raise InvalidInput(field="to", got=None, expected="a target state for many rows")
             return explain_selection(db, self.actor, kind, ids, to=target)
 
-    def ids(self, kind: str, *, state: str | None = None, limit: int | None = None) -> list[int]:
-        """Return the ids of rows, of one state if it is given."""
+    def ids(
+        self,
+        kind: str,
+        *,
+        state: str | None = None,
+        where: str | None = None,
+        limit: int | None = None,
+    ) -> list[int]:
+        """Return the ids of rows, of one state or those that a filter matches.
+
+        Raises:
+            InvalidInput: The kind or state is not known, or the filter can't be read.
+            NotFound: There is no record of a name in the filter.
+        """
         kind, known = self._seen(kind, state)
         with self.platform.database.connect() as db:
-            return list_ids(db, self.actor.tenant_id, kind, state=known, limit=limit)
+            meant = None if where is None else self._meant(db, kind, where)
+            return list_ids(db, self.actor.tenant_id, kind, state=known, meant=meant, limit=limit)
+
+    def count(self, kind: str, where: str) -> int:
+        """Return how many rows a filter matches now; errors are those of `ids`."""
+        kind, _ = self._seen(kind)
+        with self.platform.database.connect() as db:
+            return count_rows(db, kind, self._meant(db, kind, where))
+
+    def _meant(self, db: Connection, kind: str, where: str) -> ColumnElement[bool]:
+        now = self.platform.clock(db)
+        return select_where(db, self.actor.tenant_id, kinds()[kind], where, now)
 
     def ids_by_reference(self, kind: str, references: Sequence[str]) -> dict[str, int]:
         """Return the ids of rows by the reference that another system knows them by."""

@@ -35,7 +35,8 @@ class Outbox(Base):
     """What a change's transaction leaves for the records: one row for a whole chunk.
 
     `body` holds what all items share; the arrays hold the rest, one element an item. An
-    element of `changes` is JSON: `{field: {before, after}}`.
+    element of `changes` is JSON: `{field: {before, after}}`; `comments` are there where each
+    item has its own.
     """
 
     __tablename__ = "outbox"
@@ -54,6 +55,7 @@ class Outbox(Base):
     error_codes: Mapped[list[str] | None]
     error_messages: Mapped[list[str] | None]
     changes: Mapped[list[str] | None]
+    comments: Mapped[list[str] | None]
 
 
 class StateTransitionAudit(Base):

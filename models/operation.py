@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     CheckConstraint,
+    Double,
     ForeignKey,
     Index,
     LargeBinary,
@@ -35,7 +36,11 @@ class Operation(Base):
     """One submitted piece of work, a single transition included.
 
     `changes` are the values that an update or an assignment writes, by column. A `hook` is
-    what runs after the operation `parent_id`, as an operation of its own.
+    what runs after the operation `parent_id`, as an operation of its own. What comes out of an
+    earlier operation (`parent_id`) has its `purpose`: to execute its plan, to retry, to undo.
+    `selection` is the filter that chose the rows. Chunks from `hold_from` on wait until
+    somebody resumes; `rate` is items a second, and what is hinted at fills the time up to
+    `paced_until`.
     """
 
     __tablename__ = "operation"
@@ -63,6 +68,16 @@ class Operation(Base):
             postgresql_where=text("finished_at IS NOT NULL AND result_stored_at IS NULL"),
         ),
         CheckConstraint("parallel > 0", name="parallel_positive"),
+        CheckConstraint("rate > 0", name="rate_positive"),
+        CheckConstraint("hold_from > 0", name="hold_from_positive"),
+        # A plan is executed once, what failed by a code is retried once, an undo is made once.
+        Index(
+            "uq_operation_purpose",
+            "parent_id",
+            "purpose",
+            unique=True,
+            postgresql_where=text("purpose IS NOT NULL"),
+        ),
         # A hook follows an operation once.
         Index(
             "uq_operation_hook",
@@ -87,6 +102,8 @@ class Operation(Base):
     changes: Mapped[dict[str, Any] | None]
     hook: Mapped[str | None]
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("operation.id"))
+    purpose: Mapped[str | None]
+    selection: Mapped[str | None]
     approved_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     comments: Mapped[str | None]
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
@@ -100,6 +117,9 @@ class Operation(Base):
     run_at: Mapped[datetime | None]
     stop_at_first_failure: Mapped[bool] = mapped_column(server_default=text("false"))
     parallel: Mapped[int | None]
+    hold_from: Mapped[int | None]
+    rate: Mapped[float | None] = mapped_column(Double)
+    paced_until: Mapped[datetime | None]
     total: Mapped[int]
     idempotency_key: Mapped[str | None]
     fingerprint: Mapped[bytes | None] = mapped_column(LargeBinary)
@@ -111,7 +131,11 @@ class Operation(Base):
 
 
 class Chunk(Base):
-    """The part of an operation that one message carries and one transaction changes."""
+    """The part of an operation that one message carries and one transaction changes.
+
+    `inputs` is what a file says of its rows, by id: the line, its cells, the values that are
+    the row's own. Lines without a row are items too: their ids are the lines, below zero.
+    """
 
     __tablename__ = "operation_chunk"
     __table_args__ = (
@@ -147,6 +171,7 @@ class Chunk(Base):
     chunk_no: Mapped[int] = mapped_column(primary_key=True)
     ids: Mapped[list[int]]
     expected_versions: Mapped[list[int] | None]
+    inputs: Mapped[dict[str, Any] | None]
     status: Mapped[str] = mapped_column(server_default="PENDING")
     attempt: Mapped[int] = mapped_column(server_default=text("0"))
     claim: Mapped[UUID | None]

@@ -25,6 +25,11 @@ _SHOWN = (
     Operation.dry_run,
     Operation.run_at,
     Operation.details["cancelled_by"].astext.label("cancelled_by"),
+    Operation.details["paused_by"].astext.label("paused_by"),
+    Operation.selection.label("where"),
+    Operation.parent_id,
+    Operation.purpose,
+    Operation.rate,
     Operation.created_at,
     Operation.started_at,
     Operation.finished_at,
@@ -230,6 +235,7 @@ def _view(row: Row[Any], counts: Counts) -> dict[str, Any]:
     elapsed_s = float(shown.pop("elapsed_s") or 0.0)
     return shown | {
         "id": str(row.id),
+        "parent_id": row.parent_id and str(row.parent_id),
         "counts": {
             name: getattr(counts, name)
             for name in ("pending", "running", "succeeded", "skipped", "failed", "cancelled")

@@ -22,28 +22,38 @@ Backend = Callable[[str], dict[str, Any] | None]
 
 
 def follow(
-    database: Engine, backend: Backend, tenant_id: int, operation_id: UUID, timeout_s: float
+    database: Engine,
+    backend: Backend,
+    tenant_id: int,
+    operation_id: UUID,
+    timeout_s: float,
+    *,
+    is_known: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield an operation's progress whenever it moved, and at last its result.
 
     The result backend is asked often at first and then about every tenth of the time that
     went by; PostgreSQL is asked once a second, so that a lost result is found all the same.
-    Either may be away for a while; only at the first question PostgreSQL has to be there.
+    Either may be away for a while; only at the first question PostgreSQL has to be there. Of an
+    operation that *is_known* to be there it isn't asked at once: that would cost a single
+    transition more than anything else that its door does.
 
     Yields:
-        Dicts with `done` and `percent`; the last one is the result, with a `state`. Without
-        a last one the time is over; the work goes on.
+        Dicts with `done` and `percent`, and `paused_by` while it is paused; the last one is
+        the result, with a `state`. Without a last one the time is over; the work goes on.
 
     Raises:
         NotFound: The tenant has no such operation.
     """
     begun = time.monotonic()
     asked_at = begun
-    done = -1
-    told = _stored(database, tenant_id, operation_id)
+    done, paused_by = -1, None
+    told = {} if is_known else _stored(database, tenant_id, operation_id)
     while "state" not in told:
-        if told["done"] > done:
-            done = told["done"]
+        # Only PostgreSQL knows of a pause; the result backend tells how far it is.
+        is_news = told.get("paused_by", paused_by) != paused_by
+        if told.get("done", -1) > done or is_news:
+            done, paused_by = max(done, told["done"]), told.get("paused_by", paused_by)
             yield told
         now = time.monotonic()
         if now - begun > timeout_s:
@@ -68,5 +78,9 @@ def _stored_if_there(database: Engine, tenant_id: int, operation_id: UUID) -> di
 def _stored(database: Engine, tenant_id: int, operation_id: UUID) -> dict[str, Any]:
     with database.connect() as db:
         operation = find_operation(db, tenant_id, operation_id)
-    told: dict[str, Any] = operation["result"] or operation["progress"]
+    told: dict[str, Any] = operation["result"]
+    if not told:
+        is_paused = operation["state"] == "PAUSED"
+        paused_by = operation["paused_by"] if is_paused else None
+        told = operation["progress"] | {"paused_by": paused_by}
     return told

@@ -3,16 +3,25 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Select, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
 from domain.errors import NotFound
 from models.base import Record, Work, kinds, records
 from models.work_warning import WorkWarning
 from reads.names import add_named_columns
 
+Meant = ColumnElement[bool] | None
+"""The condition that a filter stands for."""
+
 
 def list_ids(
-    db: Connection, tenant_id: int, kind: str, *, state: str | None = None, limit: int | None = None
+    db: Connection,
+    tenant_id: int,
+    kind: str,
+    *,
+    state: str | None = None,
+    meant: Meant = None,
+    limit: int | None = None,
 ) -> list[int]:
     """Return the ids of a tenant's rows of one kind, in order, of one state if it is given."""
     model = kinds()[kind]
@@ -24,7 +33,14 @@ def list_ids(
     )
     if state is not None:
         query = query.where(model.state == state)
+    if meant is not None:
+        query = query.where(meant)
     return list(db.scalars(query))
+
+
+def count_rows(db: Connection, kind: str, meant: ColumnElement[bool]) -> int:
+    """Return how many rows of a kind a condition is true of."""
+    return db.scalar(select(func.count()).select_from(kinds()[kind]).where(meant)) or 0
 
 
 def ids_by_reference(
@@ -85,19 +101,23 @@ def list_records(
     noun: str,
     *,
     state: str | None = None,
+    meant: Meant = None,
     after: int = 0,
     limit: int = 50,
     names: bool = False,
 ) -> list[dict[str, Any]]:
     """Return a tenant's records in the order of their ids, beginning behind the id *after*.
 
-    *state* takes those of one state; for work only. *names* as in `find_record`.
+    *state* takes those of one state, for work only; *meant* those that it is true of. *names* as
+    in `find_record`.
     """
     model = records()[noun]
     table = _table(model)
     query = _live(model, tenant_id).where(table.c.id > after).limit(limit)
     if state is not None:
         query = query.where(table.c.state == state)
+    if meant is not None:
+        query = query.where(meant)
     return [dict(each._mapping) for each in db.execute(_named(model, query) if names else query)]
 
 

@@ -76,6 +76,9 @@ def held_over(role: str, nouns: tuple[str, ...]) -> set[str]:
     return {each for each in held if each.partition(".")[0] in nouns}
 
 
+STEERING = {"operation.cancel", "operation.pause", "operation.resume", "operation.undo"}
+
+
 def test_the_roles_are_those_of_the_contract() -> None:
     assert set(ROLES) == {
         *("viewer", "technician", "dispatcher", "supervisor"),
@@ -85,7 +88,7 @@ def test_the_roles_are_those_of_the_contract() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_do_with_work_what_its_table_says_and_no_more(role: str) -> None:
-    beside = {"tenant.create", "operation.cancel"}
+    beside = {"tenant.create", *STEERING}
 
     assert set(permissions_of(role, MACHINES)) - beside == spelled(OF_WORK[role])
 
@@ -141,9 +144,9 @@ def test_payroll_keeps_its_periods_and_deletes_none() -> None:
 
 # What is neither a kind of work nor a record, and who holds it.
 BESIDE = {
-    "supervisor": {"operation.cancel"},
-    "manager": {"operation.cancel"},
-    "admin": {"operation.cancel", "tenant.create"},
+    "supervisor": STEERING,
+    "manager": STEERING,
+    "admin": STEERING | {"tenant.create"},
 }
 
 
@@ -154,8 +157,9 @@ def test_beside_work_and_records_few_hold_anything(role: str) -> None:
     assert held - held_over(role, NOUNS) == BESIDE.get(role, set())
 
 
-def test_who_leads_cancels_the_operations_of_others() -> None:
-    held = {role for role in ROLES if "operation.cancel" in permissions_of(role, MACHINES)}
+@pytest.mark.parametrize("permission", sorted(STEERING))
+def test_who_leads_steers_the_operations_of_others(permission: str) -> None:
+    held = {role for role in ROLES if permission in permissions_of(role, MACHINES)}
 
     assert held == {"supervisor", "manager", "admin"}
 

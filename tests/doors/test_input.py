@@ -46,7 +46,7 @@ ZERO = "00000000-0000-0000-0000-000000000000"
         ((*MOVE, "7", "--idempotency-key", " "), ("--idempotency-key", "isn't empty")),
         ((*MOVE, "7", "--run-at", "tomorrow"), ("--run-at: got 'tomorrow'", "its zone", "+2h")),
         ((*MOVE, "7", "--run-at", "2026-11-22T09:30"), ("--run-at", "its zone")),
-        ((*MOVE, "7", "--run-at", "+2w"), ("--run-at: got '+2w'", "+2h")),
+        ((*MOVE, "7", "--run-at", "+2y"), ("--run-at: got '+2y'", "+2h")),
         ((*MOVE, "7", "--run-at", "+999999999d"), ("--run-at: got '+999999999d'", "+2h")),
         (
             (*MOVE, "7", "--run-at", "+2h", "--idempotency-key", "k"),

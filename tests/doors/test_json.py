@@ -62,6 +62,11 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
     ("operations", "watch"): (["{operation}"], [ZERO]),
     ("operations", "cancel"): (["{waiting}"], ["{operation}"]),
     ("operations", "results"): (["{operation}"], [ZERO]),
+    ("operations", "pause"): (["{waiting}"], ["{operation}"]),
+    ("operations", "resume"): (["{waiting}"], ["{operation}"]),
+    ("operations", "retry"): (["{failed}", "--detach"], ["{operation}"]),
+    ("operations", "undo"): (["{undoable}", "--detach"], [ZERO]),
+    ("submit", "plan"): (["{plan}", "--detach"], ["{operation}"]),
     ("explain",): (["ticket", "{ticket}"], ["ticket", "x"]),
 }
 
@@ -84,7 +89,15 @@ def names(site: lockside.Site, settings: Settings, folder: Path) -> Iterator[dic
         all_or_none=True,
     ):
         waiting = site.transition("ticket", to="OPEN", ids=busy)
+        started = site.transition("ticket", to="INPROGRESS", ids=done)
+        failed = site.transition("ticket", to="CLOSED", ids=untouched)
+        plan = site.transition("ticket", to="OPEN", ids=untouched, dry_run=True)
+        for each in (started, failed, plan):
+            each.wait(20)
         yield {
+            "undoable": started.id,
+            "failed": failed.id,
+            "plan": plan.id,
             "ticket": str(untouched),
             "operation": operation.id,
             "waiting": waiting.id,

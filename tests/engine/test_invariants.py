@@ -1,7 +1,7 @@
 """Whatever happens in whatever order, at the end everything was done once and recorded."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -11,18 +11,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
 from redis import Redis
 
 import lockside
-from domain.errors import IllegalTransition
+from domain.errors import IllegalTransition, InvalidInput
 from engine.audit import write_records
 from engine.bulk import run_chunk
 from engine.cancel import cancel
+from engine.derive import execute_plan, retry, undo
 from engine.locks import row_key
+from engine.pause import pause, resume
 from engine.platform import Pace
 from engine.rescue import sweep
 from engine.submission import Submission
@@ -38,7 +39,11 @@ STEPS = (
     *("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored"),
     *("told", "hinting", "hinted"),
 )
-SHOWN = settings(max_examples=12, stateful_step_count=25, deadline=None)
+Steer = Callable[..., None]
+Derive = Callable[..., UUID]
+# One of however many there are: what is drawn must not depend on what time brought about.
+NTH = st.integers(0, 1000)
+SHOWN = settings(max_examples=12, stateful_step_count=30, deadline=None)
 
 
 class Life(RuleBasedStateMachine):
@@ -59,6 +64,7 @@ class Life(RuleBasedStateMachine):
         atomic=st.booleans(),
         stop=st.booleans(),
         dry_run=st.sampled_from((False, False, False, True)),
+        canary=st.sampled_from((None, None, 1, 3)),
         crash=st.sampled_from((None, None, "submitted", "hinted")),
     )
     def submit(
@@ -69,6 +75,7 @@ class Life(RuleBasedStateMachine):
         atomic: bool,
         stop: bool,
         dry_run: bool,
+        canary: int | None,
         crash: str | None,
     ) -> None:
         update: dict[str, Any] = {"verb": "update", "values": {"remarks": what}}
@@ -80,6 +87,7 @@ class Life(RuleBasedStateMachine):
             atomic=atomic,
             stop_at_first_failure=stop and not atomic,
             dry_run=dry_run,
+            canary=None if atomic else canary,
             chunk_items=2,
             wait_s=0.05,
         )
@@ -93,24 +101,27 @@ class Life(RuleBasedStateMachine):
         (newest,) = query(self.site, "SELECT id FROM operation ORDER BY created_at DESC LIMIT 1")
         self.operations.append(newest["id"])
 
-    @precondition(lambda self: self.broker.chunks())
-    @rule(data=st.data(), times=st.integers(1, 3))
-    def deliver(self, data: st.DataObject, times: int) -> None:
-        hint = self._draw_hint(data)
+    @rule(nth=NTH, times=st.integers(1, 3))
+    def deliver(self, nth: int, times: int) -> None:
+        for hint in self._hints(nth):
+            for _ in range(times):
+                run_chunk(self.platform, *hint)
 
-        for _ in range(times):
-            run_chunk(self.platform, *hint)
+    @rule(nth=NTH, step=st.sampled_from(STEPS))
+    def crash(self, nth: int, step: str) -> None:
+        for hint in self._hints(nth):
+            with contextlib.suppress(Crash):
+                run_chunk(crash_at(self.platform, step), *hint)
 
-    @precondition(lambda self: self.broker.chunks())
-    @rule(data=st.data(), step=st.sampled_from(STEPS))
-    def crash(self, data: st.DataObject, step: str) -> None:
-        with contextlib.suppress(Crash):
-            run_chunk(crash_at(self.platform, step), *self._draw_hint(data))
+    def _hints(self, nth: int) -> list[tuple[UUID, int]]:
+        """Return one of the hints that were sent, if there is any."""
+        sent = [given for name, given in self.broker.sent if name == "bulk.run_chunk"]
+        drawn = sent[nth % (len(sent) or 1) :][:1]
+        return [(UUID(each["operation_id"]), each["chunk_no"]) for each in drawn]
 
-    def _draw_hint(self, data: st.DataObject) -> tuple[UUID, int]:
-        hints = [given for name, given in self.broker.sent if name == "bulk.run_chunk"]
-        given = data.draw(st.sampled_from(hints))
-        return UUID(given["operation_id"]), given["chunk_no"]
+    def _operations(self, nth: int) -> list[UUID]:
+        """Return one of the operations, if there is any."""
+        return self.operations[nth % (len(self.operations) or 1) :][:1]
 
     @rule(place=st.integers(0, 5))
     def a_dead_worker_left_a_lock(self, place: int) -> None:
@@ -131,12 +142,32 @@ class Life(RuleBasedStateMachine):
         with contextlib.suppress(Crash):
             sweep(crash_at(self.platform, crash) if crash else self.platform)
 
-    @precondition(lambda self: self.operations)
-    @rule(data=st.data(), crash=st.sampled_from((None, "cancelling", "finished")))
-    def cancel(self, data: st.DataObject, crash: str | None) -> None:
+    @rule(nth=NTH, crash=st.sampled_from((None, "cancelling", "finished")))
+    def cancel(self, nth: int, crash: str | None) -> None:
         platform = crash_at(self.platform, crash) if crash else self.platform
-        with contextlib.suppress(Crash, IllegalTransition):
-            cancel(platform, self.site.actor, data.draw(st.sampled_from(self.operations)))
+        for each in self._operations(nth):
+            with contextlib.suppress(Crash, IllegalTransition):
+                cancel(platform, self.site.actor, each)
+
+    @rule(nth=NTH, steer=st.sampled_from((pause, resume)))
+    def steer(self, nth: int, steer: Steer) -> None:
+        for each in self._operations(nth):
+            with contextlib.suppress(IllegalTransition):
+                steer(self.platform, self.site.actor, each)
+
+    @rule(
+        nth=NTH,
+        derive=st.sampled_from((execute_plan, retry, undo)),
+        crash=st.sampled_from((None, "submitted", "hinted")),
+    )
+    def derive(self, nth: int, derive: Derive, crash: str | None) -> None:
+        platform = crash_at(self.platform, crash) if crash else self.platform
+        for parent in self._operations(nth):
+            # It goes on, there is nothing to do, or there is such an operation already.
+            with contextlib.suppress(Crash, IllegalTransition, InvalidInput):
+                derive(platform, self.site.actor, parent)
+        made = query(self.site, "SELECT id FROM operation WHERE purpose IS NOT NULL")
+        self.operations += [each["id"] for each in made if each["id"] not in self.operations]
 
     @rule(crash=st.booleans())
     def write_records(self, crash: bool) -> None:
@@ -157,6 +188,12 @@ class Life(RuleBasedStateMachine):
             self.percents[each] = percent
 
     @invariant()
+    def the_percentage_is_100_only_at_the_end(self) -> None:
+        for each in self.operations:
+            found = self.site.operation(each).show()
+            assert found["result"] is not None or found["progress"]["percent"] < 100
+
+    @invariant()
     def counts_always_add_up(self) -> None:
         for each in self.operations:
             counts = self.site.operation(each).show()
@@ -171,6 +208,8 @@ class Life(RuleBasedStateMachine):
             leases_over(self.site)
             due_now(self.site)
             self.broker.sent.clear()
+            for each in query(self.site, "SELECT id FROM operation WHERE state = 'PAUSED'"):
+                resume(self.platform, self.site.actor, each["id"])
             sweep(self.platform)
             for _, given in self.broker.sent:
                 if given:

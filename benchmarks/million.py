@@ -1,0 +1,89 @@
+"""F3: a million rows in one operation against ten thousand, chosen by a filter.
+
+The time goes from submitting to the operation's end *and* an empty outbox. How far the worker's
+processes grow is measured between their warm-up and the end.
+"""
+
+from time import perf_counter
+
+import psutil
+import psycopg
+
+import lockside
+from benchmarks.bulk import assert_done, is_drained, warm_up
+from benchmarks.house import House, Told, libpq, until, workers
+from benchmarks.measure import Figure
+from benchmarks.ways import WAYS
+
+WORK_ORDER = WAYS["work_order"]
+WARM_UP = 40
+MEGABYTE = 2**20
+PATIENCE_S = 600.0
+
+
+def measure_f3(house: House, told: Told, *, quick: bool) -> list[Figure]:
+    """Compare the rates of a large and of a small operation, and weigh the worker."""
+    large, small, turns = (4000, 1000, 1) if quick else (1_000_000, 10_000, 3)
+    rates: dict[str, list[float]] = {"small": []}
+    for turn in range(turns):
+        told(f"{small:,} items, turn {turn + 1} of {turns}")
+        rates["small"].append(_operate(house, small)[0])
+    told(f"{large:,} items")
+    rate, grown = _operate(house, large)
+    rates["large"] = [rate]
+    typical = sorted(rates["small"])[turns // 2]
+    detail = {"items": [small, large], "items_per_s": rates, "grown_mb": grown}
+    return [
+        Figure(
+            id="F3a",
+            what=f"items a second of {large:,} in one operation against {small:,}",
+            ratio=rate / typical,
+            goal=0.8,
+            side="at least",
+            detail=detail,
+        ),
+        Figure(
+            id="F3b",
+            what=f"megabytes by which a worker's process grows in {large:,} items",
+            ratio=max(grown),
+            goal=50.0,
+            side="at most",
+            detail=detail,
+        ),
+    ]
+
+
+def _operate(house: House, items: int) -> tuple[float, list[float]]:
+    """Return the items per second of one operation, and how far each process grew, in MB."""
+    house.build(work_order=items + WARM_UP)
+    with (
+        house.database() as settings,
+        workers(settings) as pid,
+        lockside.connect(settings=settings) as site,
+        psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
+    ):
+        warm_up(site, db, WORK_ORDER, site.ids("work_order", limit=WARM_UP))
+        before = _resident(pid)
+        begun = perf_counter()
+        outcome = site.transition(
+            "work_order",
+            to=WORK_ORDER.target,
+            where="state=SUBMITTED",
+            expect_count=items,
+            atomic=False,
+            comments="Measured",
+        ).wait(PATIENCE_S)
+        until(lambda: is_drained(db), pause_s=0.002)
+        taken_s = perf_counter() - begun
+        after = _resident(pid)
+        assert outcome["state"] == "SUCCEEDED", outcome
+        assert outcome["successful_items"] == items
+        assert_done(db, items, WORK_ORDER)
+    grown = [(after[each] - before[each]) / MEGABYTE for each in before.keys() & after.keys()]
+    return items / taken_s, grown
+
+
+def _resident(pid: int) -> dict[int, int]:
+    """Return the resident bytes of a worker's processes, by their ids."""
+    worker = psutil.Process(pid)
+    return {each.pid: each.memory_info().rss for each in (worker, *worker.children())}

@@ -1,0 +1,163 @@
+"""Steering what was handed in, and what comes out of it: pause, resume, retry, undo, plan."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cli.command import Command, Session
+from cli.exits import DONE
+from cli.options import timeout_option
+from cli.output import counted
+from cli.progress import watch
+from cli.results import print_result
+
+if TYPE_CHECKING:
+    import lockside
+
+_ID = click.argument("operation_id", metavar="ID")
+_WAIT = click.option(
+    "--wait/--detach", default=True, show_default=True, help="Wait for the end, or only hand in."
+)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside operations cancel ID
+    """,
+)
+@_ID
+@click.pass_obj
+def cancel(session: Session, *, operation_id: str) -> int:
+    """Cancel what has not begun; what is being changed right now ends as it is.
+
+    Who handed it in may, and who holds the permission operation.cancel.
+    """
+    return _steer(session, operation_id, lambda operation: operation.cancel())
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside operations pause ID
+    """,
+)
+@_ID
+@click.pass_obj
+def pause(session: Session, *, operation_id: str) -> int:
+    """Let what waits go on waiting; what is being changed right now ends as it is.
+
+    Who handed it in may, and who holds the permission operation.pause.
+    """
+    return _steer(session, operation_id, lambda operation: operation.pause())
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside operations resume ID
+    lockside operations resume ID --rate 200
+    """,
+)
+@_ID
+@click.option("--rate", type=float, metavar="N", help="At most N items a second from now on.")
+@click.pass_obj
+def resume(session: Session, *, operation_id: str, rate: float | None) -> int:
+    """Let a paused operation go on, after its canary too.
+
+    Who handed it in may, and who holds the permission operation.resume.
+    """
+    return _steer(session, operation_id, lambda operation: operation.resume(rate=rate))
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside operations retry ID
+    lockside operations retry ID --only vendor_missing
+    """,
+)
+@_ID
+@click.option("--only", metavar="CODE", help="Only what failed by this code.")
+@_WAIT
+@timeout_option
+@click.pass_obj
+def retry(session: Session, /, *, only: str | None, **given: Any) -> int:
+    """Try again what failed, as a new operation; once for each code, however often it is asked."""
+    return _derive(session, lambda operation: operation.retry(only=only), **given)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside operations undo ID
+    """,
+)
+@_ID
+@_WAIT
+@timeout_option
+@click.pass_obj
+def undo(session: Session, /, **given: Any) -> int:
+    """Take back what an operation did, row by row, where nobody changed it since.
+
+    What was changed since is left alone and told as a conflict. Who handed it in may, and who
+    holds the permission operation.undo.
+    """
+    return _derive(session, lambda operation: operation.undo(), **given)
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside submit approve work-order --where 'state=SUBMITTED' --continue --dry-run
+    lockside submit plan ID
+    """,
+)
+@_ID
+@_WAIT
+@timeout_option
+@click.pass_obj
+def plan(session: Session, /, **given: Any) -> int:
+    """Do what a dry run found that can be done; ID is the dry run's.
+
+    Each row is judged again: what has changed since the dry run is a conflict, what it saw fail
+    is left out. A plan is executed once, however often it is asked for.
+    """
+    return _derive(session, lambda operation: operation.execute(), **given)
+
+
+def _steer(
+    session: Session, operation_id: str, steer: "Callable[[lockside.Operation], None]"
+) -> int:
+    with session.connect() as site:
+        operation = site.operation(operation_id)
+        steer(operation)
+        found = operation.show()
+    if session.output.as_json:
+        session.output.json(found)
+    else:
+        session.output.say(f"{found['state']}: {counted(found['counts'])}")
+    return DONE
+
+
+def _derive(
+    session: Session,
+    derive: "Callable[[lockside.Operation], lockside.Operation]",
+    *,
+    operation_id: str,
+    wait: bool,
+    timeout: float,
+) -> int:
+    output = session.output
+    with session.connect() as site:
+        operation = derive(site.operation(operation_id))
+        if wait:
+            result = watch(site, operation, output, within_s=timeout)
+            return print_result(output, operation, result)
+    if output.as_json:
+        output.json({"operation_id": operation.id})
+    else:
+        output.say(operation.id)
+        output.note(f"Handed in. Watch it with `lockside operations watch {operation.id}`.")
+    return DONE

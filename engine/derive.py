@@ -1,0 +1,189 @@
+"""What comes out of an operation that has ended: its plan executed, its failures tried again.
+
+Each is an operation of its own, once: asked for again it is the same one.
+"""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, Connection, Row, TextualSelect, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from domain.bulk import Outcome
+from domain.errors import IllegalTransition, InvalidInput, NotFound
+from domain.permissions import Actor
+from engine.freeze import Cut, freeze
+from engine.hints import send_first
+from engine.owner import demand_own
+from engine.platform import Platform
+from engine.verbs import EDITS, TRANSITION, UNDO
+
+_PARENT = text("""
+SELECT id, kind, verb, operation_type, state, reason, target_state,
+       CAST(changes AS text) AS changes, approved_by, comments,
+       CAST(details - 'cancelled_by' - 'paused_by' AS text) AS details,
+       atomic, dry_run, isolation_level, max_retries, lease_seconds, wait_seconds,
+       stop_at_first_failure, parallel, rate, finished_at
+  FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
+""")
+
+_CHILD = text("SELECT id FROM operation WHERE parent_id = :parent_id AND purpose = :purpose")
+
+# The versions that the plan saw are expected of the rows; so a change since then is a conflict.
+_PLANNED = """
+SELECT i.id, i.version, c.inputs -> CAST(i.id AS text) AS inputs
+  FROM operation_chunk c, unnest(c.ids, c.outcomes, c.versions) AS i(id, outcome, version)
+ WHERE c.operation_id = :parent_id AND i.outcome = :succeeded
+"""
+
+# Who tries again after a conflict has seen the row as it is now.
+_FAILED = """
+SELECT i.id,
+       CASE WHEN told.code IS DISTINCT FROM 'concurrency_conflict' THEN i.version END AS version,
+       c.inputs -> CAST(i.id AS text) AS inputs
+  FROM operation_chunk c, unnest(c.ids, c.outcomes, c.expected_versions) AS i(id, outcome, version)
+ CROSS JOIN LATERAL (
+   SELECT c.failures -> CAST(i.id AS text) ->> 'code' AS code) AS told
+ WHERE c.operation_id = :parent_id AND i.id > 0
+   AND (i.outcome = :failed OR :whole AND i.outcome = :cancelled)
+   AND (CAST(:only AS text) IS NULL OR told.code = :only)
+"""
+
+_DONE = """
+SELECT i.id, i.version, CAST(NULL AS jsonb) AS inputs
+  FROM operation_chunk c, unnest(c.ids, c.outcomes, c.versions) AS i(id, outcome, version)
+ WHERE c.operation_id = :parent_id AND i.outcome = :succeeded
+"""
+
+
+def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
+    """Do what a dry run found that can be done; each item is judged again, once the plan is.
+
+    Items that the plan saw fail are left out; those that have changed since are conflicts.
+
+    Raises:
+        NotFound: The actor's tenant has no such operation.
+        InvalidInput: It is no dry run, or it found nothing that can be done.
+        IllegalTransition: It hasn't ended yet.
+    """
+    plan = _ended(platform, actor, plan_id)
+    if not plan.dry_run:
+        raise InvalidInput(field="plan", got=str(plan_id), expected="a dry run's id")
+    chosen = _chosen(_PLANNED, plan_id, succeeded=Outcome.SUCCEEDED)
+    return _derive(platform, actor, plan, chosen, {"purpose": "plan"})
+
+
+def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | None = None) -> UUID:
+    """Try again what failed, or *only* what failed by one code; once for each.
+
+    All or nothing that was rolled back is tried again as a whole.
+
+    Raises:
+        NotFound: The actor's tenant has no such operation.
+        InvalidInput: Nothing failed, or nothing by that code; or it is a dry run.
+        IllegalTransition: It hasn't ended yet.
+    """
+    parent = _ended(platform, actor, operation_id)
+    if parent.dry_run or parent.verb not in (TRANSITION, *EDITS, UNDO):
+        expected = "an operation that changes work; a dry run changes nothing"
+        raise InvalidInput(field="operation_id", got=str(operation_id), expected=expected)
+    if parent.atomic and only is not None:
+        raise InvalidInput(field="only", got=only, expected="nothing: it is all or nothing")
+    chosen = _chosen(
+        _FAILED,
+        operation_id,
+        failed=Outcome.FAILED,
+        cancelled=Outcome.CANCELLED,
+        whole=parent.atomic,
+        only=only,
+    )
+    purpose = "retry" if only is None else f"retry:{only}"
+    return _derive(platform, actor, parent, chosen, {"purpose": purpose})
+
+
+def undo(platform: Platform, actor: Actor, operation_id: UUID) -> UUID:
+    """Take back what an operation did, item by item, where nobody has changed it since.
+
+    Who submitted it may, and who holds `operation.undo`; and each item needs the permission
+    that its change needed. What was changed since is left alone and reported.
+
+    Raises:
+        NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
+        InvalidInput: It did nothing, or what it did can't be taken back.
+        IllegalTransition: It hasn't ended yet.
+    """
+    demand_own(platform, actor, operation_id, "undo")
+    parent = _ended(platform, actor, operation_id)
+    if parent.dry_run or parent.verb not in (TRANSITION, *EDITS):
+        expected = "a transition, an assignment or an update that was done"
+        raise InvalidInput(field="operation_id", got=str(operation_id), expected=expected)
+    chosen = _chosen(_DONE, operation_id, succeeded=Outcome.SUCCEEDED)
+    own = {
+        "purpose": "undo",
+        "verb": UNDO,
+        "operation_type": f"undo_{parent.operation_type}",
+        "reason": "undo",
+        "approved_by": None,
+        "comments": None,
+        "atomic": False,
+    }
+    return _derive(platform, actor, parent, chosen, own)
+
+
+def _ended(platform: Platform, actor: Actor, operation_id: UUID) -> Row[Any]:
+    names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
+    with platform.single.connect() as db:
+        found = db.execute(_PARENT, names).one_or_none()
+    if found is None:
+        raise NotFound(what="operation", got=str(operation_id))
+    if found.finished_at is None:
+        told = f"The operation is {found.state}; wait until it has ended, or cancel it"
+        raise IllegalTransition(message=told, state=found.state, allowed=[])
+    return found
+
+
+def _chosen(query: str, parent_id: UUID, **names: Any) -> TextualSelect:
+    return (
+        text(query)
+        .bindparams(parent_id=parent_id, **names)
+        .columns(id=BigInteger, version=BigInteger, inputs=JSONB)
+    )
+
+
+def _derive(
+    platform: Platform,
+    actor: Actor,
+    parent: Row[Any],
+    chosen: TextualSelect,
+    own: dict[str, Any],
+) -> UUID:
+    values = dict(parent._mapping) | own
+    values |= {
+        "id": uuid4(),
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.person_id,
+        "parent_id": parent.id,
+        "state": "QUEUED",
+        "queue": "bulk",
+        "dry_run": False,
+        "finished_at": None,
+    }
+    pace = platform.pace
+    most = pace.atomic_items if values["atomic"] else pace.operation_items
+    cut = Cut.of(pace, atomic=values["atomic"], rate=values["rate"], parallel=values["parallel"])
+    with platform.single.connect() as db:
+        stored = freeze(db, values, chosen, cut, most=most)
+        if not stored.chunks:
+            return _known(db, parent.id, own["purpose"], stored.total, most)
+    operation_id: UUID = values["id"]
+    send_first(platform, operation_id, "bulk", min(stored.chunks, cut.window))
+    return operation_id
+
+
+def _known(db: Connection, parent_id: UUID, purpose: str, total: int, most: int) -> UUID:
+    known: UUID | None = db.scalar(_CHILD, {"parent_id": parent_id, "purpose": purpose})
+    if known is None:
+        got = f"{total:,} items to {purpose}"
+        raise InvalidInput(field="operation_id", got=got, expected=f"1 to {most:,}")
+    return known

@@ -1,0 +1,107 @@
+"""Pausing and resuming: what runs ends, what waits goes on waiting; both outlive any crash."""
+
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.permissions import Actor
+from engine.expected import check
+from engine.hints import send_next
+from engine.owner import check_state, demand_own
+from engine.platform import Platform
+from engine.submission import RATE
+
+_PAUSE = text("""
+UPDATE operation
+   SET state = 'PAUSED', details = details || jsonb_build_object('paused_by', coalesce(
+         (SELECT name FROM person WHERE id = :actor_id), 'the system'))
+ WHERE id = :operation_id AND tenant_id = :tenant_id AND state IN ('QUEUED', 'RUNNING')
+""")
+
+# What was hinted at before is hinted at again: its messages found the operation paused. The
+# places in time that it had are given anew.
+_RESUME = text("""
+WITH resumed AS (
+  UPDATE operation
+     SET state = 'QUEUED', hold_from = NULL, paced_until = clock_timestamp(),
+         rate = coalesce(CAST(:rate AS float8), rate), details = details - 'paused_by'
+   WHERE id = :operation_id AND tenant_id = :tenant_id AND state = 'PAUSED'
+  RETURNING id, parallel, run_at
+), waiting AS (
+  UPDATE operation_chunk c
+     SET published_at = NULL, run_after = greatest(clock_timestamp(), resumed.run_at)
+    FROM resumed WHERE c.operation_id = resumed.id AND c.status = 'PENDING'
+)
+SELECT parallel FROM resumed
+""")
+
+ITS_CANARY = "its canary"
+"""What paused an operation that was told to begin with a few items."""
+
+_HOLD = text("""
+UPDATE operation o
+   SET state = 'PAUSED',
+       details = details || jsonb_build_object('paused_by', CAST(:its_canary AS text))
+ WHERE o.id = :operation_id AND o.state = 'RUNNING' AND o.hold_from IS NOT NULL
+   AND NOT EXISTS (SELECT FROM operation_chunk c
+                    WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
+                      AND c.status IN ('PENDING', 'RUNNING'))
+   AND EXISTS (SELECT FROM operation_chunk c
+                WHERE c.operation_id = o.id AND c.status = 'PENDING')
+""")
+
+
+def pause(platform: Platform, actor: Actor, operation_id: UUID) -> None:
+    """Pause an operation: chunks that wait go on waiting, one that runs ends as it is.
+
+    Who submitted it may, and who holds `operation.pause`. Paused again it stays as it is.
+
+    Raises:
+        NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
+        IllegalTransition: It has ended, or is being cancelled.
+    """
+    demand_own(platform, actor, operation_id, "pause")
+    names = {
+        "operation_id": operation_id,
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.person_id,
+    }
+    with platform.database.begin() as db:
+        if not db.execute(_PAUSE, names).rowcount:
+            check_state(db, names, "pause", fine=("PAUSED",))
+    platform.step("paused")
+
+
+def resume(
+    platform: Platform, actor: Actor, operation_id: UUID, *, rate: float | None = None
+) -> None:
+    """Resume an operation, after its canary too; with *rate* at so many items a second from now on.
+
+    Who submitted it may, and who holds `operation.resume`. What runs goes on as it is.
+
+    Raises:
+        InvalidInput: The rate is not what was expected.
+        NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
+        IllegalTransition: It has ended, or is being cancelled; or is to run at another rate and
+            isn't paused.
+    """
+    if rate is not None:
+        check("rate", rate, RATE)
+    demand_own(platform, actor, operation_id, "resume")
+    names = {"operation_id": operation_id, "tenant_id": actor.tenant_id, "rate": rate}
+    with platform.database.begin() as db:
+        resumed = db.execute(_RESUME, names).one_or_none()
+        if resumed is None:
+            check_state(db, names, "resume", fine=("QUEUED", "RUNNING") if rate is None else ())
+    platform.step("resumed")
+    if resumed is not None:
+        window = platform.pace.window
+        send_next(platform, operation_id, min(window, resumed.parallel or window))
+
+
+def hold(platform: Platform, operation_id: UUID) -> None:
+    """Pause an operation whose canary has ended, if it has one and isn't resumed."""
+    with platform.single.connect() as db:
+        db.execute(_HOLD, {"operation_id": operation_id, "its_canary": ITS_CANARY})

@@ -1,0 +1,186 @@
+"""Filters over the rows of one kind, as SQL with bound values; a tenant's living rows only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, partial
+from typing import Any, NoReturn, cast
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    Float,
+    Integer,
+    Table,
+    Text,
+    and_,
+    any_,
+    func,
+    literal,
+    not_,
+    or_,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+
+from domain.errors import InvalidInput, NotFound
+from domain.selection import (
+    CONTAINS,
+    EMPTY,
+    IN,
+    Comparison,
+    Filter,
+    Negation,
+    comparisons,
+    parse_filter,
+)
+from domain.span import from_now
+from engine.fields import Field, either, find_ids, read_field, shown
+from engine.values import word
+from models.base import Record, Work
+
+_HIDDEN = frozenset({"tenant_id", "deleted_at"})
+_ORDERED = (Integer, Float, TIMESTAMP, Date)
+_ORDERS = frozenset({"<", "<=", ">", ">="})
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A column that filters may ask of, and what its values have to look like."""
+
+    column: Column[Any]
+    field: Field
+
+    @property
+    def is_ordered(self) -> bool:
+        """Say whether one value can be less than another; ids of others have no order."""
+        return isinstance(self.column.type, _ORDERED) and self.field.refers_to is None
+
+    @property
+    def tells_time(self) -> bool:
+        """Say whether its values are times or days."""
+        return isinstance(self.column.type, TIMESTAMP | Date)
+
+
+def select_where(
+    db: Connection, tenant_id: int, model: type[Record], where: str, now: datetime
+) -> ColumnElement[bool]:
+    """Return the condition that a filter stands for, over a tenant's rows that aren't deleted.
+
+    Spans and `now` are counted from *now*; names of other records are looked up at once.
+
+    Raises:
+        InvalidInput: The filter can't be read, a field isn't known, or a value isn't its field's.
+        NotFound: The tenant has no record of a name or id that a value gives.
+    """
+    read = parse_filter(where)
+    known = _known(model)
+    meant = {each: _values(known, each, now) for each in comparisons(read)}
+    for noun in sorted({known[each.field].field.refers_to or "" for each in meant} - {""}):
+        _look_up(db, tenant_id, noun, known, meant)
+    conditions = {each: _compare(known[each.field], each, meant[each]) for each in meant}
+    table = cast("Table", model.__table__)
+    living = (table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None))
+    return and_(*living, _join(read, conditions))
+
+
+@cache
+def _known(model: type[Record]) -> dict[str, _Asked]:
+    """Return what a filter may ask of by name: `vendor` and `vendor_id` are the same."""
+    known: dict[str, _Asked] = {}
+    for column in cast("Table", model.__table__).columns:
+        if column.name in _HIDDEN:
+            continue
+        field = read_field(model, column)
+        if column.name == "state" and issubclass(model, Work):
+            states = model.machine.states
+            expected = f"one of {', '.join(states)}"
+            field = replace(field, parse=partial(word, states), expected=expected)
+        known[column.name] = _Asked(column, field)
+        known.setdefault(column.name.removesuffix("_id"), known[column.name])
+    return known
+
+
+def _values(known: Mapping[str, _Asked], asked: Comparison, now: datetime) -> list[Any]:
+    """Return the values of a comparison as the column holds them; names stay names."""
+    found = known.get(asked.field)
+    if found is None:
+        fields = ", ".join(sorted({each.field.name for each in known.values()}))
+        raise InvalidInput(field="where", got=asked.field, expected=f"a field among {fields}")
+    if asked.operator in _ORDERS and not found.is_ordered:
+        _refuse(found, asked.operator, "=, !=, in or is empty; it has no order")
+    if asked.operator == CONTAINS:
+        if not isinstance(found.column.type, Text):
+            _refuse(found, asked.operator, "a field of text before it")
+        return list(asked.values)
+    return [_value(found, each, now) for each in asked.values]
+
+
+def _value(asked: _Asked, given: str, now: datetime) -> Any:
+    try:
+        value: Any = given
+        if asked.tells_time:
+            moment = now if given.lower() == "now" else from_now(given, now)
+            is_day = isinstance(asked.column.type, Date)
+            value = given if moment is None else moment.date() if is_day else moment
+        return asked.field.parse(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        spans = ", now, or a span from now such as -7d" if asked.tells_time else ""
+        expected = f"{asked.field.expected}{spans}"
+        raise InvalidInput(field=asked.field.name, got=shown(given), expected=expected) from error
+
+
+def _look_up(
+    db: Connection,
+    tenant_id: int,
+    noun: str,
+    known: Mapping[str, _Asked],
+    meant: dict[Comparison, list[Any]],
+) -> None:
+    """Put ids in the place of what names records of a noun, all looked up together."""
+    naming = [
+        each
+        for each in meant
+        if known[each.field].field.refers_to == noun and each.operator != CONTAINS
+    ]
+    names = {value for each in naming for value in meant[each]}
+    found, unsure = find_ids(db, tenant_id, noun, names)
+    if unsure:
+        value = min(unsure, key=str)
+        raise InvalidInput(field="where", got=f"{noun} {value}", expected=either(value))
+    missing = names - found.keys()
+    if missing:
+        raise NotFound(what=noun, got=min(missing, key=str))
+    for each in naming:
+        meant[each] = [found[value] for value in meant[each]]
+
+
+def _join(read: Filter, conditions: Mapping[Comparison, ColumnElement[bool]]) -> Any:
+    if isinstance(read, Comparison):
+        return conditions[read]
+    if isinstance(read, Negation):
+        # What is empty compares to nothing: not (due_at < now) takes rows without a time, too.
+        return not_(func.coalesce(_join(read.part, conditions), False))
+    join = and_ if read.is_all else or_
+    return join(*(_join(each, conditions) for each in read.parts))
+
+
+def _compare(asked: _Asked, comparison: Comparison, values: list[Any]) -> ColumnElement[bool]:
+    column, operator = asked.column, comparison.operator
+    if operator == EMPTY:
+        return column.is_(None)
+    if operator == IN:
+        return column == any_(literal(values, ARRAY(column.type)))
+    if operator == CONTAINS:
+        return column.icontains(values[0], autoescape=True)
+    value = literal(values[0], column.type)
+    if operator == "!=":
+        return column.is_distinct_from(value)
+    return (
+        column.op(operator, is_comparison=True)(value) if operator in _ORDERS else column == value
+    )
+
+
+def _refuse(asked: _Asked, got: str, expected: str) -> NoReturn:
+    raise InvalidInput(field=asked.field.name, got=got, expected=expected)

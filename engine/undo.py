@@ -1,0 +1,238 @@
+"""Taking back: rows that are still as an operation left them become what they were before.
+
+What they were is read from the records of that operation, and where these aren't written yet,
+from the outbox.
+"""
+
+import json
+from abc import abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from domain.bulk import Outcome
+from domain.machine import Reason, no_change
+from engine.change import Change, Measured
+from engine.fields import fields_of, plain
+from engine.judged import Judged, conflict, stale
+from engine.outbox import log_entity_updated, log_state_transition
+from engine.rows import lock_rows, write_rows
+from models.base import ASSIGNED, kinds
+
+_STATES = text("""
+SELECT a.entity_id, a.from_state FROM state_transition_audit a
+ WHERE a.tenant_id = :tenant_id AND a.kind = :kind AND a.entity_id = ANY(:ids)
+   AND a.correlation_id = :parent_id AND a.success
+   AND a.occurred_at >= (SELECT started_at FROM operation WHERE id = :parent_id)
+UNION ALL
+SELECT i.id, i.from_state
+  FROM outbox b, unnest(b.entity_ids, b.from_states, b.error_codes) AS i(id, from_state, error_code)
+ WHERE b.tenant_id = :tenant_id AND b.record = 'state_transition' AND i.error_code IS NULL
+   AND b.body ->> 'correlation_id' = CAST(:parent_id AS text) AND i.id = ANY(:ids)
+""")
+
+_VALUES = text("""
+SELECT a.entity_id, a.changes FROM audit_log a
+ WHERE a.tenant_id = :tenant_id AND a.kind = :kind AND a.entity_id = ANY(:ids)
+   AND a.correlation_id = :parent_id AND a.success AND a.event_type = 'UPDATED'
+   AND a.occurred_at >= (SELECT started_at FROM operation WHERE id = :parent_id)
+UNION ALL
+SELECT i.id, CAST(i.changes AS jsonb)
+  FROM outbox b, unnest(b.entity_ids, b.changes, b.error_codes) AS i(id, changes, error_code)
+ WHERE b.tenant_id = :tenant_id AND b.record = 'audit_log' AND i.error_code IS NULL
+   AND b.body ->> 'correlation_id' = CAST(:parent_id AS text) AND i.id = ANY(:ids)
+""")
+
+_FORGOTTEN = Reason("not_recorded", "What it was before is not in the records any more")
+
+
+def undo_of(operation: Row[Any]) -> "Undo":
+    """Return the way back for what an operation is to undo; its `changes` tell which."""
+    return UndoTransition(operation) if operation.changes is None else UndoEdit(operation)
+
+
+class Undo(Change):
+    """Rows become what they were before, as a new version; only where nobody changed them."""
+
+    def __init__(self, operation: Row[Any]) -> None:
+        """Take over who asks; what rows were is read when they are locked."""
+        super().__init__(operation)
+        self.machine = kinds()[operation.kind].machine
+        self.former: dict[int, Any] = {}
+
+    def judge(
+        self,
+        rows: Iterable[Row[Any]],
+        ids: Iterable[int],
+        expected: Mapping[int, int],
+        now: datetime,
+    ) -> Judged:
+        """Let pass what is at the version that was written, and may go back."""
+        judged = Judged()
+        for row in rows:
+            judged.versions[row.id] = row.version
+            wanted = expected.get(row.id, row.version)
+            denied = self._denied(row)
+            if denied is not None:
+                judged.refuse(row, [denied])
+            elif wanted != row.version:
+                told = conflict(wanted, row.version, state=row.state, changes={})
+                judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
+            elif reason := self._against(row):
+                judged.refuse(row, [reason])
+            else:
+                judged.outcomes[row.id] = Outcome.SUCCEEDED
+                judged.passed.append(row)
+        judged.miss(ids, self.machine.kind)
+        return judged
+
+    def read_former(self, db: Connection, ids: Sequence[int], query: Any) -> None:
+        """Read what rows were before."""
+        operation = self.operation
+        names = {
+            "tenant_id": operation.tenant_id,
+            "kind": operation.kind,
+            "ids": list(ids),
+            "parent_id": operation.parent_id,
+        }
+        self.former.update(dict(db.execute(query, names).all()))
+
+    @abstractmethod
+    def permission(self, row: Row[Any]) -> str | None:
+        """Return the permission that the change of a row needed, if that is known."""
+
+    def _denied(self, row: Row[Any]) -> Reason | None:
+        needed = self.permission(row)
+        if needed is None or self.by_system or needed in self.permissions:
+            return None
+        return Reason("permission_denied", f"The permission {needed} is needed")
+
+    @abstractmethod
+    def _against(self, row: Row[Any]) -> Reason | None:
+        """Return why a row can't go back."""
+
+    def required(self, rows: Iterable[Row[Any]]) -> set[str]:
+        """Return the permissions that the changes needed."""
+        return {each for each in map(self.permission, rows) if each is not None}
+
+
+class UndoTransition(Undo):
+    """Rows go back along the arrow that they came."""
+
+    def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
+        """Lock rows, and read the states that they came from."""
+        self.read_former(db, ids, _STATES)
+        return lock_rows(db, self.operation.kind, self.operation.tenant_id, ids, ())
+
+    def permission(self, row: Row[Any]) -> str | None:
+        """Return the permission for the arrow that the row came."""
+        arrow = self._arrow(row)
+        return None if arrow is None else self.machine.permission(arrow)
+
+    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+        """Write the former states, one after the other."""
+        operation = self.operation
+        for state, passed in self._by_state(judged.passed).items():
+            values = {"state": state, "state_since": now}
+            group = replace(judged, passed=passed)
+            write_rows(db, operation.kind, group, values, actor_id=operation.actor_id, now=now)
+
+    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+        """Record every step back, done and refused, by the state that it leads to."""
+        passed, refused = self._by_state(judged.passed), self._by_state(judged.refused)
+        for state in passed.keys() | refused.keys():
+            log_state_transition(
+                db,
+                operation=self.operation,
+                passed=passed[state],
+                refused=refused[state],
+                failures=judged.failures,
+                to_state=state,
+                now=now,
+                measured=measured,
+            )
+
+    def _arrow(self, row: Row[Any]) -> Any:
+        former = self.former.get(row.id)
+        return former and self.machine.transition(former, self.operation.target_state)
+
+    def _against(self, row: Row[Any]) -> Reason | None:
+        arrow = self._arrow(row)
+        if arrow is None:
+            return _FORGOTTEN
+        if not arrow.undo:
+            way = f"{arrow.source} to {arrow.target}"
+            return Reason("not_undoable", f"The way from {way} can't be taken back")
+        return None
+
+    def _by_state(self, rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
+        groups: dict[str, list[Row[Any]]] = defaultdict(list)
+        for row in rows:
+            groups[self.former.get(row.id, row.state)].append(row)
+        return groups
+
+
+class UndoEdit(Undo):
+    """The fields that were written hold again what they held before."""
+
+    def __init__(self, operation: Row[Any]) -> None:
+        """Take over which fields were written."""
+        super().__init__(operation)
+        fields = fields_of(kinds()[operation.kind])
+        self._fields = {name: fields[name] for name in operation.changes}
+
+    def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
+        """Lock rows with what the fields hold, and read what they held before."""
+        self.read_former(db, ids, _VALUES)
+        operation = self.operation
+        return lock_rows(db, operation.kind, operation.tenant_id, ids, tuple(self._fields))
+
+    def permission(self, row: Row[Any]) -> str | None:
+        """Return the permission of the verb that is undone, the same for all rows."""
+        verb = "assign" if self._fields.keys() <= set(ASSIGNED) else "update"
+        return f"{self.operation.kind}.{verb}"
+
+    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+        """Write the former values, each row its own."""
+        operation = self.operation
+        own = {name: [self._before(row, name) for row in judged.passed] for name in self._fields}
+        write_rows(db, operation.kind, judged, {}, own=own, actor_id=operation.actor_id, now=now)
+
+    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+        """Record every step back with what was before and after it."""
+        log_entity_updated(
+            db,
+            operation=self.operation,
+            passed=judged.passed,
+            refused=judged.refused,
+            failures=judged.failures,
+            changes=[
+                json.dumps(self._changes_of(row)) for row in (*judged.passed, *judged.refused)
+            ],
+            now=now,
+            measured=measured,
+        )
+
+    def _against(self, row: Row[Any]) -> Reason | None:
+        if row.id not in self.former:
+            return _FORGOTTEN
+        return no_change(self.machine, row.state, self._fields)
+
+    def _before(self, row: Row[Any], name: str) -> Any:
+        """Return what a field held before; one that the operation didn't change keeps its value."""
+        changed = self.former.get(row.id, {}).get(name)
+        if changed is None:
+            return getattr(row, name)
+        before = changed["before"]
+        return None if before is None else self._fields[name].parse(before)
+
+    def _changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {"before": plain(getattr(row, name)), "after": plain(self._before(row, name))}
+            for name in self._fields
+            if getattr(row, name) != self._before(row, name)
+        }

@@ -1,0 +1,93 @@
+"""Handing work in: every change of many rows is an operation."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from domain.errors import InvalidInput
+from engine.submission import Submission, known_kind
+from engine.submit import submit
+from lockside.operation import Operation
+from lockside.transfer import Transfer
+
+
+class Submitting(Transfer):
+    """The part of a site that hands work in."""
+
+    def transition(
+        self, kind: str, *, to: str, ids: Iterable[int] | int | None = None, **options: Any
+    ) -> Operation:
+        """Submit the transition of rows to a state; return at once.
+
+        Args:
+            kind: The kind of work, e.g. `work_order`.
+            to: The target state, in any case.
+            ids: The rows, or one of them; or `where` chooses them.
+            options: As in `engine.submission.Submission`: where, expect_count, comments,
+                metadata, approved_by, atomic, dry_run, idempotency_key, expected_versions,
+                lease_s, wait_s, isolation_level, max_retries, reason, chunk_items, run_at,
+                stop_at_first_failure, parallel, canary, rate.
+
+        Raises:
+            InvalidInput: A value is not what was expected; nothing was stored.
+            NotFound: There is no person of the name in `approved_by`.
+            IdempotencyMismatch: The key was used for another content.
+        """
+        return self._submit(kind, ids, options | {"target": to})
+
+    def perform(
+        self, kind: str, verb: str, ids: Iterable[int] | int | None = None, **options: Any
+    ) -> Operation:
+        """Submit a transition by its verb: to approve work orders, to lock attendance.
+
+        Args and errors are those of `transition`; an unknown verb is an InvalidInput.
+        """
+        known = known_kind(kind).machine.verbs
+        if verb not in known:
+            raise InvalidInput(field="verb", got=verb, expected=f"one of {', '.join(known)}")
+        return self.transition(kind, to=known[verb], ids=ids, **options)
+
+    def assign(
+        self,
+        kind: str,
+        ids: Iterable[int] | int | None = None,
+        *,
+        user: int | str | None = None,
+        team: int | str | None = None,
+        **options: Any,
+    ) -> Operation:
+        """Submit the assignment of rows to a person, a team or both, by id or by name.
+
+        What isn't given stays as it is. Options and errors are those of `transition`.
+
+        Raises:
+            NotFound: There is no such person or team.
+        """
+        given = {"assigned_to_user": user, "assigned_to_team": team}
+        values = {name: each for name, each in given.items() if each is not None}
+        return self._submit(kind, ids, options | {"verb": "assign", "values": values})
+
+    def update(
+        self, kind: str, ids: Iterable[int] | int | None, values: Mapping[str, Any], **options: Any
+    ) -> Operation:
+        """Submit the same new values for rows, by field; None empties one.
+
+        Options and errors are those of `transition`. One row at once, without an operation
+        to wait for, is `records(kind).update`.
+        """
+        return self._submit(kind, ids, options | {"verb": "update", "values": values})
+
+    def _submit(
+        self, kind: str, ids: Iterable[int] | int | None, options: dict[str, Any]
+    ) -> Operation:
+        rows: Any = [ids] if isinstance(ids, int) else ids
+        known = Submission.__dataclass_fields__.keys()
+        unknown = options.keys() - known
+        if unknown:
+            raise InvalidInput(
+                field=min(unknown),
+                got=options[min(unknown)],
+                expected=f"an option among {', '.join(sorted(known))}",
+            )
+        wanted = Submission(kind=kind, ids=rows, **options)
+        operation_id = submit(self.platform, self.actor, wanted)
+        return Operation(self.platform, self.actor, operation_id, is_own=True)

@@ -1,0 +1,163 @@
+"""Bulk from the command line: filters, canary and pause, plans, retries, undo."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import lockside
+from tests.doors.commands import Answer, at_a_terminal, call
+from tests.factories import tickets, work_orders
+from worker.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("worker")
+
+
+def mine(site: lockside.Site, count: int, mark: str, **more: Any) -> list[int]:
+    """Bring in work orders that a filter can tell from those of other tests."""
+    return work_orders(site, count, remarks=mark, **more)
+
+
+def approve(settings: Settings, mark: str, *words: str) -> Answer:
+    """Approve the work orders of a mark."""
+    where = f"state=SUBMITTED and remarks={mark}"
+    return call(settings, *["submit", "approve", "work-order", "--json", "--where"], where, *words)
+
+
+def test_a_filter_chooses_rows(settings: Settings, site: lockside.Site) -> None:
+    ids = mine(site, 3, "chosen")
+
+    answer = approve(settings, "chosen", "--expect-count", "3")
+
+    assert (answer.code, answer.json["successful_ids"]) == (0, [str(each) for each in ids])
+
+
+def test_another_number_than_expected_is_refused_with_its_option(
+    settings: Settings, site: lockside.Site
+) -> None:
+    mine(site, 3, "counted")
+
+    answer = call(
+        settings,
+        *("submit", "approve", "work-order", "--where", "remarks=counted", "--expect-count", "4"),
+    )
+
+    assert answer.code == 2
+    assert "--expect-count: got '3 matching rows', expected 4" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--where", ""), "--where: got 'nothing'"),
+        (("--where", "colour=red"), "--where: got 'colour', expected a field among"),
+        (("--where", "state=SUBMITTED", "17"), "--where: got 'ids beside it'"),
+        (("--where", "state=SUBMITTED and"), "the end at character 20"),
+        ((), "chosen by --where"),
+    ],
+)
+def test_a_senseless_choice_is_refused(
+    settings: Settings, words: tuple[str, ...], told: str
+) -> None:
+    answer = call(settings, "submit", "approve", "work-order", *words)
+
+    assert answer.code == 2
+    assert told in answer.err
+
+
+def test_before_many_rows_their_number_is_asked_about(
+    settings: Settings, site: lockside.Site
+) -> None:
+    tickets(site, 1001, description="many")
+
+    answer = at_a_terminal(
+        settings, *("submit", "open", "ticket", "--where", "description=many"), typed="n\n"
+    )
+
+    assert "Open 1,001 rows of ticket?" in answer.out
+    assert answer.code == 9
+
+
+def test_a_canary_pauses_and_is_resumed(settings: Settings, site: lockside.Site) -> None:
+    mine(site, 5, "canary")
+
+    paused = approve(settings, "canary", "--continue", "--canary", "2")
+    operation_id = paused.json["operation_id"]
+    shown = call(settings, "operations", "show", operation_id)
+    resumed = call(settings, "operations", "resume", operation_id)
+    ended = call(settings, "operations", "watch", operation_id, "--json")
+
+    assert (paused.code, paused.json["error"], paused.json["done"]) == (8, "paused", 2)
+    assert "its canary" in shown.out
+    assert resumed.code == 0
+    assert (ended.code, ended.json["successful_items"]) == (0, 5)
+
+
+def test_a_plan_is_made_told_and_executed(settings: Settings, site: lockside.Site) -> None:
+    good, _ = mine(site, 2, "planned"), mine(site, 1, "planned", vendor=False)
+    where = ("--where", "remarks=planned")
+
+    planned = call(settings, "submit", "approve", "work-order", *where, "--continue", "--dry-run")
+    operation_id = planned.out.split()[-1]
+    done = call(settings, "submit", "plan", operation_id, "--json")
+
+    assert f"lockside submit plan {operation_id}" in planned.out
+    assert (done.code, done.json["successful_ids"]) == (0, [str(each) for each in good])
+
+
+def test_failures_are_tried_again_and_everything_is_undone(
+    settings: Settings, site: lockside.Site
+) -> None:
+    bad = mine(site, 2, "again", vendor=False)
+    good = mine(site, 1, "again")
+
+    failed = call(
+        settings, *("submit", "approve", "work-order", "--where", "remarks=again", "--continue")
+    )
+    operation_id = failed.out.split()[-1]
+    for each in bad:
+        site.records("work_order").update(each, vendor="Acme Lifts")
+    retried = call(
+        settings, "operations", "retry", operation_id, "--only", "vendor_missing", "--json"
+    )
+    undone = call(settings, "operations", "undo", operation_id, "--json")
+
+    assert (failed.code, f"lockside operations retry {operation_id}" in failed.out) == (3, True)
+    assert (retried.code, retried.json["successful_ids"]) == (0, [str(each) for each in bad])
+    assert (undone.code, undone.json["successful_ids"]) == (0, [str(each) for each in good])
+    assert undone.json["operation_type"] == "undo_transition_to_APPROVED"
+
+
+def test_what_comes_out_of_an_operation_says_of_which(
+    settings: Settings, site: lockside.Site
+) -> None:
+    mine(site, 1, "origin")
+    asked = approve(settings, "origin").json["operation_id"]
+    undone = call(settings, "operations", "undo", asked, "--json").json["operation_id"]
+
+    assert f"{asked} (undo)" in call(settings, "operations", "show", undone).out
+
+
+def test_paused_and_cancelled_by_name(settings: Settings, site: lockside.Site) -> None:
+    operation = site.transition(
+        "work_order",
+        to="APPROVED",
+        ids=mine(site, 1, "later"),
+        run_at=datetime.now(UTC) + timedelta(days=1),
+    )
+
+    paused = call(settings, "operations", "pause", operation.id)
+    shown = call(settings, "operations", "show", operation.id)
+    cancelled = call(settings, "operations", "cancel", operation.id)
+
+    assert (paused.code, paused.out.strip()) == (0, "PAUSED: 1 pending")
+    assert "admin" in shown.out
+    assert (cancelled.code, cancelled.out.strip()) == (0, "CANCELLED: 1 cancelled")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "retry", "undo"])
+def test_what_is_not_there_is_told(settings: Settings, command: str) -> None:
+    answer = call(settings, "operations", command, "00000000-0000-0000-0000-000000000000")
+
+    assert answer.code == 6
+    assert "No operation" in answer.err

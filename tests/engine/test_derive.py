@@ -1,0 +1,213 @@
+"""What comes out of an operation that has ended: its plan executed, its failures tried again."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+import lockside
+from domain.errors import IllegalTransition, InvalidInput, NotFound
+from engine.derive import execute_plan, retry
+from tests.checker import check_invariants
+from tests.engine.steps import ask, drain, operation, outcomes, query, rows
+from tests.factories import tickets, work_orders
+
+
+def plan(site: lockside.Site, ids: list[int], **more: Any) -> UUID:
+    """Plan the approval of work orders; return the plan's id."""
+    asked = ask(site, ids, dry_run=True, **more)
+    drain(site, asked)
+    return asked
+
+
+def execute(site: lockside.Site, plan_id: UUID) -> UUID:
+    """Execute a plan; return the operation that does."""
+    return execute_plan(site.platform, site.actor, plan_id)
+
+
+def again(site: lockside.Site, operation_id: UUID, only: str | None = None) -> UUID:
+    """Try again what failed; return the operation that does."""
+    return retry(site.platform, site.actor, operation_id, only=only)
+
+
+def touch(site: lockside.Site, ids: list[int]) -> None:
+    """Change rows by other means than the operation under test."""
+    drain(site, site.update("work_order", ids, {"remarks": "By hand"})._id)
+
+
+def test_a_plan_changes_nothing_and_is_executed_later(site: lockside.Site) -> None:
+    ids = work_orders(site, 3)
+    planned = plan(site, ids, comments="Batch", metadata={"a": 1})
+    before = rows(site)
+
+    done = execute(site, planned)
+    result = drain(site, done)
+
+    assert before == dict.fromkeys(ids, ("SUBMITTED", 1))
+    assert result["successful_ids"] == [str(each) for each in ids]
+    child = operation(site, done)
+    assert (child["parent_id"], child["purpose"]) == (planned, "plan")
+    assert (child["comments"], child["details"], child["dry_run"]) == ("Batch", {"a": 1}, False)
+    check_invariants(site)
+
+
+def test_what_changed_since_the_plan_is_a_conflict_and_the_rest_is_done(
+    site: lockside.Site,
+) -> None:
+    ids = work_orders(site, 100)
+    planned = plan(site, ids, atomic=False, chunk_items=30)
+    touch(site, ids[:50])
+
+    result = drain(site, execute(site, planned))
+
+    assert result["failure_codes"] == {"concurrency_conflict": 50}
+    assert result["successful_items"] == 50
+    assert set(result["failed_ids"]) == {str(each) for each in ids[:50]}
+    check_invariants(site)
+
+
+def test_what_the_plan_saw_fail_is_left_out(site: lockside.Site) -> None:
+    good, bad = work_orders(site, 2), work_orders(site, 2, vendor=False)
+    planned = plan(site, good + bad)
+
+    result = drain(site, execute(site, planned))
+
+    assert (result["total_items"], result["successful_items"]) == (2, 2)
+
+
+def test_every_item_is_judged_again_by_its_rules(site: lockside.Site) -> None:
+    ids = work_orders(site, 2)
+    planned = plan(site, ids, atomic=False)
+    query(site, "UPDATE role SET permissions = '{}' WHERE name IN ('admin', 'manager')")
+
+    result = drain(site, execute(site, planned))
+
+    assert result["failure_codes"] == {"permission_denied": 2}
+
+
+def test_a_plan_is_executed_once(site: lockside.Site) -> None:
+    planned = plan(site, work_orders(site, 2))
+
+    first, second = execute(site, planned), execute(site, planned)
+    drain(site, first)
+
+    assert first == second == execute(site, planned)
+
+
+def test_what_is_no_plan_or_not_judged_yet_is_not_executed(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 1))
+    drain(site, asked)
+    early = ask(site, work_orders(site, 1), dry_run=True)
+
+    with pytest.raises(InvalidInput, match="a dry run's id"):
+        execute(site, asked)
+    with pytest.raises(IllegalTransition, match="QUEUED"):
+        execute(site, early)
+    with pytest.raises(NotFound):
+        execute(site, uuid4())
+
+
+def test_a_plan_of_nothing_is_not_executed(site: lockside.Site) -> None:
+    planned = plan(site, work_orders(site, 2, vendor=False))
+
+    with pytest.raises(InvalidInput, match="0 items to plan"):
+        execute(site, planned)
+
+
+def test_only_what_failed_is_tried_again(site: lockside.Site) -> None:
+    good, bad = work_orders(site, 2), work_orders(site, 3, vendor=False)
+    asked = ask(site, good + bad, atomic=False)
+    drain(site, asked)
+    vendor = site.add_named("vendor", ["Acme Lifts"])["Acme Lifts"]
+    drain(site, site.update("work_order", bad, {"vendor_id": vendor})._id)
+
+    result = drain(site, again(site, asked))
+
+    assert result["successful_ids"] == [str(each) for each in bad]
+    check_invariants(site)
+
+
+def test_only_one_code_is_tried_again_once_for_each(site: lockside.Site) -> None:
+    bad, wrong = work_orders(site, 2, vendor=False), work_orders(site, 1, state="CLOSED")
+    asked = ask(site, bad + wrong, atomic=False)
+    drain(site, asked)
+
+    first = again(site, asked, "vendor_missing")
+    drain(site, first)
+    other = again(site, asked, "illegal_transition")
+
+    assert set(outcomes(site, first)) == {str(each) for each in bad}
+    assert set(outcomes(site, other)) == {str(each) for each in wrong}
+    assert again(site, asked, "vendor_missing") == first
+    assert len({first, other, again(site, asked)}) == 3
+
+
+def test_nothing_to_try_again_is_told(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 2), atomic=False)
+    drain(site, asked)
+
+    with pytest.raises(InvalidInput, match="0 items to retry"):
+        again(site, asked)
+    with pytest.raises(InvalidInput, match="0 items to retry:locked"):
+        again(site, asked, "locked")
+
+
+def test_all_or_nothing_is_tried_again_as_a_whole(site: lockside.Site) -> None:
+    ids = [*work_orders(site, 2), *work_orders(site, 1, vendor=False)]
+    asked = ask(site, ids)
+    drain(site, asked)
+    vendor = site.add_named("vendor", ["Acme Lifts"])["Acme Lifts"]
+    drain(site, site.update("work_order", ids[2:], {"vendor_id": vendor})._id)
+
+    with pytest.raises(InvalidInput, match="all or nothing"):
+        again(site, asked, "vendor_missing")
+    result = drain(site, again(site, asked))
+
+    assert result["successful_items"] == 3
+
+
+def test_after_a_conflict_the_row_is_taken_as_it_is(site: lockside.Site) -> None:
+    ids = work_orders(site, 2)
+    asked = ask(site, ids, atomic=False, expected_versions={ids[0]: 7})
+    drain(site, asked)
+
+    assert drain(site, again(site, asked))["successful_ids"] == [str(ids[0])]
+
+
+def test_a_retry_may_be_tried_again(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 1, vendor=False), atomic=False)
+    drain(site, asked)
+    first = again(site, asked)
+    drain(site, first)
+
+    second = again(site, first)
+
+    assert operation(site, second)["parent_id"] == first
+
+
+def test_a_dry_run_is_not_tried_again(site: lockside.Site) -> None:
+    planned = plan(site, work_orders(site, 1, vendor=False))
+
+    with pytest.raises(InvalidInput, match="a dry run changes nothing"):
+        again(site, planned)
+
+
+def test_assignments_are_planned_and_executed_too(site: lockside.Site) -> None:
+    ids = tickets(site, 2)
+    planned = site.assign("ticket", ids, user="tomas", dry_run=True)
+    drain(site, planned._id)
+
+    drain(site, planned.execute()._id)
+
+    assert {site.row("ticket", each)["assigned_to_user"] is not None for each in ids} == {True}
+
+
+def test_another_tenants_operation_is_not_there(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 1, vendor=False), atomic=False)
+    drain(site, asked)
+    site.act_as("other", "admin")
+
+    with pytest.raises(NotFound):
+        again(site, asked)
+    with pytest.raises(NotFound):
+        site.operation(asked).retry()

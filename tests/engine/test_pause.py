@@ -1,0 +1,334 @@
+"""Pausing, resuming, canary and rate: in force for everybody, and kept through any crash."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+import lockside
+from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
+from engine.bulk import run_chunk
+from engine.pause import pause, resume
+from engine.rescue import sweep
+from tests.checker import check_invariants
+from tests.engine.steps import (
+    Crash,
+    Recorder,
+    ask,
+    chunks,
+    crash_at,
+    drain,
+    due_now,
+    leases_over,
+    operation,
+    outcomes,
+    query,
+    rows,
+    then,
+)
+from tests.factories import work_orders
+
+HALVES: dict[str, Any] = {"atomic": False, "chunk_items": 2}
+
+
+def halt(site: lockside.Site, operation_id: UUID) -> None:
+    """Pause an operation as its owner."""
+    pause(site.platform, site.actor, operation_id)
+
+
+def go_on(site: lockside.Site, operation_id: UUID, rate: float | None = None) -> None:
+    """Resume an operation as its owner."""
+    resume(site.platform, site.actor, operation_id, rate=rate)
+
+
+def test_a_paused_operation_begins_no_chunk(site: lockside.Site) -> None:
+    ids = work_orders(site, 4)
+    asked = ask(site, ids, **HALVES)
+    run_chunk(site.platform, asked, 0)
+
+    halt(site, asked)
+    run_chunk(site.platform, asked, 1)
+    sweep(site.platform)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    assert list(outcomes(site, asked).values()) == ["SUCCEEDED"] * 2 + ["PENDING"] * 2
+
+
+@pytest.mark.parametrize("step", ["claimed", "locked", "writing", "changed", "released"])
+def test_a_chunk_that_runs_ends_as_it_is(site: lockside.Site, step: str) -> None:
+    asked = ask(site, work_orders(site, 4), **HALVES)
+
+    run_chunk(then(site.platform, step, lambda: halt(site, asked)), asked, 0)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    assert list(outcomes(site, asked).values()) == ["SUCCEEDED"] * 2 + ["PENDING"] * 2
+
+
+def test_what_is_paused_during_its_last_chunk_has_ended(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 2), **HALVES)
+
+    run_chunk(then(site.platform, "writing", lambda: halt(site, asked)), asked, 0)
+
+    assert operation(site, asked)["state"] == "SUCCEEDED"
+    check_invariants(site)
+
+
+def test_resumed_it_is_done_to_its_end(site: lockside.Site) -> None:
+    sent = Recorder()
+    platform = replace(site.platform, publish=sent)
+    asked = ask(site, work_orders(site, 6), **HALVES)
+    halt(site, asked)
+
+    resume(platform, site.actor, asked)
+
+    assert sent.chunks() == [0, 1, 2]
+    assert drain(site, asked)["successful_items"] == 6
+    check_invariants(site)
+
+
+def test_it_keeps_when_it_began_and_who_paused_it(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 4), **HALVES)
+    run_chunk(site.platform, asked, 0)
+    begun = operation(site, asked)["started_at"]
+
+    halt(site, asked)
+    paused = site.operation(asked).show()
+    go_on(site, asked)
+    run_chunk(site.platform, asked, 1)
+
+    assert (paused["state"], paused["paused_by"]) == ("PAUSED", "admin")
+    assert operation(site, asked)["started_at"] == begun
+    assert site.operation(asked).show()["paused_by"] is None
+
+
+@pytest.mark.parametrize("again", [halt, go_on])
+def test_twice_is_once(site: lockside.Site, again: Callable[..., None]) -> None:
+    asked = ask(site, work_orders(site, 2))
+    halt(site, asked)
+
+    again(site, asked)
+    again(site, asked)
+
+    assert operation(site, asked)["state"] == ("PAUSED" if again is halt else "QUEUED")
+
+
+@pytest.mark.parametrize("steer", [halt, go_on])
+def test_what_has_ended_is_not_steered(site: lockside.Site, steer: Callable[..., None]) -> None:
+    asked = ask(site, work_orders(site, 1))
+    drain(site, asked)
+
+    with pytest.raises(IllegalTransition, match="The operation is SUCCEEDED"):
+        steer(site, asked)
+
+
+@pytest.mark.parametrize("steer", [halt, go_on])
+def test_what_is_not_there_is_not_steered(site: lockside.Site, steer: Callable[..., None]) -> None:
+    asked = ask(site, work_orders(site, 1))
+
+    with pytest.raises(NotFound):
+        steer(site, uuid4())
+    site.act_as("other", "admin")
+    with pytest.raises(NotFound):
+        steer(site, asked)
+
+
+@pytest.mark.parametrize("steer", [halt, go_on])
+def test_somebody_elses_is_steered_with_a_permission(
+    site: lockside.Site, steer: Callable[..., None]
+) -> None:
+    asked = ask(site, work_orders(site, 1))
+    halt(site, asked)
+
+    site.act_as("demo", "dora")
+    with pytest.raises(PermissionDenied):
+        steer(site, asked)
+    site.act_as("demo", "samuel")
+    steer(site, asked)
+
+
+def test_all_or_nothing_pauses_before_it_begins(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 2))
+    halt(site, asked)
+
+    run_chunk(site.platform, asked, 0)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    go_on(site, asked)
+    assert drain(site, asked)["successful_items"] == 2
+
+
+@pytest.mark.parametrize("canary", [1, 2, 3, 4, 5])
+def test_a_canary_does_so_many_and_waits(site: lockside.Site, canary: int) -> None:
+    ids = work_orders(site, 7)
+    asked = ask(site, ids, **HALVES, canary=canary)
+
+    for _ in range(3):
+        for each in reversed(chunks(site, asked)):
+            run_chunk(site.platform, asked, each["chunk_no"])
+        sweep(site.platform)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    assert [state for state, _ in rows(site).values()].count("APPROVED") == canary
+    assert site.operation(asked).show()["paused_by"] == "its canary"
+
+
+def test_after_its_canary_it_is_resumed_to_its_end(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 7), **HALVES, canary=3)
+    for chunk_no in range(2):
+        run_chunk(site.platform, asked, chunk_no)
+
+    go_on(site, asked)
+
+    assert drain(site, asked)["successful_items"] == 7
+    check_invariants(site)
+
+
+def test_a_canary_that_holds_everything_just_ends(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 3), **HALVES, canary=3)
+
+    for chunk_no in range(2):
+        run_chunk(site.platform, asked, chunk_no)
+
+    assert operation(site, asked)["state"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("step", ["claimed", "writing", "changed", "released", "told"])
+def test_a_crash_in_the_canary_lets_no_other_item_through(site: lockside.Site, step: str) -> None:
+    asked = ask(site, work_orders(site, 6), **HALVES, canary=2)
+    with pytest.raises(Crash):
+        run_chunk(crash_at(site.platform, step), asked, 0)
+
+    for _ in range(3):
+        leases_over(site)
+        due_now(site)
+        for each in chunks(site, asked):
+            run_chunk(site.platform, asked, each["chunk_no"])
+        sweep(site.platform)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    assert [state for state, _ in rows(site).values()].count("APPROVED") == 2
+
+
+def test_a_canary_that_is_given_up_pauses_all_the_same(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 4), **HALVES, canary=2)
+    with pytest.raises(Crash):
+        run_chunk(crash_at(site.platform, "claimed"), asked, 0)
+    leases_over(site)
+    query(site, "UPDATE operation_chunk SET attempt = 5 WHERE chunk_no = 0")
+
+    sweep(site.platform)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    assert list(outcomes(site, asked).values()) == ["FAILED"] * 2 + ["PENDING"] * 2
+
+
+def test_who_waits_for_a_canary_is_told(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 4), **HALVES, canary=2)
+    run_chunk(site.platform, asked, 0)
+
+    with pytest.raises(lockside.Paused) as told:
+        site.operation(asked).wait(5)
+
+    assert told.value.facts["done"] == 2
+    assert told.value.retryable
+
+
+def test_a_rate_gives_every_chunk_its_time(site: lockside.Site) -> None:
+    sent = Recorder()
+    site.platform = replace(site.platform, publish=sent)
+    asked = ask(site, work_orders(site, 12), atomic=False, chunk_items=2, rate=4)
+
+    due = [each["run_after"] for each in chunks(site, asked) if each["published_at"]]
+
+    apart = [(b - a).total_seconds() for a, b in pairwise(due)]
+    assert len(due) >= 3
+    assert apart == pytest.approx([0.5] * len(apart), abs=0.05)
+
+
+def test_what_is_hinted_at_later_comes_behind_what_was_hinted_at_before(
+    site: lockside.Site,
+) -> None:
+    asked = ask(site, work_orders(site, 12), atomic=False, chunk_items=2, rate=4, parallel=1)
+    for chunk_no in range(5):
+        query(
+            site,
+            "UPDATE operation_chunk SET run_after = clock_timestamp() WHERE chunk_no = :n",
+            n=chunk_no,
+        )
+        run_chunk(site.platform, asked, chunk_no)
+
+    hinted = chunks(site, asked)[5]
+    begun = operation(site, asked)["created_at"]
+    assert hinted["published_at"] is not None
+    assert (hinted["run_after"] - begun).total_seconds() == pytest.approx(2.5, abs=0.2)
+
+
+def test_a_chunk_is_at_most_a_second_of_the_rate(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 5), atomic=False, rate=2)
+
+    assert [len(each["ids"]) for each in chunks(site, asked)] == [2, 2, 1]
+
+
+def test_before_its_time_no_chunk_runs_whoever_asks(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 6), atomic=False, rate=2)
+
+    for _ in range(3):
+        for each in chunks(site, asked):
+            run_chunk(site.platform, asked, each["chunk_no"])
+
+    assert [state for state, _ in rows(site).values()].count("APPROVED") == 2
+
+
+def test_a_resumed_operation_may_have_another_rate(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 8), atomic=False, chunk_items=2, rate=0.5)
+    halt(site, asked)
+
+    go_on(site, asked, 4)
+
+    due = [each["run_after"] for each in chunks(site, asked) if each["published_at"]]
+    assert operation(site, asked)["rate"] == 4
+    assert (due[-1] - due[0]).total_seconds() < 4
+    assert drain(site, asked)["successful_items"] == 8
+
+
+@pytest.mark.parametrize("name", ["canary", "rate"])
+@pytest.mark.parametrize("value", [0, -1, "fast", True])
+def test_senseless_numbers_are_refused(site: lockside.Site, name: str, value: Any) -> None:
+    with pytest.raises(InvalidInput, match=name):
+        ask(site, work_orders(site, 1), atomic=False, **{name: value})
+
+
+@pytest.mark.parametrize("name", ["canary", "rate"])
+def test_all_or_nothing_has_neither(site: lockside.Site, name: str) -> None:
+    with pytest.raises(InvalidInput, match="continue on error"):
+        ask(site, work_orders(site, 1), **{name: 1})
+
+
+def test_the_sweeper_keeps_to_the_rate(site: lockside.Site) -> None:
+    sent = Recorder()
+    sent.away = True
+    asked = ask(site, work_orders(site, 8), atomic=False, chunk_items=2, rate=4, parallel=2)
+    query(site, "UPDATE operation_chunk SET published_at = NULL, run_after = clock_timestamp()")
+
+    sweep(site.platform)
+
+    due = [each["run_after"] for each in chunks(site, asked) if each["published_at"]]
+    assert len(due) == 2
+    assert (due[1] - due[0]).total_seconds() == pytest.approx(0.5, abs=0.1)
+
+
+def test_what_was_resumed_ends_when_its_last_chunk_is_given_up(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 2), **HALVES)
+    with pytest.raises(Crash):
+        run_chunk(crash_at(site.platform, "claimed"), asked, 0)
+    query(site, "UPDATE operation_chunk SET attempt = 5")
+    leases_over(site)
+    halt(site, asked)
+    go_on(site, asked)
+
+    sweep(site.platform)
+
+    assert operation(site, asked)["state"] == "FAILED"
