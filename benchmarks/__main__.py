@@ -19,6 +19,7 @@ from benchmarks.measure import Figure
 from benchmarks.million import measure_f3
 from benchmarks.one_by_one import measure_f2
 from benchmarks.single import measure_f4
+from benchmarks.turns import measure_turns
 
 BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "F1": measure_f1,
@@ -28,6 +29,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "F4": measure_f4,
     "F5": measure_f5,
     "F6": measure_f6,
+    "TURNS": measure_turns,
 }
 
 

@@ -19,6 +19,13 @@ _HEADER = "id"
 _LONGEST = len(str(2**63))
 
 
+where_option = click.option(
+    "--where",
+    metavar="FILTER",
+    help="Choose rows by their fields, such as 'state=OPEN and created_at < -7d'.",
+)
+
+
 def takes_ids(command: Callable[..., Any]) -> Callable[..., Any]:
     """Let a command take `ids` as arguments, a dash among them, and `ids_file`."""
     for add in (
@@ -39,11 +46,7 @@ def takes_rows(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--expect-count", type=int, metavar="N", help="Refuse unless the rows are so many."
         ),
-        click.option(
-            "--where",
-            metavar="FILTER",
-            help="Choose the rows by their fields, such as 'state=OPEN and created_at < -7d'.",
-        ),
+        where_option,
         takes_ids,
     ):
         command = add(command)

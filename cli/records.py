@@ -9,7 +9,7 @@ import rich_click as click
 
 from cli.command import Group, Session
 from cli.complete import complete_nouns, complete_states
-from cli.ids import read_id
+from cli.ids import read_id, where_option
 from cli.output import Output, moment, table
 from cli.pairs import read_pairs
 from cli.trail import brief, print_trail
@@ -98,7 +98,7 @@ def show(session: Session, *, noun: str, row_id: str, names: bool) -> None:
     examples="""
     lockside records list ticket --state OPEN --limit 50
     lockside records list work-order --state SUBMITTED --ids --limit 1000
-    lockside records list vendor --after 50
+    lockside records list task --where 'due_at < now and assigned_to_user=tomas'
     """,
 )
 @_NOUN
@@ -108,6 +108,7 @@ def show(session: Session, *, noun: str, row_id: str, names: bool) -> None:
     help="Only work of this state, in any case.",
     shell_complete=complete_states,
 )
+@where_option
 @click.option(
     "--after", type=click.IntRange(0), default=0, metavar="ID", help="Begin behind this id."
 )

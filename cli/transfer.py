@@ -14,6 +14,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 from cli.command import Command, Session
 from cli.complete import complete_kinds, complete_states
 from cli.exits import DONE, INTERRUPTED, SOME_FAILED
+from cli.ids import where_option
 from cli.output import Output
 from cli.rejects import Rejects, taking
 from domain.errors import InvalidInput
@@ -123,13 +124,14 @@ def import_file(
     examples="""
     lockside export ticket > tickets.csv
     lockside export task --state COMPLETED --fields id,title,site --names
-    lockside export work-order --out orders.ndjson
+    lockside export work-order --where 'created_at > -30d' --out orders.ndjson
     """,
 )
 @click.argument("kind", shell_complete=complete_kinds)
 @click.option(
     "--state", metavar="STATE", help="Only rows of this state.", shell_complete=complete_states
 )
+@where_option
 @click.option(
     "--fields", metavar="FIELD,…", help="These columns; by default those that an import takes."
 )

@@ -5,6 +5,7 @@ it. One script writes it and only moves forward: more done beats less, an end be
 """
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,9 +13,13 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+_LONGEST_WAIT_S = 0.25
+"""Less than the client waits for any answer, so that a silent server is noticed as one."""
+
 _log = structlog.get_logger(__name__)
 
-# KEYS: the result's key. ARGV: the meta as JSON, its status, done, seconds to keep.
+# KEYS: the result's key, the stream of who waits. ARGV: the meta as JSON, its status, done,
+# seconds to keep.
 _FORWARD = """
 local old = redis.call('GET', KEYS[1])
 if old then
@@ -24,6 +29,8 @@ if old then
 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
 redis.call('PUBLISH', KEYS[1], ARGV[1])
+redis.call('XADD', KEYS[2], 'MAXLEN', '1', '*', 'meta', ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[4])
 return 1
 """
 
@@ -64,13 +71,37 @@ class Results:
         A failure's result is in PostgreSQL only: Celery's form of it is an exception.
         """
         try:
-            raw: Any = self._redis.get(f"celery-task-meta-{operation_id}")
+            raw: Any = self._redis.get(_key(operation_id))
         except RedisError as error:
             _log.debug("redis_away", at="read", error=str(error))
             return None
-        meta = json.loads(raw) if raw else {}
-        told: dict[str, Any] | None = meta.get("result")
-        return None if meta.get("status") == "FAILURE" else told
+        return _told(raw)
+
+    def hear(
+        self, operation_id: str, after: str, within_s: float
+    ) -> tuple[str, dict[str, Any] | None]:
+        """Wait for what pollers are told next; who asks again and again costs others their time.
+
+        Args:
+            operation_id: The operation.
+            after: What was heard last, as it was returned; empty for what was told before.
+            within_s: How long to wait; it may be less.
+
+        Returns:
+            What was heard, to be given as *after*, and what was told as `read` has it.
+        """
+        wait_s = min(within_s, _LONGEST_WAIT_S)
+        try:
+            block: Any = max(1, round(wait_s * 1000))
+            heard: Any = self._redis.xread({_stream(operation_id): after or "0"}, 1, block)
+        except RedisError as error:
+            _log.debug("redis_away", at="hear", error=str(error))
+            time.sleep(wait_s)
+            return after, None
+        for _, entries in heard or ():
+            for entry, fields in entries:
+                return entry.decode(), _told(fields[b"meta"])
+        return after, None
 
     def _store(self, operation_id: str, status: str, told: Mapping[str, Any], done: int) -> bool:
         meta: dict[str, Any] = {
@@ -82,10 +113,24 @@ class Results:
         }
         try:
             self._forward(
-                keys=[f"celery-task-meta-{operation_id}"],
+                keys=[_key(operation_id), _stream(operation_id)],
                 args=[json.dumps(meta), status, done, self._keep_s],
             )
         except RedisError as error:
             _log.warning("redis_away", at="results", error=str(error))
             return False
         return True
+
+
+def _key(operation_id: str) -> str:
+    return f"celery-task-meta-{operation_id}"
+
+
+def _stream(operation_id: str) -> str:
+    return f"lockside:told:{operation_id}"
+
+
+def _told(raw: Any) -> dict[str, Any] | None:
+    meta = json.loads(raw) if raw else {}
+    told: dict[str, Any] | None = meta.get("result")
+    return None if meta.get("status") == "FAILURE" else told

@@ -79,7 +79,7 @@ class Operation:
         self._demand_view()
         for told in follow(
             self._platform.database,
-            self._platform.results.read,
+            self._platform.results.hear,
             self._actor.tenant_id,
             self._id,
             timeout_s,

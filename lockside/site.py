@@ -6,12 +6,10 @@ from typing import Any, Self
 from uuid import UUID
 
 from celery import Celery
-from sqlalchemy import ColumnElement, Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.platform import Platform
-from engine.selection import select_where
 from lockside.configuration import read_settings
 from lockside.operation import Operation
 from lockside.records import Records
@@ -19,7 +17,6 @@ from lockside.submitting import Submitting
 from lockside.tenancy import Tenancy
 from lockside.trouble import TROUBLES, refusal_of
 from lockside.workers import served_queues
-from models.base import kinds
 from reads.explain import explain_row, explain_selection
 from reads.operations import list_operations
 from reads.people import find_actor, seen_by
@@ -180,10 +177,6 @@ class Site(Submitting, Tenancy):
         kind, _ = self._seen(kind)
         with self.platform.database.connect() as db:
             return count_rows(db, kind, self._meant(db, kind, where))
-
-    def _meant(self, db: Connection, kind: str, where: str) -> ColumnElement[bool]:
-        now = self.platform.clock(db)
-        return select_where(db, self.actor.tenant_id, kinds()[kind], where, now)
 
     def ids_by_reference(self, kind: str, references: Sequence[str]) -> dict[str, int]:
         """Return the ids of rows by the reference that another system knows them by."""

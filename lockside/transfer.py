@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BufferedReader, TextIOBase
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from sqlalchemy import ColumnElement, Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
@@ -14,7 +17,9 @@ from engine.intake import import_work
 from engine.loading import Load, Loaded, load_file
 from engine.platform import Platform
 from engine.rejects import Reject, readable
+from engine.selection import select_where
 from engine.submission import known_kind
+from models.base import kinds
 from reads.export import FORMS, Wanted, known_fields, read_page, write_csv, write_ndjson
 
 __all__ = ["STDIN", "Loaded", "Reject", "Transfer", "form_of", "readable"]
@@ -99,6 +104,7 @@ class Transfer:
         kind: str,
         *,
         state: str | None = None,
+        where: str | None = None,
         fields: Sequence[str] | None = None,
         names: bool = False,
     ) -> Iterator[dict[str, Any]]:
@@ -107,15 +113,17 @@ class Transfer:
         Args:
             kind: The kind of work.
             state: Only rows of this state.
+            where: Only rows that a filter matches.
             fields: The columns; by default those that an import takes.
             names: Tell other records by their name, where they have one; `site_id` becomes
                 `site`. So the rows can be imported elsewhere.
 
         Raises:
-            InvalidInput: A kind, a state or a column is not known.
+            InvalidInput: A kind, a state or a column is not known, or the filter can't be read.
+            NotFound: There is no record of a name in the filter.
             PermissionDenied: The actor may not see such rows.
         """
-        pages = self._pages(self._wanted(kind, state, fields, names=names))
+        pages = self._pages(self._wanted(kind, state, where, fields, names=names))
         return (row for page in pages for row in page)
 
     def export_text(
@@ -124,6 +132,7 @@ class Transfer:
         form: str = "csv",
         *,
         state: str | None = None,
+        where: str | None = None,
         fields: Sequence[str] | None = None,
         names: bool = False,
         on_progress: Callable[[int], object] = lambda _: None,
@@ -132,17 +141,31 @@ class Transfer:
 
         Arguments and errors are those of `export`; *on_progress* is told how many rows are out.
         """
-        wanted = self._wanted(kind, state, fields, names=names)
+        wanted = self._wanted(kind, state, where, fields, names=names)
         pages = _counted(self._pages(wanted), on_progress)
         if form_of("", form) == "csv":
             return write_csv(wanted.headings, pages)
         return write_ndjson(pages)
 
     def _wanted(
-        self, kind: str, state: str | None, fields: Sequence[str] | None, *, names: bool
+        self,
+        kind: str,
+        state: str | None,
+        where: str | None,
+        fields: Sequence[str] | None,
+        *,
+        names: bool,
     ) -> Wanted:
         known, in_state = self._seen(kind, state)
-        return Wanted(known, known_fields(known, fields), in_state, names)
+        wanted = Wanted(known, known_fields(known, fields), in_state, names)
+        if where is None:
+            return wanted
+        with self.platform.database.connect() as db:
+            return replace(wanted, meant=self._meant(db, known, where))
+
+    def _meant(self, db: Connection, kind: str, where: str) -> ColumnElement[bool]:
+        now = self.platform.clock(db)
+        return select_where(db, self.actor.tenant_id, kinds()[kind], where, now)
 
     def _pages(self, wanted: Wanted) -> Iterator[list[dict[str, Any]]]:
         after = 0

@@ -9,7 +9,7 @@ from io import StringIO
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, Table, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from domain.errors import InvalidInput
 from models.base import kinds
@@ -36,12 +36,14 @@ class Wanted:
         state: Only rows of this state.
         names: Whether other records are told by their name, where they have one, not their id;
             `site_id` becomes `site`.
+        meant: Only rows that this is true of.
     """
 
     kind: str
     fields: Sequence[str]
     state: str | None = None
     names: bool = False
+    meant: ColumnElement[bool] | None = None
 
     @property
     def headings(self) -> list[str]:
@@ -102,6 +104,8 @@ def _query(tenant_id: int, wanted: Wanted, *, after: int, most: int) -> Select[A
     asked = [table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None), table.c.id > after]
     if wanted.state is not None:
         asked.append(table.c.state == wanted.state)
+    if wanted.meant is not None:
+        asked.append(wanted.meant)
     # The page first and names only for it: without statistics the planner joins everything.
     page = (
         select(table.c.id.label("_id"), *(table.c[name] for name in wanted.fields))

@@ -12,18 +12,16 @@ from sqlalchemy.exc import OperationalError
 from reads.operations import find_operation
 
 _ASK_DATABASE_EVERY_S = 1.0
-_SHORTEST_WAIT_S = 0.0002
-_LONGEST_WAIT_S = 0.1
 
 _log = structlog.get_logger(__name__)
 
-Backend = Callable[[str], dict[str, Any] | None]
-"""Returns what the result backend knows of an operation; None if it knows nothing."""
+Hear = Callable[[str, str, float], tuple[str, dict[str, Any] | None]]
+"""Waits for what the result backend tells of an operation next; see `engine.results`."""
 
 
 def follow(
     database: Engine,
-    backend: Backend,
+    hear: Hear,
     tenant_id: int,
     operation_id: UUID,
     timeout_s: float,
@@ -32,8 +30,8 @@ def follow(
 ) -> Iterator[dict[str, Any]]:
     """Yield an operation's progress whenever it moved, and at last its result.
 
-    The result backend is asked often at first and then about every tenth of the time that
-    went by; PostgreSQL is asked once a second, so that a lost result is found all the same.
+    The result backend tells it as soon as it is there; PostgreSQL is asked once a second, so
+    that a lost result is found all the same.
     Either may be away for a while; only at the first question PostgreSQL has to be there. Of an
     operation that *is_known* to be there it isn't asked at once: that would cost a single
     transition more than anything else that its door does.
@@ -47,7 +45,7 @@ def follow(
     """
     begun = time.monotonic()
     asked_at = begun
-    done, paused_by = -1, None
+    done, paused_by, heard = -1, None, ""
     told = {} if is_known else _stored(database, tenant_id, operation_id)
     while "state" not in told:
         # Only PostgreSQL knows of a pause; the result backend tells how far it is.
@@ -58,8 +56,9 @@ def follow(
         now = time.monotonic()
         if now - begun > timeout_s:
             return
-        time.sleep(min(max((now - begun) / 10, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
-        told = backend(str(operation_id)) or told
+        heard, news = hear(str(operation_id), heard, max(0.0, begun + timeout_s - now))
+        told = news or told
+        now = time.monotonic()
         if "state" not in told and now - asked_at >= _ASK_DATABASE_EVERY_S:
             asked_at = now
             told = _stored_if_there(database, tenant_id, operation_id) or told

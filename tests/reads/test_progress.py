@@ -9,9 +9,10 @@ from redis import Redis
 
 import lockside
 from engine.bulk import run_chunk
+from engine.results import Results
 from lockside import StillRunning
 from reads.progress import follow
-from tests.engine.steps import Crash, ask, crash_at, drain, leases_over
+from tests.engine.steps import Crash, ask, crash_at, drain, leases_over, nobody
 from tests.factories import work_orders
 
 
@@ -78,7 +79,8 @@ def test_a_result_that_redis_lost_is_found_in_postgresql(site: lockside.Site) ->
 
 def test_without_redis_an_operation_is_followed_through_postgresql(site: lockside.Site) -> None:
     operation_id = three_chunks(site)
-    heard = follow(site.platform.database, lambda _: None, site.actor.tenant_id, operation_id, 20)
+    hear = Results(nobody()).hear
+    heard = follow(site.platform.database, hear, site.actor.tenant_id, operation_id, 20)
     next(heard)
 
     told = drain(site, operation_id)
