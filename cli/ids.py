@@ -19,6 +19,8 @@ _HEADER = "id"
 _LONGEST = len(str(2**63))
 
 
+_FILE = click.Path(path_type=Path, allow_dash=True)
+
 where_option = click.option(
     "--where",
     metavar="FILTER",
@@ -41,10 +43,20 @@ def takes_ids(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def takes_rows(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command take rows by a filter, `where`, as well as by their ids."""
+    """Let a command take rows by a filter or a file, as well as by their ids."""
     for add in (
         click.option(
             "--expect-count", type=int, metavar="N", help="Refuse unless the rows are so many."
+        ),
+        click.option(
+            "--from-ndjson", type=_FILE, metavar="FILE", help="The same, one JSON object a line."
+        ),
+        click.option(
+            "--from-csv",
+            type=_FILE,
+            metavar="FILE",
+            help="Rows by a file with a header: id or reference, and of their own comments, the "
+            "version that is expected, or the fields to write.",
         ),
         where_option,
         takes_ids,
@@ -53,20 +65,21 @@ def takes_rows(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def gather_rows(words: Sequence[str], file: Path | None, where: str | None) -> list[int] | None:
-    """Return the ids that were given, or None if a filter chooses the rows instead.
+def gather_rows(words: Sequence[str], file: Path | None, *others: object) -> list[int] | None:
+    """Return the ids that were given, or None if one of *others* says which rows are meant.
 
     Raises:
-        InvalidInput: There are ids and a filter, or neither; or as `gather_ids`.
+        InvalidInput: Rows are given in two ways, or in none; or as `gather_ids`.
     """
-    if where is None:
-        if not words and file is None:
-            expected = "at least one: as arguments, as -, by --ids-file, or chosen by --where"
-            raise InvalidInput(field="ids", got=None, expected=expected)
-        return gather_ids(words, file)
-    if words or file is not None:
-        raise InvalidInput(field="where", got="ids beside it", expected="one way to choose rows")
-    return None
+    ways = sum(each is not None for each in others) + bool(words or file is not None)
+    if ways > 1:
+        raise InvalidInput(
+            field="ids", got="rows in two ways", expected="one: ids, --where, a file"
+        )
+    if not ways:
+        expected = "at least one: as arguments, as -, by --ids-file, by --where, by --from-csv"
+        raise InvalidInput(field="ids", got=None, expected=expected)
+    return None if any(each is not None for each in others) else gather_ids(words, file)
 
 
 def gather_ids(words: Sequence[str], file: Path | None) -> list[int]:

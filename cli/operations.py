@@ -17,6 +17,7 @@ from cli.results import print_failures, print_result
 from cli.steer import cancel, pause, resume, retry, undo
 from domain.errors import InvalidInput
 
+_BESIDE_CELLS = ("line", "outcome", "code", "message")
 _CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
 
 
@@ -197,15 +198,22 @@ def _mode(found: Mapping[str, Any]) -> str:
 
 
 def _write_csv(items: Iterable[Mapping[str, Any]]) -> None:
-    writer = csv.DictWriter(sys.stdout, _CSV_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    """Write outcomes; of a file's rows behind its own columns, so that it can be sent again."""
+    found = iter(items)
+    first = next(found, None)
+    columns = list(_CSV_COLUMNS)
+    if first is not None and "cells" in first:
+        own = list(first["cells"])
+        columns = own + [name for name in _BESIDE_CELLS if name not in own]
+    writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(items)
+    for each in (first, *found) if first else ():
+        writer.writerow({**each, **each.get("cells", {})})
 
 
 def _write_lines(items: Iterable[Mapping[str, Any]]) -> None:
     for each in items:
         why = f"{each['code']}: {each['message']}" if each.get("code") else ""
         version = each["version"] or ""
-        sys.stdout.write(
-            f"{each['id']:>10}  {each['outcome']:<9}  {version:>4}  {why}".rstrip() + "\n"
-        )
+        item = each["id"] or f"line {each['line']}"
+        sys.stdout.write(f"{item:>10}  {each['outcome']:<9}  {version:>4}  {why}".rstrip() + "\n")

@@ -179,7 +179,7 @@ def read_request(given: Mapping[str, Any]) -> Request:
     """
     options = dict(given)
     kind, wait, yes = (options.pop(name) for name in ("kind", "wait", "yes"))
-    ids = gather_rows(options.pop("ids"), options.pop("ids_file"), options["where"])
+    ids = _rows(options)
     timeout_s = options.pop("timeout")
     options["metadata"] = _metadata(options["metadata"])
     options["expected_versions"] = _expected(ids or (), options.pop("expected_version"))
@@ -188,6 +188,17 @@ def read_request(given: Mapping[str, Any]) -> Request:
     options["run_at"] = _moment(options["run_at"])
     waits = options["run_at"] is None if wait is None else wait
     return Request(kind, ids, options, waits, timeout_s, yes)
+
+
+def _rows(options: dict[str, Any]) -> list[int] | None:
+    files = {form: options.pop(f"from_{form}") for form in ("csv", "ndjson")}
+    ids = gather_rows(
+        options.pop("ids"), options.pop("ids_file"), options["where"], *files.values()
+    )
+    for form, file in files.items():
+        if file is not None:
+            options |= {"file": file, "form": form}
+    return ids
 
 
 def _metadata(text: str | None) -> dict[str, Any]:

@@ -57,6 +57,7 @@ def submit() -> None:
     examples="""
     lockside submit transition work-order --to APPROVED 17 18 19
     lockside submit transition ticket --to RESOLVED --comments "Refitted" 42
+    lockside submit transition ticket --to RESOLVED --from-csv done.csv --continue
     lockside submit transition work-order --to APPROVED --continue - < ids.txt
     lockside submit transition ticket --to OPEN --where 'state=NEW and priority=HIGH' --dry-run
     lockside submit transition task --to STANDBY --comments Rain --where 'site="North Yard"' \
@@ -110,9 +111,10 @@ def assign(session: Session, /, *, user: str | None, team: str | None, **given: 
 
     KIND is work that can be assigned. IDS are numbers; a dash reads them from standard input.
     """
-    if user is None and team is None:
-        raise InvalidInput(field="assigned_to_user", got=None, expected="a person, or a --team")
     request = read_request(given)
+    if user is None and team is None and "file" not in request.options:
+        expected = "a person, a --team, or a file with a column for them"
+        raise InvalidInput(field="assigned_to_user", got=None, expected=expected)
     return hand_in(
         session,
         request,
@@ -127,6 +129,7 @@ def assign(session: Session, /, *, user: str | None, team: str | None, **given: 
     examples="""
     lockside submit update work-order --set vendor="Acme Lifts" --set due_at=2026-12-01T00:00Z 17 18
     lockside submit update ticket --set description= --continue 40 41 42
+    lockside submit update work-order --from-csv mended.csv --continue
     """,
 )
 @_KIND
@@ -135,7 +138,6 @@ def assign(session: Session, /, *, user: str | None, team: str | None, **given: 
     "--set",
     "values",
     multiple=True,
-    required=True,
     metavar="FIELD=VALUE",
     help="Write a value to a field, or with nothing behind the = empty it; once for each field.",
 )
@@ -150,11 +152,14 @@ def update(session: Session, /, *, values: Sequence[str], **given: Any) -> int:
     pairs = read_pairs(values, where="--set", expected="FIELD=VALUE such as remarks=Checked")
     session.names |= {field: f"--set {name}" for name in pairs for field in (name, f"{name}_id")}
     request = read_request(given)
+    if not pairs and "file" not in request.options:
+        expected = "FIELD=VALUE at least once, or a file with columns for them"
+        raise InvalidInput(field="values", got=None, expected=expected)
     return hand_in(
         session,
         request,
         "Update {rows}?",
-        lambda site: site.update(request.kind, request.ids, pairs, **request.options),
+        lambda site: site.update(request.kind, request.ids, pairs or None, **request.options),
     )
 
 

@@ -149,14 +149,19 @@ def result(
         "cancelled_items": counts.cancelled,
         "success_rate": round(counts.succeeded * 100 / counts.total, 2),
         "successful_ids": [str(each) for each in succeeded_ids] if listed else [],
-        "failed_ids": [str(each.id) for each in shown],
-        "failure_details": {str(each.id): each.message for each in shown},
+        "failed_ids": [item_name(each.id) for each in shown],
+        "failure_details": {item_name(each.id): each.message for each in shown},
         "failure_codes": dict(failure_codes),
         "warnings": list(warnings),
         "was_rolled_back": rolled_back,
         "rollback_reason": _rollback_reason(counts) if rolled_back else None,
         "execution_time_ms": round((finished_at - started_at).total_seconds() * 1000),
     }
+
+
+def item_name(item: int) -> str:
+    """Return what an item is called: its row's id, or the line of a file that names no row."""
+    return str(item) if item > 0 else f"line {-item}"
 
 
 def _rollback_reason(counts: Counts) -> str:

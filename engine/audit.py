@@ -31,9 +31,10 @@ WITH free AS MATERIALIZED (
     lock_acquisition_time_ms, lock_key, isolation_level, retry_attempt)
   SELECT CAST(b.event_prefix || lpad(to_hex(i.n), 12, '0') AS uuid), b.occurred_at, b.tenant_id,
          b.correlation_id, b.actor_id, b.kind, i.id, i.version, i.from_state, b.to_state,
-         b.approved_by, extract(epoch FROM b.occurred_at - i.since), b.reason, b.comments,
-         b.metadata, i.error_code IS NULL, i.error_code, i.error_message, b.execution_time_ms,
-         b.lock_acquisition_time_ms, b.lock_prefix || i.id, b.isolation_level, b.retry_attempt
+         b.approved_by, extract(epoch FROM b.occurred_at - i.since), b.reason,
+         coalesce(i.comments, b.comments), b.metadata, i.error_code IS NULL, i.error_code,
+         i.error_message, b.execution_time_ms, b.lock_acquisition_time_ms,
+         b.lock_prefix || i.id, b.isolation_level, b.retry_attempt
     FROM taken t
     CROSS JOIN LATERAL (
       SELECT t.occurred_at, t.tenant_id, left(CAST(t.event_id AS text), 24) AS event_prefix,
@@ -44,8 +45,8 @@ WITH free AS MATERIALIZED (
           execution_time_ms float8, lock_acquisition_time_ms float8, isolation_level text,
           retry_attempt int) OFFSET 0) AS b
     CROSS JOIN LATERAL unnest(t.entity_ids, t.versions, t.from_states, t.states_since,
-      t.error_codes, t.error_messages) WITH ORDINALITY
-      AS i(id, version, from_state, since, error_code, error_message, n)
+      t.error_codes, t.error_messages, t.comments) WITH ORDINALITY
+      AS i(id, version, from_state, since, error_code, error_message, comments, n)
    WHERE t.record = 'state_transition'
 ), entities AS (
   INSERT INTO audit_log (event_id, occurred_at, tenant_id, correlation_id, actor_id, event_type,

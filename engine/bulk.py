@@ -43,7 +43,7 @@ _log = structlog.get_logger(__name__)
 _OPEN = text("""
 SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
        set_config('statement_timeout', :statement_timeout, true),
-       c.ids, c.outcomes, c.versions, c.failures, c.expected_versions,
+       c.ids, c.outcomes, c.versions, c.failures, c.expected_versions, c.inputs,
        o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.reason, o.target_state,
        o.approved_by, o.comments, o.details, o.changes, o.hook, o.parent_id, o.atomic, o.dry_run,
        o.stop_at_first_failure, o.isolation_level, o.total, o.started_at,
@@ -94,18 +94,24 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
     if deferred is None:
         # Whoever took over ends the chunk and sends the next: a late one's would be one too many.
         return "handed on: the lease was over"
+    if claim.holds:
+        hold(platform, operation_id)
+    return _go_on(platform, claim, deferred=deferred)
+
+
+def _go_on(platform: Platform, claim: Claim, *, deferred: bool) -> str:
+    """Finish the operation or tell how far it is, and send what is next."""
+    operation_id = claim.operation_id
     # Cancelling may have looked for waiting chunks while this one was running, and a failure
     # may just have stopped the rest.
     if deferred or claim.stops:
         cancel_waiting(platform, operation_id)
-    if claim.holds:
-        hold(platform, operation_id)
-    if finish(platform, operation_id):
-        told = "finished"
-    else:
-        told = tell_progress(platform, operation_id)
+    told = "finished" if finish(platform, operation_id) else tell_progress(platform, operation_id)
+    is_bulk = claim.queue == "bulk"
+    if is_bulk or deferred:
+        # Its own next, or that of another operation of the tenant that has waited for room.
         send_next(platform, operation_id, 1)
-    if told == "finished" and claim.queue == "bulk":
+    if told == "finished" and is_bulk:
         wake_audit(platform, surely=True)
     else:
         # One wake-up for many chunks: for a single transition each would cost as much as it.

@@ -99,15 +99,20 @@ def incoming(model: type[Work]) -> dict[str, Incoming]:
 
 def parse_columns(model: type[Work], given: Columns) -> Parsed:
     """Return the columns of new rows, parsed and checked; names in *given* are columns."""
-    known = incoming(model)
+    parsed = parse_known(incoming(model), given)
+    if model.checks:
+        parsed.faults.extend(_broken_checks(model, parsed.columns, given))
+    return parsed
+
+
+def parse_known(known: Mapping[str, Incoming], given: Columns) -> Parsed:
+    """Return columns as they are known, each value by itself."""
     parsed = Parsed({})
     for name, values in given.items():
         try:
             parsed.columns[name] = _parse_whole(known[name], values)
         except _REFUSALS:
             parsed.columns[name] = _parse_each(known[name], values, parsed.faults)
-    if model.checks:
-        parsed.faults.extend(_broken_checks(model, parsed.columns, given))
     return parsed
 
 

@@ -3,6 +3,7 @@
 Each is an operation of its own, once: asked for again it is the same one.
 """
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from domain.bulk import Outcome
 from domain.errors import IllegalTransition, InvalidInput, NotFound
 from domain.permissions import Actor
 from engine.freeze import Cut, freeze
-from engine.hints import send_first
+from engine.hints import find_room, send_first
 from engine.owner import demand_own
 from engine.platform import Platform
 from engine.verbs import EDITS, TRANSITION, UNDO
@@ -173,6 +174,8 @@ def _derive(
     most = pace.atomic_items if values["atomic"] else pace.operation_items
     cut = Cut.of(pace, atomic=values["atomic"], rate=values["rate"], parallel=values["parallel"])
     with platform.single.connect() as db:
+        room = find_room(db, pace, actor.tenant_id, "bulk")
+        cut = replace(cut, window=min(cut.window, room))
         stored = freeze(db, values, chosen, cut, most=most)
         if not stored.chunks:
             return _known(db, parent.id, own["purpose"], stored.total, most)

@@ -1,6 +1,7 @@
-"""A change of values: an assignment or an update, the same to every row of an operation."""
+"""A change of values: an assignment or an update, the same to every row or each its own."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,20 +21,26 @@ from models.base import kinds
 
 
 class Edit(Change):
-    """The operation's values are written to rows that don't have them yet."""
+    """The operation's values are written to rows that don't have them yet.
+
+    Rows of a file have values of their own beside them, or in their place.
+    """
 
     def __init__(self, operation: Row[Any]) -> None:
         """Take the values out of the operation, as the columns hold them."""
         super().__init__(operation)
         model = kinds()[operation.kind]
         self._checks = model.checks
-        self._gone: list[Reason] | None = None
+        self._gone: dict[tuple[str, int], Reason] = {}
+        self._is_looked_up = False
         self._nested: dict[int, Reason] = {}
         self._fields = fields_of(model)
         self._values = {
             name: None if value is None else self._fields[name].parse(value)
             for name, value in operation.changes.items()
         }
+        self._own: dict[int, dict[str, Any]] = {}
+        self._names = dict.fromkeys(self._values)
 
     @property
     def permission(self) -> str:
@@ -43,9 +50,11 @@ class Edit(Change):
     def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
         """Lock rows with what they hold now in the columns that are written, or checked."""
         operation = self.operation
-        if self._gone is None:
-            self._gone = self._references_gone(db)
-        names = tuple(self._fields) if self._checks else tuple(self._values)
+        self._read_own(ids)
+        if not self._is_looked_up or self._own:
+            self._is_looked_up = True
+            self._gone |= self._references_gone(db)
+        names = tuple(self._fields) if self._checks else tuple(self._names)
         rows, held = lock_rows(db, operation.kind, operation.tenant_id, ids, names)
         locked = [each.id for each in rows]
         model = kinds()[operation.kind]
@@ -66,7 +75,7 @@ class Edit(Change):
         for row in rows:
             judged.versions[row.id] = row.version
             wanted = expected.get(row.id) if expected else None
-            frozen = no_change(machine, row.state, self._values)
+            frozen = no_change(machine, row.state, self._values_of(row))
             if denied is not None:
                 # Before anything else: a conflict would show what the row holds.
                 judged.refuse(row, [denied, *([frozen] if frozen else [])])
@@ -76,7 +85,7 @@ class Edit(Change):
                 judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
             elif reasons := [*self._against(row, frozen), *self._broken(row)]:
                 judged.refuse(row, reasons)
-            elif all(getattr(row, name) == value for name, value in self._values.items()):
+            elif not self._changes_of(row):
                 judged.outcomes[row.id] = Outcome.SKIPPED
             else:
                 judged.outcomes[row.id] = Outcome.SUCCEEDED
@@ -87,7 +96,19 @@ class Edit(Change):
     def write(self, db: Connection, judged: Judged, now: datetime) -> None:
         """Write the values to the rows that passed; warnings that they answer go."""
         operation = self.operation
-        write_rows(db, operation.kind, judged, self._values, actor_id=operation.actor_id, now=now)
+        own = None
+        if self._own:
+            written = [{**row._mapping, **self._values_of(row)} for row in judged.passed]
+            own = {name: [each[name] for each in written] for name in self._names}
+        write_rows(
+            db,
+            operation.kind,
+            judged,
+            {} if own else self._values,
+            own=own,
+            actor_id=operation.actor_id,
+            now=now,
+        )
         ids = [each.id for each in judged.passed]
         drop_warnings(db, kinds()[operation.kind], operation.tenant_id, ids, now)
 
@@ -117,20 +138,45 @@ class Edit(Change):
 
     def _against(self, row: Row[Any], frozen: Reason | None) -> list[Reason]:
         nested = self._nested.get(row.id)
-        return [each for each in (frozen, *(self._gone or ()), nested) if each is not None]
-
-    def _references_gone(self, db: Connection) -> list[Reason]:
-        """Return which records that the values name were deleted since it was submitted."""
-        nouns = {name: self._fields[name].refers_to for name in self._values}
-        named = [(noun, self._values[name]) for name, noun in nouns.items() if noun]
-        return [
-            Reason("not_found", f"No {noun} {value}")
-            for noun, value in named
-            if value is not None and not find_ids(db, self.operation.tenant_id, noun, [value])[0]
+        gone = [
+            self._gone[each] for each in self._named(self._values_of(row)) if each in self._gone
         ]
+        return [each for each in (frozen, *gone, nested) if each is not None]
+
+    def _references_gone(self, db: Connection) -> dict[tuple[str, int], Reason]:
+        """Return which records that the values name were deleted since it was submitted."""
+        given = (self._values, *self._own.values())
+        by_noun: dict[str, set[int]] = defaultdict(set)
+        for noun, value in (each for values in given for each in self._named(values)):
+            by_noun[noun].add(value)
+        tenant_id = self.operation.tenant_id
+        there = {noun: find_ids(db, tenant_id, noun, ids)[0] for noun, ids in by_noun.items()}
+        return {
+            (noun, value): Reason("not_found", f"No {noun} {value}")
+            for noun, ids in by_noun.items()
+            for value in ids - there[noun].keys()
+        }
+
+    def _named(self, values: Mapping[str, Any]) -> list[tuple[str, int]]:
+        """Return the records that values name, by noun and id."""
+        nouns = ((self._fields[name].refers_to, value) for name, value in values.items())
+        return [(noun, value) for noun, value in nouns if noun and value is not None]
+
+    def _read_own(self, ids: Sequence[int]) -> None:
+        """Take the rows' own values, as the columns hold them."""
+        for row_id in ids if self.operation.inputs else ():
+            told = (self.operation.inputs.get(str(row_id)) or {}).get("values") or {}
+            self._own[row_id] = self._values | {
+                name: None if value is None else self._fields[name].parse(value)
+                for name, value in told.items()
+            }
+            self._names |= dict.fromkeys(told)
+
+    def _values_of(self, row: Row[Any]) -> dict[str, Any]:
+        return self._own.get(row.id, self._values)
 
     def _broken(self, row: Row[Any]) -> Iterable[Reason]:
-        values = {**row._mapping, **self._values} if self._checks else {}
+        values = {**row._mapping, **self._values_of(row)} if self._checks else {}
         for check in self._checks:
             if not check.holds(values):
                 got = plain(values[check.field])
@@ -140,6 +186,6 @@ class Edit(Change):
     def _changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
         return {
             name: {"before": plain(getattr(row, name)), "after": plain(value)}
-            for name, value in self._values.items()
+            for name, value in self._values_of(row).items()
             if getattr(row, name) != value
         }

@@ -32,6 +32,9 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from engine.platform import Pace
 from models.operation import Chunk, Operation
 
+Rows = Select[Any, Any, Any] | TextualSelect
+"""A query for each row's `id`, the `version` that is expected of it and its `inputs`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
@@ -107,7 +110,7 @@ class Cut:
 def freeze(
     db: Connection,
     values: Mapping[str, Any],
-    chosen: Select[Any, Any, Any] | TextualSelect,
+    chosen: Rows,
     cut: Cut,
     *,
     most: int,

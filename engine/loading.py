@@ -14,7 +14,7 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.columns import Fault, parse_columns
+from engine.columns import Fault, incoming, parse_columns
 from engine.entry import demand_import, faults_of_state
 from engine.fields import REFERENCE
 from engine.lines import Batch, Lines, Source, read_batches, read_records
@@ -96,8 +96,8 @@ def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
     """
     model = known_kind(load.kind)
     states = demand_import(platform, actor, model)
-    naming = Naming(model, load.mapping, load.ignore)
-    batches, shape = _open(load, naming)
+    naming = Naming(incoming(model), load.mapping, load.ignore)
+    batches, shape = open_batches(load, naming)
     store = Store(platform, actor, model, load.name)
     with Seen() as seen, ThreadPoolExecutor(_WRITERS, "import") as writers:
         preparing = _Preparing(platform, actor, model, shape, store, seen, states)
@@ -112,8 +112,12 @@ def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
     return settling.loaded
 
 
-def _open(load: Load, naming: Naming) -> tuple[Iterable[Batch], Shape]:
-    """Return the batches of a file, and what stands where in its records."""
+def open_batches(load: Load, naming: Naming) -> tuple[Iterable[Batch], Shape]:
+    """Return the batches of a file, and what stands where in its records.
+
+    Raises:
+        InvalidInput: The file is empty, or its header or first record is not what was expected.
+    """
     if len(load.delimiter) != 1 or load.delimiter in '"\r\n':
         expected = "one character, such as a comma or a semicolon"
         raise InvalidInput(field="delimiter", got=load.delimiter, expected=expected)

@@ -4,8 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NoReturn
 
 from domain.errors import InvalidInput
-from engine.columns import incoming
-from models.base import Work
+from engine.columns import Incoming
 
 _DIVIDERS = {"\t": "tab", ";": "';'", "|": "'|'"}
 
@@ -14,20 +13,30 @@ class Naming:
     """What the columns of a file mean."""
 
     def __init__(
-        self, model: type[Work], mapping: Mapping[str, str], ignored: Collection[str]
+        self,
+        known: Mapping[str, Incoming],
+        mapping: Mapping[str, str],
+        ignored: Collection[str],
+        *,
+        carries: Collection[str] | None = (),
+        is_new: bool = True,
     ) -> None:
         """Check the mapping.
 
         Args:
-            model: The kind of work that comes in.
+            known: What a column may fill.
             mapping: Fields by the columns that fill them; `site` and `site_id` are the same.
             ignored: Columns that are passed over.
+            carries: Columns that are passed over unless they are fields; None is all.
+            is_new: The records are new, and need all that new ones need.
 
         Raises:
             InvalidInput: A column is mapped to a field that isn't known, or two to one.
         """
-        self._known = incoming(model)
+        self._known = known
         self._ignored = set(ignored)
+        self._carries = carries
+        self._is_new = is_new
         self.mapping: dict[str, str] = {}
         for column, name in mapping.items():
             field = self._field(name)
@@ -45,11 +54,15 @@ class Naming:
     @property
     def required(self) -> list[str]:
         """Return the fields that every row needs."""
-        return [name for name, each in self._known.items() if each.field.required]
+        needed = self._known.items() if self._is_new else ()
+        return [name for name, each in needed if each.field.required]
 
     def is_ignored(self, column: str) -> bool:
         """Say whether a column is passed over."""
-        return column in self._ignored
+        if column in self._ignored:
+            return True
+        is_carried = self._carries is None or column in self._carries
+        return is_carried and column not in self.mapping and self._field(column) is None
 
     def field_of(self, column: str) -> str | None:
         """Return the field that a column fills; None if it isn't known, or another one does."""

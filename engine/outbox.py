@@ -28,10 +28,13 @@ def log_state_transition(
     refused: Sequence[Row[Any]],
     failures: Mapping[int, Failure],
     to_state: str,
+    comments: Sequence[str | None] | None = None,
     now: datetime,
     measured: Measured,
 ) -> None:
     """Record the transitions of one chunk to one state, done and refused, as one row.
+
+    With *comments* each has its own, those that passed first.
 
     A refused row keeps its version; a done one is recorded with its new version.
     """
@@ -52,6 +55,7 @@ def log_state_transition(
         versions=_new_versions(versions, len(passed)),
         from_states=list(states),
         states_since=list(since),
+        comments=comments,
         **_refusals(passed, refused, failures),
     )
 
@@ -161,6 +165,8 @@ def log_bulk_operation(
         "correlation_id": str(operation.id),
         "actor_id": operation.actor_id,
         **{name: value for name, value in result.items() if name != "operation_id"},
+        # Lines of a file that name no row are told in the details.
+        "failed_ids": [each for each in result["failed_ids"] if each.isdigit()],
     }
     _put(db, "bulk_operation", operation.tenant_id, now, body)
 

@@ -76,19 +76,13 @@ UPDATE operation_chunk c
 RETURNING c.operation_id, c.chunk_no, o.queue
 """)
 
-# What was never hinted at fills the operation's window, as if a chunk had just ended.
-_ROOM = text("""
-SELECT o.id, least(:window, o.parallel) - count(*) FILTER (
-         WHERE c.status = 'RUNNING' OR c.published_at IS NOT NULL) AS room
+# What was never hinted at fills the window of its tenant, as if a chunk had just ended.
+_WAITING = text("""
+SELECT DISTINCT ON (o.tenant_id, o.queue) o.id
   FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
- WHERE o.state IN ('QUEUED', 'RUNNING') AND c.status IN ('PENDING', 'RUNNING')
-   AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
- GROUP BY o.id
-HAVING count(*) FILTER (WHERE c.published_at IS NULL AND c.status = 'PENDING'
-                          AND c.run_after <= clock_timestamp()) > 0
-   AND count(*) FILTER (WHERE c.status = 'RUNNING' OR c.published_at IS NOT NULL)
-     < least(:window, o.parallel)
- ORDER BY o.created_at LIMIT :most
+ WHERE o.state IN ('QUEUED', 'RUNNING') AND c.status = 'PENDING' AND c.published_at IS NULL
+   AND c.run_after <= clock_timestamp() AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+ LIMIT :most
 """)
 
 _UNFINISHED = text("""
@@ -185,11 +179,7 @@ def _store_results(platform: Platform) -> int:
 
 def _publish(platform: Platform) -> int:
     pace = platform.pace
-    names = {
-        "window": pace.window,
-        "republish_after_s": pace.republish_after_s,
-        "most": _AT_MOST,
-    }
+    names = {"republish_after_s": pace.republish_after_s, "most": _AT_MOST}
     with platform.single.connect() as db:
         lost = db.execute(_LOST, names).all()
     platform.step("hinting")
@@ -199,10 +189,10 @@ def _publish(platform: Platform) -> int:
     if sent < len(lost):
         return sent
     with platform.single.connect() as db:
-        waiting = db.execute(_ROOM, names).all()
+        waiting = db.scalars(_WAITING, {"most": _AT_MOST}).all()
     for each in waiting:
-        hinted = send_next(platform, each.id, each.room)
-        if not hinted:
-            break
+        hinted, all_of_them = send_next(platform, each, pace.window)
         sent += hinted
+        if not all_of_them:
+            break
     return sent

@@ -33,6 +33,10 @@ class Shape(Protocol):
     """Knows what stands where in a record."""
 
     @property
+    def header(self) -> Sequence[str]:
+        """Return the names of the columns in order; none where each record names its own."""
+
+    @property
     def told(self) -> str:
         """Return what it knows as text; another text is another meaning of the same file."""
 
@@ -53,6 +57,7 @@ class CsvShape:
             got = header.got if isinstance(header, Broken) else header
             raise InvalidInput(field="header", got=got, expected=_IN_UTF8)
         _demand_utf8("".join(header))
+        self.header = list(header)
         self._width = len(header)
         self._filled = naming.read_header(header)
 
@@ -83,6 +88,8 @@ class CsvShape:
 
 class ObjectShape:
     """Records are objects; a key that isn't there is an empty cell."""
+
+    header: Sequence[str] = ()
 
     def __init__(self, naming: Naming, first: Record, text: str) -> None:
         """Check the keys of the first object; *text* is the first record as it stands.

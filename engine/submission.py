@@ -142,15 +142,15 @@ class Checked:
     values: dict[str, Any] | None
 
 
-def checked(pace: Pace, submission: Submission) -> Checked:
-    """Return what a submission asks for, if it is as it should be.
+def checked(pace: Pace, submission: Submission, *, has_sheet: bool = False) -> Checked:
+    """Return what a submission asks for, if it is as it should be; a file may name the rows.
 
     Raises:
         InvalidInput: A value is not what was expected.
     """
     model = known_kind(submission.kind)
     check("verb", submission.verb, one_of((TRANSITION, *EDITS)))
-    target, values = _wanted(model, submission)
+    target, values = _wanted(model, submission, has_sheet=has_sheet)
     for name, expected in _REQUIRED.items():
         check(name, getattr(submission, name), expected)
     for name, expected in _OPTIONAL.items():
@@ -160,9 +160,11 @@ def checked(pace: Pace, submission: Submission) -> Checked:
         if getattr(submission, name):
             refuse(name, "all or nothing beside it", "to continue on error")
     _check_metadata(submission.metadata)
-    ids = _checked_ids(pace, submission) if submission.where is None else None
-    if ids is None and submission.ids is not None:
-        refuse("where", "ids beside it", "one way to choose the rows")
+    ids = None
+    if submission.where is None and not has_sheet:
+        ids = _checked_ids(pace, submission)
+    elif submission.ids is not None or (has_sheet and submission.where is not None):
+        refuse("where", "ids or a file beside it", "one way to choose the rows")
     _check_versions(submission.expected_versions, ids or ())
     _check_count(submission.expect_count, ids)
     return Checked(model, ids, target, values)
@@ -181,7 +183,9 @@ def known_kind(kind: Any) -> type[Work]:
     return known[name]
 
 
-def _wanted(model: type[Work], submission: Submission) -> tuple[str | None, dict[str, Any] | None]:
+def _wanted(
+    model: type[Work], submission: Submission, *, has_sheet: bool
+) -> tuple[str | None, dict[str, Any] | None]:
     if submission.verb == TRANSITION:
         if submission.values is not None:
             refuse("values", submission.values, "nothing: a transition changes the state alone")
@@ -190,6 +194,8 @@ def _wanted(model: type[Work], submission: Submission) -> tuple[str | None, dict
         refuse("target_state", submission.target, f"nothing: {submission.verb} keeps the state")
     if submission.verb == ASSIGN:
         _check_assignable(model)
+    if has_sheet and submission.values is None:
+        return None, {}
     if not isinstance(submission.values, Mapping) or not submission.values:
         refuse("values", submission.values, f"at least one of {', '.join(fields_of(model))}")
     values = parse_values(model, submission.values)

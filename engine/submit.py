@@ -3,19 +3,22 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Connection, Select, func, literal, null, select, text
+from sqlalchemy import BigInteger, Connection, func, literal, null, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
 from domain.permissions import Actor
 from engine.fields import plain, resolve_references
-from engine.freeze import Cut, Frozen, freeze
-from engine.hints import send_first
+from engine.freeze import Cut, Frozen, Rows, freeze
+from engine.hints import find_room, send_first
+from engine.loading import Load
 from engine.platform import Pace, Platform
 from engine.selection import select_where
+from engine.sheet import hold_sheet, refuse_faults, store_faults
 from engine.submission import Checked, Submission, checked, how_many, most_items
 from models.base import kinds
 from models.operation import Operation
@@ -48,8 +51,18 @@ SELECT submitted.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_
 """)
 
 
-def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
+def submit(
+    platform: Platform, actor: Actor, submission: Submission, *, sheet: Load | None = None
+) -> UUID:
     """Make a durable operation of a submission and send its first hints.
+
+    Args:
+        platform: The outside world.
+        actor: Who asks.
+        submission: What is asked for.
+        sheet: A file that names the rows, with values of their own. All or nothing takes it
+            only if every line is fit; continuing on error the others fail, and are told with
+            the rest.
 
     Returns:
         The operation's id; the earlier one's for an idempotency key that was used before
@@ -61,7 +74,7 @@ def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
             among the values.
         IdempotencyMismatch: The key was used for another content.
     """
-    asked = checked(platform.pace, submission)
+    asked = checked(platform.pace, submission, has_sheet=sheet is not None)
     values = _values(platform.pace, actor, submission, asked)
     cut = Cut.of(
         platform.pace,
@@ -72,24 +85,51 @@ def submit(platform: Platform, actor: Actor, submission: Submission) -> UUID:
         canary=submission.canary,
         is_later=submission.run_at is not None,
     )
-    with platform.single.connect() as db:
+    # A file is held in a table of one transaction; anything else is one statement.
+    with platform.database.begin() if sheet else platform.single.connect() as db:
         if submission.approved_by is not None:
             values["approved_by"] = _person(db, actor.tenant_id, submission.approved_by)
         if asked.values is not None:
             resolved = resolve_references(db, actor.tenant_id, asked.model, asked.values)
             values["changes"] = _written(resolved)
+        if values["queue"] == "bulk":
+            room = find_room(db, platform.pace, actor.tenant_id, "bulk")
+            cut = replace(cut, window=min(cut.window, room))
         if asked.ids is not None and cut.is_plain:
             size = {"chunk_items": cut.items, "window": cut.window}
             stored = Frozen(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
         else:
-            chosen = _chosen(platform, db, actor, submission, values)
+            chosen: Rows = (
+                _chosen(platform, db, actor, submission, values)
+                if sheet is None
+                else _held(db, actor, submission, values, sheet)
+            )
             most = most_items(platform.pace, submission)
             stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
         if not stored.chunks:
             return _earlier(db, actor, values) or _refuse_count(platform.pace, submission, stored)
+        if sheet is not None:
+            store_faults(db, values["id"])
     operation_id: UUID = values["id"]
     send_first(platform, operation_id, values["queue"], min(stored.chunks, cut.window))
     return operation_id
+
+
+def _held(
+    db: Connection,
+    actor: Actor,
+    submission: Submission,
+    values: dict[str, Any],
+    sheet: Load,
+) -> Rows:
+    """Return the query for the rows of a file, which is held in this transaction."""
+    model = kinds()[values["kind"]]
+    chosen, digest = hold_sheet(db, actor.tenant_id, model, submission.verb, sheet)
+    if values["fingerprint"] is not None:
+        values["fingerprint"] = hashlib.sha256(values["fingerprint"] + digest).digest()
+    if submission.atomic:
+        refuse_faults(db)
+    return chosen
 
 
 def _chosen(
@@ -98,7 +138,7 @@ def _chosen(
     actor: Actor,
     submission: Submission,
     values: Mapping[str, Any],
-) -> Select[Any, Any, Any]:
+) -> Rows:
     """Return the query for the rows that are meant, with the versions that are expected."""
     inputs = null().cast(JSONB).label("inputs")
     if submission.where is None:
@@ -116,7 +156,8 @@ def _refuse_count(pace: Pace, submission: Submission, found: Frozen) -> NoReturn
     if 1 <= found.total <= most_items(pace, submission):
         expected = f"{submission.expect_count:,}; look at them before you change the number"
         raise InvalidInput(field="expect_count", got=got, expected=expected)
-    raise InvalidInput(field="where", got=got, expected=how_many(pace, submission))
+    field = "where" if submission.where is not None else "file"
+    raise InvalidInput(field=field, got=got, expected=how_many(pace, submission))
 
 
 def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) -> dict[str, Any]:

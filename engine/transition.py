@@ -1,6 +1,8 @@
 """A change of state: judge the locked rows, write those that pass and their record."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -38,15 +40,32 @@ class Transition(Change):
         now: datetime,
     ) -> Judged:
         """Judge locked rows by the machine; ids without a row are not found."""
+        operation = self.operation
         request = Request(
-            self.operation.target_state,
+            operation.target_state,
             self.permissions,
-            self.operation.comments,
+            operation.comments,
             self.by_manager,
             self.by_system,
             now,
         )
-        return judge_rows(self.machine, rows, ids, request, expected)
+        if not operation.inputs:
+            return judge_rows(self.machine, rows, ids, request, expected)
+        # Rules look at the comments: rows with the same are judged together.
+        same: dict[str | None, list[Row[Any]]] = defaultdict(list)
+        for row in rows:
+            same[self._comments(row)].append(row)
+        judged = Judged()
+        for comments, group in same.items():
+            own = replace(request, comments=comments)
+            judged.add(judge_rows(self.machine, group, (), own, expected))
+        judged.miss(ids, self.machine.kind)
+        return judged
+
+    def _comments(self, row: Row[Any]) -> str | None:
+        own = self.operation.inputs.get(str(row.id)) or {}
+        comments: str | None = own.get("comments") or self.operation.comments
+        return comments
 
     def write(self, db: Connection, judged: Judged, now: datetime) -> None:
         """Write the new state of the rows that passed."""
@@ -63,6 +82,8 @@ class Transition(Change):
             refused=judged.refused,
             failures=judged.failures,
             to_state=self.operation.target_state,
+            comments=self.operation.inputs
+            and [self._comments(row) for row in (*judged.passed, *judged.refused)],
             now=now,
             measured=measured,
         )

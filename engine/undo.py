@@ -180,26 +180,28 @@ class UndoEdit(Undo):
     """The fields that were written hold again what they held before."""
 
     def __init__(self, operation: Row[Any]) -> None:
-        """Take over which fields were written."""
+        """Take over what can be written; which fields were, the records tell."""
         super().__init__(operation)
-        fields = fields_of(kinds()[operation.kind])
-        self._fields = {name: fields[name] for name in operation.changes}
+        self._fields = fields_of(kinds()[operation.kind])
+        self._names: dict[str, None] = {}
 
     def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
         """Lock rows with what the fields hold, and read what they held before."""
         self.read_former(db, ids, _VALUES)
+        for each in self.former.values():
+            self._names |= dict.fromkeys(each)
         operation = self.operation
-        return lock_rows(db, operation.kind, operation.tenant_id, ids, tuple(self._fields))
+        return lock_rows(db, operation.kind, operation.tenant_id, ids, tuple(self._names))
 
     def permission(self, row: Row[Any]) -> str | None:
         """Return the permission of the verb that is undone, the same for all rows."""
-        verb = "assign" if self._fields.keys() <= set(ASSIGNED) else "update"
+        verb = "assign" if self._names.keys() <= set(ASSIGNED) else "update"
         return f"{self.operation.kind}.{verb}"
 
     def write(self, db: Connection, judged: Judged, now: datetime) -> None:
         """Write the former values, each row its own."""
         operation = self.operation
-        own = {name: [self._before(row, name) for row in judged.passed] for name in self._fields}
+        own = {name: [self._before(row, name) for row in judged.passed] for name in self._names}
         write_rows(db, operation.kind, judged, {}, own=own, actor_id=operation.actor_id, now=now)
 
     def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
@@ -220,7 +222,7 @@ class UndoEdit(Undo):
     def _against(self, row: Row[Any]) -> Reason | None:
         if row.id not in self.former:
             return _FORGOTTEN
-        return no_change(self.machine, row.state, self._fields)
+        return no_change(self.machine, row.state, self.former[row.id])
 
     def _before(self, row: Row[Any], name: str) -> Any:
         """Return what a field held before; one that the operation didn't change keeps its value."""
@@ -233,6 +235,6 @@ class UndoEdit(Undo):
     def _changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
         return {
             name: {"before": plain(getattr(row, name)), "after": plain(self._before(row, name))}
-            for name in self._fields
+            for name in self._names
             if getattr(row, name) != self._before(row, name)
         }

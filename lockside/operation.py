@@ -115,20 +115,19 @@ class Operation:
     def results(self, *, only: str | None = None) -> Iterator[dict[str, Any]]:
         """Yield the outcome of each item, or only those of one outcome such as `FAILED`."""
         self._demand_view()
-        with self._platform.database.connect() as db:
-            yield from iterate_results(
-                db,
-                self._actor.tenant_id,
-                self._id,
-                only=None if only is None else Outcome[only],
-            )
+        yield from iterate_results(
+            self._platform.database,
+            self._actor.tenant_id,
+            self._id,
+            only=None if only is None else Outcome[only],
+        )
 
     def failures(self) -> Iterator[Failure]:
         """Yield what failed, with code and sentence, in the order of ids."""
         for each in self.results(only="FAILED"):
             known = ("id", "outcome", "version", "code", "message", "codes", "retryable")
             yield Failure(
-                id=int(each["id"]),
+                id=int(each["id"] or -each["line"]),
                 code=each["code"],
                 message=each["message"],
                 codes=tuple(each["codes"]),

@@ -1,13 +1,16 @@
 """Handing work in: every change of many rows is an operation."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from domain.errors import InvalidInput
 from engine.submission import Submission, known_kind
 from engine.submit import submit
 from lockside.operation import Operation
-from lockside.transfer import Transfer
+from lockside.transfer import Transfer, opened_load
+
+_OF_FILES = ("file", "form", "delimiter", "columns", "ignore")
 
 
 class Submitting(Transfer):
@@ -25,7 +28,10 @@ class Submitting(Transfer):
             options: As in `engine.submission.Submission`: where, expect_count, comments,
                 metadata, approved_by, atomic, dry_run, idempotency_key, expected_versions,
                 lease_s, wait_s, isolation_level, max_retries, reason, chunk_items, run_at,
-                stop_at_first_failure, parallel, canary, rate.
+                stop_at_first_failure, parallel, canary, rate. Or a `file` names the rows, by
+                `id` or `reference`, with values of their own: `comments`, the `version` that
+                is expected, and for assignments and updates the fields that are written; with
+                `form`, `delimiter`, `columns` and `ignore` as in `load`.
 
         Raises:
             InvalidInput: A value is not what was expected; nothing was stored.
@@ -63,11 +69,15 @@ class Submitting(Transfer):
             NotFound: There is no such person or team.
         """
         given = {"assigned_to_user": user, "assigned_to_team": team}
-        values = {name: each for name, each in given.items() if each is not None}
+        values = {name: each for name, each in given.items() if each is not None} or None
         return self._submit(kind, ids, options | {"verb": "assign", "values": values})
 
     def update(
-        self, kind: str, ids: Iterable[int] | int | None, values: Mapping[str, Any], **options: Any
+        self,
+        kind: str,
+        ids: Iterable[int] | int | None = None,
+        values: Mapping[str, Any] | None = None,
+        **options: Any,
     ) -> Operation:
         """Submit the same new values for rows, by field; None empties one.
 
@@ -80,14 +90,16 @@ class Submitting(Transfer):
         self, kind: str, ids: Iterable[int] | int | None, options: dict[str, Any]
     ) -> Operation:
         rows: Any = [ids] if isinstance(ids, int) else ids
+        read = {name: options.pop(name) for name in _OF_FILES if name in options}
         known = Submission.__dataclass_fields__.keys()
         unknown = options.keys() - known
         if unknown:
             raise InvalidInput(
                 field=min(unknown),
                 got=options[min(unknown)],
-                expected=f"an option among {', '.join(sorted(known))}",
+                expected=f"an option among {', '.join(sorted({*known, *_OF_FILES}))}",
             )
         wanted = Submission(kind=kind, ids=rows, **options)
-        operation_id = submit(self.platform, self.actor, wanted)
+        with opened_load(kind, **read) if read.get("file") else nullcontext() as sheet:
+            operation_id = submit(self.platform, self.actor, wanted, sheet=sheet)
         return Operation(self.platform, self.actor, operation_id, is_own=True)

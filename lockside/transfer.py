@@ -79,25 +79,9 @@ class Transfer:
             PermissionDenied: The actor may not.
             LockBusy: Somebody holds what is needed; what is in stays.
         """
-        with _opened(file) as (source, name):
-            is_tabbed = Path(name).suffix.lower() == _TABBED
-            if delimiter is None:
-                delimiter = "\t" if is_tabbed else ","
-            return load_file(
-                self.platform,
-                self.actor,
-                Load(
-                    kind=kind,
-                    source=source,
-                    name=name,
-                    form=form_of(name, form or ("csv" if is_tabbed else None)),
-                    delimiter=delimiter,
-                    mapping=columns or {},
-                    ignore=ignore,
-                    on_reject=on_reject,
-                    on_progress=on_progress,
-                ),
-            )
+        with opened_load(kind, file, form, delimiter, columns=columns, ignore=ignore) as found:
+            told = replace(found, on_reject=on_reject, on_progress=on_progress)
+            return load_file(self.platform, self.actor, told)
 
     def export(
         self,
@@ -206,6 +190,34 @@ def form_of(name: str, form: str | None = None) -> str:
         got = name if form is None else form
         raise InvalidInput(field="format", got=got, expected=f"{' or '.join(FORMS)}")
     return found
+
+
+@contextmanager
+def opened_load(
+    kind: str,
+    file: str | Path | BinaryIO,
+    form: str | None = None,
+    delimiter: str | None = None,
+    *,
+    columns: Mapping[str, str] | None = None,
+    ignore: Collection[str] = (),
+) -> Iterator[Load]:
+    """Open a file to be read; `Transfer.load` tells what the arguments mean.
+
+    Raises:
+        InvalidInput: It can't be read, or its form isn't known.
+    """
+    with _opened(file) as (source, name):
+        is_tabbed = Path(name).suffix.lower() == _TABBED
+        yield Load(
+            kind=kind,
+            source=source,
+            name=name,
+            form=form_of(name, form or ("csv" if is_tabbed else None)),
+            delimiter=delimiter or ("\t" if is_tabbed else ","),
+            mapping=columns or {},
+            ignore=ignore,
+        )
 
 
 @contextmanager

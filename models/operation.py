@@ -154,6 +154,20 @@ class Chunk(Base):
             name="ended_with_all_outcomes",
         ),
         UniqueConstraint("claim"),
+        # Whose turn it is: what is on its way, and what waits to be hinted at.
+        Index(
+            "ix_operation_chunk_on_its_way",
+            "operation_id",
+            postgresql_where=text(
+                "status = 'RUNNING' OR status = 'PENDING' AND published_at IS NOT NULL"
+            ),
+        ),
+        Index(
+            "ix_operation_chunk_not_hinted",
+            "operation_id",
+            "chunk_no",
+            postgresql_where=text("status = 'PENDING' AND published_at IS NULL"),
+        ),
         # The sweeper: due chunks without a message, and leases that are over.
         Index(
             "ix_operation_chunk_waiting",

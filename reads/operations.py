@@ -1,12 +1,12 @@
 """Operations as their owners see them: state, counts, failures, the outcome of each item."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, func, select, text
+from sqlalchemy import Connection, Engine, Row, Select, func, select, text
 
-from domain.bulk import Counts, Outcome, progress
+from domain.bulk import Counts, Outcome, item_name, progress
 from domain.errors import InvalidInput, NotFound
 from domain.operation import OPERATION
 from models.operation import Chunk, Operation
@@ -39,6 +39,8 @@ _SHOWN = (
 )
 
 _HOOK = "hook"
+_CHUNKS_AT_ONCE = 10
+_BEFORE_ALL = -2
 _NOT_LISTED = ("create", "update_record", "delete")
 
 # Whole lists of failures are looked into only in the first chunks that hold a code: an
@@ -164,45 +166,63 @@ def group_failures(
     find_age_s(db, tenant_id, operation_id)
     names = {"operation_id": operation_id, "examples": examples}
     return [
-        {**each._mapping, "ids": [str(row_id) for row_id in each.ids]}
+        {**each._mapping, "ids": [item_name(row_id) for row_id in each.ids]}
         for each in db.execute(_FAILURES, names)
     ]
 
 
 def iterate_results(
-    db: Connection, tenant_id: int, operation_id: UUID, *, only: Outcome | None = None
+    database: Engine, tenant_id: int, operation_id: UUID, *, only: Outcome | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield the outcome of each item in the order of ids, chunk by chunk.
 
     Yields:
         `id`, `outcome`, `version` (None while it waits), and for a failure `code`, `message`,
-        `retryable`.
+        `retryable`. Of a file's rows also the `line`, and its `cells` as they stood there; a line
+        that names no row has no id.
 
     Raises:
         NotFound: The tenant has no such operation.
     """
-    find_operation(db, tenant_id, operation_id)
-    chunks = db.execute(
-        select(Chunk.ids, Chunk.outcomes, Chunk.versions, Chunk.failures)
+    with database.connect() as db:
+        find_owner(db, tenant_id, operation_id)
+    query = (
+        select(
+            *(Chunk.chunk_no, Chunk.ids, Chunk.outcomes, Chunk.versions),
+            *(Chunk.failures, Chunk.inputs),
+        )
         .where(Chunk.operation_id == operation_id)
         .order_by(Chunk.chunk_no)
-        .execution_options(yield_per=10)
+        .limit(_CHUNKS_AT_ONCE)
     )
-    for chunk in chunks:
-        yield from (each for each in _items(chunk) if only is None or each["outcome"] == only.name)
+    page: Sequence[Row[Any]] = ()
+    while not page or len(page) == _CHUNKS_AT_ONCE:
+        behind = Chunk.chunk_no > (page[-1].chunk_no if page else _BEFORE_ALL)
+        # Whoever reads may take their time: a transaction for each page, not one for all.
+        with database.connect() as db:
+            page = db.execute(query.where(behind)).all()
+        if not page:
+            return
+        for chunk in page:
+            for each in _items(chunk):
+                if only is None or each["outcome"] == only.name:
+                    yield each
 
 
 def _items(chunk: Row[Any]) -> Iterator[dict[str, Any]]:
     nothing = [0] * len(chunk.ids)
     failures: Mapping[str, Any] = chunk.failures or {}
+    inputs: Mapping[str, Any] = chunk.inputs or {}
     for row_id, outcome, version in zip(
         chunk.ids, chunk.outcomes or nothing, chunk.versions or nothing, strict=True
     ):
         failure = failures.get(str(row_id)) if outcome == Outcome.FAILED else None
+        given = inputs.get(str(row_id))
         yield {
-            "id": str(row_id),
+            "id": str(row_id) if row_id > 0 else None,
             "outcome": Outcome(outcome).name,
             "version": version or None,
+            **({"line": given["line"], "cells": dict(given["cells"])} if given else {}),
             **(failure or {}),
         }
 

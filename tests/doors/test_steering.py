@@ -1,6 +1,7 @@
 """Bulk from the command line: filters, canary and pause, plans, retries, undo."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,9 +52,9 @@ def test_another_number_than_expected_is_refused_with_its_option(
     [
         (("--where", ""), "--where: got 'nothing'"),
         (("--where", "colour=red"), "--where: got 'colour', expected a field among"),
-        (("--where", "state=SUBMITTED", "17"), "--where: got 'ids beside it'"),
+        (("--where", "state=SUBMITTED", "17"), "rows in two ways"),
         (("--where", "state=SUBMITTED and"), "the end at character 20"),
-        ((), "chosen by --where"),
+        ((), "by --where"),
     ],
 )
 def test_a_senseless_choice_is_refused(
@@ -126,6 +127,39 @@ def test_failures_are_tried_again_and_everything_is_undone(
     assert (retried.code, retried.json["successful_ids"]) == (0, [str(each) for each in bad])
     assert (undone.code, undone.json["successful_ids"]) == (0, [str(each) for each in good])
     assert undone.json["operation_type"] == "undo_transition_to_APPROVED"
+
+
+def test_a_file_is_sent_its_bad_lines_mended_and_sent_again(
+    settings: Settings, site: lockside.Site, tmp_path: Path
+) -> None:
+    one, two = tickets(site, 2, state="INPROGRESS")
+    file = tmp_path / "done.csv"
+    file.write_text(f"id,comments,room\n{one},Refitted,B 12\n{two},,C 3\n,Lost,D\n")
+    move = ("submit", "transition", "ticket", "--to", "RESOLVED", "--continue", "--from-csv")
+
+    sent = call(settings, *move, file)
+    operation_id = sent.out.split()[-1]
+    bad = call(settings, "operations", "results", operation_id, "--failed", "--csv").out
+    file.write_text(bad.replace(f"{two},,C 3", f"{two},Cleaned,C 3").replace("\n,Lost", "\n0,Lost"))
+    again = call(settings, *move, file, "--json")
+
+    assert sent.code == 3
+    assert bad.splitlines() == [
+        "id,comments,room,line,outcome,code,message",
+        ",Lost,D,4,FAILED,value_missing,"
+        '"nothing where something is needed: expected an id, or a reference"',
+        f"{two},,C 3,3,FAILED,comments_required,Comments are required for this transition",
+    ]
+    assert again.json["successful_ids"] == [str(two)]
+    assert again.json["failed_ids"] == ["line 2"]
+
+
+@pytest.mark.parametrize("command", ["assign ticket", "update ticket"])
+def test_without_a_file_what_is_written_has_to_be_said(settings: Settings, command: str) -> None:
+    answer = call(settings, "submit", *command.split(), "1")
+
+    assert answer.code == 2
+    assert "a file with" in answer.err
 
 
 def test_what_comes_out_of_an_operation_says_of_which(

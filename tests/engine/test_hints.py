@@ -128,8 +128,9 @@ def test_two_who_end_chunks_together_send_two_different_hints(
     site: lockside.Site, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
+    wider = replace(platform, pace=replace(platform.pace, window=WINDOW + 4))
 
-    at_once(*[partial(send_next, platform, operation_id, 1)] * 4)
+    at_once(*[partial(send_next, wider, operation_id, 1)] * 4)
 
     assert sorted(broker.chunks()) == [0, 1, 2, 3, 4, 5, 6]
 

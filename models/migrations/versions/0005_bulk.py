@@ -61,4 +61,20 @@ def upgrade() -> None:
         sa.Column("inputs", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     )
     op.add_column("outbox", sa.Column("comments", postgresql.ARRAY(sa.Text()), nullable=True))
+    op.create_index(
+        "ix_operation_chunk_on_its_way",
+        "operation_chunk",
+        ["operation_id"],
+        unique=False,
+        postgresql_where=sa.text(
+            "status = 'RUNNING' OR status = 'PENDING' AND published_at IS NOT NULL"
+        ),
+    )
+    op.create_index(
+        "ix_operation_chunk_not_hinted",
+        "operation_chunk",
+        ["operation_id", "chunk_no"],
+        unique=False,
+        postgresql_where=sa.text("status = 'PENDING' AND published_at IS NULL"),
+    )
     op.execute(_CURRENT)

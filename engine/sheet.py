@@ -1,0 +1,257 @@
+"""A file that names rows, each with values of its own: read, checked, and ready to be cut up.
+
+Its lines go into a table of the submitting transaction by COPY, batch by batch, so that memory
+stays flat; what is left is set-based. A line that names no row is an item all the same, under
+its line's number below zero, and has failed before anything begins: so counts are those of the
+file, and results tell all lines.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, TextualSelect, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from domain.errors import InvalidInput
+from engine.columns import SINCE, STATE, Fault, Incoming, incoming, parse_known
+from engine.fields import REFERENCE, Field, plain
+from engine.lines import Batch, Broken, Record
+from engine.loading import Load, open_batches
+from engine.naming import Naming
+from engine.references import resolve_columns
+from engine.rejects import readable, reject
+from engine.shape import Given
+from engine.values import LONGEST_TEXT, as_id
+from models.base import ASSIGNED, Work
+
+ID = "id"
+VERSION = "version"
+COMMENTS = "comments"
+_BESIDE = (ID, REFERENCE, VERSION, COMMENTS)
+_WRITES = ("assign", "update")
+_TOLD = 3
+
+_OF_RESULTS = ("line", "outcome", "code", "message", "retryable")
+"""Columns that results add to a file's own; they are passed over when it is sent again."""
+
+_MAKE = text("""
+CREATE TEMP TABLE sheet (
+  line int PRIMARY KEY, id bigint, reference text, version bigint, inputs jsonb, fault jsonb
+) ON COMMIT DROP
+""")
+
+_COPY = "COPY sheet (line, id, reference, version, inputs, fault) FROM STDIN"
+
+_FIND = """
+UPDATE sheet s SET id = w.id FROM {table} w
+ WHERE s.id IS NULL AND s.fault IS NULL AND w.tenant_id = :tenant_id
+   AND w.reference = s.reference AND w.deleted_at IS NULL
+"""
+
+_UNKNOWN = text("""
+UPDATE sheet SET fault = jsonb_build_object('code', 'unknown_reference', 'field', 'reference',
+         'value', reference,
+         'message', 'No row of this reference: expected that of a row that is there')
+ WHERE id IS NULL AND fault IS NULL
+""")
+
+_TWICE = text("""
+UPDATE sheet s SET fault = jsonb_build_object('code', 'duplicate_row', 'field', 'id',
+         'value', CAST(s.id AS text),
+         'message', 'a row for the second time: expected each once; line ' || first.line
+           || ' has it')
+  FROM (SELECT id, min(line) AS line FROM sheet WHERE fault IS NULL
+         GROUP BY id HAVING count(*) > 1) AS first
+ WHERE s.id = first.id AND s.fault IS NULL AND s.line > first.line
+""")
+
+_FAULTS = text("""
+SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
+  FROM sheet WHERE fault IS NOT NULL ORDER BY line LIMIT :most
+""")
+
+_CHOSEN = "SELECT id, version, inputs FROM sheet WHERE fault IS NULL"
+
+# Before the first chunk: what failed when the file was read.
+_STORE_BAD = text("""
+WITH bad AS (
+  SELECT -line AS id, inputs, jsonb_build_object('code', fault ->> 'code',
+           'message', fault ->> 'message', 'codes', jsonb_build_array(fault ->> 'code'),
+           'retryable', false, 'field', fault ->> 'field', 'value', fault ->> 'value') AS told
+    FROM sheet WHERE fault IS NOT NULL
+), stored AS (
+  INSERT INTO operation_chunk (operation_id, chunk_no, ids, status, inputs, outcomes, versions,
+    failures, failure_codes, failed)
+  SELECT :operation_id, -1, array_agg(id ORDER BY id), 'DONE',
+         jsonb_object_agg(CAST(id AS text), inputs),
+         array_fill(CAST(3 AS smallint), ARRAY[CAST(count(*) AS int)]),
+         array_fill(CAST(0 AS bigint), ARRAY[CAST(count(*) AS int)]),
+         jsonb_object_agg(CAST(id AS text), told),
+         (SELECT jsonb_object_agg(code, n) FROM (
+            SELECT told ->> 'code' AS code, count(*) AS n FROM bad GROUP BY 1) AS counted),
+         count(*)
+    FROM bad HAVING count(*) > 0
+)
+UPDATE operation SET total = total + (SELECT count(*) FROM bad) WHERE id = :operation_id
+""")
+
+
+def hold_sheet(
+    db: Connection, tenant_id: int, model: type[Work], verb: str, sheet: Load
+) -> tuple[TextualSelect, bytes]:
+    """Read a file into the table of this transaction.
+
+    Args:
+        db: The transaction that stores the operation.
+        tenant_id: Whose rows are meant.
+        model: The kind of work.
+        verb: What is to be done: the file of an assignment or an update brings its fields.
+        sheet: The file; its `on_reject` isn't told here.
+
+    Returns:
+        The query for the rows that are meant, and a digest of what the file says.
+
+    Raises:
+        InvalidInput: The header is not what was expected, or no line is fit, or far too many
+            aren't.
+    """
+    known = _known(model, verb)
+    carries = _OF_RESULTS if verb in _WRITES else None
+    naming = Naming(known, sheet.mapping, sheet.ignore, carries=carries, is_new=False)
+    batches, shape = open_batches(sheet, naming)
+    reader = _Reader(db, tenant_id, model, known, naming, shape.header)
+    digest = hashlib.sha256(shape.told.encode())
+    db.execute(_MAKE)
+    raw: Any = db.connection.driver_connection
+    for batch in batches:
+        digest.update("".join(batch.texts).encode("utf-8", "surrogateescape"))
+        lines = list(reader.read(batch, shape.read(batch)))
+        with raw.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for line in lines:
+                copy.write_row(line)
+    names = {"tenant_id": tenant_id}
+    db.execute(text(_FIND.format(table=model.__tablename__)), names)
+    db.execute(_UNKNOWN)
+    db.execute(_TWICE)
+    return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()
+
+
+def refuse_faults(db: Connection) -> None:
+    """Refuse the file if a line of it can't be an item.
+
+    Raises:
+        InvalidInput: The first of these lines are told, and how many there are.
+    """
+    faults = db.execute(_FAULTS, {"most": _TOLD}).all()
+    if not faults:
+        return
+    told = "; ".join(f"line {each.line}: {each.message}" for each in faults)
+    more = f"; {faults[0].total - _TOLD:,} more" if faults[0].total > _TOLD else ""
+    raise InvalidInput(
+        field="file",
+        got=f"{faults[0].total:,} bad lines ({told}{more})",
+        expected="good ones only for all or nothing; continue on error to have the others done",
+    )
+
+
+def store_faults(db: Connection, operation_id: Any) -> None:
+    """Store the lines that can't be items as what has failed already."""
+    db.execute(_STORE_BAD, {"operation_id": operation_id})
+
+
+def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
+    """Return what a column may be: which row, what of it, and the values that are written."""
+    reference = incoming(model)[REFERENCE]
+    comments = f"text of at most {LONGEST_TEXT:,} characters"
+    number = Field(
+        ID, required=False, nullable=True, expected="a whole number", refers_to=None, parse=_number
+    )
+    known = {
+        ID: Incoming(number, "not_a_number"),
+        REFERENCE: reference,
+        VERSION: Incoming(replace(number, name=VERSION), "not_a_number"),
+        COMMENTS: Incoming(replace(reference.field, name=COMMENTS, expected=comments), "not_text"),
+    }
+    for name, each in incoming(model).items() if verb in _WRITES else ():
+        # Tours are not rebuilt by a file: that takes more than one look at a row.
+        is_ours = name in (STATE, SINCE) or each.field.refers_to == model.noun
+        if not is_ours and (name in ASSIGNED) == (verb == "assign"):
+            known.setdefault(name, each)
+    return known
+
+
+def _number(value: Any) -> int:
+    found = as_id(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+    if found is None or found < 1:
+        raise ValueError
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads batches into lines of the table."""
+
+    db: Connection
+    tenant_id: int
+    model: type[Work]
+    known: Mapping[str, Incoming]
+    naming: Naming
+    header: Sequence[str]
+
+    def read(self, batch: Batch, given: Given) -> Iterator[tuple[Any, ...]]:
+        """Yield the lines of a batch as the table holds them, faulty ones too."""
+        parsed = parse_known(self.known, given.columns)
+        written = {name: parsed.columns[name] for name in parsed.columns if name not in _BESIDE}
+        late = resolve_columns(self.db, self.tenant_id, self.model, written)
+        columns = parsed.columns | written
+        faults = {each.position: each for each in given.faults}
+        for each in (*parsed.faults, *late):
+            position = given.positions[each.position]
+            faults.setdefault(position, replace(each, position=position))
+        places = {position: place for place, position in enumerate(given.positions)}
+        for position, line in enumerate(batch.lines):
+            place = places.get(position)
+            own = {} if place is None else {name: columns[name][place] for name in columns}
+            fault = faults.get(position)
+            if fault is None and own.get(ID) is None and own.get(REFERENCE) is None:
+                fault = Fault(position, ID, None, "value_missing", "an id, or a reference")
+            inputs = self._inputs(batch.records[position], line, own)
+            if fault is None:
+                named = (own.get(ID), own.get(REFERENCE), own.get(VERSION))
+                yield line, *named, json.dumps(inputs), None
+            else:
+                told = reject(batch, fault)
+                shown = {"code": told.code, "field": told.field, "value": told.value}
+                fault_told = json.dumps({**shown, "message": told.reason})
+                yield line, None, None, None, json.dumps(inputs), fault_told
+
+    def _inputs(self, record: Record, line: int, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is kept of a line: its cells as they stood, and the row's own values."""
+        if isinstance(record, Broken):
+            return {"line": line, "cells": []}
+        if isinstance(record, Mapping):
+            cells = {str(name): value for name, value in record.items()}
+            given = {self.naming.field_of(name) for name in cells}
+        else:
+            cells = dict(zip(self.header, record, strict=False))
+            given = set(own)
+        kept: dict[str, Any] = {
+            "line": line,
+            # Pairs: an object would lose their order.
+            "cells": [[readable(name), _readable(value)] for name, value in cells.items()],
+        }
+        if own.get(COMMENTS):
+            kept["comments"] = own[COMMENTS]
+        values = {
+            name: plain(value)
+            for name, value in own.items()
+            if name not in _BESIDE and name in given
+        }
+        return kept | ({"values": values} if values else {})
+
+
+def _readable(value: Any) -> Any:
+    return readable(value) if isinstance(value, str) else value

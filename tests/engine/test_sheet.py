@@ -1,0 +1,329 @@
+"""Files that name rows: each with values of its own, each bad line told, the rest done."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+import lockside
+from domain.errors import IdempotencyMismatch, InvalidInput
+from engine.audit import write_records
+from tests.checker import check_invariants
+from tests.engine.steps import drain, operation, query, rows
+from tests.factories import tasks, tickets, work_orders
+
+
+def send(
+    site: lockside.Site, kind: str, text: str, *, form: str = "csv", **asked: Any
+) -> lockside.Operation:
+    """Hand in the transition of a file's rows, continuing on error unless told otherwise."""
+    given: dict[str, Any] = {
+        "atomic": False,
+        "file": io.BytesIO(text.encode()),
+        "form": form,
+    } | asked
+    if "to" in given:
+        return site.transition(kind, **given)
+    if given.pop("verb", "update") == "assign":
+        return site.assign(kind, **given)
+    return site.update(kind, **given)
+
+
+def done(site: lockside.Site, asked: lockside.Operation) -> dict[str, Any]:
+    """Run an operation to its end; return the result."""
+    return drain(site, asked._id)
+
+
+def failed(asked: lockside.Operation) -> dict[int, tuple[str, Any]]:
+    """Return the code and the value of what failed, by line."""
+    return {
+        each["line"]: (each["code"], each.get("value")) for each in asked.results(only="FAILED")
+    }
+
+
+def test_each_row_has_its_own_comments(site: lockside.Site) -> None:
+    ids = tickets(site, 3, state="INPROGRESS")
+    text = f"id,comments\n{ids[0]},Refitted\n{ids[1]},\n{ids[2]},Cleaned\n"
+
+    asked = send(site, "ticket", text, to="RESOLVED")
+    result = done(site, asked)
+
+    write_records(site.platform)
+    recorded = query(
+        site,
+        "SELECT entity_id, comments FROM state_transition_audit WHERE success ORDER BY entity_id",
+    )
+    assert result["failure_codes"] == {"comments_required": 1}
+    assert [(each["entity_id"], each["comments"]) for each in recorded] == [
+        (ids[0], "Refitted"),
+        (ids[2], "Cleaned"),
+    ]
+    check_invariants(site)
+
+
+def test_comments_of_the_operation_stand_in_for_missing_ones(site: lockside.Site) -> None:
+    ids = tickets(site, 2, state="INPROGRESS")
+    text = f"id,comments\n{ids[0]},Refitted\n{ids[1]},\n"
+
+    result = done(site, send(site, "ticket", text, to="RESOLVED", comments="All of them"))
+
+    assert result["successful_items"] == 2
+
+
+def test_rows_go_by_reference_too(site: lockside.Site) -> None:
+    one = tickets(site, 1, reference="T-1") + tickets(site, 1, reference="T-2")
+
+    asked = send(site, "ticket", "reference\nT-2\nT-1\nT-3\n", to="OPEN")
+    result = done(site, asked)
+
+    assert result["successful_ids"] == [str(each) for each in one]
+    assert failed(asked) == {4: ("unknown_reference", "T-3")}
+
+
+def test_another_version_than_expected_is_a_conflict(site: lockside.Site) -> None:
+    ids = tickets(site, 2)
+
+    asked = send(site, "ticket", f"id,version\n{ids[0]},1\n{ids[1]},7\n", to="OPEN")
+    result = done(site, asked)
+
+    assert result["successful_ids"] == [str(ids[0])]
+    assert failed(asked)[3][0] == "concurrency_conflict"
+
+
+def test_each_row_gets_its_own_values(site: lockside.Site) -> None:
+    ids = work_orders(site, 3, remarks="Before")
+    text = (
+        "id,remarks,vendor,due_at\n"
+        f"{ids[0]},First,Bright Clean,2026-12-01T00:00Z\n"
+        f"{ids[1]},,Acme Lifts,\n"
+        f"{ids[2]},Before,Acme Lifts,\n"
+    )
+
+    result = done(site, send(site, "work_order", text))
+
+    found = [site.row("work_order", each) for each in ids]
+    assert (result["successful_items"], result["skipped_items"]) == (2, 1)
+    assert [each["remarks"] for each in found] == ["First", None, "Before"]
+    assert [each["version"] for each in found] == [2, 2, 1]
+    assert found[0]["vendor_id"] != found[1]["vendor_id"]
+    check_invariants(site)
+
+
+def test_values_of_the_operation_go_to_every_row_beside_its_own(site: lockside.Site) -> None:
+    ids = work_orders(site, 2)
+    text = f"id,remarks\n{ids[0]},One\n{ids[1]},Two\n"
+
+    done(site, send(site, "work_order", text, values={"due_at": "2026-12-01T00:00Z"}))
+
+    found = [site.row("work_order", each) for each in ids]
+    assert [each["remarks"] for each in found] == ["One", "Two"]
+    assert all(each["due_at"] is not None for each in found)
+
+
+def test_people_are_assigned_row_by_row(site: lockside.Site) -> None:
+    ids = tasks(site, 2, assigned=False)
+    text = f"id,assigned_to_user\n{ids[0]},tomas\n{ids[1]},dora\n"
+
+    done(site, send(site, "task", text, verb="assign"))
+
+    people = [site.row("task", each)["assigned_to_user"] for each in ids]
+    assert people[0] != people[1]
+
+
+def test_own_values_are_taken_back_each_for_itself(site: lockside.Site) -> None:
+    ids = [*work_orders(site, 1, remarks="A"), *work_orders(site, 1, remarks="B")]
+    asked = send(site, "work_order", f"id,remarks\n{ids[0]},C\n{ids[1]},D\n")
+    done(site, asked)
+
+    done(site, asked.undo())
+
+    assert [site.row("work_order", each)["remarks"] for each in ids] == ["A", "B"]
+
+
+def test_a_key_that_an_object_lacks_leaves_its_field_alone(site: lockside.Site) -> None:
+    ids = work_orders(site, 2, remarks="Kept")
+    lines = [{"id": ids[0], "due_at": "2026-12-01T00:00Z"}, {"id": ids[1], "remarks": "New"}]
+
+    done(site, send(site, "work_order", "\n".join(map(json.dumps, lines)), form="ndjson"))
+
+    found = [site.row("work_order", each) for each in ids]
+    assert [each["remarks"] for each in found] == ["Kept", "New"]
+    assert [each["due_at"] is None for each in found] == [False, True]
+
+
+BAD = {
+    "x17,2026-12-01T00:00Z,Ok": ("not_a_number", "x17"),
+    "0,2026-12-01T00:00Z,Ok": ("out_of_range", "0"),
+    ",2026-12-01T00:00Z,Ok": ("value_missing", None),
+    "{a},2026-12-01T00:00Z,Twice": ("duplicate_row", "{a}"),
+    "{b},tomorrow,Ok": ("not_a_time", "tomorrow"),
+    "{b},2026-12-01T00:00,Ok": ("zone_missing", "2026-12-01T00:00"),
+    "{b},2026-12-01T00:00Z": ("wrong_columns", "2 columns"),
+    '{b},"2026-12-01T00:00Z,Ok': ("broken_line", None),
+}
+
+
+@pytest.mark.parametrize("line", BAD)
+def test_a_line_that_is_no_item_is_told_and_the_rest_is_done(
+    site: lockside.Site, line: str
+) -> None:
+    a, b = work_orders(site, 2)
+    names = {"a": a, "b": b}
+    good = f"{a},2026-12-01T00:00Z,Fine"
+    text = "\n".join(["id,due_at,remarks", good, line.format(**names), ""])
+
+    asked = send(site, "work_order", text)
+    result = done(site, asked)
+
+    code, value = BAD[line]
+    assert (result["total_items"], result["successful_items"]) == (2, 1)
+    ((number, told),) = failed(asked).items()
+    assert (number, told[0]) == (3, code)
+    assert value is None or told[1] == value.format(**names)
+    check_invariants(site)
+
+
+def test_all_or_nothing_takes_no_file_with_a_bad_line(site: lockside.Site) -> None:
+    ids = tickets(site, 2)
+
+    with pytest.raises(InvalidInput, match="line 3: not a number") as told:
+        send(site, "ticket", f"id\n{ids[0]}\nx\n{ids[1]}\ny\n", to="OPEN", atomic=True)
+
+    assert "2 bad lines" in told.value.facts["got"]
+    assert query(site, "SELECT id FROM operation WHERE verb = 'transition'") == []
+
+
+def test_all_or_nothing_takes_a_good_file(site: lockside.Site) -> None:
+    ids = tickets(site, 3)
+
+    result = done(
+        site, send(site, "ticket", "id\n" + "\n".join(map(str, ids)), to="OPEN", atomic=True)
+    )
+
+    assert result["successful_items"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "it is empty"),
+        ("id\n", "0 matching rows"),
+        ("id\nx\n", "0 matching rows"),
+        ("id,remarks,colour\n1,a,red\n", "colour"),
+        ("id,state\n1,NEW\n", "state"),
+        ("id,assigned_to_user\n1,tomas\n", "assigned_to_user"),
+    ],
+)
+def test_a_file_that_means_nothing_is_refused(site: lockside.Site, text: str, told: str) -> None:
+    with pytest.raises(InvalidInput, match=told):
+        send(site, "work_order", text)
+
+    assert query(site, "SELECT id FROM operation WHERE verb = 'update'") == []
+
+
+def test_of_a_transition_all_other_columns_are_passed_over_and_kept(site: lockside.Site) -> None:
+    (row_id,) = tickets(site, 1)
+
+    asked = send(site, "ticket", f"Room,id,colour\nB 12,{row_id},red\n", to="OPEN")
+    done(site, asked)
+
+    (told,) = asked.results()
+    assert (told["line"], list(told["cells"].items())) == (
+        2,
+        [("Room", "B 12"), ("id", str(row_id)), ("colour", "red")],
+    )
+
+
+def test_a_line_without_a_row_has_no_id_and_is_recorded(site: lockside.Site) -> None:
+    (row_id,) = tickets(site, 1)
+    asked = send(site, "ticket", f"id\n{row_id}\nx\n", to="OPEN")
+
+    result = done(site, asked)
+
+    write_records(site.platform)
+    (record,) = query(site, "SELECT failed_ids, failure_details FROM bulk_operation_audit")
+    assert result["failed_ids"] == ["line 3"]
+    assert record["failed_ids"] == []
+    assert list(record["failure_details"]) == ["line 3"]
+    assert [each["id"] for each in asked.results()] == [None, str(row_id)]
+    assert [each.id for each in asked.failures()] == [-3]
+    check_invariants(site)
+
+
+def test_only_rows_are_tried_again_with_what_is_their_own(site: lockside.Site) -> None:
+    ids = tickets(site, 2, state="OPEN")
+    text = f"id,comments\n{ids[0]},Mended\n{ids[1]},Mended too\nx,\n"
+    asked = send(site, "ticket", text, to="RESOLVED")
+    done(site, asked)
+    done(site, site.transition("ticket", to="INPROGRESS", ids=ids))
+
+    result = done(site, asked.retry())
+
+    assert (result["total_items"], result["successful_items"]) == (2, 2)
+
+
+def test_the_same_key_with_the_same_file_is_the_same_operation(site: lockside.Site) -> None:
+    ids = tickets(site, 2)
+    text = f"id\n{ids[0]}\n"
+
+    first = send(site, "ticket", text, to="OPEN", idempotency_key="k")
+
+    assert send(site, "ticket", text, to="OPEN", idempotency_key="k").id == first.id
+    with pytest.raises(IdempotencyMismatch):
+        send(site, "ticket", f"id\n{ids[1]}\n", to="OPEN", idempotency_key="k")
+
+
+def test_of_ten_thousand_every_bad_one_is_told_and_mended_all_are_done(
+    site: lockside.Site,
+) -> None:
+    ids = tickets(site, 10_000, state="INPROGRESS")
+    closed = tickets(site, 20, state="CLOSED")
+    site.act_as("other", "admin")
+    foreign = tickets(site, 10, state="INPROGRESS")
+    site.act_as("demo", "admin")
+    lines = [[str(each), "1", f"Refitted {each}"] for each in ids]
+    spoil: list[tuple[str, Any]] = [
+        *[("not_a_number", ["x9", "1", "Ok"])] * 17,
+        *[("value_missing", ["", "1", "Ok"])] * 17,
+        *[("comments_required", None)] * 17,
+        *[("concurrency_conflict", None)] * 17,
+        *[("wrong_columns", ["5"])] * 17,
+        *[("duplicate_row", None)] * 22,
+        *[("illegal_transition", [str(each), "1", "Ok"]) for each in closed],
+        *[("not_found", [str(each), "1", "Ok"]) for each in foreign],
+    ]
+    assert len(spoil) == 137
+    expected: dict[int, str] = {}
+    good = [list(each) for each in lines]
+    for n, (code, cells) in enumerate(spoil):
+        place = 70 * (n + 1)
+        expected[place + 2] = code
+        spoiled = {
+            "comments_required": [lines[place][0], "1", ""],
+            "concurrency_conflict": [lines[place][0], "9", "Ok"],
+            "duplicate_row": lines[place - 1],
+        }
+        lines[place] = list(cells or spoiled[code])
+
+    asked = send(site, "ticket", written(lines), to="RESOLVED")
+    result = done(site, asked)
+
+    told = {line: code for line, (code, _) in failed(asked).items()}
+    assert told == expected
+    assert (result["total_items"], result["successful_items"]) == (10_000, 9_863)
+    mended = [good[line - 2] for line in sorted(told)]
+    again = done(site, send(site, "ticket", written(mended), to="RESOLVED"))
+    assert (again["successful_items"], again["failed_items"]) == (137, 0)
+    found = rows(site, "ticket")
+    assert {found[each][0] for each in ids} == {"RESOLVED"}
+    assert operation(site, asked._id)["total"] == 10_000
+    check_invariants(site)
+
+
+def written(lines: list[list[str]]) -> str:
+    """Return lines as a CSV file of rows with versions and comments."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([["id", "version", "comments"], *lines])
+    return text.getvalue()
