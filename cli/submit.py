@@ -154,7 +154,7 @@ def update(session: Session, /, *, values: Sequence[str], **given: Any) -> int:
     request = read_request(given)
     if not pairs and "file" not in request.options:
         expected = "FIELD=VALUE at least once, or a file with columns for them"
-        raise InvalidInput(field="values", got=None, expected=expected)
+        raise InvalidInput(field="--set", got=None, expected=expected)
     return hand_in(
         session,
         request,

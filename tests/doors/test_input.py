@@ -55,7 +55,7 @@ ZERO = "00000000-0000-0000-0000-000000000000"
         (("submit", "assign", "ticket", "7"), ("--user: got nothing", "--team")),
         (("submit", "assign", "ticket", "7", "--user", ""), ("--user", "a person or a team")),
         (("submit", "assign", "attendance", "7", "--user", "asha"), ("attendance", "ticket")),
-        (("submit", "update", "ticket", "7"), ("--set", "--help")),
+        (("submit", "update", "ticket", "7"), ("--set", "FIELD=VALUE at least once")),
         (("submit", "update", "ticket", "7", "--set", "priority"), ("--set", "FIELD=VALUE")),
         (("submit", "update", "ticket", "7", "--set", "=HIGH"), ("--set", "FIELD=VALUE")),
         (
