@@ -11,7 +11,7 @@ RECORD_VERBS = ("view", "create", "update", "delete")
 WORK_VERBS = (*RECORD_VERBS, "assign", "import")
 """What doors do with work beside its machine's own verbs."""
 
-STEERING_VERBS = ("cancel", "pause", "resume", "undo")
+STEERING_VERBS = ("cancel", "pause", "resume", "retry", "execute", "undo")
 """What is done with other people's operations; with their own, everybody may."""
 
 _READING = ("view",)

@@ -60,7 +60,8 @@ SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
 
 # The rows of the chunk are locked before the operation's: the order that everybody keeps.
 _STOP = text("""
-UPDATE operation SET state = 'CANCELLING' WHERE id = :operation_id AND state = 'RUNNING'
+UPDATE operation SET state = 'CANCELLING'
+ WHERE id = :operation_id AND state IN ('QUEUED', 'RUNNING', 'PAUSED')
 """)
 
 

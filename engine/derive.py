@@ -40,7 +40,8 @@ SELECT i.id, i.version, c.inputs -> CAST(i.id AS text) AS inputs
 # Who tries again after a conflict has seen the row as it is now.
 _FAILED = """
 SELECT i.id,
-       CASE WHEN told.code IS DISTINCT FROM 'concurrency_conflict' THEN i.version END AS version,
+       CASE WHEN :is_undo OR told.code IS DISTINCT FROM 'concurrency_conflict'
+            THEN i.version END AS version,
        c.inputs -> CAST(i.id AS text) AS inputs
   FROM operation_chunk c, unnest(c.ids, c.outcomes, c.expected_versions) AS i(id, outcome, version)
  CROSS JOIN LATERAL (
@@ -60,13 +61,16 @@ SELECT i.id, i.version, CAST(NULL AS jsonb) AS inputs
 def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
     """Do what a dry run found that can be done; each item is judged again, once the plan is.
 
-    Items that the plan saw fail are left out; those that have changed since are conflicts.
+    Items that the plan saw fail are left out; those that have changed since are conflicts. Who
+    submitted the plan may, and who holds `operation.execute`.
 
     Raises:
         NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
         InvalidInput: It is no dry run, or it found nothing that can be done.
         IllegalTransition: It hasn't ended yet.
     """
+    demand_own(platform, actor, plan_id, "execute")
     plan = _ended(platform, actor, plan_id)
     if not plan.dry_run:
         raise InvalidInput(field="plan", got=str(plan_id), expected="a dry run's id")
@@ -77,13 +81,16 @@ def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
 def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | None = None) -> UUID:
     """Try again what failed, or *only* what failed by one code; once for each.
 
-    All or nothing that was rolled back is tried again as a whole.
+    All or nothing that was rolled back is tried again as a whole, and so is what was cancelled.
+    Who submitted it may, and who holds `operation.retry`.
 
     Raises:
         NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
         InvalidInput: Nothing failed, or nothing by that code; or it is a dry run.
         IllegalTransition: It hasn't ended yet.
     """
+    demand_own(platform, actor, operation_id, "retry")
     parent = _ended(platform, actor, operation_id)
     if parent.dry_run or parent.verb not in (TRANSITION, *EDITS, UNDO):
         expected = "an operation that changes work; a dry run changes nothing"
@@ -95,7 +102,8 @@ def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | N
         operation_id,
         failed=Outcome.FAILED,
         cancelled=Outcome.CANCELLED,
-        whole=parent.atomic,
+        whole=parent.atomic or parent.state == "CANCELLED",
+        is_undo=parent.verb == UNDO,
         only=only,
     )
     purpose = "retry" if only is None else f"retry:{only}"
@@ -180,7 +188,7 @@ def _derive(
         if not stored.chunks:
             return _known(db, parent.id, own["purpose"], stored.total, most)
     operation_id: UUID = values["id"]
-    send_first(platform, operation_id, "bulk", min(stored.chunks, cut.window))
+    send_first(platform, operation_id, "bulk", min(stored.chunks, cut.window), cut.apart_s)
     return operation_id
 
 

@@ -41,6 +41,9 @@ class Edit(Change):
         }
         self._own: dict[int, dict[str, Any]] = {}
         self._names = dict.fromkeys(self._values)
+        # All of them from the beginning: rows of every slice are read with all that is written.
+        for told in (operation.inputs or {}).values():
+            self._names |= dict.fromkeys((told or {}).get("values") or {})
 
     @property
     def permission(self) -> str:
@@ -170,7 +173,6 @@ class Edit(Change):
                 name: None if value is None else self._fields[name].parse(value)
                 for name, value in told.items()
             }
-            self._names |= dict.fromkeys(told)
 
     def _values_of(self, row: Row[Any]) -> dict[str, Any]:
         return self._own.get(row.id, self._values)

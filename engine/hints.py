@@ -19,13 +19,16 @@ _LONGEST_COUNTDOWN_S = 60.0
 
 # A tenant has so many chunks on their way, whatever it asked for: its operations take turns, the
 # one with the fewest first. With a rate, what is hinted at gets its place in time behind what was
-# hinted at before it. What is due much later waits for the sweeper.
+# hinted at before it. What is due much later waits for the sweeper, and takes nobody's room. Single
+# transitions have no window: they were all sent when they were handed in.
 _NEXT = text("""
 WITH open AS (
-  SELECT o.id, o.created_at, o.hold_from, least(:window, o.parallel) AS wide,
+  SELECT o.id, o.created_at, o.hold_from, o.queue, least(:window, o.parallel) AS wide,
+         coalesce(o.paced_until, clock_timestamp()) AS paced_until,
          (SELECT count(*) FROM operation_chunk c
            WHERE c.operation_id = o.id
-             AND (c.status = 'RUNNING' OR c.status = 'PENDING' AND c.published_at IS NOT NULL)
+             AND (c.status = 'RUNNING' OR c.status = 'PENDING' AND c.published_at IS NOT NULL
+                    AND c.run_after <= clock_timestamp() + make_interval(secs => :soon_s))
          ) AS on_their_way
     FROM operation o JOIN operation mine ON mine.id = :operation_id
    WHERE o.tenant_id = mine.tenant_id AND o.queue = mine.queue
@@ -38,14 +41,17 @@ WITH open AS (
         SELECT chunk_no FROM operation_chunk c
          WHERE c.operation_id = open.id AND c.status = 'PENDING' AND c.published_at IS NULL
            AND (open.hold_from IS NULL OR c.chunk_no < open.hold_from)
-           AND c.run_after <= clock_timestamp() + make_interval(secs => :soon_s)
+           AND greatest(c.run_after, open.paced_until)
+               <= clock_timestamp() + make_interval(secs => :soon_s)
          ORDER BY chunk_no LIMIT greatest(open.wide - open.on_their_way, 0)) AS first) AS c
 ), waiting AS (
   SELECT c.operation_id, c.chunk_no, cardinality(c.ids) AS items
     FROM ranked r JOIN operation_chunk c ON c.operation_id = r.id AND c.chunk_no = r.chunk_no
    WHERE c.status = 'PENDING' AND c.published_at IS NULL
    ORDER BY r.place
-   LIMIT (SELECT greatest(0, least(:most, :window - sum(on_their_way))) FROM open)
+   LIMIT (SELECT CASE WHEN bool_and(queue = 'bulk')
+                      THEN greatest(0, least(:most, :window - sum(on_their_way)))
+                      ELSE :most END FROM open)
      FOR UPDATE OF c SKIP LOCKED
 ), placed AS (
   SELECT operation_id, chunk_no,
@@ -73,21 +79,25 @@ RETURNING c.operation_id, c.chunk_no, o.queue, c.run_after - clock_timestamp() A
 _ON_THEIR_WAY = text("""
 SELECT count(*) FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
  WHERE o.tenant_id = :tenant_id AND o.queue = :queue AND o.state IN ('QUEUED', 'RUNNING')
-   AND (c.status = 'RUNNING' OR c.status = 'PENDING' AND c.published_at IS NOT NULL)
+   AND (c.status = 'RUNNING' OR c.status = 'PENDING' AND c.published_at IS NOT NULL
+          AND c.run_after <= clock_timestamp() + make_interval(secs => :soon_s))
 """)
 
 
 def find_room(db: Connection, pace: Pace, tenant_id: int, queue: str) -> int:
     """Return for how many more chunks of a tenant there is room in its window."""
-    names = {"tenant_id": tenant_id, "queue": queue}
+    names = {"tenant_id": tenant_id, "queue": queue, "soon_s": _LONGEST_COUNTDOWN_S}
     return max(0, pace.window - (db.scalar(_ON_THEIR_WAY, names) or 0))
 
 
-def send_first(platform: Platform, operation_id: UUID, queue: str, most: int) -> None:
-    """Send the hints of an operation's first chunks, which it was stored with."""
+def send_first(
+    platform: Platform, operation_id: UUID, queue: str, most: int, apart_s: float = 0.0
+) -> None:
+    """Send the hints of an operation's first chunks, which it was stored with, so far apart."""
     platform.step("submitted")
     for chunk_no in range(most):
-        if not send_chunk(platform, operation_id, chunk_no, queue):
+        due_in = timedelta(seconds=chunk_no * apart_s)
+        if not send_chunk(platform, operation_id, chunk_no, queue, due_in):
             break  # a silent broker costs seconds a message; the sweeper sends the rest
     platform.step("hinted")
 
@@ -105,8 +115,10 @@ def send_next(platform: Platform, operation_id: UUID, most: int) -> tuple[int, b
         "soon_s": _LONGEST_COUNTDOWN_S,
     }
     with platform.single.connect() as db:
-        due = db.execute(_NEXT, names).all()
+        noted = db.execute(_NEXT, names).all()
     platform.step("hinting")
+    # What comes much later is no refusal of the broker.
+    due = [each for each in noted if each.due_in.total_seconds() <= _LONGEST_COUNTDOWN_S]
     # A silent broker costs seconds a message, so the first refusal is enough.
     hints = (
         send_chunk(platform, each.operation_id, each.chunk_no, each.queue, each.due_in)

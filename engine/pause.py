@@ -19,17 +19,22 @@ UPDATE operation
 """)
 
 # What was hinted at before is hinted at again: its messages found the operation paused. The
-# places in time that it had are given anew.
+# places in time that it had are given anew. A canary that hasn't ended stays one.
 _RESUME = text("""
 WITH resumed AS (
-  UPDATE operation
-     SET state = 'QUEUED', hold_from = NULL, paced_until = clock_timestamp(),
-         rate = coalesce(CAST(:rate AS float8), rate), details = details - 'paused_by'
+  UPDATE operation o
+     SET state = 'QUEUED', paced_until = clock_timestamp(),
+         rate = coalesce(CAST(:rate AS float8), rate), details = details - 'paused_by',
+         hold_from = CASE WHEN EXISTS (
+           SELECT FROM operation_chunk c
+            WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
+              AND c.status IN ('PENDING', 'RUNNING')) THEN hold_from END
    WHERE id = :operation_id AND tenant_id = :tenant_id AND state = 'PAUSED'
   RETURNING id, parallel, run_at
 ), waiting AS (
   UPDATE operation_chunk c
-     SET published_at = NULL, run_after = greatest(clock_timestamp(), resumed.run_at)
+     SET published_at = NULL, busy_since = NULL,
+         run_after = greatest(clock_timestamp(), resumed.run_at)
     FROM resumed WHERE c.operation_id = resumed.id AND c.status = 'PENDING'
 )
 SELECT parallel FROM resumed
@@ -42,7 +47,7 @@ _HOLD = text("""
 UPDATE operation o
    SET state = 'PAUSED',
        details = details || jsonb_build_object('paused_by', CAST(:its_canary AS text))
- WHERE o.id = :operation_id AND o.state = 'RUNNING' AND o.hold_from IS NOT NULL
+ WHERE o.id = :operation_id AND o.state IN ('QUEUED', 'RUNNING') AND o.hold_from IS NOT NULL
    AND NOT EXISTS (SELECT FROM operation_chunk c
                     WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
                       AND c.status IN ('PENDING', 'RUNNING'))

@@ -87,7 +87,7 @@ SELECT DISTINCT ON (o.tenant_id, o.queue) o.id
 
 _UNFINISHED = text("""
 SELECT o.id, o.state FROM operation o
- WHERE o.state = 'CANCELLING' OR o.hold_from IS NOT NULL AND o.state = 'RUNNING'
+ WHERE o.state = 'CANCELLING' OR o.hold_from IS NOT NULL AND o.state IN ('QUEUED', 'RUNNING')
     OR o.state IN ('QUEUED', 'RUNNING', 'PAUSED') AND NOT EXISTS (
          SELECT FROM operation_chunk c
           WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))

@@ -8,8 +8,9 @@ file, and results tell all lines.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, TextualSelect, text
@@ -33,6 +34,10 @@ COMMENTS = "comments"
 _BESIDE = (ID, REFERENCE, VERSION, COMMENTS)
 _WRITES = ("assign", "update")
 _TOLD = 3
+_MOST_BAD = 100_000
+"""With more bad lines than these it is the wrong file."""
+
+_BEYOND_IDS = 2**63
 
 _OF_RESULTS = ("line", "outcome", "code", "message", "retryable")
 """Columns that results add to a file's own; they are passed over when it is sent again."""
@@ -67,6 +72,8 @@ UPDATE sheet s SET fault = jsonb_build_object('code', 'duplicate_row', 'field', 
          GROUP BY id HAVING count(*) > 1) AS first
  WHERE s.id = first.id AND s.fault IS NULL AND s.line > first.line
 """)
+
+_COUNT_BAD = text("SELECT count(*) FROM sheet WHERE fault IS NOT NULL")
 
 _FAULTS = text("""
 SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
@@ -136,6 +143,10 @@ def hold_sheet(
     db.execute(text(_FIND.format(table=model.__tablename__)), names)
     db.execute(_UNKNOWN)
     db.execute(_TWICE)
+    bad = db.scalar(_COUNT_BAD) or 0
+    if bad > _MOST_BAD:
+        expected = f"at most {_MOST_BAD:,}; is it the right file?"
+        raise InvalidInput(field="file", got=f"{bad:,} bad lines", expected=expected)
     return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()
 
 
@@ -185,7 +196,7 @@ def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
 
 def _number(value: Any) -> int:
     found = as_id(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    if found is None or found < 1:
+    if found is None or not 1 <= found < _BEYOND_IDS:
         raise ValueError
     return found
 
@@ -210,7 +221,8 @@ class _Reader:
         faults = {each.position: each for each in given.faults}
         for each in (*parsed.faults, *late):
             position = given.positions[each.position]
-            faults.setdefault(position, replace(each, position=position))
+            if each.field in self._named_by(batch.records[position], parsed.columns):
+                faults.setdefault(position, replace(each, position=position))
         places = {position: place for place, position in enumerate(given.positions)}
         for position, line in enumerate(batch.lines):
             place = places.get(position)
@@ -224,9 +236,16 @@ class _Reader:
                 yield line, *named, json.dumps(inputs), None
             else:
                 told = reject(batch, fault)
-                shown = {"code": told.code, "field": told.field, "value": told.value}
+                value = _readable(told.value)
+                shown = {"code": told.code, "field": told.field, "value": value}
                 fault_told = json.dumps({**shown, "message": told.reason})
                 yield line, None, None, None, json.dumps(inputs), fault_told
+
+    def _named_by(self, record: Record, columns: Mapping[str, Any]) -> Collection[str | None]:
+        """Return the fields that a record speaks of: an object needs not have all keys."""
+        if isinstance(record, Mapping):
+            return {self.naming.field_of(str(name)) for name in record}
+        return columns.keys()
 
     def _inputs(self, record: Record, line: int, own: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is kept of a line: its cells as they stood, and the row's own values."""
@@ -234,10 +253,9 @@ class _Reader:
             return {"line": line, "cells": []}
         if isinstance(record, Mapping):
             cells = {str(name): value for name, value in record.items()}
-            given = {self.naming.field_of(name) for name in cells}
         else:
             cells = dict(zip(self.header, record, strict=False))
-            given = set(own)
+        given = self._named_by(record, own)
         kept: dict[str, Any] = {
             "line": line,
             # Pairs: an object would lose their order.
@@ -254,4 +272,13 @@ class _Reader:
 
 
 def _readable(value: Any) -> Any:
-    return readable(value) if isinstance(value, str) else value
+    """Return a value that jsonb takes, which is less than JSON has."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return [_readable(each) for each in value]
+    if isinstance(value, dict):
+        return {readable(name): _readable(each) for name, each in value.items()}
+    return value

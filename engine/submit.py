@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
 from domain.permissions import Actor
+from engine.denials import demand
 from engine.fields import plain, resolve_references
 from engine.freeze import Cut, Frozen, Rows, freeze
 from engine.hints import find_room, send_first
@@ -72,6 +73,7 @@ def submit(
         InvalidInput: A value is not what was expected; nothing was stored.
         NotFound: There is no person of the name in `approved_by`, or no record of a name or id
             among the values.
+        PermissionDenied: A filter chooses among rows that the actor may not view.
         IdempotencyMismatch: The key was used for another content.
     """
     asked = checked(platform.pace, submission, has_sheet=sheet is not None)
@@ -85,6 +87,9 @@ def submit(
         canary=submission.canary,
         is_later=submission.run_at is not None,
     )
+    if submission.where is not None:
+        # A filter tells what rows hold, even where nothing may be done with them.
+        demand(platform, actor, asked.model.noun, "view")
     # A file is held in a table of one transaction; anything else is one statement.
     with platform.database.begin() if sheet else platform.single.connect() as db:
         if submission.approved_by is not None:
@@ -111,7 +116,7 @@ def submit(
         if sheet is not None:
             store_faults(db, values["id"])
     operation_id: UUID = values["id"]
-    send_first(platform, operation_id, values["queue"], min(stored.chunks, cut.window))
+    send_first(platform, operation_id, values["queue"], min(stored.chunks, cut.window), cut.apart_s)
     return operation_id
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
@@ -47,6 +48,17 @@ SELECT i.id, CAST(i.changes AS jsonb)
    AND b.body ->> 'correlation_id' = CAST(:parent_id AS text) AND i.id = ANY(:ids)
 """)
 
+# An undo that is tried again takes back what the first one was to take back.
+_ORIGIN = text("""
+WITH RECURSIVE up AS (
+  SELECT id, verb, parent_id FROM operation WHERE id = :parent_id AND tenant_id = :tenant_id
+  UNION ALL
+  SELECT o.id, o.verb, o.parent_id FROM up JOIN operation o ON o.id = up.parent_id
+   WHERE up.verb = 'undo'
+)
+SELECT id FROM up WHERE verb <> 'undo'
+""")
+
 _FORGOTTEN = Reason("not_recorded", "What it was before is not in the records any more")
 
 
@@ -63,6 +75,7 @@ class Undo(Change):
         super().__init__(operation)
         self.machine = kinds()[operation.kind].machine
         self.former: dict[int, Any] = {}
+        self._origin: UUID | None = None
 
     def judge(
         self,
@@ -93,12 +106,10 @@ class Undo(Change):
     def read_former(self, db: Connection, ids: Sequence[int], query: Any) -> None:
         """Read what rows were before."""
         operation = self.operation
-        names = {
-            "tenant_id": operation.tenant_id,
-            "kind": operation.kind,
-            "ids": list(ids),
-            "parent_id": operation.parent_id,
-        }
+        of_tenant = {"tenant_id": operation.tenant_id, "parent_id": operation.parent_id}
+        if self._origin is None:
+            self._origin = db.scalar(_ORIGIN, of_tenant)
+        names = of_tenant | {"kind": operation.kind, "ids": list(ids), "parent_id": self._origin}
         self.former.update(dict(db.execute(query, names).all()))
 
     @abstractmethod
@@ -191,7 +202,8 @@ class UndoEdit(Undo):
         for each in self.former.values():
             self._names |= dict.fromkeys(each)
         operation = self.operation
-        return lock_rows(db, operation.kind, operation.tenant_id, ids, tuple(self._names))
+        # All of them: rows of another slice may have changed in other fields.
+        return lock_rows(db, operation.kind, operation.tenant_id, ids, tuple(self._fields))
 
     def permission(self, row: Row[Any]) -> str | None:
         """Return the permission of the verb that is undone, the same for all rows."""

@@ -76,7 +76,10 @@ def held_over(role: str, nouns: tuple[str, ...]) -> set[str]:
     return {each for each in held if each.partition(".")[0] in nouns}
 
 
-STEERING = {"operation.cancel", "operation.pause", "operation.resume", "operation.undo"}
+STEERING = {
+    *("operation.cancel", "operation.pause", "operation.resume"),
+    *("operation.retry", "operation.execute", "operation.undo"),
+}
 
 
 def test_the_roles_are_those_of_the_contract() -> None:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 import lockside
-from domain.errors import IllegalTransition, InvalidInput, NotFound
+from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
 from engine.derive import execute_plan, retry
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, operation, outcomes, query, rows
@@ -211,3 +211,15 @@ def test_another_tenants_operation_is_not_there(site: lockside.Site) -> None:
         again(site, asked)
     with pytest.raises(NotFound):
         site.operation(asked).retry()
+
+
+@pytest.mark.parametrize("derive", ["execute", "retry"])
+def test_only_who_may_steer_uses_up_somebody_elses_turn(site: lockside.Site, derive: str) -> None:
+    asked = ask(site, work_orders(site, 1, vendor=False), atomic=False, dry_run=derive == "execute")
+    drain(site, asked)
+    site.act_as("demo", "victor")
+
+    with pytest.raises(PermissionDenied, match=rf"operation\.{derive}"):
+        getattr(site.operation(asked), derive)()
+
+    assert query(site, "SELECT id FROM operation WHERE purpose IS NOT NULL") == []

@@ -332,3 +332,39 @@ def test_what_was_resumed_ends_when_its_last_chunk_is_given_up(site: lockside.Si
     sweep(site.platform)
 
     assert operation(site, asked)["state"] == "FAILED"
+
+
+def test_a_canary_that_is_paused_midway_stays_one(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 6), **HALVES, canary=4)
+    run_chunk(site.platform, asked, 0)
+    halt(site, asked)
+    go_on(site, asked)
+
+    for each in chunks(site, asked):
+        run_chunk(site.platform, asked, each["chunk_no"])
+    sweep(site.platform)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    assert [state for state, _ in rows(site).values()].count("APPROVED") == 4
+
+
+def test_a_first_failure_stops_what_was_paused_meanwhile(site: lockside.Site) -> None:
+    bad, good = work_orders(site, 2, vendor=False), work_orders(site, 2)
+    asked = ask(site, bad + good, **HALVES, stop_at_first_failure=True)
+
+    run_chunk(then(site.platform, "locked", lambda: halt(site, asked)), asked, 0)
+    sweep(site.platform)
+
+    assert operation(site, asked)["state"] == "COMPLETED_WITH_ERRORS"
+    assert {rows(site)[each][0] for each in good} == {"SUBMITTED"}
+
+
+def test_a_slow_operation_takes_nobodys_room(site: lockside.Site) -> None:
+    slow = ask(site, work_orders(site, 40), atomic=False, chunk_items=10, rate=10_000)
+    halt(site, slow)
+    go_on(site, slow, 0.01)
+
+    other = ask(site, work_orders(site, 2), **HALVES)
+
+    assert chunks(site, other)[0]["published_at"] is not None
+    assert sum(each["published_at"] is not None for each in chunks(site, slow)) >= 1

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 import lockside
-from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
+from domain.errors import IdempotencyMismatch, InvalidInput, NotFound, PermissionDenied
 from engine.submission import Submission
 from engine.submit import submit
 from tests.engine.steps import ask, chunks, drain, operation, query
@@ -243,3 +243,12 @@ def test_records_are_listed_by_a_filter(site: lockside.Site, three: dict[str, in
     assert [each["name"] for each in site.records("site").list(where="name contains yard")] == [
         "North Yard"
     ]
+
+
+def test_who_may_not_view_rows_chooses_none_by_what_they_hold(site: lockside.Site) -> None:
+    tickets(site, 1)
+    query(site, "UPDATE role SET permissions = '{}' WHERE name = 'viewer'")
+    site.act_as("demo", "victor")
+
+    with pytest.raises(PermissionDenied, match=r"ticket\.view"):
+        site.transition("ticket", to="OPEN", where="title contains Ticket", dry_run=True)

@@ -327,3 +327,21 @@ def written(lines: list[list[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([["id", "version", "comments"], *lines])
     return text.getvalue()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '{"id": %d, "x": 1e400}',
+        '{"id": %d, "x": ["a\\u0000b", {"\\ud800": "\\udfff"}]}',
+    ],
+)
+def test_what_jsonb_would_refuse_is_kept_as_text(site: lockside.Site, odd: str) -> None:
+    (row_id,) = tickets(site, 1)
+    text = '{"id": 99999999999999999999}\n' + odd % row_id
+
+    asked = send(site, "ticket", text, to="OPEN", form="ndjson")
+    result = done(site, asked)
+
+    assert result["total_items"] == 2
+    assert result["failed_items"] >= 1

@@ -1,5 +1,7 @@
 """Undo: what is still as it was left goes back, what was changed since is reported."""
 
+import io
+import json
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +10,7 @@ import pytest
 import lockside
 from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
 from engine.audit import write_records
-from engine.derive import undo
+from engine.derive import retry, undo
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, operation, query, rows
 from tests.factories import MAKERS, tasks, tickets, work_orders
@@ -213,3 +215,42 @@ def test_without_records_nothing_goes_back(site: lockside.Site) -> None:
     result = take_back(site, asked)
 
     assert result["failure_codes"] == {"not_recorded": 1}
+
+
+def test_an_undo_that_met_busy_rows_is_tried_again(site: lockside.Site) -> None:
+    ids = work_orders(site, 2)
+    asked = done(site, "work_order", "APPROVED", ids)
+    query(site, "UPDATE role SET permissions = array_remove(permissions, 'work_order.approve')")
+    first = undo(site.platform, site.actor, asked)
+    drain(site, first)
+    query(
+        site,
+        "UPDATE role SET permissions = array_append(permissions, 'work_order.approve')"
+        " WHERE name = 'admin'",
+    )
+    done(site, "work_order", "IN_PROGRESS", ids[1:])
+
+    result = drain(site, retry(site.platform, site.actor, first))
+
+    assert (result["successful_ids"], result["failure_codes"]) == (
+        [str(ids[0])],
+        {"concurrency_conflict": 1},
+    )
+
+
+def test_rows_of_every_slice_get_back_their_own_fields(site: lockside.Site) -> None:
+    ids = tickets(site, 1001)
+    lines = [{"id": each, "title": "New"} for each in ids[:-1]]
+    lines.append({"id": ids[-1], "description": "Wet"})
+    text = "\n".join(map(json.dumps, lines)).encode()
+    asked = site.update("ticket", file=io.BytesIO(text), form="ndjson", chunk_items=10_000)
+    drain(site, asked._id)
+    assert site.row("ticket", ids[-1])["description"] == "Wet"
+
+    result = take_back(site, asked._id)
+
+    assert result["successful_items"] == 1001
+    assert (site.row("ticket", ids[0])["title"], site.row("ticket", ids[-1])["description"]) == (
+        "Ticket 0",
+        None,
+    )
