@@ -1,6 +1,7 @@
 """A change of values: an assignment or an update, the same to every row or each its own."""
 
 import json
+from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +21,28 @@ from engine.warnings import drop_warnings
 from models.base import kinds
 
 
-class Edit(Change):
+class ValueChange(Change):
+    """A change of values, recorded with what was before and after."""
+
+    @abstractmethod
+    def changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
+        """Return what would change of a locked row: before and after, by field."""
+
+    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+        """Record every update with what was before and after, done and refused."""
+        log_entity_updated(
+            db,
+            operation=self.operation,
+            passed=judged.passed,
+            refused=judged.refused,
+            failures=judged.failures,
+            changes=[json.dumps(self.changes_of(row)) for row in (*judged.passed, *judged.refused)],
+            now=now,
+            measured=measured,
+        )
+
+
+class Edit(ValueChange):
     """The operation's values are written to rows that don't have them yet.
 
     Rows of a file have values of their own beside them, or in their place.
@@ -83,12 +105,12 @@ class Edit(Change):
                 # Before anything else: a conflict would show what the row holds.
                 judged.refuse(row, [denied, *([frozen] if frozen else [])])
             elif wanted is not None and wanted != row.version:
-                changes = self._changes_of(row)
+                changes = self.changes_of(row)
                 told = conflict(wanted, row.version, state=row.state, changes=changes)
                 judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
             elif reasons := [*self._against(row, frozen), *self._broken(row)]:
                 judged.refuse(row, reasons)
-            elif not self._changes_of(row):
+            elif not self.changes_of(row):
                 judged.outcomes[row.id] = Outcome.SKIPPED
             else:
                 judged.outcomes[row.id] = Outcome.SUCCEEDED
@@ -114,21 +136,6 @@ class Edit(Change):
         )
         ids = [each.id for each in judged.passed]
         drop_warnings(db, kinds()[operation.kind], operation.tenant_id, ids, now)
-
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
-        """Record every update with what was before and after, done and refused."""
-        log_entity_updated(
-            db,
-            operation=self.operation,
-            passed=judged.passed,
-            refused=judged.refused,
-            failures=judged.failures,
-            changes=[
-                json.dumps(self._changes_of(row)) for row in (*judged.passed, *judged.refused)
-            ],
-            now=now,
-            measured=measured,
-        )
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
         """Return the one permission of the verb."""
@@ -185,7 +192,8 @@ class Edit(Change):
                 told = f"{check.field}: got {got!r}, expected {check.expected}"
                 yield Reason("invalid_input", told)
 
-    def _changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
+    def changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
+        """Return what the row's values would change."""
         return {
             name: {"before": plain(getattr(row, name)), "after": plain(value)}
             for name, value in self._values_of(row).items()

@@ -96,6 +96,7 @@ class Results:
             heard: Any = self._redis.xread({_stream(operation_id): after or "0"}, 1, block)
         except RedisError as error:
             _log.debug("redis_away", at="hear", error=str(error))
+            # A server that is away gives no signal when it is back; PostgreSQL is asked meanwhile.
             time.sleep(wait_s)
             return after, None
         for _, entries in heard or ():

@@ -163,7 +163,7 @@ def refuse_faults(db: Connection) -> None:
     more = f"; {faults[0].total - _TOLD:,} more" if faults[0].total > _TOLD else ""
     raise InvalidInput(
         field="file",
-        got=f"{faults[0].total:,} bad lines ({told}{more})",
+        got=f"{faults[0].total:,} bad line{'s' if len(faults) > 1 else ''} ({told}{more})",
         expected="good ones only for all or nothing; continue on error to have the others done",
     )
 

@@ -4,7 +4,6 @@ What they were is read from the records of that operation, and where these aren'
 from the outbox.
 """
 
-import json
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,9 +17,10 @@ from sqlalchemy import Connection, Row, text
 from domain.bulk import Outcome
 from domain.machine import Reason, no_change
 from engine.change import Change, Measured
+from engine.edit import ValueChange
 from engine.fields import fields_of, plain
 from engine.judged import Judged, conflict, stale
-from engine.outbox import log_entity_updated, log_state_transition
+from engine.outbox import log_state_transition
 from engine.rows import lock_rows, write_rows
 from models.base import ASSIGNED, kinds
 
@@ -187,7 +187,7 @@ class UndoTransition(Undo):
         return groups
 
 
-class UndoEdit(Undo):
+class UndoEdit(ValueChange, Undo):
     """The fields that were written hold again what they held before."""
 
     def __init__(self, operation: Row[Any]) -> None:
@@ -216,21 +216,6 @@ class UndoEdit(Undo):
         own = {name: [self._before(row, name) for row in judged.passed] for name in self._names}
         write_rows(db, operation.kind, judged, {}, own=own, actor_id=operation.actor_id, now=now)
 
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
-        """Record every step back with what was before and after it."""
-        log_entity_updated(
-            db,
-            operation=self.operation,
-            passed=judged.passed,
-            refused=judged.refused,
-            failures=judged.failures,
-            changes=[
-                json.dumps(self._changes_of(row)) for row in (*judged.passed, *judged.refused)
-            ],
-            now=now,
-            measured=measured,
-        )
-
     def _against(self, row: Row[Any]) -> Reason | None:
         if row.id not in self.former:
             return _FORGOTTEN
@@ -244,7 +229,8 @@ class UndoEdit(Undo):
         before = changed["before"]
         return None if before is None else self._fields[name].parse(before)
 
-    def _changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
+    def changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
+        """Return what going back would change."""
         return {
             name: {"before": plain(getattr(row, name)), "after": plain(self._before(row, name))}
             for name in self._names
