@@ -28,7 +28,6 @@ from engine.storing import Known, Prepared, Store, Stored
 from engine.submission import known_kind
 from models.base import Work
 
-BATCH_ROWS = 5_000
 _WRITERS = 2
 """Batches that are stored at the same time: half of the work is checking foreign keys."""
 
@@ -97,7 +96,7 @@ def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
     model = known_kind(load.kind)
     states = demand_import(platform, actor, model)
     naming = Naming(incoming(model), load.mapping, load.ignore)
-    batches, shape = open_batches(load, naming)
+    batches, shape = open_batches(load, naming, platform.pace.import_rows)
     store = Store(platform, actor, model, load.name)
     with Seen() as seen, ThreadPoolExecutor(_WRITERS, "import") as writers:
         preparing = _Preparing(platform, actor, model, shape, store, seen, states)
@@ -112,8 +111,8 @@ def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
     return settling.loaded
 
 
-def open_batches(load: Load, naming: Naming) -> tuple[Iterable[Batch], Shape]:
-    """Return the batches of a file, and what stands where in its records.
+def open_batches(load: Load, naming: Naming, most: int) -> tuple[Iterable[Batch], Shape]:
+    """Return the batches of a file, *most* records each, and what stands where in them.
 
     Raises:
         InvalidInput: The file is empty, or its header or first record is not what was expected.
@@ -128,8 +127,8 @@ def open_batches(load: Load, naming: Naming) -> tuple[Iterable[Batch], Shape]:
         if header is None:
             raise _empty("a line of column names")
         shape: Shape = CsvShape(naming, header)
-        return read_batches(records, lines, BATCH_ROWS), shape
-    batches = read_batches(records, lines, BATCH_ROWS)
+        return read_batches(records, lines, most), shape
+    batches = read_batches(records, lines, most)
     first = next(batches, None)
     if first is None:
         raise _empty("one JSON object a line")

@@ -30,7 +30,7 @@ class Publish(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The sizes and times of the chunk protocol; spans are seconds.
+    """The sizes and times of the chunk protocol and of files; spans are seconds.
 
     A lease lasts longer than the statement timeout, so that a claim outlives its change.
     """
@@ -48,6 +48,8 @@ class Pace:
     person_wait_s: float = 10.0
     retries: int = 3
     republish_after_s: float = 10.0
+    import_rows: int = 5_000
+    export_rows: int = 2_000
 
 
 _CLOCK = select(func.clock_timestamp())

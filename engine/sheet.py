@@ -38,6 +38,8 @@ _MOST_BAD = 100_000
 """With more bad lines than these it is the wrong file."""
 
 _BEYOND_IDS = 2**63
+_BATCH_ROWS = 5_000
+"""Lines that are in memory at a time."""
 
 _OF_RESULTS = ("line", "outcome", "code", "message", "retryable")
 """Columns that results add to a file's own; they are passed over when it is sent again."""
@@ -128,7 +130,7 @@ def hold_sheet(
     known = _known(model, verb)
     carries = _OF_RESULTS if verb in _WRITES else None
     naming = Naming(known, sheet.mapping, sheet.ignore, carries=carries, is_new=False)
-    batches, shape = open_batches(sheet, naming)
+    batches, shape = open_batches(sheet, naming, _BATCH_ROWS)
     reader = _Reader(db, tenant_id, model, known, naming, shape.header)
     digest = hashlib.sha256(shape.told.encode())
     db.execute(_MAKE)

@@ -27,7 +27,6 @@ __all__ = ["STDIN", "Loaded", "Reject", "Transfer", "form_of", "readable"]
 STDIN = "-"
 _ENDINGS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _TABBED = ".tsv"
-_PAGE = 2_000
 
 
 class Transfer:
@@ -153,10 +152,11 @@ class Transfer:
 
     def _pages(self, wanted: Wanted) -> Iterator[list[dict[str, Any]]]:
         after = 0
+        most = self.platform.pace.export_rows
         page: list[dict[str, Any]] | None = None
-        while page is None or len(page) == _PAGE:
+        while page is None or len(page) == most:
             with self.platform.database.connect() as db:
-                page, after = read_page(db, self.actor.tenant_id, wanted, after=after, most=_PAGE)
+                page, after = read_page(db, self.actor.tenant_id, wanted, after=after, most=most)
             yield page
 
     def _seen(self, kind: str, state: str | None = None) -> tuple[str, str | None]:

@@ -1,5 +1,6 @@
 """Files of work come in: by their header, as they stand, what is named by name or by id."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,8 +13,8 @@ from tests.engine.files import faults_of, load, rows_of
 
 
 @pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.loading.BATCH_ROWS", 3)
+def small_batches(site: lockside.Site) -> None:
+    site.platform = replace(site.platform, pace=replace(site.platform.pace, import_rows=3))
 
 
 @pytest.fixture

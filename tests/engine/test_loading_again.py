@@ -1,5 +1,6 @@
 """A file comes in once, whatever happens, and leaves its records."""
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -14,8 +15,8 @@ from tests.engine.steps import at_once, query
 
 
 @pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.loading.BATCH_ROWS", 3)
+def small_batches(site: lockside.Site) -> None:
+    site.platform = replace(site.platform, pace=replace(site.platform.pace, import_rows=3))
 
 
 @pytest.mark.usefixtures("small_batches")

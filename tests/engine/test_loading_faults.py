@@ -1,6 +1,7 @@
 """What doesn't fit is told, fault by fault, and leaves the rest alone."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -15,8 +16,8 @@ TASKS = "reference,title,site,due_at\n"
 
 
 @pytest.fixture
-def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.loading.BATCH_ROWS", 3)
+def small_batches(site: lockside.Site) -> None:
+    site.platform = replace(site.platform, pace=replace(site.platform.pace, import_rows=3))
 
 
 BAD: list[tuple[str, str, str | bytes, str | None, str]] = [

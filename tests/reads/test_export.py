@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -21,8 +22,8 @@ def read_csv(site: lockside.Site, kind: str, **options: Any) -> list[dict[str, s
 
 
 @pytest.fixture
-def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lockside.transfer._PAGE", 3)
+def small_pages(site: lockside.Site) -> None:
+    site.platform = replace(site.platform, pace=replace(site.platform.pace, export_rows=3))
 
 
 @pytest.mark.usefixtures("small_pages")
