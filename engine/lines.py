@@ -29,6 +29,7 @@ _TOLD = (
     ("unexpected end", "a quote that is never closed"),
     ("'", "text behind a closing quote"),
     ("field larger", "a cell of more than 131,072 characters"),
+    ("endless", "lines without an end of the record"),
 )
 _EXPECTED_OBJECT = 'one JSON object a line, such as {"title": "Leak"}'
 
@@ -82,6 +83,7 @@ class Lines:
         self._rest = b""
         self._waiting: deque[str] = deque()
         self._taken: list[str] = []
+        self._taken_characters = 0
         self._encoding = "utf-8-sig"
         self._ended = False
         self._number = 0
@@ -92,13 +94,20 @@ class Lines:
         return self
 
     def __next__(self) -> str:
-        """Return the next line with its end."""
+        """Return the next line with its end.
+
+        Raises:
+            csv.Error: Since the last `take` more came than a record may be long, line by line.
+        """
+        if self._taken_characters > _LONGEST_LINE:
+            raise csv.Error("endless")
         while not self._waiting:
             if self._ended:
                 raise StopIteration
             self._read_block()
         line = self._waiting.popleft()
         self._taken.append(line)
+        self._taken_characters += len(line)
         return line
 
     def take(self) -> tuple[int, str]:
@@ -106,6 +115,7 @@ class Lines:
         first, text = self._number + 1, "".join(self._taken)
         self._number += len(self._taken)
         self._taken.clear()
+        self._taken_characters = 0
         return first, text
 
     def put_back(self) -> None:

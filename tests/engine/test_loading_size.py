@@ -7,20 +7,7 @@ import pytest
 
 import lockside
 from lockside.transfer import Reject
-from tests.engine.files import load, rows_of
-
-
-class Endless:
-    """A file that is made while it is read."""
-
-    def __init__(self, lines: Iterator[bytes]) -> None:
-        self._lines = lines
-        self.read = 0
-
-    def read1(self, _size: int = -1, /) -> bytes:
-        piece = b"".join(line for line, _ in zip(self._lines, range(1_000), strict=False))
-        self.read += len(piece)
-        return piece
+from tests.engine.files import Endless, load, rows_of
 
 
 def test_a_file_is_read_no_further_than_what_is_being_stored(site: lockside.Site) -> None:
@@ -110,3 +97,20 @@ def test_of_a_hundred_thousand_tasks_every_bad_line_is_told_and_the_rest_is_in(
     fine = {f"T-{n:06}" for n in range(100_000)} - {f"T-{n:06}" for n in bad}
     assert {reference for (reference,) in rows_of(site, "task", "reference")} == fine
     assert site.states("task") == {"ASSIGNED": 99_750}
+
+
+def test_a_record_without_end_is_given_up_at_its_first_line(site: lockside.Site) -> None:
+    lines = (b"title\n" if n == 0 else b'"' if n == 1 else b'x\n","' for n in range(10_000_000))
+    source: Any = Endless(lines)
+    told: list[Reject] = []
+
+    def stop(rejected: Reject) -> None:
+        told.append(rejected)
+        raise EOFError
+
+    with pytest.raises(EOFError):
+        site.load("task", source, form="csv", on_reject=stop)
+
+    assert (told[0].line, told[0].code) == (2, "broken_line")
+    assert told[0].value == "lines without an end of the record"
+    assert source.read < 4_000_000
