@@ -1,6 +1,8 @@
 """What the database refuses, in people's words: which field, what came, what was expected."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import Any
 
@@ -30,6 +32,22 @@ def refusal_of(error: DBAPIError) -> InvalidInput | LockBusy | None:
     if isinstance(cause, errors.IntegrityError | errors.DataError):
         return _not_allowed(cause)
     return None
+
+
+@contextmanager
+def holdable(field: str) -> Iterator[None]:
+    """Refuse what would make a value larger than PostgreSQL has any.
+
+    Raises:
+        InvalidInput: A chunk's rows bring too much.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if not isinstance(error.orig, errors.ProgramLimitExceeded):
+            raise
+        expected = "less than 256 MB a chunk: shorter lines, or smaller chunks"
+        raise InvalidInput(field=field, got="more than a chunk holds", expected=expected) from error
 
 
 def _not_unique(cause: Error) -> InvalidInput:

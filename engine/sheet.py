@@ -2,8 +2,8 @@
 
 Its lines go into a table of the submitting transaction by COPY, batch by batch, so that memory
 stays flat; what is left is set-based. A line that names no row is an item all the same, under
-its line's number below zero, and has failed before anything begins: so counts are those of the
-file, and results tell all lines.
+its line's number below zero, in chunks of its own, and has failed before anything begins: so
+counts are those of the file, and results tell all lines.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -22,9 +23,11 @@ from engine.fields import REFERENCE, Field, plain
 from engine.lines import Batch, Broken, Record
 from engine.loading import Load, open_batches
 from engine.naming import Naming
+from engine.platform import Pace
 from engine.references import resolve_columns
 from engine.rejects import readable, reject
 from engine.shape import Given
+from engine.submission import Submission, how_many, known_kind, most_items
 from engine.values import LONGEST_TEXT, as_id
 from models.base import ASSIGNED, Work
 
@@ -34,12 +37,7 @@ COMMENTS = "comments"
 _BESIDE = (ID, REFERENCE, VERSION, COMMENTS)
 _WRITES = ("assign", "update")
 _TOLD = 3
-_MOST_BAD = 100_000
-"""With more bad lines than these it is the wrong file."""
-
 _BEYOND_IDS = 2**63
-_BATCH_ROWS = 5_000
-"""Lines that are in memory at a time."""
 
 _OF_RESULTS = ("line", "outcome", "code", "message", "retryable")
 """Columns that results add to a file's own; they are passed over when it is sent again."""
@@ -75,8 +73,6 @@ UPDATE sheet s SET fault = jsonb_build_object('code', 'duplicate_row', 'field', 
  WHERE s.id = first.id AND s.fault IS NULL AND s.line > first.line
 """)
 
-_COUNT_BAD = text("SELECT count(*) FROM sheet WHERE fault IS NOT NULL")
-
 _FAULTS = text("""
 SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
   FROM sheet WHERE fault IS NOT NULL ORDER BY line LIMIT :most
@@ -84,60 +80,69 @@ SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
 
 _CHOSEN = "SELECT id, version, inputs FROM sheet WHERE fault IS NULL"
 
-# Before the first chunk: what failed when the file was read.
+# Before the first chunk: what failed when the file was read, ids and chunks counted downwards.
 _STORE_BAD = text("""
 WITH bad AS (
-  SELECT -line AS id, inputs, jsonb_build_object('code', fault ->> 'code',
-           'message', fault ->> 'message', 'codes', jsonb_build_array(fault ->> 'code'),
-           'retryable', false, 'field', fault ->> 'field', 'value', fault ->> 'value') AS told
+  SELECT -line AS id, inputs, fault ->> 'code' AS code, jsonb_build_object(
+           'code', fault ->> 'code', 'message', fault ->> 'message',
+           'codes', jsonb_build_array(fault ->> 'code'), 'retryable', false,
+           'field', fault ->> 'field', 'value', fault ->> 'value') AS told,
+         CAST(-1 - (row_number() OVER (ORDER BY line) - 1) / :chunk_items AS int) AS chunk_no
     FROM sheet WHERE fault IS NOT NULL
+), codes AS (
+  SELECT chunk_no, jsonb_object_agg(code, n) AS counted FROM (
+    SELECT chunk_no, code, count(*) AS n FROM bad GROUP BY chunk_no, code) AS by_code
+   GROUP BY chunk_no
 ), stored AS (
   INSERT INTO operation_chunk (operation_id, chunk_no, ids, status, inputs, outcomes, versions,
     failures, failure_codes, failed)
-  SELECT :operation_id, -1, array_agg(id ORDER BY id), 'DONE',
+  SELECT :operation_id, chunk_no, array_agg(id ORDER BY id), 'DONE',
          jsonb_object_agg(CAST(id AS text), inputs),
          array_fill(CAST(3 AS smallint), ARRAY[CAST(count(*) AS int)]),
          array_fill(CAST(0 AS bigint), ARRAY[CAST(count(*) AS int)]),
-         jsonb_object_agg(CAST(id AS text), told),
-         (SELECT jsonb_object_agg(code, n) FROM (
-            SELECT told ->> 'code' AS code, count(*) AS n FROM bad GROUP BY 1) AS counted),
-         count(*)
-    FROM bad HAVING count(*) > 0
+         jsonb_object_agg(CAST(id AS text), told), codes.counted, count(*)
+    FROM bad JOIN codes USING (chunk_no) GROUP BY chunk_no, codes.counted
 )
 UPDATE operation SET total = total + (SELECT count(*) FROM bad) WHERE id = :operation_id
 """)
 
 
 def hold_sheet(
-    db: Connection, tenant_id: int, model: type[Work], verb: str, sheet: Load
+    pace: Pace, db: Connection, tenant_id: int, submission: Submission, sheet: Load
 ) -> tuple[TextualSelect, bytes]:
     """Read a file into the table of this transaction.
 
     Args:
+        pace: How many lines are in memory at a time, and how many a file may have.
         db: The transaction that stores the operation.
         tenant_id: Whose rows are meant.
-        model: The kind of work.
-        verb: What is to be done: the file of an assignment or an update brings its fields.
+        submission: What is to be done: the file of an assignment or an update brings its fields.
         sheet: The file; its `on_reject` isn't told here.
 
     Returns:
         The query for the rows that are meant, and a digest of what the file says.
 
     Raises:
-        InvalidInput: The header is not what was expected, or no line is fit, or far too many
-            aren't.
+        InvalidInput: The header is not what was expected, or it has more lines than an
+            operation has items; it is read no further.
     """
-    known = _known(model, verb)
-    carries = _OF_RESULTS if verb in _WRITES else None
+    model = known_kind(submission.kind)
+    known = _known(model, submission.verb)
+    carries = _OF_RESULTS if submission.verb in _WRITES else None
     naming = Naming(known, sheet.mapping, sheet.ignore, carries=carries, is_new=False)
-    batches, shape = open_batches(sheet, naming, _BATCH_ROWS)
+    batches, shape = open_batches(sheet, naming, pace.import_rows)
+    read, most = 0, most_items(pace, submission)
     reader = _Reader(db, tenant_id, model, known, naming, shape.header)
     digest = hashlib.sha256(shape.told.encode())
     db.execute(_MAKE)
     raw: Any = db.connection.driver_connection
     for batch in batches:
+        read += len(batch.lines)
+        if read > most:
+            got, expected = f"more than {most:,} lines", how_many(pace, submission)
+            raise InvalidInput(field="file", got=got, expected=expected)
         digest.update("".join(batch.texts).encode("utf-8", "surrogateescape"))
-        lines = list(reader.read(batch, shape.read(batch)))
+        lines = reader.read(batch, shape.read(batch))
         with raw.cursor() as cursor, cursor.copy(_COPY) as copy:
             for line in lines:
                 copy.write_row(line)
@@ -145,10 +150,6 @@ def hold_sheet(
     db.execute(text(_FIND.format(table=model.__tablename__)), names)
     db.execute(_UNKNOWN)
     db.execute(_TWICE)
-    bad = db.scalar(_COUNT_BAD) or 0
-    if bad > _MOST_BAD:
-        expected = f"at most {_MOST_BAD:,}; is it the right file?"
-        raise InvalidInput(field="file", got=f"{bad:,} bad lines", expected=expected)
     return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()
 
 
@@ -170,9 +171,9 @@ def refuse_faults(db: Connection) -> None:
     )
 
 
-def store_faults(db: Connection, operation_id: Any) -> None:
-    """Store the lines that can't be items as what has failed already."""
-    db.execute(_STORE_BAD, {"operation_id": operation_id})
+def store_faults(db: Connection, operation_id: UUID, chunk_items: int) -> None:
+    """Store the lines that can't be items as what has failed already, in chunks of their own."""
+    db.execute(_STORE_BAD, {"operation_id": operation_id, "chunk_items": chunk_items})
 
 
 def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
@@ -215,7 +216,11 @@ class _Reader:
     header: Sequence[str]
 
     def read(self, batch: Batch, given: Given) -> Iterator[tuple[Any, ...]]:
-        """Yield the lines of a batch as the table holds them, faulty ones too."""
+        """Return the lines of a batch as the table holds them, faulty ones too.
+
+        The database isn't asked any more while they are taken. What is kept of a line may be
+        much longer than it, for the names of its cells are kept too: so they come one by one.
+        """
         parsed = parse_known(self.known, given.columns)
         written = {name: parsed.columns[name] for name in parsed.columns if name not in _BESIDE}
         late = resolve_columns(self.db, self.tenant_id, self.model, written)
@@ -225,6 +230,15 @@ class _Reader:
             position = given.positions[each.position]
             if each.field in self._named_by(batch.records[position], parsed.columns):
                 faults.setdefault(position, replace(each, position=position))
+        return self._lines(batch, given, columns, faults)
+
+    def _lines(
+        self,
+        batch: Batch,
+        given: Given,
+        columns: Mapping[str, Sequence[Any]],
+        faults: Mapping[int, Fault],
+    ) -> Iterator[tuple[Any, ...]]:
         places = {position: place for place, position in enumerate(given.positions)}
         for position, line in enumerate(batch.lines):
             place = places.get(position)

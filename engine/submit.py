@@ -18,6 +18,7 @@ from engine.freeze import Cut, Frozen, Rows, freeze
 from engine.hints import find_room, send_first
 from engine.loading import Load
 from engine.platform import Pace, Platform
+from engine.refusals import holdable
 from engine.selection import select_where
 from engine.sheet import hold_sheet, refuse_faults, store_faults
 from engine.submission import Checked, Submission, checked, how_many, most_items
@@ -91,7 +92,8 @@ def submit(
         # A filter tells what rows hold, even where nothing may be done with them.
         demand(platform, actor, asked.model.noun, "view")
     # A file is held in a table of one transaction; anything else is one statement.
-    with platform.database.begin() if sheet else platform.single.connect() as db:
+    opened = platform.database.begin() if sheet else platform.single.connect()
+    with holdable("file"), opened as db:
         if submission.approved_by is not None:
             values["approved_by"] = _person(db, actor.tenant_id, submission.approved_by)
         if asked.values is not None:
@@ -107,29 +109,30 @@ def submit(
             chosen: Rows = (
                 _chosen(platform, db, actor, submission, values)
                 if sheet is None
-                else _held(db, actor, submission, values, sheet)
+                else _held(platform.pace, db, actor, submission, values, sheet=sheet)
             )
             most = most_items(platform.pace, submission)
             stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
         if not stored.chunks:
             return _earlier(db, actor, values) or _refuse_count(platform.pace, submission, stored)
         if sheet is not None:
-            store_faults(db, values["id"])
+            store_faults(db, values["id"], submission.chunk_items or platform.pace.chunk_items)
     operation_id: UUID = values["id"]
     send_first(platform, operation_id, values["queue"], min(stored.chunks, cut.window), cut.apart_s)
     return operation_id
 
 
 def _held(
+    pace: Pace,
     db: Connection,
     actor: Actor,
     submission: Submission,
     values: dict[str, Any],
+    *,
     sheet: Load,
 ) -> Rows:
     """Return the query for the rows of a file, which is held in this transaction."""
-    model = kinds()[values["kind"]]
-    chosen, digest = hold_sheet(db, actor.tenant_id, model, submission.verb, sheet)
+    chosen, digest = hold_sheet(pace, db, actor.tenant_id, submission, sheet)
     if values["fingerprint"] is not None:
         values["fingerprint"] = hashlib.sha256(values["fingerprint"] + digest).digest()
     if submission.atomic:

@@ -40,7 +40,7 @@ _SHOWN = (
 
 _HOOK = "hook"
 _CHUNKS_AT_ONCE = 10
-_BEFORE_ALL = -2
+_BEFORE_ALL = -(2**31)
 _NOT_LISTED = ("create", "update_record", "delete")
 
 # Whole lists of failures are looked into only in the first chunks that hold a code: an

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ import lockside
 from domain.errors import IdempotencyMismatch, InvalidInput
 from engine.audit import write_records
 from tests.checker import check_invariants
-from tests.engine.steps import drain, operation, query, rows
+from tests.engine.files import Endless
+from tests.engine.steps import chunks, drain, operation, query, rows
 from tests.factories import tasks, tickets, work_orders
 
 
@@ -345,3 +348,78 @@ def test_what_jsonb_would_refuse_is_kept_as_text(site: lockside.Site, odd: str) 
 
     assert result["total_items"] == 2
     assert result["failed_items"] >= 1
+
+
+def sliced(site: lockside.Site, **pace: int) -> None:
+    """Give the site another pace."""
+    site.platform = replace(site.platform, pace=replace(site.platform.pace, **pace))
+
+
+def test_bad_lines_are_cut_into_chunks_like_rows(site: lockside.Site) -> None:
+    ids = tickets(site, 3)
+    bad = [f"x{n}" for n in range(2_500)]
+
+    asked = send(site, "ticket", "\n".join(["id", *bad, *map(str, ids)]), to="OPEN")
+
+    stored = [(each["chunk_no"], each["ids"]) for each in chunks(site, asked._id)]
+    assert stored == [
+        (-3, list(range(-2501, -2001))),
+        (-2, list(range(-2001, -1001))),
+        (-1, list(range(-1001, -1))),
+        (0, ids),
+    ]
+
+
+def test_every_bad_line_of_many_chunks_is_told_and_counted(site: lockside.Site) -> None:
+    sliced(site, chunk_items=2)
+    ids = tickets(site, 3)
+    lines = [*(f"x{n}" for n in range(40)), *map(str, ids), "", "0,"]
+
+    asked = send(site, "ticket", "\n".join(["id", *lines]), to="OPEN")
+    before = asked.show()["counts"]
+    result = done(site, asked)
+
+    assert (before["failed"], before["pending"]) == (41, 3)
+    assert [each.id for each in asked.failures()] == [-46, *range(-41, -1)]
+    assert result["failure_codes"] == {"not_a_number": 40, "wrong_columns": 1}
+    assert {each["code"]: each["items"] for each in asked.failure_groups()} == (
+        result["failure_codes"]
+    )
+    with pytest.raises(InvalidInput, match="0 items to retry"):
+        asked.retry()
+    check_invariants(site)
+
+
+def test_bad_lines_of_more_than_the_result_lists_are_counted(site: lockside.Site) -> None:
+    ids = tickets(site, 2)
+    bad = [f"x{n}" for n in range(1_500)]
+
+    result = done(site, send(site, "ticket", "\n".join(["id", *bad, *map(str, ids)]), to="OPEN"))
+
+    assert (result["total_items"], result["successful_items"]) == (1_502, 2)
+    assert result["failure_codes"] == {"not_a_number": 1_500}
+    check_invariants(site)
+
+
+def test_a_file_of_more_lines_than_an_operation_has_items_is_read_no_further(
+    site: lockside.Site,
+) -> None:
+    sliced(site, operation_items=20, import_rows=5)
+    file: Any = Endless(b"id\n" if n == 0 else b"x\n" for n in count())
+
+    with pytest.raises(InvalidInput, match="more than 20 lines"):
+        site.transition("ticket", to="OPEN", atomic=False, file=file, form="csv")
+
+    assert file.read < 5_000
+
+
+def test_lines_too_large_for_their_chunk_are_refused(site: lockside.Site) -> None:
+    """Takes seconds: nothing less than 256 MB is too large."""
+    (row_id,) = tickets(site, 1)
+    # What is kept of a line has the names of its cells.
+    text = f"id,{'a' * 131_000},{'b' * 131_000}\n{row_id},,\n" + "x,,\n" * 1_100
+
+    with pytest.raises(InvalidInput, match="256 MB a chunk"):
+        send(site, "ticket", text, to="OPEN", chunk_items=2_000)
+
+    assert query(site, "SELECT id FROM operation WHERE verb = 'transition'") == []
