@@ -180,6 +180,7 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
         "handed in": moment(found["created_at"]),
         "chosen by": found["where"],
         "out of": found["parent_id"] and f"{found['parent_id']} ({found['purpose']})",
+        "canary": found["canary"] and f"the first {found['canary']:,} items, then a pause",
         "rate": found["rate"] and f"at most {found['rate']:,g} items a second",
         "not before": moment(found["run_at"]),
         "started": moment(found["started_at"]),

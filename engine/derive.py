@@ -24,7 +24,7 @@ SELECT id, kind, verb, operation_type, state, reason, target_state,
        CAST(changes AS text) AS changes, approved_by, comments,
        CAST(details - 'cancelled_by' - 'paused_by' AS text) AS details,
        atomic, dry_run, isolation_level, max_retries, lease_seconds, wait_seconds,
-       stop_at_first_failure, parallel, rate, finished_at
+       stop_at_first_failure, parallel, canary, rate, finished_at
   FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
 """)
 
@@ -61,6 +61,7 @@ SELECT i.id, i.version, CAST(NULL AS jsonb) AS inputs
 def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
     """Do what a dry run found that can be done; each item is judged again, once the plan is.
 
+    It begins with the plan's canary, and keeps to its rate.
     Items that the plan saw fail are left out; those that have changed since are conflicts. Who
     submitted the plan may, and who holds `operation.execute`.
 
@@ -75,7 +76,7 @@ def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
     if not plan.dry_run:
         raise InvalidInput(field="plan", got=str(plan_id), expected="a dry run's id")
     chosen = _chosen(_PLANNED, plan_id, succeeded=Outcome.SUCCEEDED)
-    return _derive(platform, actor, plan, chosen, {"purpose": "plan"})
+    return _derive(platform, actor, plan, chosen, {"purpose": "plan", "canary": plan.canary})
 
 
 def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | None = None) -> UUID:
@@ -167,7 +168,7 @@ def _derive(
     chosen: TextualSelect,
     own: dict[str, Any],
 ) -> UUID:
-    values = dict(parent._mapping) | own
+    values = dict(parent._mapping) | {"canary": None} | own
     values |= {
         "id": uuid4(),
         "tenant_id": actor.tenant_id,
@@ -180,7 +181,7 @@ def _derive(
     }
     pace = platform.pace
     most = pace.atomic_items if values["atomic"] else pace.operation_items
-    cut = Cut.of(pace, atomic=values["atomic"], rate=values["rate"], parallel=values["parallel"])
+    cut = Cut.of(pace, **{name: values[name] for name in ("atomic", "rate", "parallel", "canary")})
     with platform.single.connect() as db:
         room = find_room(db, pace, actor.tenant_id, "bulk")
         cut = replace(cut, window=min(cut.window, room))

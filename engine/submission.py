@@ -66,7 +66,8 @@ class Submission:
         stop_at_first_failure: Leave undone what comes after the first failure; for continuing
             on error only. Chunks that run beside it end as they are.
         parallel: So many chunks at a time; None is as many as there are workers for.
-        canary: Do so many items, then pause; for continuing on error only.
+        canary: Do so many items, then pause; for continuing on error only. A dry run judges
+            all of them; who executes it gets the canary.
         rate: At most so many items a second, over all workers; for continuing on error only.
     """
 

@@ -85,7 +85,8 @@ def submit(
         items=submission.chunk_items,
         rate=submission.rate,
         parallel=submission.parallel,
-        canary=submission.canary,
+        # A plan has a canary for what executes it; judging all of it harms nobody.
+        canary=None if submission.dry_run else submission.canary,
         is_later=submission.run_at is not None,
     )
     if submission.where is not None:
@@ -102,7 +103,7 @@ def submit(
         if values["queue"] == "bulk":
             room = find_room(db, platform.pace, actor.tenant_id, "bulk")
             cut = replace(cut, window=min(cut.window, room))
-        if asked.ids is not None and cut.is_plain:
+        if asked.ids is not None and cut.is_plain and submission.canary is None:
             size = {"chunk_items": cut.items, "window": cut.window}
             stored = Frozen(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
         else:

@@ -206,7 +206,8 @@ class Operation:
     def execute(self) -> "Operation":
         """Do what this dry run found that can be done, as an operation of its own, once.
 
-        Each item is judged again; what has changed since then is a conflict.
+        Each item is judged again; what has changed since then is a conflict. It begins with the
+        canary that the dry run was handed in with, and keeps to its rate.
 
         Raises:
             NotFound: The tenant has no such operation.

@@ -38,8 +38,9 @@ class Operation(Base):
     `changes` are the values that an update or an assignment writes, by column. A `hook` is
     what runs after the operation `parent_id`, as an operation of its own. What comes out of an
     earlier operation (`parent_id`) has its `purpose`: to execute its plan, to retry, to undo.
-    `selection` is the filter that chose the rows. Chunks from `hold_from` on wait until
-    somebody resumes; `rate` is items a second, and what is hinted at fills the time up to
+    `selection` is the filter that chose the rows. `canary` is how many items were to be done
+    first: chunks from `hold_from` on wait until somebody resumes, and a plan keeps it for what
+    executes it. `rate` is items a second, and what is hinted at fills the time up to
     `paced_until`.
     """
 
@@ -70,6 +71,7 @@ class Operation(Base):
         CheckConstraint("parallel > 0", name="parallel_positive"),
         CheckConstraint("rate > 0", name="rate_positive"),
         CheckConstraint("hold_from > 0", name="hold_from_positive"),
+        CheckConstraint("canary > 0", name="canary_positive"),
         # A plan is executed once, what failed by a code is retried once, an undo is made once.
         Index(
             "uq_operation_purpose",
@@ -117,6 +119,7 @@ class Operation(Base):
     run_at: Mapped[datetime | None]
     stop_at_first_failure: Mapped[bool] = mapped_column(server_default=text("false"))
     parallel: Mapped[int | None]
+    canary: Mapped[int | None]
     hold_from: Mapped[int | None]
     rate: Mapped[float | None] = mapped_column(Double)
     paced_until: Mapped[datetime | None]

@@ -29,6 +29,7 @@ _SHOWN = (
     Operation.selection.label("where"),
     Operation.parent_id,
     Operation.purpose,
+    Operation.canary,
     Operation.rate,
     Operation.created_at,
     Operation.started_at,

@@ -106,6 +106,21 @@ def test_a_plan_is_made_told_and_executed(settings: Settings, site: lockside.Sit
     assert (done.code, done.json["successful_ids"]) == (0, [str(each) for each in good])
 
 
+def test_a_plan_keeps_its_canary(settings: Settings, site: lockside.Site) -> None:
+    mine(site, 5, "cautious")
+
+    planned = approve(settings, "cautious", "--continue", "--dry-run", "--canary", "2")
+    operation_id = planned.json["operation_id"]
+    shown = call(settings, "operations", "show", operation_id)
+    executed = call(settings, "submit", "plan", operation_id, "--json")
+    ended = call(settings, "operations", "resume", executed.json["operation_id"])
+
+    assert (planned.code, planned.json["successful_items"]) == (0, 5)
+    assert "the first 2 items, then a pause" in shown.out
+    assert (executed.code, executed.json["error"], executed.json["done"]) == (8, "paused", 2)
+    assert ended.code == 0
+
+
 def test_failures_are_tried_again_and_everything_is_undone(
     settings: Settings, site: lockside.Site
 ) -> None:

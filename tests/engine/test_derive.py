@@ -7,9 +7,13 @@ import pytest
 
 import lockside
 from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
+from engine.bulk import run_chunk
 from engine.derive import execute_plan, retry
+from engine.pause import resume
+from engine.submission import Submission
+from engine.submit import submit
 from tests.checker import check_invariants
-from tests.engine.steps import ask, drain, operation, outcomes, query, rows
+from tests.engine.steps import ask, chunks, drain, operation, outcomes, query, rows
 from tests.factories import tickets, work_orders
 
 
@@ -49,6 +53,52 @@ def test_a_plan_changes_nothing_and_is_executed_later(site: lockside.Site) -> No
     assert (child["parent_id"], child["purpose"]) == (planned, "plan")
     assert (child["comments"], child["details"], child["dry_run"]) == ("Batch", {"a": 1}, False)
     check_invariants(site)
+
+
+@pytest.mark.parametrize("chosen", ["ids", "where"])
+def test_a_plan_is_judged_whole_and_executed_with_its_canary(
+    site: lockside.Site, chosen: str
+) -> None:
+    ids = [*work_orders(site, 2, vendor=False), *work_orders(site, 7)]
+    named: dict[str, Any] = {"ids": ids, "where": None}
+    named |= {"ids": None, "where": "state=SUBMITTED"} if chosen == "where" else {}
+    given = Submission(
+        "work_order", target="APPROVED", atomic=False, dry_run=True, canary=3, **named
+    )
+    planned = submit(site.platform, site.actor, given)
+
+    judged = drain(site, planned)
+    done = execute(site, planned)
+    for each in chunks(site, done):
+        run_chunk(site.platform, done, each["chunk_no"])
+
+    assert (judged["successful_items"], judged["failed_items"]) == (7, 2)
+    assert operation(site, done)["state"] == "PAUSED"
+    assert {row for row, (state, _) in rows(site).items() if state == "APPROVED"} == {*ids[2:5]}
+    resume(site.platform, site.actor, done)
+    assert drain(site, done)["successful_items"] == 7
+    check_invariants(site)
+
+
+def test_a_plan_is_executed_at_its_rate(site: lockside.Site) -> None:
+    planned = plan(site, work_orders(site, 5), atomic=False, rate=2)
+
+    done = execute(site, planned)
+
+    assert operation(site, done)["rate"] == 2
+    assert [len(each["ids"]) for each in chunks(site, done)] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("derive", ["undo", "retry"])
+def test_only_a_plan_hands_its_canary_on(site: lockside.Site, derive: str) -> None:
+    ids = [*work_orders(site, 2, vendor=False), *work_orders(site, 2)]
+    asked = ask(site, ids, atomic=False, canary=4)
+    drain(site, asked)
+
+    derived = getattr(site.operation(asked), derive)()
+
+    found = operation(site, derived._id)
+    assert (found["canary"], found["hold_from"]) == (None, None)
 
 
 def test_what_changed_since_the_plan_is_a_conflict_and_the_rest_is_done(
