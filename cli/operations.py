@@ -81,7 +81,7 @@ def list_newest(session: Session, *, state: str | None, limit: int) -> None:
 @click.argument("operation_id", metavar="ID")
 @click.pass_obj
 def show(session: Session, *, operation_id: str) -> None:
-    """Show one operation with its counts, as stored now."""
+    """Show one operation with its counts, as stored now, and what came out of it."""
     with session.connect() as site:
         operation = site.operation(operation_id)
         found = operation.show()
@@ -181,6 +181,9 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
         "chosen by": found["where"],
         "out of": found["parent_id"] and f"{found['parent_id']} ({found['purpose']})",
         "canary": found["canary"] and f"the first {found['canary']:,} items, then a pause",
+        "led to": "\n".join(
+            f"{each['id']} ({each['purpose']}, {each['state']})" for each in found["children"]
+        ),
         "rate": found["rate"] and f"at most {found['rate']:,g} items a second",
         "not before": moment(found["run_at"]),
         "started": moment(found["started_at"]),

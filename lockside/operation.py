@@ -62,6 +62,9 @@ class Operation:
     def show(self) -> dict[str, Any]:
         """Return what is stored of the operation now, with its counts.
 
+        Its `children` are what came out of it: an undo, retries, a plan executed, each with `id`,
+        `purpose` and `state`; and each of these has its `parent_id`.
+
         Raises:
             NotFound: The tenant has no such operation.
         """

@@ -5,6 +5,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Engine, Row, Select, func, select, text
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import aliased
 
 from domain.bulk import Counts, Outcome, item_name, progress
 from domain.errors import InvalidInput, NotFound
@@ -37,6 +39,25 @@ _SHOWN = (
     Operation.result,
     Person.name.label("actor"),
     func.extract("epoch", func.clock_timestamp() - Operation.started_at).label("elapsed_s"),
+)
+
+_Child = aliased(Operation)
+
+# Without a purpose it is a hook, not what came out; and the index holds only what has one.
+_CHILDREN = (
+    select(
+        func.jsonb_agg(
+            aggregate_order_by(
+                func.jsonb_build_object(
+                    *("id", _Child.id, "purpose", _Child.purpose, "state", _Child.state)
+                ),
+                _Child.created_at,
+            )
+        )
+    )
+    .where(_Child.parent_id == Operation.id, _Child.purpose.is_not(None))
+    .correlate(Operation)
+    .scalar_subquery()
 )
 
 _HOOK = "hook"
@@ -93,15 +114,17 @@ def find_operation(db: Connection, tenant_id: int, operation_id: UUID) -> dict[s
 
     Returns:
         The columns as `_SHOWN`, `counts` of the items, and `progress` as pollers see it, or
-        the `result` if it has ended.
+        the `result` if it has ended; and the `children`, which are what came out of it, oldest
+        first, each with `id`, `purpose` and `state`.
 
     Raises:
         NotFound: The tenant has no such operation.
     """
-    row = db.execute(_operations(tenant_id).where(Operation.id == operation_id)).one_or_none()
+    asked = _operations(tenant_id).add_columns(_CHILDREN.label("children"))
+    row = db.execute(asked.where(Operation.id == operation_id)).one_or_none()
     if row is None:
         raise NotFound(what="operation", got=str(operation_id))
-    return _view(row, _count(db, row))
+    return _view(row, _count(db, row)) | {"children": row.children or []}
 
 
 def list_operations(

@@ -187,6 +187,39 @@ def test_what_comes_out_of_an_operation_says_of_which(
     assert f"{asked} (undo)" in call(settings, "operations", "show", undone).out
 
 
+def test_an_operation_shows_what_came_out_of_it(settings: Settings, site: lockside.Site) -> None:
+    mine(site, 2, "parent")
+    mine(site, 1, "parent", vendor=False)
+    asked = approve(settings, "parent", "--continue").json["operation_id"]
+    before = site.operation(asked).show()["children"]
+
+    derived = [
+        call(settings, "operations", *command, asked, "--json").json["operation_id"]
+        for command in (("retry",), ("retry", "--only", "vendor_missing"), ("undo",))
+    ]
+    shown = call(settings, "operations", "show", asked)
+
+    told = [
+        {"id": derived[0], "purpose": "retry", "state": "COMPLETED_WITH_ERRORS"},
+        {"id": derived[1], "purpose": "retry:vendor_missing", "state": "COMPLETED_WITH_ERRORS"},
+        {"id": derived[2], "purpose": "undo", "state": "SUCCEEDED"},
+    ]
+    assert before == []
+    assert site.operation(asked).show()["children"] == told
+    assert call(settings, "operations", "show", asked, "--json").json["children"] == told
+    assert all(f"{each['id']} ({each['purpose']}, {each['state']})" in shown.out for each in told)
+    assert site.operation(derived[2]).show()["parent_id"] == asked
+
+
+def test_a_plan_shows_what_executed_it(settings: Settings, site: lockside.Site) -> None:
+    mine(site, 1, "chosen once")
+    planned = approve(settings, "'chosen once'", "--dry-run").json["operation_id"]
+
+    done = call(settings, "submit", "plan", planned, "--json").json["operation_id"]
+
+    assert f"{done} (plan, SUCCEEDED)" in call(settings, "operations", "show", planned).out
+
+
 def test_paused_and_cancelled_by_name(settings: Settings, site: lockside.Site) -> None:
     operation = site.transition(
         "work_order",
