@@ -55,8 +55,8 @@ def takes_rows(command: Callable[..., Any]) -> Callable[..., Any]:
             "--from-csv",
             type=_FILE,
             metavar="FILE",
-            help="Rows by a file with a header: id or reference, and of their own comments, the "
-            "version that is expected, or the fields to write.",
+            help="Rows by a file with a header: id or reference, and of their own comments, "
+            "readings as reading:NAME, the version that is expected, or the fields to write.",
         ),
         where_option,
         takes_ids,

@@ -212,7 +212,13 @@ def _write_csv(items: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for each in (first, *found) if first else ():
-        writer.writerow({**each, **each.get("cells", {})})
+        cells = {name: _as_cell(value) for name, value in each.get("cells", {}).items()}
+        writer.writerow({**each, **cells})
+
+
+def _as_cell(value: Any) -> Any:
+    """Return what CSV holds; of JSON that is more than a value it is JSON."""
+    return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def _write_lines(items: Iterable[Mapping[str, Any]]) -> None:

@@ -58,6 +58,7 @@ def submit() -> None:
     lockside submit transition work-order --to APPROVED 17 18 19
     lockside submit transition ticket --to RESOLVED --comments "Refitted" 42
     lockside submit transition ticket --to RESOLVED --from-csv done.csv --continue
+    lockside submit transition task --to COMPLETED --from-ndjson round.ndjson --continue
     lockside submit transition work-order --to APPROVED --continue - < ids.txt
     lockside submit transition ticket --to OPEN --where 'state=NEW and priority=HIGH' --dry-run
     lockside submit transition task --to STANDBY --comments Rain --where 'site="North Yard"' \

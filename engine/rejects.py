@@ -22,6 +22,7 @@ _SAID = {
     "not_a_day": "not a day",
     "not_a_number": "not a number",
     "not_a_list": "not a list",
+    "not_an_object": "not an object",
     "not_text": "not text",
     "bad_characters": "NUL, or bytes that are not UTF-8",
     "too_long": "too long",

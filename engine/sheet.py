@@ -12,12 +12,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import InvalidInput
+from engine.cells import ALL, ReadingCells
 from engine.columns import SINCE, STATE, Fault, Incoming, incoming, parse_known
 from engine.fields import REFERENCE, Field, plain
 from engine.lines import Batch, Broken, Record
@@ -36,7 +36,6 @@ VERSION = "version"
 COMMENTS = "comments"
 _BESIDE = (ID, REFERENCE, VERSION, COMMENTS)
 _WRITES = ("assign", "update")
-_TOLD = 3
 _BEYOND_IDS = 2**63
 
 _OF_RESULTS = ("line", "outcome", "code", "message", "retryable")
@@ -73,38 +72,7 @@ UPDATE sheet s SET fault = jsonb_build_object('code', 'duplicate_row', 'field', 
  WHERE s.id = first.id AND s.fault IS NULL AND s.line > first.line
 """)
 
-_FAULTS = text("""
-SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
-  FROM sheet WHERE fault IS NOT NULL ORDER BY line LIMIT :most
-""")
-
 _CHOSEN = "SELECT id, version, inputs FROM sheet WHERE fault IS NULL"
-
-# Before the first chunk: what failed when the file was read, ids and chunks counted downwards.
-_STORE_BAD = text("""
-WITH bad AS (
-  SELECT -line AS id, inputs, fault ->> 'code' AS code, jsonb_build_object(
-           'code', fault ->> 'code', 'message', fault ->> 'message',
-           'codes', jsonb_build_array(fault ->> 'code'), 'retryable', false,
-           'field', fault ->> 'field', 'value', fault ->> 'value') AS told,
-         CAST(-1 - (row_number() OVER (ORDER BY line) - 1) / :chunk_items AS int) AS chunk_no
-    FROM sheet WHERE fault IS NOT NULL
-), codes AS (
-  SELECT chunk_no, jsonb_object_agg(code, n) AS counted FROM (
-    SELECT chunk_no, code, count(*) AS n FROM bad GROUP BY chunk_no, code) AS by_code
-   GROUP BY chunk_no
-), stored AS (
-  INSERT INTO operation_chunk (operation_id, chunk_no, ids, status, inputs, outcomes, versions,
-    failures, failure_codes, failed)
-  SELECT :operation_id, chunk_no, array_agg(id ORDER BY id), 'DONE',
-         jsonb_object_agg(CAST(id AS text), inputs),
-         array_fill(CAST(3 AS smallint), ARRAY[CAST(count(*) AS int)]),
-         array_fill(CAST(0 AS bigint), ARRAY[CAST(count(*) AS int)]),
-         jsonb_object_agg(CAST(id AS text), told), codes.counted, count(*)
-    FROM bad JOIN codes USING (chunk_no) GROUP BY chunk_no, codes.counted
-)
-UPDATE operation SET total = total + (SELECT count(*) FROM bad) WHERE id = :operation_id
-""")
 
 
 def hold_sheet(
@@ -131,8 +99,11 @@ def hold_sheet(
     carries = _OF_RESULTS if submission.verb in _WRITES else None
     naming = Naming(known, sheet.mapping, sheet.ignore, carries=carries, is_new=False)
     batches, shape = open_batches(sheet, naming, pace.import_rows)
+    cells = ReadingCells(
+        None if submission.verb in _WRITES else model.readings, {*sheet.mapping, *sheet.ignore}
+    )
     read, most = 0, most_items(pace, submission)
-    reader = _Reader(db, tenant_id, model, known, naming, shape.header)
+    reader = _Reader(db, tenant_id, model, known, naming, cells, shape.header)
     digest = hashlib.sha256(shape.told.encode())
     db.execute(_MAKE)
     raw: Any = db.connection.driver_connection
@@ -151,29 +122,6 @@ def hold_sheet(
     db.execute(_UNKNOWN)
     db.execute(_TWICE)
     return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()
-
-
-def refuse_faults(db: Connection) -> None:
-    """Refuse the file if a line of it can't be an item.
-
-    Raises:
-        InvalidInput: The first of these lines are told, and how many there are.
-    """
-    faults = db.execute(_FAULTS, {"most": _TOLD}).all()
-    if not faults:
-        return
-    told = "; ".join(f"line {each.line}: {each.message}" for each in faults)
-    more = f"; {faults[0].total - _TOLD:,} more" if faults[0].total > _TOLD else ""
-    raise InvalidInput(
-        field="file",
-        got=f"{faults[0].total:,} bad line{'s' if len(faults) > 1 else ''} ({told}{more})",
-        expected="good ones only for all or nothing; continue on error to have the others done",
-    )
-
-
-def store_faults(db: Connection, operation_id: UUID, chunk_items: int) -> None:
-    """Store the lines that can't be items as what has failed already, in chunks of their own."""
-    db.execute(_STORE_BAD, {"operation_id": operation_id, "chunk_items": chunk_items})
 
 
 def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
@@ -213,6 +161,7 @@ class _Reader:
     model: type[Work]
     known: Mapping[str, Incoming]
     naming: Naming
+    cells: ReadingCells
     header: Sequence[str]
 
     def read(self, batch: Batch, given: Given) -> Iterator[tuple[Any, ...]]:
@@ -226,17 +175,21 @@ class _Reader:
         late = resolve_columns(self.db, self.tenant_id, self.model, written)
         columns = parsed.columns | written
         faults = {each.position: each for each in given.faults}
+        readings, unread = self.cells.read(self.header, batch.records)
+        for each in unread:
+            faults.setdefault(each.position, each)
         for each in (*parsed.faults, *late):
             position = given.positions[each.position]
             if each.field in self._named_by(batch.records[position], parsed.columns):
                 faults.setdefault(position, replace(each, position=position))
-        return self._lines(batch, given, columns, faults)
+        return self._lines(batch, given, columns, readings, faults)
 
     def _lines(
         self,
         batch: Batch,
         given: Given,
         columns: Mapping[str, Sequence[Any]],
+        readings: Sequence[Mapping[str, str]],
         faults: Mapping[int, Fault],
     ) -> Iterator[tuple[Any, ...]]:
         places = {position: place for place, position in enumerate(given.positions)}
@@ -247,6 +200,8 @@ class _Reader:
             if fault is None and own.get(ID) is None and own.get(REFERENCE) is None:
                 fault = Fault(position, ID, None, "value_missing", "an id, or a reference")
             inputs = self._inputs(batch.records[position], line, own)
+            if readings[position]:
+                inputs[ALL] = readings[position]
             if fault is None:
                 named = (own.get(ID), own.get(REFERENCE), own.get(VERSION))
                 yield line, *named, json.dumps(inputs), None

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
 from domain.permissions import Actor
 from engine.denials import demand
+from engine.faults import refuse_faults, store_faults
 from engine.fields import plain, resolve_references
 from engine.freeze import Cut, Frozen, Rows, freeze
 from engine.hints import find_room, send_first
@@ -20,7 +21,7 @@ from engine.loading import Load
 from engine.platform import Pace, Platform
 from engine.refusals import holdable
 from engine.selection import select_where
-from engine.sheet import hold_sheet, refuse_faults, store_faults
+from engine.sheet import hold_sheet
 from engine.submission import Checked, Submission, checked, how_many, most_items
 from models.base import kinds
 from models.operation import Operation

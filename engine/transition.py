@@ -14,12 +14,18 @@ from domain.machine import Judge, Machine, Request
 from engine.change import Change, Measured
 from engine.judged import Judged, conflict, stale
 from engine.outbox import log_state_transition
+from engine.readings import Brought
 from engine.rows import lock_rows, write_rows
 from models.base import kinds
 
 
 class Transition(Change):
-    """Rows go to the operation's target state."""
+    """Rows go to the operation's target state; those of a file bring readings along."""
+
+    def __init__(self, operation: Row[Any]) -> None:
+        """Take over who asks, and what each row brings."""
+        super().__init__(operation)
+        self._brought = Brought(operation, by_system=self.by_system, held=self.permissions)
 
     @property
     def machine(self) -> Machine:
@@ -30,7 +36,9 @@ class Transition(Change):
         """Lock rows with the facts of every rule that leads to the target."""
         operation = self.operation
         facts = _facts(operation.kind, operation.target_state)
-        return lock_rows(db, operation.kind, operation.tenant_id, ids, facts)
+        rows, held = lock_rows(db, operation.kind, operation.tenant_id, ids, facts)
+        self._brought.look_up(db, rows)
+        return rows, held
 
     def judge(
         self,
@@ -58,7 +66,7 @@ class Transition(Change):
         judged = Judged()
         for comments, group in same.items():
             own = replace(request, comments=comments)
-            judged.add(judge_rows(self.machine, group, (), own, expected))
+            judged.add(judge_rows(self.machine, group, (), own, expected, brought=self._brought))
         judged.miss(ids, self.machine.kind)
         return judged
 
@@ -68,13 +76,14 @@ class Transition(Change):
         return comments
 
     def write(self, db: Connection, judged: Judged, now: datetime) -> None:
-        """Write the new state of the rows that passed."""
+        """Write the new state of the rows that passed, and what they bring."""
         operation = self.operation
         values = {"state": operation.target_state, "state_since": now}
         write_rows(db, operation.kind, judged, values, actor_id=operation.actor_id, now=now)
+        self._brought.write(db, judged.passed, now)
 
     def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
-        """Record every transition, done and refused."""
+        """Record every transition, done and refused, and every reading."""
         log_state_transition(
             db,
             operation=self.operation,
@@ -87,12 +96,15 @@ class Transition(Change):
             now=now,
             measured=measured,
         )
+        self._brought.log(db, now)
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
-        """Return the permissions of the arrows that lead from these rows to the target."""
+        """Return the permissions of the arrows to the target, and of what the rows bring."""
         machine = self.machine
-        arrows = (machine.transition(each.state, self.operation.target_state) for each in rows)
-        return {machine.permission(each) for each in arrows if each is not None}
+        asked = list(rows)
+        arrows = (machine.transition(each.state, self.operation.target_state) for each in asked)
+        needed = {machine.permission(each) for each in arrows if each is not None}
+        return needed | self._brought.required(asked)
 
 
 @cache
@@ -115,8 +127,13 @@ def judge_rows(
     ids: Iterable[int],
     request: Request,
     expected: Mapping[int, int],
+    *,
+    brought: Brought | None = None,
 ) -> Judged:
-    """Judge locked rows against a request; ids without a row are not found."""
+    """Judge locked rows against a request; ids without a row are not found.
+
+    With *brought* rows are judged as if they had what they bring already.
+    """
     judged = Judged()
     judge = Judge(machine, request)
     for row in rows:
@@ -130,10 +147,14 @@ def judge_rows(
             judged.refuse(row, [stale(wanted, version, state)], **told)
         elif state == request.to:
             judged.outcomes[row_id] = Outcome.SKIPPED
-        elif (verdict := judge.judge(state, row._mapping)).ok:
+        elif reasons := (
+            judge.judge(state, row._mapping).reasons
+            if brought is None
+            else judge.judge(state, brought.facts(row)).reasons + brought.against(row)
+        ):
+            judged.refuse(row, reasons)
+        else:
             judged.outcomes[row_id] = Outcome.SUCCEEDED
             judged.passed.append(row)
-        else:
-            judged.refuse(row, verdict.reasons)
     judged.miss(ids, machine.kind)
     return judged

@@ -30,8 +30,9 @@ class Submitting(Transfer):
                 lease_s, wait_s, isolation_level, max_retries, reason, chunk_items, run_at,
                 stop_at_first_failure, parallel, canary, rate. Or a `file` names the rows, by
                 `id` or `reference`, with values of their own: `comments`, the `version` that
-                is expected, and for assignments and updates the fields that are written; with
-                `form`, `delimiter`, `columns` and `ignore` as in `load`.
+                is expected, `reading:NAME` or `readings` of what brings such home, and for
+                assignments and updates the fields that are written; with `form`, `delimiter`,
+                `columns` and `ignore` as in `load`.
 
         Raises:
             InvalidInput: A value is not what was expected; nothing was stored.

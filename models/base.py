@@ -1,6 +1,7 @@
 """The base of all tables, and what every record and every row of work has."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
@@ -76,6 +77,19 @@ class Record(Base):
     deleted_at: Mapped[datetime | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What work brings home: parts with a `name` and a `value`, a name once for each row.
+
+    Attributes:
+        part: Their model.
+        missing: The fact that names those which a row still lacks.
+    """
+
+    part: type[Record]
+    missing: str
+
+
 class Work(Record):
     """The columns of every kind of work; a mapped subclass with a `machine` is a kind.
 
@@ -85,11 +99,13 @@ class Work(Record):
     Attributes:
         machine: Its states and the ways between them.
         related: The facts of its rules that stand in other tables, by name.
+        readings: What its rows bring home, and a file brings with them; None for most kinds.
     """
 
     __abstract__ = True
     machine: ClassVar[Machine]
     related: ClassVar[Mapping[str, Related]] = {}
+    readings: ClassVar[Readings | None] = None
     set_by_platform = frozenset({"state", "state_since", "uuid"})
 
     def __init_subclass__(cls, **more: Any) -> None:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import between
 from domain.field_task import FIELD_TASK
-from models.base import LIVE, Assignable, Record, Work, named, work_table
+from models.base import LIVE, Assignable, Readings, Record, Work, named, work_table
 from models.people import assignee_keys
 from models.related import Related
 
@@ -110,7 +110,8 @@ _asked = func.unnest(Job.asks_for).table_valued(column("name")).render_derived("
 
 FieldTask.related = {
     "readings_missing": Related(
-        select(func.count())
+        # Their names: a file may bring some of them with the task.
+        select(func.array_agg(_asked.c.name))
         .select_from(_asked)
         .where(
             ~select(FieldTaskReading.id)
@@ -128,3 +129,4 @@ FieldTask.related = {
         on=Job.id == FieldTask.job_id,
     )
 }
+FieldTask.readings = Readings(FieldTaskReading, missing="readings_missing")

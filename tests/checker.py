@@ -67,9 +67,9 @@ _RULES = {
         SELECT o.id, n.moved, n.items, o.result ->> 'successful_items'
           FROM operation o, LATERAL (
             SELECT count(*) AS moved, count(DISTINCT entity_id) AS items FROM (
-              SELECT entity_id, success, correlation_id FROM state_transition_audit
-               UNION ALL SELECT entity_id, success, correlation_id FROM audit_log) AS a
-             WHERE a.correlation_id = o.id AND a.success) AS n
+              SELECT kind, entity_id, success, correlation_id FROM state_transition_audit
+               UNION ALL SELECT kind, entity_id, success, correlation_id FROM audit_log) AS a
+             WHERE a.correlation_id = o.id AND a.kind = o.kind AND a.success) AS n
          WHERE o.queue <> 'none' AND o.verb <> 'hook'
            AND (n.moved <> n.items OR n.moved <> CASE WHEN o.dry_run THEN 0
                 ELSE CAST(o.result ->> 'successful_items' AS int) END)""",

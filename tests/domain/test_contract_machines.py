@@ -106,7 +106,7 @@ BAD: dict[str, Any] = {
     "line_count": 0,
     "assigned_to_user": None,
     "assigned_to_team": None,
-    "readings_missing": 2,
+    "readings_missing": ["pressure"],
     "payroll_cutoff_at": CLOSED_AT,
     "payroll_closed_at": CLOSED_AT,
     "site_latitude": 19.0,
@@ -121,7 +121,7 @@ GOOD: dict[str, Any] = dict.fromkeys(BAD) | {
     "vendor_id": 1,
     "line_count": 1,
     "assigned_to_team": 1,
-    "readings_missing": 0,
+    "readings_missing": [],
 }
 
 each_line = pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
         "line_count": draw(st.integers(0, 2)),
         "assigned_to_user": draw(ids),
         "assigned_to_team": draw(ids),
-        "readings_missing": draw(st.none() | st.integers(0, 2)),
+        "readings_missing": draw(st.none() | st.lists(st.just("pressure"), max_size=2)),
         "payroll_cutoff_at": draw(st.none() | moments),
         "payroll_closed_at": draw(st.none() | moments),
         "site_latitude": latitude,

@@ -1,5 +1,6 @@
 """Bulk from the command line: filters, canary and pause, plans, retries, undo."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 import lockside
 from tests.doors.commands import Answer, at_a_terminal, call
+from tests.engine.works import task
 from tests.factories import tickets, work_orders
 from worker.settings import Settings
 
@@ -167,6 +169,25 @@ def test_a_file_is_sent_its_bad_lines_mended_and_sent_again(
     ]
     assert again.json["successful_ids"] == [str(two)]
     assert again.json["failed_ids"] == ["line 2"]
+
+
+def test_bad_lines_bring_their_readings_again(
+    settings: Settings, site: lockside.Site, tmp_path: Path
+) -> None:
+    row_id = task(site, asks=["pressure", "panel clean"])
+    file, mended = tmp_path / "round.ndjson", tmp_path / "round.csv"
+    file.write_text(json.dumps({"id": row_id, "readings": {"pressure": 4.2}}))
+    move = ("submit", "complete", "task", "--continue", "--json")
+
+    sent = call(settings, *move, "--from-ndjson", file)
+    bad = call(settings, "operations", "results", sent.json["operation_id"], "--failed", "--csv")
+    mended.write_text(bad.out.replace("4.2}", '4.2, ""panel clean"": ""yes""}'))
+    again = call(settings, *move, "--from-csv", mended)
+
+    assert sent.json["failure_codes"] == {"readings_missing": 1}
+    assert again.json["successful_ids"] == [str(row_id)]
+    found = [each for each in site.records("reading").each() if each["task_id"] == row_id]
+    assert {each["name"] for each in found} == {"pressure", "panel clean"}
 
 
 @pytest.mark.parametrize("command", ["assign ticket", "update ticket"])

@@ -1,0 +1,63 @@
+"""Lines of a file that name no row: refused, or stored as what has failed already."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from domain.errors import InvalidInput
+
+_TOLD = 3
+
+_FAULTS = text("""
+SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
+  FROM sheet WHERE fault IS NOT NULL ORDER BY line LIMIT :most
+""")
+
+# Before the first chunk: what failed when the file was read, ids and chunks counted downwards.
+_STORE_BAD = text("""
+WITH bad AS (
+  SELECT -line AS id, inputs, fault ->> 'code' AS code, jsonb_build_object(
+           'code', fault ->> 'code', 'message', fault ->> 'message',
+           'codes', jsonb_build_array(fault ->> 'code'), 'retryable', false,
+           'field', fault ->> 'field', 'value', fault ->> 'value') AS told,
+         CAST(-1 - (row_number() OVER (ORDER BY line) - 1) / :chunk_items AS int) AS chunk_no
+    FROM sheet WHERE fault IS NOT NULL
+), codes AS (
+  SELECT chunk_no, jsonb_object_agg(code, n) AS counted FROM (
+    SELECT chunk_no, code, count(*) AS n FROM bad GROUP BY chunk_no, code) AS by_code
+   GROUP BY chunk_no
+), stored AS (
+  INSERT INTO operation_chunk (operation_id, chunk_no, ids, status, inputs, outcomes, versions,
+    failures, failure_codes, failed)
+  SELECT :operation_id, chunk_no, array_agg(id ORDER BY id), 'DONE',
+         jsonb_object_agg(CAST(id AS text), inputs),
+         array_fill(CAST(3 AS smallint), ARRAY[CAST(count(*) AS int)]),
+         array_fill(CAST(0 AS bigint), ARRAY[CAST(count(*) AS int)]),
+         jsonb_object_agg(CAST(id AS text), told), codes.counted, count(*)
+    FROM bad JOIN codes USING (chunk_no) GROUP BY chunk_no, codes.counted
+)
+UPDATE operation SET total = total + (SELECT count(*) FROM bad) WHERE id = :operation_id
+""")
+
+
+def refuse_faults(db: Connection) -> None:
+    """Refuse the file if a line of it can't be an item.
+
+    Raises:
+        InvalidInput: The first of these lines are told, and how many there are.
+    """
+    faults = db.execute(_FAULTS, {"most": _TOLD}).all()
+    if not faults:
+        return
+    told = "; ".join(f"line {each.line}: {each.message}" for each in faults)
+    more = f"; {faults[0].total - _TOLD:,} more" if faults[0].total > _TOLD else ""
+    raise InvalidInput(
+        field="file",
+        got=f"{faults[0].total:,} bad line{'s' if len(faults) > 1 else ''} ({told}{more})",
+        expected="good ones only for all or nothing; continue on error to have the others done",
+    )
+
+
+def store_faults(db: Connection, operation_id: UUID, chunk_items: int) -> None:
+    """Store the lines that can't be items as what has failed already, in chunks of their own."""
+    db.execute(_STORE_BAD, {"operation_id": operation_id, "chunk_items": chunk_items})
