@@ -39,7 +39,7 @@ def check_tour(
     Raises:
         RuleRefused: A tour would stand within another.
     """
-    reason = nested_tours(db, tenant_id, model, values, [row_id]).get(row_id)
+    reason = nested_tours(db, tenant_id, model, {row_id: values}, [row_id]).get(row_id)
     if reason is not None:
         raise RuleRefused(message=reason.message, reasons=[{"code": reason.code}], id=row_id)
 
@@ -48,24 +48,38 @@ def nested_tours(
     db: Connection,
     tenant_id: int,
     model: type[Record],
-    values: Mapping[str, Any],
+    written: Mapping[int, Mapping[str, Any]],
     ids: Sequence[int],
 ) -> dict[int, Reason]:
-    """Return, by id, why some of these locked rows can't get the values."""
+    """Return, by id, why some of these locked rows can't get their values.
+
+    Args:
+        db: The transaction that writes them.
+        tenant_id: Whose rows they are.
+        model: What they are.
+        written: The values, by id; also of rows that are written beside these.
+        ids: The locked rows.
+    """
     found: dict[int, Reason] = {}
     for name in own_columns(model):
-        tour = values.get(name)
-        if tour is None or not ids:
+        tours = {each: written[each].get(name) for each in written}
+        asked = {each: tour for each in ids if (tour := tours.get(each)) is not None}
+        if not asked:
             continue
         db.execute(_TAKE_TURNS, {"tenant_id": tenant_id})
-        if checkpoints_among(db, model, name, [tour]):
-            return dict.fromkeys(ids, _nested(f"{model.noun} {tour} is a checkpoint itself"))
+        # What becomes a checkpoint beside them is as good as one.
+        inner = {each for each, tour in tours.items() if tour not in (None, each)}
+        inner |= checkpoints_among(db, model, name, set(asked.values()))
         column = table_of(model).c[name]
-        tours = select(column).distinct()
-        tours = tours.where(column == _any_of(ids), table_of(model).c.deleted_at.is_(None))
-        for each in {*db.scalars(tours), *({tour} & set(ids))}:
-            told = "itself" if each == tour else f"{model.noun} {tour}: it has checkpoints"
-            found[each] = _nested(f"{model.noun} {each} can't be a checkpoint of {told}")
+        outer = select(column).distinct()
+        outer = outer.where(column == _any_of(asked), table_of(model).c.deleted_at.is_(None))
+        with_checkpoints = set(db.scalars(outer))
+        for each, tour in asked.items():
+            if tour in inner:
+                found[each] = _nested(f"{model.noun} {tour} is a checkpoint itself")
+            elif each == tour or each in with_checkpoints:
+                told = "itself" if each == tour else f"{model.noun} {tour}: it has checkpoints"
+                found[each] = _nested(f"{model.noun} {each} can't be a checkpoint of {told}")
     return found
 
 

@@ -15,10 +15,9 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from domain.bulk import Outcome
-from domain.machine import Reason, no_change
+from domain.machine import Reason
 from engine.change import Change, Measured
 from engine.edit import ValueChange
-from engine.fields import fields_of, plain
 from engine.judged import Judged, conflict, stale
 from engine.outbox import log_state_transition
 from engine.rows import lock_rows, write_rows
@@ -95,8 +94,8 @@ class Undo(Change):
             elif wanted != row.version:
                 told = conflict(wanted, row.version, state=row.state, changes={})
                 judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
-            elif reason := self._against(row):
-                judged.refuse(row, [reason])
+            elif reasons := self.against(row):
+                judged.refuse(row, reasons)
             else:
                 judged.outcomes[row.id] = Outcome.SUCCEEDED
                 judged.passed.append(row)
@@ -123,7 +122,7 @@ class Undo(Change):
         return Reason("permission_denied", f"The permission {needed} is needed")
 
     @abstractmethod
-    def _against(self, row: Row[Any]) -> Reason | None:
+    def against(self, row: Row[Any]) -> list[Reason]:
         """Return why a row can't go back."""
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
@@ -171,14 +170,15 @@ class UndoTransition(Undo):
         former = self.former.get(row.id)
         return former and self.machine.transition(former, self.operation.target_state)
 
-    def _against(self, row: Row[Any]) -> Reason | None:
+    def against(self, row: Row[Any]) -> list[Reason]:
+        """Return that nobody knows the way back, or that there is none."""
         arrow = self._arrow(row)
         if arrow is None:
-            return _FORGOTTEN
+            return [_FORGOTTEN]
         if not arrow.undo:
             way = f"{arrow.source} to {arrow.target}"
-            return Reason("not_undoable", f"The way from {way} can't be taken back")
-        return None
+            return [Reason("not_undoable", f"The way from {way} can't be taken back")]
+        return []
 
     def _by_state(self, rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
         groups: dict[str, list[Row[Any]]] = defaultdict(list)
@@ -193,17 +193,20 @@ class UndoEdit(ValueChange, Undo):
     def __init__(self, operation: Row[Any]) -> None:
         """Take over what can be written; which fields were, the records tell."""
         super().__init__(operation)
-        self._fields = fields_of(kinds()[operation.kind])
         self._names: dict[str, None] = {}
+        self._before: dict[int, dict[str, Any]] | None = None
 
     def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
         """Lock rows with what the fields hold, and read what they held before."""
-        self.read_former(db, ids, _VALUES)
-        for each in self.former.values():
-            self._names |= dict.fromkeys(each)
+        if self._before is None:
+            self._before = self._read_before(db)
+            self.look_up_references(db, self._before.values())
         operation = self.operation
         # All of them: rows of another slice may have changed in other fields.
-        return lock_rows(db, operation.kind, operation.tenant_id, ids, tuple(self._fields))
+        names = tuple(self._fields)
+        rows, held = lock_rows(db, operation.kind, operation.tenant_id, ids, names)
+        self.look_up_tours(db, rows, beside=self._before)
+        return rows, held
 
     def permission(self, row: Row[Any]) -> str | None:
         """Return the permission of the verb that is undone, the same for all rows."""
@@ -211,28 +214,30 @@ class UndoEdit(ValueChange, Undo):
         return f"{self.operation.kind}.{verb}"
 
     def write(self, db: Connection, judged: Judged, now: datetime) -> None:
-        """Write the former values, each row its own."""
+        """Write the former values, each row its own; warnings that they answer go."""
         operation = self.operation
-        own = {name: [self._before(row, name) for row in judged.passed] for name in self._names}
+        written = [{**row._mapping, **self.values_of(row.id)} for row in judged.passed]
+        own = {name: [each[name] for each in written] for name in self._names}
         write_rows(db, operation.kind, judged, {}, own=own, actor_id=operation.actor_id, now=now)
+        self.drop_answered(db, judged, now)
 
-    def _against(self, row: Row[Any]) -> Reason | None:
-        if row.id not in self.former:
-            return _FORGOTTEN
-        return no_change(self.machine, row.state, self.former[row.id])
+    def against(self, row: Row[Any]) -> list[Reason]:
+        """Return why a row can't have its former values again, as against any others."""
+        return super().against(row) if row.id in self.former else [_FORGOTTEN]
 
-    def _before(self, row: Row[Any], name: str) -> Any:
-        """Return what a field held before; one that the operation didn't change keeps its value."""
-        changed = self.former.get(row.id, {}).get(name)
-        if changed is None:
-            return getattr(row, name)
-        before = changed["before"]
-        return None if before is None else self._fields[name].parse(before)
+    def values_of(self, row_id: int) -> Mapping[str, Any]:
+        """Return what the fields that the operation changed held before."""
+        return (self._before or {}).get(row_id, {})
 
-    def changes_of(self, row: Row[Any]) -> dict[str, dict[str, Any]]:
-        """Return what going back would change."""
+    def _read_before(self, db: Connection) -> dict[int, dict[str, Any]]:
+        # Of the whole chunk: what goes back beside a row can speak against it.
+        self.read_former(db, self.operation.ids, _VALUES)
+        for changed in self.former.values():
+            self._names |= dict.fromkeys(changed)
         return {
-            name: {"before": plain(getattr(row, name)), "after": plain(self._before(row, name))}
-            for name in self._names
-            if getattr(row, name) != self._before(row, name)
+            row_id: {name: self._parsed(name, each["before"]) for name, each in changed.items()}
+            for row_id, changed in self.former.items()
         }
+
+    def _parsed(self, name: str, value: Any) -> Any:
+        return None if value is None else self._fields[name].parse(value)
