@@ -40,7 +40,11 @@ class Outbox(Base):
     """
 
     __tablename__ = "outbox"
-    __table_args__ = (CheckConstraint(f"record IN {RECORDS}", name="record_known"),)
+    __table_args__ = (
+        CheckConstraint(f"record IN {RECORDS}", name="record_known"),
+        # A tenant's, in the order in which they are sealed.
+        Index("ix_outbox_tenant_id_id", "tenant_id", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
@@ -58,7 +62,22 @@ class Outbox(Base):
     comments: Mapped[list[str] | None]
 
 
-class StateTransitionAudit(Base):
+class Sealed:
+    """A record's place in the seals, and the salt under which its words were committed to.
+
+    Attributes:
+        salt: NULL where there are no words, or where they were erased.
+        erased_by: The erasure that took words away.
+    """
+
+    seal_no: Mapped[int | None] = mapped_column(BigInteger)
+    seal_place: Mapped[int | None]
+    salt: Mapped[bytes | None]
+    commitment: Mapped[bytes | None]
+    erased_by: Mapped[UUID | None]
+
+
+class StateTransitionAudit(Sealed, Base):
     """One transition of one row, done or refused."""
 
     __tablename__ = "state_transition_audit"
@@ -82,6 +101,8 @@ class StateTransitionAudit(Base):
             "occurred_at",
             postgresql_where=text("NOT success"),
         ),
+        # The records of a seal.
+        Index("ix_state_transition_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
     )
 
@@ -110,13 +131,15 @@ class StateTransitionAudit(Base):
     retry_attempt: Mapped[int | None]
 
 
-class BulkOperationAudit(Base):
+class BulkOperationAudit(Sealed, Base):
     """One bulk operation, recorded when it ends."""
 
     __tablename__ = "bulk_operation_audit"
     __table_args__ = (
         # A tenant's bulk operations, newest first.
         Index("ix_bulk_operation_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
+        # The records of a seal.
+        Index("ix_bulk_operation_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
     )
 
@@ -138,7 +161,7 @@ class BulkOperationAudit(Base):
     rollback_reason: Mapped[str | None]
 
 
-class AuditLog(Base):
+class AuditLog(Sealed, Base):
     """A record that was created, updated or deleted, with what it was before and after."""
 
     __tablename__ = "audit_log"
@@ -148,6 +171,8 @@ class AuditLog(Base):
         Index("ix_audit_log_entity", "tenant_id", "kind", "entity_id", text("version DESC")),
         # What somebody did, by time.
         Index("ix_audit_log_actor", "tenant_id", "actor_id", "occurred_at"),
+        # The records of a seal.
+        Index("ix_audit_log_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
     )
 
@@ -175,7 +200,7 @@ class AuditLog(Base):
     retention_until: Mapped[datetime | None]
 
 
-class PermissionDenialAudit(Base):
+class PermissionDenialAudit(Sealed, Base):
     """Somebody asked for what they may not do; `risk_score` is 0 to 100."""
 
     __tablename__ = "permission_denial_audit"
@@ -185,6 +210,8 @@ class PermissionDenialAudit(Base):
         Index("ix_permission_denial_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
         # What somebody was denied, by time.
         Index("ix_permission_denial_audit_actor", "tenant_id", "actor_id", "occurred_at"),
+        # The records of a seal.
+        Index("ix_permission_denial_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
     )
 

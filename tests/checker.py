@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 import lockside
 from engine.audit import write_records
 from models.base import kinds
+from reads.verification import verify_seals
 
 _LOCKS_GONE_S = 10.0
 
@@ -157,6 +158,10 @@ def _broken(db: Connection) -> Iterator[str]:
         if rows:
             first: list[Any] = [tuple(each) for each in rows[:5]]
             yield f"{name}: {len(rows)} break it, e.g. {first}"
+    for tenant_id in db.scalars(text("SELECT id FROM tenant ORDER BY id")).all():
+        *_, seen = verify_seals(db, tenant_id)
+        if seen.findings:
+            yield f"the chain of tenant {tenant_id} is whole: {seen.findings[:5]}"
 
 
 def _locks_left(site: lockside.Site) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 import lockside
 from engine.audit import write_records
@@ -27,9 +28,18 @@ def person(site: lockside.Site, name: str) -> int:
     return found
 
 
+_OF_SEALS = ("seal_no", "seal_place", "salt", "commitment", "erased_by")
+
+
+def unsealed(record: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without what the seals add to it."""
+    return {name: value for name, value in record.items() if name not in _OF_SEALS}
+
+
 def records(site: lockside.Site) -> list[dict[str, Any]]:
     """Return the records of transitions, in the order of rows and versions."""
-    return query(site, "SELECT * FROM state_transition_audit ORDER BY entity_id, version, success")
+    found = query(site, "SELECT * FROM state_transition_audit ORDER BY entity_id, version, success")
+    return [unsealed(each) for each in found]
 
 
 def test_a_transition_is_recorded_to_the_letter(site: lockside.Site) -> None:
@@ -208,7 +218,7 @@ def test_the_end_of_a_bulk_operation_is_recorded_to_the_letter(site: lockside.Si
     write_records(site.platform)
 
     (record,) = query(site, "SELECT * FROM bulk_operation_audit")
-    assert record == {
+    assert unsealed(record) == {
         "event_id": record["event_id"],
         "occurred_at": operation(site, operation_id)["finished_at"],
         "tenant_id": site.actor.tenant_id,
@@ -315,7 +325,7 @@ def test_an_imported_row_is_recorded_to_the_letter(site: lockside.Site) -> None:
         "state": "APPROVED",
         "state_since": "2026-11-20T03:30:00+00:00",
     }
-    assert record == dict.fromkeys(record) | {
+    assert unsealed(record) == dict.fromkeys(unsealed(record)) | {
         "event_id": record["event_id"],
         "occurred_at": imported["started_at"],
         "tenant_id": site.actor.tenant_id,
@@ -371,3 +381,38 @@ def test_a_sequence_of_transitions_is_recorded_in_order(site: lockside.Site) -> 
 
     told = [(each["correlation_id"], each["to_state"]) for each in site.timeline("ticket", row_id)]
     assert told == [(imported["id"], None), *zip(done, path, strict=True)]
+
+
+def test_each_record_of_words_has_a_salt_of_its_own(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 3), comments="Checked"))
+
+    write_records(site.platform)
+
+    told = query(site, "SELECT count(DISTINCT salt) AS salts, count(DISTINCT commitment) AS stood,"
+                 " min(octet_length(salt)) AS bytes FROM state_transition_audit")  # fmt: skip
+    assert told == [{"salts": 3, "stood": 3, "bytes": 16}]
+
+
+def test_a_record_without_words_has_nothing_to_hide(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 1)))
+
+    write_records(site.platform)
+
+    told = query(site, "SELECT salt, commitment FROM state_transition_audit")
+    assert told == [{"salt": None, "commitment": None}]
+
+
+def test_a_tenants_records_are_sealed_while_anothers_head_is_held(site: lockside.Site) -> None:
+    work_orders(site, 1)
+    write_records(site.platform)
+    ours = site.actor.tenant_id
+    site.open_tenant("harbor", {"asha": ["admin", "manager"]})
+    work_orders(site, 1)
+    site.act_as("harbor", "asha")
+    work_orders(site, 1)
+
+    with site.platform.database.begin() as db:
+        db.execute(text("SELECT FROM audit_chain WHERE tenant_id = :id FOR UPDATE"), {"id": ours})
+        write_records(site.platform)
+
+    assert {each["tenant_id"] for each in outbox(site)} == {ours}

@@ -1,0 +1,64 @@
+"""What a verification of the seals looks at, and what it finds."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+_TOLD = 100
+"""Findings that are kept; the others are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A seal as it was pinned outside the database."""
+
+    tenant_id: int
+    seal_no: int
+    digest: bytes
+    pinned_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that isn't as it was sealed.
+
+    Attributes:
+        code: What it is, e.g. `record_changed`.
+        message: The same as a sentence, with what to do.
+        seal_no: The seal that shows it.
+        record: Which record, where there is one: `record`, `event_id`, `kind`, `entity_id`,
+            `version`.
+    """
+
+    code: str
+    message: str
+    seal_no: int | None = None
+    record: dict[str, Any] | None = None
+
+
+@dataclass(slots=True)
+class Verified:
+    """What a verification looked at and found, in the order of the chain.
+
+    Attributes:
+        seals: So many seals were verified.
+        records: With so many records.
+        erased: So many of these without their words, which were erased.
+        unsealed: Records from before there were seals.
+        findings: The first hundred.
+        more: How many findings there are beyond.
+    """
+
+    seals: int = 0
+    records: int = 0
+    erased: int = 0
+    unsealed: int = 0
+    findings: list[Finding] = field(default_factory=list)
+    more: int = 0
+
+    def tell(self, code: str, message: str, **which: Any) -> None:
+        """Keep a finding, or count it if there are too many."""
+        if len(self.findings) < _TOLD:
+            self.findings.append(Finding(code, message, **which))
+        else:
+            self.more += 1

@@ -1,0 +1,105 @@
+"""Seals of the records, and what of a record they pin.
+
+The digest of a record is taken by PostgreSQL from the stored row itself, as it is written and
+as it is verified: over `record_send` of its columns, which gives each by its type, its length
+and its binary value, so times are UTC microseconds and nothing depends on how a session prints.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base
+
+_OF_ALL = ("event_id", "occurred_at", "tenant_id", "correlation_id", "actor_id", "kind")
+_SEALED = {
+    "state_transition_audit": (
+        *("entity_id", "version", "from_state", "to_state", "approved_by"),
+        *("time_in_previous_state_s", "reason", "success", "error_code", "execution_time_ms"),
+        *("lock_acquisition_time_ms", "lock_key", "isolation_level", "retry_attempt"),
+    ),
+    "audit_log": (
+        *("event_type", "entity_id", "version", "reason", "success", "error_code"),
+        *("execution_time_ms", "lock_acquisition_time_ms", "security_flags"),
+    ),
+    "bulk_operation_audit": (
+        *("operation_type", "state", "total_items", "successful_items", "failed_items"),
+        *("successful_ids", "failed_ids", "was_rolled_back"),
+    ),
+    "permission_denial_audit": (
+        *("attempted_action", "items", "entity_ids", "required_permissions"),
+        *("user_permissions", "is_suspicious", "risk_score"),
+    ),
+}
+"""By table, what a digest is over, in this order: what is sealed once can't be sealed otherwise,
+so a column that comes later isn't in it."""
+
+_WORDS = {
+    "state_transition_audit": ("comments", "metadata", "error_message"),
+    "audit_log": (
+        *("comments", "metadata", "error_message", "changes", "session_id", "ip_address"),
+    ),
+    "bulk_operation_audit": ("failure_details", "rollback_reason"),
+    "permission_denial_audit": (),
+}
+"""By table, what may tell what people said, or who they are. Sealed by their commitment only, so
+that they can be erased and the seals still hold."""
+
+TABLES = tuple(_SEALED)
+
+
+class AuditSeal(Base):
+    """What pins one batch of records; `leaves` are their digests, one after another."""
+
+    __tablename__ = "audit_seal"
+    __table_args__ = (
+        CheckConstraint("octet_length(leaves) = 32 * records", name="a_digest_for_each"),
+    )
+
+    # One seal of a number: a chain can't fork.
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    seal_no: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    previous: Mapped[bytes]
+    root: Mapped[bytes]
+    digest: Mapped[bytes]
+    records: Mapped[int]
+    sealed_at: Mapped[datetime]
+    leaves: Mapped[bytes]
+
+
+class AuditChain(Base):
+    """The head of a tenant's chain; whoever seals locks it.
+
+    `unsealed` counts the records from before there were seals.
+    """
+
+    __tablename__ = "audit_chain"
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
+    seal_no: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    digest: Mapped[bytes] = mapped_column(server_default=text(r"'\x" + "00" * 32 + "'"))
+    records: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    unsealed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+
+
+def leaf_of(table: str, alias: str) -> str:
+    """Return SQL for a record's digest; the table's name is in it, so none can move."""
+    row = _named((*_OF_ALL, *_SEALED[table], "commitment"), alias)
+    return f"sha256('\\x00'::bytea || record_send(ROW('{table}'::text, {row})))"
+
+
+def commitment_of(table: str, alias: str, salt: str) -> str:
+    """Return SQL for what stands for a record's words; NULL where it can have none."""
+    words = _WORDS[table]
+    return f"sha256({salt} || record_send(ROW({_named(words, alias)})))" if words else "NULL::bytea"
+
+
+def words_in(table: str, alias: str) -> str:
+    """Return SQL for how many words a record has; without any there is nothing to hide."""
+    words = _WORDS[table]
+    return f"num_nonnulls({_named(words, alias)})" if words else "0"
+
+
+def _named(columns: tuple[str, ...], alias: str) -> str:
+    return ", ".join(f"{alias}.{name}" for name in columns)

@@ -1,0 +1,144 @@
+"""The seals and the records that they pin, as verification reads them: window by window."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from domain.seal import FIRST
+from models.base import Base
+from models.seal import TABLES, commitment_of, leaf_of, words_in
+
+_WINDOW_RECORDS = 50_000
+_PAGE_SEALS = 1_000
+
+IDENTITY = ("record", "event_id", "kind", "entity_id", "version")
+"""What tells which record it is."""
+
+_HEAD = text("""
+SELECT coalesce(c.seal_no, 0) AS seal_no, c.digest, coalesce(c.records, 0) AS records,
+       coalesce(c.unsealed, 0) AS unsealed, coalesce(newest, 0) AS newest
+  FROM (SELECT max(seal_no) AS newest FROM audit_seal WHERE tenant_id = :tenant_id) AS s
+  LEFT JOIN audit_chain c ON c.tenant_id = :tenant_id
+""")
+
+_DIGEST = text("""
+SELECT digest FROM audit_seal WHERE tenant_id = :tenant_id AND seal_no = :seal_no
+""")
+
+_SEALS = text("""
+SELECT seal_no, previous, root, digest, records, sealed_at FROM audit_seal
+ WHERE tenant_id = :tenant_id AND seal_no BETWEEN :first AND :last
+ ORDER BY seal_no LIMIT :most
+""")
+
+# Words are those that the record was committed to, or they were erased.
+_RECORD = """
+  SELECT seal_no, seal_place, {leaf} AS leaf, erased_by,
+         CASE WHEN commitment IS NULL THEN salt IS NULL AND {words} = 0
+              WHEN salt IS NULL THEN erased_by IS NOT NULL
+              ELSE commitment = {commitment} END AS is_kept{more}
+    FROM {table} r WHERE tenant_id = :tenant_id AND seal_no BETWEEN :first AND :last
+"""
+
+_COMPARED = """
+SELECT s.leaves, coalesce(r.leaves = s.leaves AND r.is_kept, false) AS is_same,
+       coalesce(r.erased, 0) AS erased
+  FROM audit_seal s LEFT JOIN (
+    SELECT seal_no, string_agg(leaf, ''::bytea ORDER BY seal_place) AS leaves,
+           bool_and(is_kept) AS is_kept, count(erased_by) AS erased
+      FROM ({records}) AS stored GROUP BY seal_no
+  ) AS r USING (seal_no)
+ WHERE s.tenant_id = :tenant_id AND s.seal_no BETWEEN :first AND :last ORDER BY seal_no
+"""
+
+_LOOKED_INTO = "SELECT * FROM ({records}) AS stored ORDER BY seal_place"
+
+_COUNTED = """
+  SELECT count(*) FILTER (WHERE seal_no IS NULL) AS unsealed,
+         count(*) FILTER (WHERE seal_no IS NOT NULL) AS beyond
+    FROM {table} WHERE tenant_id = :tenant_id AND (seal_no IS NULL OR seal_no > :last)
+"""
+
+_BESIDE = """
+SELECT coalesce(sum(unsealed), 0) AS unsealed, coalesce(sum(beyond), 0) AS beyond
+  FROM ({counted}) AS counted
+"""
+
+
+def _records(*, is_told: bool) -> str:
+    """Return SQL for the records of seals; told as well which they are, if asked."""
+    return " UNION ALL ".join(
+        _RECORD.format(
+            table=table,
+            leaf=leaf_of(table, "r"),
+            words=words_in(table, "r"),
+            commitment=commitment_of(table, "r", "salt"),
+            more=_told(table) if is_told else "",
+        )
+        for table in TABLES
+    )
+
+
+def _told(table: str) -> str:
+    columns = Base.metadata.tables[table].c
+    ids = [each if each in columns else f"NULL AS {each}" for each in ("entity_id", "version")]
+    return ", ".join(("", f"'{table}' AS record", "event_id", "kind", *ids))
+
+
+_COMPARE = text(_COMPARED.format(records=_records(is_told=False)))
+_LOOK_INTO = text(_LOOKED_INTO.format(records=_records(is_told=True)))
+_LOOK_BESIDE = text(
+    _BESIDE.format(counted=" UNION ALL ".join(_COUNTED.format(table=each) for each in TABLES))
+)
+
+
+def head_of(db: Connection, tenant_id: int) -> Row[Any]:
+    """Return the head of a tenant's chain, and the number of its newest seal."""
+    return db.execute(_HEAD, {"tenant_id": tenant_id}).one()
+
+
+def digest_of(db: Connection, tenant_id: int, seal_no: int) -> bytes | None:
+    """Return a seal's digest; None if it isn't there."""
+    if seal_no < 1:
+        return FIRST
+    found: bytes | None = db.scalar(_DIGEST, {"tenant_id": tenant_id, "seal_no": seal_no})
+    return found
+
+
+def windows(db: Connection, tenant_id: int, first: int, last: int) -> Iterator[list[Row[Any]]]:
+    """Yield seals in order, so many at a time that their records are few enough."""
+    window: list[Row[Any]] = []
+    records = 0
+    while True:
+        page = db.execute(
+            _SEALS, {"tenant_id": tenant_id, "first": first, "last": last, "most": _PAGE_SEALS}
+        ).all()
+        for seal in page:
+            if window and records + seal.records > _WINDOW_RECORDS:
+                yield window
+                window, records = [], 0
+            window.append(seal)
+            records += seal.records
+        if len(page) < _PAGE_SEALS:
+            break
+        first = page[-1].seal_no + 1
+    if window:
+        yield window
+
+
+def compared(db: Connection, tenant_id: int, window: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """Return for each seal its digests, and whether the records of today still give them."""
+    span = {"first": window[0].seal_no, "last": window[-1].seal_no}
+    return db.execute(_COMPARE, {"tenant_id": tenant_id, **span}).all()
+
+
+def records_of(db: Connection, tenant_id: int, seal_no: int) -> Iterator[Row[Any]]:
+    """Yield the records of one seal by their place, with which they are."""
+    wanted = {"tenant_id": tenant_id, "first": seal_no, "last": seal_no}
+    yield from db.execute(_LOOK_INTO, wanted)
+
+
+def beside(db: Connection, tenant_id: int, last: int) -> Row[Any]:
+    """Return how many records have no seal, and how many name one after the last."""
+    return db.execute(_LOOK_BESIDE, {"tenant_id": tenant_id, "last": last}).one()

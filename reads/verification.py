@@ -1,0 +1,167 @@
+"""Verification: every record is where its seal says, as it was written, and the seals are whole."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from domain.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
+from domain.verification import Anchor, Verified
+from reads.sealed import IDENTITY, beside, compared, digest_of, head_of, records_of, windows
+
+
+def verify_seals(
+    db: Connection,
+    tenant_id: int,
+    *,
+    first: int = 1,
+    last: int | None = None,
+    anchors: Iterable[Anchor] = (),
+) -> Iterator[Verified]:
+    """Verify a tenant's seals from one number to another, all by default.
+
+    Args:
+        db: A transaction of one snapshot.
+        tenant_id: Whose.
+        first: The number of the first seal; the one before it is taken as it is.
+        last: Of the last; by default the chain is verified to its head and beyond.
+        anchors: Seals that were pinned outside, of any tenant.
+
+    Yields:
+        What was seen so far, window by window; the same object each time.
+    """
+    head = head_of(db, tenant_id)
+    end = max(head.seal_no, head.newest) if last is None else last
+    pinned = {each.seal_no: each for each in anchors if each.tenant_id == tenant_id}
+    seen = Verified()
+    link = _Link(seen, tenant_id, first, digest_of(db, tenant_id, first - 1))
+    for window in windows(db, tenant_id, first, end):
+        for seal, found in zip(window, compared(db, tenant_id, window), strict=True):
+            link.take(seal, found)
+            anchor = pinned.pop(seal.seal_no, None)
+            if anchor is not None and anchor.digest != seal.digest:
+                seen.tell("anchor_differs", _differs(anchor), seal_no=seal.seal_no)
+            if not found.is_same:
+                _look_into(db, tenant_id, seal.seal_no, found.leaves, seen)
+        yield seen
+    link.miss_until(end + 1)
+    for number in sorted(pinned):
+        if first <= number and (last is None or number <= last):
+            seen.tell("anchor_differs", _differs(pinned[number]), seal_no=number)
+    if last is None:
+        _verify_end(db, tenant_id, head, link.previous, seen, is_all=first == 1)
+    yield seen
+
+
+@dataclass(slots=True)
+class _Link:
+    """Follows the chain: each seal is whole, and names the one before it."""
+
+    seen: Verified
+    tenant_id: int
+    expected: int
+    previous: bytes | None
+
+    def take(self, seal: Row[Any], found: Row[Any]) -> None:
+        """Verify the next seal itself; its records are compared elsewhere."""
+        self.miss_until(seal.seal_no)
+        self.seen.seals += 1
+        self.seen.records += seal.records
+        self.seen.erased += found.erased
+        told = Seal(
+            tenant_id=self.tenant_id,
+            seal_no=seal.seal_no,
+            previous=seal.previous,
+            root=seal.root,
+            records=seal.records,
+            sealed_at=seal.sealed_at,
+        )
+        if told.digest != seal.digest or merkle_root(found.leaves) != seal.root:
+            message = (
+                f"Seal {seal.seal_no} itself was changed: its digest isn't that of what it says."
+            )
+            self.seen.tell("seal_changed", message, seal_no=seal.seal_no)
+        elif self.previous is not None and seal.previous != self.previous:
+            message = (
+                f"Seal {seal.seal_no} names another seal before it: seal {seal.seal_no - 1} "
+                "was written anew, with its records."
+            )
+            self.seen.tell("chain_broken", message, seal_no=seal.seal_no)
+        self.previous = seal.digest
+        self.expected += 1
+
+    def miss_until(self, number: int) -> None:
+        """Tell the seals that should stand before one of this number."""
+        while self.expected < number:
+            self.seen.tell("seal_missing", f"Seal {self.expected} is gone.", seal_no=self.expected)
+            self.expected += 1
+            self.previous = None
+
+
+def _look_into(db: Connection, tenant_id: int, seal_no: int, leaves: bytes, seen: Verified) -> None:
+    """Name the records of a seal that aren't as they were sealed, in their order."""
+    digests = [leaves[at : at + DIGEST_BYTES] for at in range(0, len(leaves), DIGEST_BYTES)]
+    places = {digest: place for place, digest in enumerate(digests)}
+    missing = set(range(len(digests)))
+    for each in records_of(db, tenant_id, seal_no):
+        record = {name: each._mapping[name] for name in IDENTITY}
+        which = {"seal_no": seal_no, "record": record}
+        said = f"{each.record} {each.event_id}"
+        if each.seal_place not in missing:
+            seen.tell("record_added", f"{said} is in no seal: it was added.", **which)
+            continue
+        missing.remove(each.seal_place)
+        if each.leaf != digests[each.seal_place]:
+            elsewhere = places.get(each.leaf)
+            if elsewhere is None:
+                seen.tell("record_changed", f"{said} was changed after it was sealed.", **which)
+            else:
+                moved = f"{said} stands at place {each.seal_place}, but was sealed at {elsewhere}."
+                seen.tell("record_moved", moved, **which)
+        elif not each.is_kept:
+            seen.tell("words_changed", f"The words of {said} were changed.", **which)
+    for place in sorted(missing):
+        gone = f"The record at place {place} of seal {seal_no} is gone."
+        seen.tell("record_missing", gone, seal_no=seal_no)
+
+
+def _verify_end(
+    db: Connection,
+    tenant_id: int,
+    head: Row[Any],
+    newest: bytes | None,
+    seen: Verified,
+    *,
+    is_all: bool,
+) -> None:
+    """Verify that the head is the last seal, and that no record is outside of the seals."""
+    digest = head.digest or FIRST
+    if head.seal_no != head.newest or (newest is not None and digest != newest):
+        message = (
+            f"The chain's head is at seal {head.seal_no}, its last seal is {head.newest}: "
+            "the head was set to another place, and nothing is sealed until it is set right."
+        )
+        seen.tell("head_moved", message, seal_no=head.newest)
+    elif is_all and head.records != seen.records and not seen.findings:
+        message = f"The head counts {head.records:,} records, the seals {seen.records:,}."
+        seen.tell("head_moved", message, seal_no=head.newest)
+    others = beside(db, tenant_id, head.newest)
+    seen.unsealed = others.unsealed
+    if others.beyond:
+        message = f"{others.beyond:,} records name seals that aren't there."
+        seen.tell("record_unsealed", message)
+    if others.unsealed != head.unsealed:
+        message = (
+            f"{others.unsealed:,} records have no seal, {head.unsealed:,} were there before "
+            "sealing began: records were added or taken away."
+        )
+        seen.tell("record_unsealed", message)
+
+
+def _differs(anchor: Anchor) -> str:
+    return (
+        f"Seal {anchor.seal_no} isn't the one that was pinned at "
+        f"{anchor.pinned_at:%Y-%m-%d %H:%M:%S}Z: the chain was set back or written anew, at or "
+        "before it."
+    )
