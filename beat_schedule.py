@@ -22,4 +22,10 @@ BEAT_SCHEDULE = {
         "schedule": 30.0,
         "options": {"queue": "audit", "expires": 30.0},
     },
+    # Pins the newest seals outside; whoever sets a chain back has to do it within this time.
+    "pin-seals": {
+        "task": "audit.pin",
+        "schedule": 300.0,
+        "options": {"queue": "audit", "expires": 300.0},
+    },
 }

@@ -2,6 +2,7 @@
 
 import rich_click as click
 
+from cli.audit import audit
 from cli.command import Group
 from cli.demo import demo
 from cli.exits import MEANINGS
@@ -43,7 +44,7 @@ def lockside() -> None:
 
 for command in (
     *(up, demo, seed, doctor, db, check_machines),
-    *(submit, operations, explain, records, tenants, import_file, export),
+    *(submit, operations, explain, records, tenants, import_file, export, audit),
 ):
     lockside.add_command(command)
 

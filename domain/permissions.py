@@ -14,6 +14,9 @@ WORK_VERBS = (*RECORD_VERBS, "assign", "import")
 STEERING_VERBS = ("cancel", "pause", "resume", "retry", "execute", "undo")
 """What is done with other people's operations; with their own, everybody may."""
 
+AUDIT_VERBS = ("view", "verify")
+"""What is done with the records of everything; erasing is the administrators' alone."""
+
 _READING = ("view",)
 _TECHNICIAN = ("start", "work", "hold", "resume", "maintain", "complete", "partial", "resolve")
 _DISPATCHER = ("open", "submit", "start", "hold", "resume", "resolve", "cancel", "rework", "reopen")
@@ -77,10 +80,12 @@ def permissions_of(
         held |= {each for each in _OF_TECHNICIANS if each.partition(".")[0] in known}
     if role == "payroll" and "payroll_period" in others:
         held |= {f"payroll_period.{verb}" for verb in _OF_PAYROLL}
+    if everything or role == "auditor":
+        held |= {f"audit.{verb}" for verb in AUDIT_VERBS}
     if everything or role == "supervisor":
         held |= {f"operation.{verb}" for verb in STEERING_VERBS}
     if role == "admin":
-        held.add("tenant.create")
+        held |= {"tenant.create", "audit.erase"}
     return tuple(sorted(held))
 
 

@@ -70,8 +70,8 @@ _TRANSITIONS = """
 SELECT CAST(b.event_prefix || lpad(to_hex(i.n), 12, '0') AS uuid), b.occurred_at, b.tenant_id,
        b.correlation_id, b.actor_id, b.kind, i.id, i.version, i.from_state, b.to_state,
        b.approved_by, extract(epoch FROM b.occurred_at - i.since), b.reason,
-       coalesce(i.comments, b.comments), nullif(b.metadata, '{}'), i.error_code IS NULL, i.error_code,
-       i.error_message, b.execution_time_ms, b.lock_acquisition_time_ms,
+       coalesce(i.comments, b.comments), nullif(b.metadata, '{}'), i.error_code IS NULL,
+       i.error_code, i.error_message, b.execution_time_ms, b.lock_acquisition_time_ms,
        b.lock_prefix || i.id, b.isolation_level, b.retry_attempt, t.before + i.n - 1, t.secret
   FROM taken t
   CROSS JOIN LATERAL (

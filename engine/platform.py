@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, func, select
 
+from engine.anchor_file import AnchorFile
 from engine.hooks import Hook
 from engine.locks import Locks
 from engine.results import Results
@@ -67,7 +68,7 @@ def unobserved(_step: str) -> None:
 
 @dataclass(frozen=True)
 class Platform:
-    """Database, locks, results, messages and clock.
+    """Database, locks, results, messages, anchors and clock.
 
     Attributes:
         step: Told the name of each step of the protocol right after it, e.g. `claimed`.
@@ -78,6 +79,7 @@ class Platform:
     locks: Locks
     results: Results
     publish: Publish
+    anchors: AnchorFile
     pace: Pace = field(default_factory=Pace)
     clock: Callable[[Connection], datetime] = database_clock
     step: Callable[[str], None] = unobserved

@@ -10,6 +10,7 @@ from celery import Celery
 from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.platform import Platform
+from lockside.audit import Audit
 from lockside.configuration import read_settings
 from lockside.operation import Operation
 from lockside.records import Records
@@ -115,6 +116,11 @@ class Site(Submitting, Tenancy):
             InvalidInput: There is no such noun.
         """
         return Records(self.platform, self.actor, noun)
+
+    @property
+    def audit(self) -> Audit:
+        """Return the records as a whole, to verify and to pin them."""
+        return Audit(self.platform, self.actor)
 
     def operation(self, operation_id: str | UUID) -> Operation:
         """Return the operation of an id; whether it exists shows when it is asked.

@@ -61,7 +61,7 @@ _COUNTED = """
 """
 
 _BESIDE = """
-SELECT coalesce(sum(unsealed), 0) AS unsealed, coalesce(sum(beyond), 0) AS beyond
+SELECT CAST(sum(unsealed) AS bigint) AS unsealed, CAST(sum(beyond) AS bigint) AS beyond
   FROM ({counted}) AS counted
 """
 

@@ -15,6 +15,7 @@ from redis.retry import Retry
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
+from engine.anchor_file import AnchorFile
 from engine.digest import Digest
 from engine.locks import Locks
 from engine.platform import Platform, unobserved
@@ -61,6 +62,7 @@ def make_platform(
         locks=Locks(_redis(settings.redis_database(2)), enabled=settings.redis_locks),
         results=Results(_redis(settings.redis_database(1))),
         publish=Publisher(app),
+        anchors=AnchorFile(settings.anchors),
         pace=settings.pace,
         step=step,
         hooks=(Digest(),),

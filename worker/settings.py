@@ -40,6 +40,11 @@ class Settings(BaseSettings):
         description="Redis or Valkey; databases 0, 1 and 2 carry messages, results and locks.",
     )
     home: Path = Field(Path(".lockside"), description="The folder of the embedded servers.")
+    anchor_file: Path | None = Field(
+        None,
+        description="Where the newest seals of the records are pinned, best where nobody who "
+        "can change the database can write; `anchors.ndjson` in the home by default.",
+    )
     tenant: str = Field("demo", description="The tenant that the command line acts for.")
     actor: str | None = Field(
         "admin", description="The person who acts; empty for the system itself."
@@ -83,6 +88,11 @@ class Settings(BaseSettings):
                 "developer's machine"
             )
         return self
+
+    @property
+    def anchors(self) -> Path:
+        """Return the file of the anchors."""
+        return self.anchor_file or self.home.expanduser() / "anchors.ndjson"
 
     @property
     def pace(self) -> Pace:

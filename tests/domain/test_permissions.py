@@ -81,6 +81,8 @@ STEERING = {
     *("operation.retry", "operation.execute", "operation.undo"),
 }
 
+AUDIT = {"audit.view", "audit.verify"}
+
 
 def test_the_roles_are_those_of_the_contract() -> None:
     assert set(ROLES) == {
@@ -91,7 +93,7 @@ def test_the_roles_are_those_of_the_contract() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_do_with_work_what_its_table_says_and_no_more(role: str) -> None:
-    beside = {"tenant.create", *STEERING}
+    beside = {"tenant.create", *STEERING, *AUDIT, "audit.erase"}
 
     assert set(permissions_of(role, MACHINES)) - beside == spelled(OF_WORK[role])
 
@@ -108,7 +110,8 @@ def test_a_manager_and_an_admin_hold_every_permission_over_work(role: str) -> No
 def test_who_only_looks_may_do_nothing_else(role: str) -> None:
     held = permissions_of(role, MACHINES, NOUNS)
 
-    assert {each.partition(".")[2] for each in held} == {"view"}
+    looks = {"view", "verify"} if role == "auditor" else {"view"}
+    assert {each.partition(".")[2] for each in held} == looks
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -148,8 +151,9 @@ def test_payroll_keeps_its_periods_and_deletes_none() -> None:
 # What is neither a kind of work nor a record, and who holds it.
 BESIDE = {
     "supervisor": STEERING,
-    "manager": STEERING,
-    "admin": STEERING | {"tenant.create"},
+    "auditor": AUDIT,
+    "manager": STEERING | AUDIT,
+    "admin": STEERING | AUDIT | {"tenant.create", "audit.erase"},
 }
 
 

@@ -56,6 +56,8 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
         ["harbor", "--person", "asha=admin"],
         ["harbor", "--person", "asha=admin", "--actor", "asha"],
     ),
+    ("audit", "verify"): (["--seals", "1-"], ["--seals", "none"]),
+    ("audit", "pin"): ([], ["--actor", "victor"]),
     ("tenants", "list"): ([], ["--actor", "asha"]),
     ("operations", "list"): ([], ["--limit", "none"]),
     ("operations", "show"): (["{operation}"], [ZERO]),

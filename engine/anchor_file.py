@@ -1,0 +1,73 @@
+"""A file of anchors: seals that were pinned where the database can't reach."""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from domain.errors import InvalidInput, Unavailable
+from domain.verification import Anchor
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorFile:
+    """A file of one JSON object a line, to which lines are only ever added."""
+
+    path: Path
+
+    def read(self) -> Iterator[Anchor]:
+        """Yield the anchors in the order in which they were pinned; none without a file.
+
+        A last line that a crash cut short is passed over.
+
+        Raises:
+            InvalidInput: Another line is no anchor.
+            Unavailable: The file can't be read.
+        """
+        try:
+            lines = self.path.read_text().splitlines(keepends=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._unavailable("read from", error) from error
+        for number, line in enumerate(lines, 1):
+            if not line.endswith("\n") and number == len(lines):
+                return
+            try:
+                told = json.loads(line)
+                pinned_at = datetime.fromisoformat(told["pinned_at"])
+                digest = bytes.fromhex(told["digest"])
+                yield Anchor(int(told["tenant_id"]), int(told["seal_no"]), digest, pinned_at)
+            except (ValueError, KeyError, TypeError) as error:
+                raise InvalidInput(
+                    field="anchors",
+                    got=f"line {number} of {self.path}: {line.strip()[:80]!r}",
+                    expected="a seal that was pinned; put the file back as it was",
+                ) from error
+
+    def add(self, lines: list[str]) -> None:
+        """Add lines so that they are on the disk when this returns.
+
+        Raises:
+            Unavailable: The file can't be written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab+") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read(1) != b"\n":
+                        lines = ["", *lines]
+                file.write("".join(f"{each}\n" for each in lines).encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise self._unavailable("written to", error) from error
+
+    def _unavailable(self, done: str, error: OSError) -> Unavailable:
+        return Unavailable(
+            message=f"The anchors can't be {done} {self.path}: {error.strerror}. Mend it, or set "
+            "LOCKSIDE_ANCHOR_FILE to another place."
+        )

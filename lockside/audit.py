@@ -1,0 +1,91 @@
+"""The records as a whole: verified, pinned."""
+
+from collections.abc import Callable
+
+from sqlalchemy import text
+
+from domain.errors import InvalidInput
+from domain.permissions import Actor
+from domain.verification import Anchor, Verified
+from engine.anchors import pin_seals
+from engine.denials import demand
+from engine.platform import Platform
+from reads.completeness import find_incomplete
+from reads.sealed import head_of
+from reads.verification import verify_seals
+
+_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+_NO_LIMIT = text("SET LOCAL statement_timeout = 0")
+
+
+def _untold(_seen: Verified) -> None:
+    """Watch nothing."""
+
+
+class Audit:
+    """What an actor may ask of the records of their tenant; made by `Site.audit`."""
+
+    def __init__(self, platform: Platform, actor: Actor) -> None:
+        """Name whose records are meant; nothing is asked yet."""
+        self._platform = platform
+        self._actor = actor
+
+    def verify(
+        self,
+        *,
+        first: int = 1,
+        last: int | None = None,
+        complete: bool = False,
+        on_progress: Callable[[Verified], None] = _untold,
+    ) -> Verified:
+        """Verify that the records are as they were sealed, in one snapshot of the database.
+
+        Args:
+            first: The number of the first seal that is verified.
+            last: Of the last; by default all to the head of the chain, and its anchors.
+            complete: Whether every version of every row has its record as well, and every row
+                is what its records say.
+            on_progress: Told what was seen, window by window.
+
+        Returns:
+            What was looked at, and what was found; nothing was found if all is whole.
+
+        Raises:
+            PermissionDenied: The actor may not.
+            InvalidInput: There is no such range, or the anchors can't be read.
+        """
+        demand(self._platform, self._actor, "audit", "verify")
+        if first < 1 or (last is not None and last < first):
+            raise InvalidInput(field="seals", got=f"{first}-{last}", expected="1 or more, in order")
+        tenant_id = self._actor.tenant_id
+        anchors = list(self._platform.anchors.read())
+        with self._platform.database.connect() as db:
+            db.execute(_SNAPSHOT)
+            db.execute(_NO_LIMIT)
+            seen = Verified()
+            for seen in verify_seals(db, tenant_id, first=first, last=last, anchors=anchors):
+                on_progress(seen)
+            if complete:
+                find_incomplete(db, tenant_id, seen)
+        return seen
+
+    def newest(self) -> int:
+        """Return the number of the newest seal; 0 before there is one.
+
+        Raises:
+            PermissionDenied: The actor may not.
+        """
+        demand(self._platform, self._actor, "audit", "verify")
+        with self._platform.database.connect() as db:
+            return int(head_of(db, self._actor.tenant_id).newest)
+
+    def pin(self) -> list[Anchor]:
+        """Pin the newest seals outside of the database now; return the tenant's own, if it is new.
+
+        Raises:
+            PermissionDenied: The actor may not.
+            Unavailable: The file of the anchors can't be written.
+        """
+        demand(self._platform, self._actor, "audit", "verify")
+        pinned = pin_seals(self._platform)
+        return [each for each in pinned if each.tenant_id == self._actor.tenant_id]

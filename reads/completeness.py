@@ -1,0 +1,127 @@
+"""Completeness: every version of every row has its record, and every row is what they say.
+
+What was changed or deleted past the platform shows here: the records know nothing of it. All
+of it is arithmetic in one snapshot, the outbox included.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from domain.verification import Verified
+from models.base import Record, records
+
+_NOT_TOLD = frozenset(
+    {"id", "tenant_id", "uuid", "version", "deleted_at"}
+    | {f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")}
+)
+"""Columns that no record tells one by one: a record is their version, its time and its actor."""
+
+_MASKED = r"\[(email|phone|card|ssn|pan|aadhaar|secret|erased)\]"
+"""What stands in the place of personal data can't be compared."""
+
+# What is still in the outbox is as good as recorded: it committed with its change.
+_TOLD = """
+told AS (
+  SELECT entity_id, version, occurred_at, to_state, reason, NULL AS event_type,
+         NULL::jsonb AS changes
+    FROM state_transition_audit WHERE tenant_id = :tenant_id AND kind = :noun AND success
+  UNION ALL
+  SELECT entity_id, version, occurred_at, NULL, reason, event_type, changes
+    FROM audit_log WHERE tenant_id = :tenant_id AND kind = :noun AND success
+  UNION ALL
+  SELECT i.id, i.version, b.occurred_at, b.body ->> 'to_state', b.body ->> 'reason',
+         b.body ->> 'event_type', CAST(i.changes AS jsonb)
+    FROM outbox b, unnest(b.entity_ids, b.versions, b.error_codes, b.changes)
+           AS i(id, version, error_code, changes)
+   WHERE b.tenant_id = :tenant_id AND b.body ->> 'kind' = :noun
+     AND b.record IN ('state_transition', 'audit_log') AND i.error_code IS NULL
+)
+"""
+
+_VERSIONS = """
+WITH {told}, counted AS (
+  SELECT entity_id, count(*) AS records, count(DISTINCT version) AS versions,
+         max(version) AS last, bool_or(event_type = 'DELETED') AS is_deleted
+    FROM told GROUP BY entity_id
+)
+SELECT coalesce(w.id, c.entity_id) AS id, w.version, coalesce(c.records, 0) AS records,
+       coalesce(c.versions, 0) AS versions, c.last, c.is_deleted, w.deleted_at
+  FROM (SELECT * FROM {table} WHERE tenant_id = :tenant_id) AS w
+  FULL JOIN counted c ON c.entity_id = w.id
+ WHERE w.id IS NULL OR c.entity_id IS NULL OR c.records <> w.version
+    OR c.versions <> w.version OR c.last <> w.version
+    OR coalesce(c.is_deleted, false) <> (w.deleted_at IS NOT NULL)
+ ORDER BY 1
+"""
+
+# The newest value of each field, put over the row: it has to be the row.
+_VALUES = """
+WITH {told}, fields AS (
+  SELECT t.entity_id, f.key AS name, f.value -> 'after' AS after, t.version
+    FROM told t, jsonb_each(t.changes) AS f
+   WHERE t.event_type <> 'DELETED' AND f.key = ANY(:columns)
+  UNION ALL
+  SELECT entity_id, 'state', to_jsonb(to_state), version FROM told WHERE to_state IS NOT NULL
+  UNION ALL
+  SELECT entity_id, 'state_since', to_jsonb(occurred_at), version FROM told
+   WHERE to_state IS NOT NULL AND reason <> 'override'
+), newest AS (
+  SELECT DISTINCT ON (entity_id, name) entity_id, name, after FROM fields
+   ORDER BY entity_id, name, version DESC
+), replayed AS (
+  SELECT entity_id, jsonb_object_agg(name, after) AS told FROM newest
+   WHERE CAST(after AS text) !~ :masked GROUP BY entity_id
+)
+SELECT w.id, w.version, d.fields
+  FROM {table} w JOIN replayed r ON r.entity_id = w.id
+ CROSS JOIN LATERAL (
+   SELECT array_agg(key ORDER BY key) AS fields
+     FROM jsonb_each(to_jsonb(jsonb_populate_record(w, r.told))) AS said
+     JOIN jsonb_each(to_jsonb(w)) AS is_now USING (key)
+    WHERE said.value IS DISTINCT FROM is_now.value) AS d
+ WHERE w.tenant_id = :tenant_id AND jsonb_populate_record(w, r.told) IS DISTINCT FROM w
+ ORDER BY w.id
+"""
+
+
+def find_incomplete(db: Connection, tenant_id: int, seen: Verified) -> None:
+    """Tell every row of a tenant whose records aren't complete, or don't lead to what it is.
+
+    Args:
+        db: A transaction of one snapshot.
+        tenant_id: Whose.
+        seen: Is told.
+    """
+    for noun, model in records().items():
+        table = str(model.__tablename__)
+        names = {"tenant_id": tenant_id, "noun": noun}
+        for row in db.execute(text(_VERSIONS.format(told=_TOLD, table=table)), names):
+            code, message = _say(noun, row)
+            seen.tell(code, message, record=_which(noun, row))
+        compared = {"columns": _columns(model), "masked": _MASKED}
+        for row in db.execute(text(_VALUES.format(told=_TOLD, table=table)), names | compared):
+            fields = ", ".join(row.fields)
+            message = f"{noun} {row.id} isn't what its records say: {fields} changed past them."
+            seen.tell("row_changed", message, record=_which(noun, row))
+
+
+def _columns(model: type[Record]) -> list[str]:
+    return [each.name for each in model.__table__.c if each.name not in _NOT_TOLD]
+
+
+def _which(noun: str, row: Any) -> dict[str, Any]:
+    return {"kind": noun, "entity_id": row.id, "version": row.version}
+
+
+def _say(noun: str, row: Any) -> tuple[str, str]:
+    if row.version is None:
+        return "row_gone", f"{noun} {row.id} is gone: its {row.records:,} records are still there."
+    if row.records < row.version or row.versions < row.version:
+        told = f"{row.versions:,} of its {row.version:,} versions have a record"
+        return "version_unrecorded", f"{noun} {row.id} was changed past the records: {told}."
+    if row.records > row.version:
+        told = f"{row.records:,} records for {row.version:,} versions"
+        return "version_set_back", f"{noun} {row.id} was set back: {told}."
+    told = "deleted" if row.deleted_at is not None else "not deleted"
+    return "row_changed", f"{noun} {row.id} is {told}, and its records say otherwise."

@@ -1,0 +1,86 @@
+"""Anchors: each new seal is pinned once, and a file that isn't one of anchors is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import lockside
+from domain.errors import InvalidInput, Unavailable
+from engine.anchor_file import AnchorFile
+from engine.anchors import pin_seals
+from engine.audit import write_records
+from engine.platform import Platform
+from tests.factories import tickets
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Name a file whose folder isn't there yet."""
+    return tmp_path / "outside" / "anchors.ndjson"
+
+
+@pytest.fixture
+def platform(site: lockside.Site, path: Path) -> Platform:
+    """Give the platform a file of anchors of its own."""
+    return replace(site.platform, anchors=AnchorFile(path))
+
+
+def sealed(site: lockside.Site) -> None:
+    """Seal something new."""
+    tickets(site, 1)
+    write_records(site.platform)
+
+
+def test_a_new_seal_is_pinned_once(site: lockside.Site, platform: Platform) -> None:
+    sealed(site)
+
+    answers = [[each.seal_no for each in pin_seals(platform)] for _ in range(2)]
+
+    assert answers == [[1], []]
+
+
+def test_what_was_pinned_is_read_again(site: lockside.Site, platform: Platform) -> None:
+    pinned = []
+    for _ in range(2):
+        sealed(site)
+        pinned += pin_seals(platform)
+
+    assert list(platform.anchors.read()) == pinned
+
+
+def test_a_line_that_a_crash_cut_short_is_passed_over(
+    site: lockside.Site, platform: Platform, path: Path
+) -> None:
+    sealed(site)
+    pinned = pin_seals(platform)
+    path.write_text(path.read_text() + '{"tenant_id": 1, "seal')
+    sealed(site)
+    before = list(platform.anchors.read())
+
+    pinned_later = pin_seals(platform)
+
+    assert before == pinned
+    assert json.loads(path.read_text().splitlines()[-1])["seal_no"] == pinned_later[0].seal_no
+
+
+@pytest.mark.parametrize(
+    "line", ["{}", "not JSON", '{"tenant_id": 1, "seal_no": 1, "digest": "x"}']
+)
+def test_a_line_that_is_no_anchor_is_refused_by_its_number(path: Path, line: str) -> None:
+    path.parent.mkdir()
+    path.write_text(f"{line}\n")
+
+    with pytest.raises(InvalidInput, match=r"line 1 of .*put the file back"):
+        list(AnchorFile(path).read())
+
+
+def test_a_file_that_can_not_be_written_says_what_to_do(
+    site: lockside.Site, platform: Platform, path: Path
+) -> None:
+    sealed(site)
+    path.parent.write_text("a file in the folder's place")
+
+    with pytest.raises(Unavailable, match="LOCKSIDE_ANCHOR_FILE"):
+        pin_seals(platform)
