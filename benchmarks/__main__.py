@@ -20,6 +20,7 @@ from benchmarks.million import measure_f3
 from benchmarks.one_by_one import measure_f2
 from benchmarks.single import measure_f4
 from benchmarks.turns import measure_turns
+from benchmarks.verification import measure_f9
 
 BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "F1": measure_f1,
@@ -29,6 +30,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "F4": measure_f4,
     "F5": measure_f5,
     "F6": measure_f6,
+    "F9": measure_f9,
     "TURNS": measure_turns,
 }
 
