@@ -1,6 +1,6 @@
 """`lockside audit`: the records as a whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -87,6 +87,40 @@ def pin(session: Session) -> None:
     if not pinned:
         session.output.say("The newest seal is pinned already.")
     session.output.note(f"In {path}, and in the log.")
+
+
+@audit.command(
+    "erase",
+    examples="""
+    lockside records delete person 17
+    lockside audit erase 17
+    lockside audit erase 17 --also asha.k@example.com --also "+91 98204 11873" --yes
+    """,
+)
+@click.argument("person", type=int, metavar="PERSON")
+@click.option("--also", multiple=True, metavar="TEXT", help="What tells of them as well.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.pass_obj
+def erase(session: Session, *, person: int, also: Sequence[str], yes: bool) -> None:
+    """Erase a person who was deleted: their name goes from records, operations and messages.
+
+    PERSON is their id. It can't be taken back. Records keep what was done, when, and by which
+    id; the seals still hold. Rows of work that tell of them are listed, to be changed.
+    """
+    if not yes and not session.output.as_json:
+        click.confirm(f"Erase person {person} for ever?", abort=True, err=True)
+    with session.connect() as site:
+        done = site.audit.erase(person, also=also)
+    if session.output.as_json:
+        session.output.json(asdict(done))
+        return
+    beside = sum(done.places.values())
+    session.output.say(
+        f"Erased from {done.records:,} records and {beside:,} other rows: {done.erasure_id}"
+    )
+    for kind, ids in done.mentions.items():
+        told = " ".join(map(str, ids))
+        session.output.note(f"Still told in {kind.replace('_', '-')} {told}: change them there.")
 
 
 def _range(text: str | None) -> tuple[int, int | None]:

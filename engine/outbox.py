@@ -103,6 +103,7 @@ def log_entities(
     ids: Sequence[int],
     versions: Sequence[int],
     changes: Sequence[str],
+    details: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> None:
     """Record that rows were created, updated or deleted at once by a door, as one row."""
@@ -112,6 +113,7 @@ def log_entities(
         "correlation_id": correlation_id and str(correlation_id),
         "actor_id": actor_id,
         "reason": reason,
+        "metadata": details or {},
     }
     _put(
         db,

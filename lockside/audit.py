@@ -1,6 +1,6 @@
 """The records as a whole: verified, pinned."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import text
 
@@ -9,6 +9,7 @@ from domain.permissions import Actor
 from domain.verification import Anchor, Verified
 from engine.anchors import pin_seals
 from engine.denials import demand
+from engine.erase import Erased, erase_person
 from engine.platform import Platform
 from reads.completeness import find_incomplete
 from reads.sealed import head_of
@@ -68,6 +69,24 @@ class Audit:
             if complete:
                 find_incomplete(db, tenant_id, seen)
         return seen
+
+    def erase(self, person_id: int, *, also: Iterable[str] = ()) -> Erased:
+        """Erase a person who was deleted, wherever it is told who they were; seals still hold.
+
+        Args:
+            person_id: Whose name goes.
+            also: Other words that tell of them, such as an address.
+
+        Returns:
+            How much lost words, and the rows of work that still tell of the person.
+
+        Raises:
+            PermissionDenied: The actor may not.
+            NotFound: There is no such person.
+            RuleRefused: The person isn't deleted yet.
+            InvalidInput: A word is too short, or a mere number.
+        """
+        return erase_person(self._platform, self._actor, person_id, also=also)
 
     def newest(self) -> int:
         """Return the number of the newest seal; 0 before there is one.

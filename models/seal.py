@@ -83,6 +83,11 @@ class AuditChain(Base):
     unsealed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
+def words_of(table: str) -> tuple[str, ...]:
+    """Return the columns of a record that its commitment stands for."""
+    return _WORDS[table]
+
+
 def leaf_of(table: str, alias: str) -> str:
     """Return SQL for a record's digest; the table's name is in it, so none can move."""
     row = _named((*_OF_ALL, *_SEALED[table], "commitment"), alias)

@@ -52,6 +52,29 @@ SELECT s.leaves, coalesce(r.leaves = s.leaves AND r.is_kept, false) AS is_same,
  WHERE s.tenant_id = :tenant_id AND s.seal_no BETWEEN :first AND :last ORDER BY seal_no
 """
 
+# What each erasure emptied, beside what it said that it would.
+_ERASED = """
+SELECT e.erased_by, e.records, e.digest, said.told
+  FROM (
+    SELECT erased_by, count(*) AS records,
+           encode(sha256(string_agg(uuid_send(event_id), ''::bytea ORDER BY event_id)), 'hex')
+             AS digest
+      FROM ({emptied}) AS emptied GROUP BY erased_by
+  ) AS e
+  LEFT JOIN LATERAL (
+    SELECT metadata -> 'erased' AS told FROM audit_log
+     WHERE tenant_id = :tenant_id AND correlation_id = e.erased_by AND metadata ? 'erased'
+    UNION ALL
+    SELECT body -> 'metadata' -> 'erased' FROM outbox
+     WHERE tenant_id = :tenant_id AND body ->> 'correlation_id' = CAST(e.erased_by AS text)
+       AND body -> 'metadata' ? 'erased'
+  ) AS said ON true
+"""
+
+_EMPTIED = """
+  SELECT erased_by, event_id FROM {table} WHERE tenant_id = :tenant_id AND erased_by IS NOT NULL
+"""
+
 _LOOKED_INTO = "SELECT * FROM ({records}) AS stored ORDER BY seal_place"
 
 _COUNTED = """
@@ -88,6 +111,9 @@ def _told(table: str) -> str:
 
 _COMPARE = text(_COMPARED.format(records=_records(is_told=False)))
 _LOOK_INTO = text(_LOOKED_INTO.format(records=_records(is_told=True)))
+_LOOK_AT_ERASURES = text(
+    _ERASED.format(emptied=" UNION ALL ".join(_EMPTIED.format(table=each) for each in TABLES))
+)
 _LOOK_BESIDE = text(
     _BESIDE.format(counted=" UNION ALL ".join(_COUNTED.format(table=each) for each in TABLES))
 )
@@ -142,3 +168,8 @@ def records_of(db: Connection, tenant_id: int, seal_no: int) -> Iterator[Row[Any
 def beside(db: Connection, tenant_id: int, last: int) -> Row[Any]:
     """Return how many records have no seal, and how many name one after the last."""
     return db.execute(_LOOK_BESIDE, {"tenant_id": tenant_id, "last": last}).one()
+
+
+def erasures(db: Connection, tenant_id: int) -> Sequence[Row[Any]]:
+    """Return what each erasure emptied: how many records, their digest, and what it `told`."""
+    return db.execute(_LOOK_AT_ERASURES, {"tenant_id": tenant_id}).all()

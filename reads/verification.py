@@ -8,7 +8,16 @@ from sqlalchemy import Connection, Row
 
 from domain.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
 from domain.verification import Anchor, Verified
-from reads.sealed import IDENTITY, beside, compared, digest_of, head_of, records_of, windows
+from reads.sealed import (
+    IDENTITY,
+    beside,
+    compared,
+    digest_of,
+    erasures,
+    head_of,
+    records_of,
+    windows,
+)
 
 
 def verify_seals(
@@ -146,6 +155,13 @@ def _verify_end(
     elif is_all and head.records != seen.records and not seen.findings:
         message = f"The head counts {head.records:,} records, the seals {seen.records:,}."
         seen.tell("head_moved", message, seal_no=head.newest)
+    for each in erasures(db, tenant_id):
+        if each.told != {"records": each.records, "digest": each.digest}:
+            message = (
+                f"{each.records:,} records were emptied as if by erasure {each.erased_by}, and "
+                "that isn't what was erased."
+            )
+            seen.tell("erasure_differs", message)
     others = beside(db, tenant_id, head.newest)
     seen.unsealed = others.unsealed
     if others.beyond:

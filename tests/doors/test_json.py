@@ -57,6 +57,7 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
         ["harbor", "--person", "asha=admin", "--actor", "asha"],
     ),
     ("audit", "verify"): (["--seals", "1-"], ["--seals", "none"]),
+    ("audit", "erase"): (["{deleted}", "--yes"], ["999999", "--yes"]),
     ("audit", "pin"): ([], ["--actor", "victor"]),
     ("tenants", "list"): ([], ["--actor", "asha"]),
     ("operations", "list"): ([], ["--limit", "none"]),
@@ -80,6 +81,8 @@ def names(site: lockside.Site, settings: Settings, folder: Path) -> Iterator[dic
     file.write_text("title\nWet carpet\n")
     site.add_named("team", ["plumbing"])
     done, untouched, busy = tickets(site, 3)
+    leaver = site.records("person").create(name="Rosalind")["id"]
+    site.records("person").delete(leaver)
     operation = site.transition("ticket", to="OPEN", ids=done)
     operation.wait(20)
     # Somebody holds the row, so this one can't end before it is cancelled.
@@ -104,6 +107,7 @@ def names(site: lockside.Site, settings: Settings, folder: Path) -> Iterator[dic
             "operation": operation.id,
             "waiting": waiting.id,
             "file": str(file),
+            "deleted": str(leaver),
         }
 
 

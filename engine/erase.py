@@ -1,0 +1,232 @@
+"""Erasure: what tells of one person goes, wherever it stands, and the seals still hold.
+
+Only the commitment to a record's words is sealed, so the words and their salt can go. What was
+erased is itself recorded: how many records, and a digest over which, so that nobody else can
+empty a record and call it an erasure.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from domain.errors import InvalidInput, NotFound, RuleRefused
+from domain.permissions import Actor
+from engine.audit import write_records
+from engine.denials import demand
+from engine.outbox import log_entities
+from engine.platform import Platform
+from models.base import Base, kinds
+from models.seal import TABLES, words_of
+
+MASK = "[erased]"
+_SHORTEST = 3
+
+_LOCK = text("SELECT FROM audit_chain WHERE tenant_id = :tenant_id FOR UPDATE")
+
+_PERSON = text("""
+SELECT id, name, version, deleted_at FROM person
+ WHERE tenant_id = :tenant_id AND id = :person_id FOR UPDATE
+""")
+
+_RENAME = text("""
+UPDATE person SET name = :name, version = version + 1, updated_at = :now, updated_by = :by
+ WHERE tenant_id = :tenant_id AND id = :person_id
+""")
+
+_RECORDS = """
+UPDATE {table} SET {erased}, salt = NULL, erased_by = coalesce(erased_by, :erasure)
+ WHERE tenant_id = :tenant_id AND commitment IS NOT NULL AND ({told})
+RETURNING event_id, erased_by = :erasure AS is_new
+"""
+
+_ELSEWHERE = """
+UPDATE {table} SET {erased} WHERE {meant} AND ({told})
+"""
+
+# Where words stand beside the records. Work itself is changed by its own doors.
+_PLACES = {
+    "outbox": ("body", "changes", "comments", "error_messages"),
+    "operation_chunk": ("inputs", "failures", "error"),
+    "operation": ("comments", "details", "changes", "selection", "result"),
+    "notification": ("body",),
+}
+_MEANT = {
+    "operation_chunk": "operation_id IN (SELECT id FROM operation WHERE tenant_id = :tenant_id)"
+}
+
+_MENTIONS = """
+SELECT id FROM {table} w WHERE tenant_id = :tenant_id AND CAST(to_jsonb(w) AS text) ~* :pattern
+ ORDER BY id LIMIT 1000
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure did.
+
+    Attributes:
+        erasure_id: Its records' correlation id.
+        records: So many records lost words.
+        places: So many rows beside the records lost words, by table.
+        mentions: Rows of work that still tell of the person, at most 1,000 of a kind: their
+            own doors change them.
+    """
+
+    erasure_id: UUID
+    records: int
+    places: Mapping[str, int]
+    mentions: Mapping[str, list[int]]
+
+
+def erase_person(
+    platform: Platform, actor: Actor, person_id: int, *, also: Iterable[str] = ()
+) -> Erased:
+    """Erase a person who was deleted: their name, and whatever else is given, everywhere.
+
+    Args:
+        platform: The outside world.
+        actor: Who asks for it.
+        person_id: Whose name goes; their id stays, and tells nobody who it was.
+        also: Other words that tell of them: a former name, an address.
+
+    Raises:
+        PermissionDenied: The actor may not; the denial is recorded.
+        NotFound: The tenant has no such person.
+        RuleRefused: The person isn't deleted yet.
+        InvalidInput: A word is too short or a mere number: too much would go.
+    """
+    demand(platform, actor, "audit", "erase", [person_id])
+    extra = [_checked(each) for each in also]
+    # What is recorded already can be found; the rest is erased in the outbox.
+    write_records(platform)
+    names = {"tenant_id": actor.tenant_id, "person_id": person_id}
+    with platform.database.begin() as db:
+        db.execute(text("SET LOCAL statement_timeout = 0"))
+        db.execute(_LOCK, names)
+        person = db.execute(_PERSON, names).first()
+        if person is None:
+            raise NotFound(what="person", got=person_id)
+        if person.deleted_at is None:
+            raise RuleRefused(
+                message=f"{person.name} still works here: delete them first, with "
+                f"`lockside records delete person {person_id}`.",
+                reasons=[{"code": "not_deleted"}],
+                id=person_id,
+            )
+        erasure_id = uuid4()
+        wanted = names | {
+            "erasure": erasure_id,
+            "pattern": _pattern([person.name, *extra]),
+            "mask": MASK,
+            "now": platform.clock(db),
+            "by": actor.person_id,
+            "name": f"erased {person_id}",
+        }
+        erased = sorted(_erase_records(db, wanted))
+        places = {table: _erase_rows(db, table, wanted) for table in _PLACES}
+        _rename(db, person.version + 1, erased, wanted)
+        mentions = dict(_mentions(db, wanted))
+    return Erased(erasure_id, len(erased), places, mentions)
+
+
+def digest_of(event_ids: Iterable[UUID]) -> str:
+    """Return what stands for a set of records: of their event ids in order."""
+    return sha256(b"".join(each.bytes for each in sorted(event_ids))).hexdigest()
+
+
+def _checked(word: str) -> str:
+    told = word.strip()
+    if len(told) < _SHORTEST or not re.search(r"[^\W\d_]|[@+]", told):
+        expected = f"{_SHORTEST} characters or more, with a letter, an @ or a + among them"
+        raise InvalidInput(field="also", got=word, expected=expected)
+    return told
+
+
+def _pattern(words: Iterable[str]) -> str:
+    """Return the pattern of whole words, as they stand in text, in JSON, and in arrays of both."""
+    known = {form for each in words for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
+    known |= {re.sub(r'(["\\])', r"\\\1", each) for each in known}
+    told = "|".join(re.sub(r"([^\w\s])", r"\\\1", each) for each in sorted(known))
+    return f"(?<![[:alnum:]_])({told})(?![[:alnum:]_])"
+
+
+def _erase_records(db: Connection, wanted: Mapping[str, Any]) -> Iterator[UUID]:
+    """Erase the words of records; yield those that no earlier erasure had emptied."""
+    for table in TABLES:
+        words = words_of(table)
+        if not words:
+            continue
+        statement = _RECORDS.format(
+            table=table, erased=_erased(table, words), told=_told(table, words)
+        )
+        found = db.execute(text(statement), wanted)
+        yield from (each.event_id for each in found if each.is_new)
+
+
+def _erase_rows(db: Connection, table: str, wanted: Mapping[str, Any]) -> int:
+    columns = _PLACES[table]
+    meant = _MEANT.get(table, "tenant_id = :tenant_id")
+    statement = _ELSEWHERE.format(
+        table=table, erased=_erased(table, columns), told=_told(table, columns), meant=meant
+    )
+    return db.execute(text(statement), wanted).rowcount
+
+
+def _erased(table: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{each} = {_without(table, each)}" for each in columns)
+
+
+def _told(table: str, columns: Iterable[str]) -> str:
+    told = [f"CAST({each} AS text) ~* :pattern" for each in columns]
+    told += [f"actor_id = :person_id AND {each} IS NOT NULL" for each in _of_actor(table)]
+    return " OR ".join(told)
+
+
+def _of_actor(table: str) -> list[str]:
+    """Return the columns that tell from where somebody acted."""
+    return [each for each in ("session_id", "ip_address") if each in Base.metadata.tables[table].c]
+
+
+def _without(table: str, column: str) -> str:
+    """Return SQL for a column without the words: of what its actor did, it is gone whole."""
+    kind = Base.metadata.tables[table].c[column].type
+    stored = "jsonb" if isinstance(kind, JSONB) else "text[]" if isinstance(kind, ARRAY) else "text"
+    left = f"regexp_replace(CAST({column} AS text), :pattern, :mask, 'gi')"
+    if column in _of_actor(table):
+        left = f"CASE WHEN actor_id = :person_id THEN NULL ELSE {left} END"
+    return f"CAST({left} AS {stored})"
+
+
+def _rename(
+    db: Connection, version: int, erased: Sequence[UUID], wanted: Mapping[str, Any]
+) -> None:
+    """Take the name away, and record the erasure with what it emptied."""
+    db.execute(_RENAME, wanted)
+    log_entities(
+        db,
+        event_type="UPDATED",
+        kind="person",
+        tenant_id=wanted["tenant_id"],
+        actor_id=wanted["by"],
+        correlation_id=wanted["erasure"],
+        reason="user_action",
+        ids=[wanted["person_id"]],
+        versions=[version],
+        changes=[json.dumps({"name": {"before": MASK, "after": wanted["name"]}})],
+        details={"erased": {"records": len(erased), "digest": digest_of(erased)}},
+        now=wanted["now"],
+    )
+
+
+def _mentions(db: Connection, wanted: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
+    for kind, model in kinds().items():
+        found = db.scalars(text(_MENTIONS.format(table=model.__tablename__)), wanted).all()
+        if found:
+            yield kind, list(found)
