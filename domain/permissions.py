@@ -1,7 +1,7 @@
 """Which role holds which permission, unless a tenant says otherwise."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.machine import Machine
 
@@ -105,11 +105,38 @@ def states_open_to(machine: Machine, held: Collection[str] | None) -> tuple[str,
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, as its door knows it.
+
+    Attributes:
+        session_id: The same for all that one login, or one run of a program, asks for.
+        ip_address: Of whoever asks, where they come over a network.
+    """
+
+    session_id: str | None = None
+    ip_address: str | None = None
+
+    @property
+    def told(self) -> dict[str, str]:
+        """Return what is known of it, by name."""
+        known = {"session_id": self.session_id, "ip_address": self.ip_address}
+        return {name: value for name, value in known.items() if value is not None}
+
+
+NOWHERE = Origin()
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: a person of a tenant, or with `person_id` None the system itself."""
+    """Who asks: a person of a tenant, or with `person_id` None the system itself.
+
+    Attributes:
+        origin: Where they ask from; it makes nobody somebody else.
+    """
 
     tenant_id: int
     person_id: int | None
+    origin: Origin = field(default=NOWHERE, compare=False)
 
 
 def granted(
