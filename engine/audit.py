@@ -114,7 +114,8 @@ SELECT CAST(left(CAST(t.event_id AS text), 24) || lpad(to_hex(i.n), 12, '0') AS 
 
 _DENIAL = """
 event_id, occurred_at, tenant_id, correlation_id, actor_id, kind, attempted_action, items,
-entity_ids, required_permissions, user_permissions, is_suspicious, risk_score
+entity_ids, required_permissions, user_permissions, is_suspicious, risk_score, session_id,
+ip_address, security_flags
 """
 
 _DENIALS = """
@@ -123,7 +124,8 @@ SELECT t.event_id, t.occurred_at, t.tenant_id, r.*, t.before, t.secret
   CROSS JOIN LATERAL (
     SELECT * FROM jsonb_to_record(t.body) AS b(correlation_id uuid, actor_id bigint, kind text,
       attempted_action text, items int, entity_ids bigint[], required_permissions text[],
-      user_permissions text[], is_suspicious boolean, risk_score int)) AS r
+      user_permissions text[], is_suspicious boolean, risk_score int, session_id text,
+      ip_address text, security_flags text[])) AS r
  WHERE t.record = 'permission_denial'
 """
 

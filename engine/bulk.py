@@ -45,8 +45,8 @@ SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
        set_config('statement_timeout', :statement_timeout, true),
        c.ids, c.outcomes, c.versions, c.failures, c.expected_versions, c.inputs,
        o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.reason, o.target_state,
-       o.approved_by, o.comments, o.details, o.changes, o.hook, o.parent_id, o.atomic, o.dry_run,
-       o.stop_at_first_failure, o.isolation_level, o.total, o.started_at,
+       o.approved_by, o.comments, o.details, o.origin, o.changes, o.hook, o.parent_id, o.atomic,
+       o.dry_run, o.stop_at_first_failure, o.isolation_level, o.total, o.started_at,
        (SELECT jsonb_agg(jsonb_build_array(p.person_id, r.name, r.permissions))
           FROM person_role p JOIN role r ON r.id = p.role_id JOIN person w ON w.id = p.person_id
          WHERE p.tenant_id = o.tenant_id AND p.person_id IN (o.actor_id, o.approved_by)
@@ -171,7 +171,7 @@ def _change(
             change.write(db, judged, now)
             change.log(db, judged, now, measured)
             _hook_inside(platform, db, change, judged, now)
-        if judged.refused:
+        if judged.failures:
             # A dry run changes nothing, and a denial is one all the same.
             log_denials(db, change, judged, now)
         end_claim(db, claim, operation, judged, waiting=waiting)

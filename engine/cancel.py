@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from domain.permissions import Actor
 from engine.finish import finish
-from engine.owner import check_state, demand_own
+from engine.owner import check_state, demand_own, log_steered, steering
 from engine.platform import Platform
 
 _CANCEL = text("""
@@ -16,6 +16,7 @@ UPDATE operation o
          (SELECT name FROM person WHERE id = :actor_id), 'the system'))
  WHERE o.id = :operation_id AND o.tenant_id = :tenant_id
    AND o.state IN ('QUEUED', 'RUNNING', 'PAUSED')
+RETURNING old.state AS was
 """)
 
 # Items of a chunk that waited for locks keep the outcomes they have; the rest is cancelled.
@@ -55,9 +56,12 @@ def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
         "actor_id": actor.person_id,
     }
     demand_own(platform, actor, operation_id, "cancel")
-    with platform.database.begin() as db:
-        if not db.execute(_CANCEL, names).rowcount:
+    with steering(platform, actor, operation_id, "cancel") as db:
+        was = db.scalar(_CANCEL, names)
+        if was is None:
             check_state(db, names, "cancel", fine=("CANCELLING",))
+        else:
+            log_steered(platform, db, actor, operation_id, {"state": (was, "CANCELLING")})
     platform.step("cancelling")
     cancel_waiting(platform, operation_id)
     finish(platform, operation_id)

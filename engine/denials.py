@@ -1,52 +1,108 @@
 """Denials: what somebody asked for and may not do, recorded with its risk."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, text
 
 from domain.errors import PermissionDenied
-from domain.permissions import Actor, granted
-from domain.risk import Denial
+from domain.hours import USUAL
+from domain.permissions import NOWHERE, Actor, Origin, granted
+from domain.risk import REPEATS_COUNTED, Denial
 from engine.change import Change
+from engine.foreign import foreign_ids
 from engine.judged import Judged
 from engine.outbox import log_permission_denied
 from engine.platform import Platform
-from models.audit import PermissionDenialAudit
 from models.people import HELD_ROLES
 
-_RECENT = timedelta(hours=1)
+# Those that wait to be records count as well; no more are looked at than add to the risk.
+_RECENT = text("""
+SELECT (SELECT count(*) FROM (
+          SELECT FROM permission_denial_audit
+           WHERE tenant_id = :tenant_id AND actor_id = :actor_id AND occurred_at > :since
+           LIMIT :most) AS recorded)
+     + (SELECT count(*) FROM (
+          SELECT FROM outbox
+           WHERE tenant_id = :tenant_id AND record = 'permission_denial'
+             AND body ->> 'actor_id' = CAST(:actor_id AS text) AND occurred_at > :since
+           LIMIT :most) AS waiting)
+""")
+_HOUR = timedelta(hours=1)
+
+
+def leave_denial(
+    db: Connection,
+    actor: Actor,
+    denial: Denial,
+    now: datetime,
+    *,
+    correlation_id: UUID | None = None,
+) -> None:
+    """Record a denial with what adds to its risk: how often before, and the hour."""
+    names = {"tenant_id": actor.tenant_id, "actor_id": actor.person_id}
+    span = {"since": now - _HOUR, "most": REPEATS_COUNTED}
+    weighed = replace(
+        denial,
+        recent=db.execute(_RECENT, names | span).scalar_one(),
+        # The system has no hours.
+        is_out_of_hours=actor.person_id is not None and USUAL.are_over(now),
+    )
+    log_permission_denied(db, actor=actor, correlation_id=correlation_id, denial=weighed, now=now)
 
 
 def log_denials(db: Connection, change: Change, judged: Judged, now: datetime) -> None:
-    """Record the rows of a chunk that were refused for want of a permission, as one denial."""
-    rows = judged.denied()
-    if not rows:
-        return
+    """Record the rows of a chunk that were refused for want of a permission, as one denial.
+
+    Rows of other tenants, which are not found, are recorded as another.
+    """
     operation = change.operation
-    required = change.required(rows)
-    denial = Denial(
-        kind=operation.kind,
-        action=" or ".join(sorted(each.partition(".")[2] for each in required)),
-        required=frozenset(required),
-        held=change.permissions,
-        ids=[each.id for each in rows],
-        recent=_recent(db, operation.tenant_id, operation.actor_id, now),
-    )
-    log_permission_denied(
-        db,
-        tenant_id=operation.tenant_id,
-        actor_id=operation.actor_id,
-        correlation_id=operation.id,
-        denial=denial,
-        now=now,
-    )
+    origin = Origin(**operation.origin) if operation.origin else NOWHERE
+    actor = Actor(operation.tenant_id, operation.actor_id, origin)
+    rows = judged.denied()
+    if rows:
+        required = change.required(rows)
+        denial = Denial(
+            kind=operation.kind,
+            action=" or ".join(sorted(each.partition(".")[2] for each in required)),
+            required=frozenset(required),
+            held=change.permissions,
+            ids=[each.id for each in rows],
+        )
+        leave_denial(db, actor, denial, now, correlation_id=operation.id)
+    foreign = foreign_ids(db, operation.tenant_id, operation.kind, judged.missing())
+    if foreign:
+        denial = Denial(
+            kind=operation.kind,
+            action=operation.verb,
+            required=frozenset(),
+            held=change.permissions,
+            ids=foreign,
+            is_foreign=True,
+        )
+        leave_denial(db, actor, denial, now, correlation_id=operation.id)
 
 
 def demand(
-    platform: Platform, actor: Actor, kind: str, action: str, ids: Iterable[int] = ()
+    platform: Platform,
+    actor: Actor,
+    kind: str,
+    action: str,
+    ids: Iterable[int] = (),
+    *,
+    noun: str | None = None,
 ) -> frozenset[str] | None:
     """Make sure that an actor holds `<kind>.<action>`; the system needs no permission.
+
+    Args:
+        platform: The outside world.
+        actor: Who asks.
+        kind: What the permission is over.
+        action: What is to be done.
+        ids: The rows that are named.
+        noun: What these rows are, if they are not of the kind: parts of it.
 
     Returns:
         Everything that they hold; None for the system.
@@ -54,51 +110,48 @@ def demand(
     Raises:
         PermissionDenied: They don't; the denial is recorded.
     """
-    return demand_one_of(platform, actor, kind, [action], ids)
+    return demand_one_of(platform, actor, kind, [action], ids, noun=noun)
 
 
 def demand_one_of(
-    platform: Platform, actor: Actor, kind: str, actions: Iterable[str], ids: Iterable[int] = ()
+    platform: Platform,
+    actor: Actor,
+    kind: str,
+    actions: Iterable[str],
+    ids: Iterable[int] = (),
+    *,
+    noun: str | None = None,
 ) -> frozenset[str] | None:
     """Make sure that an actor holds the permission of one of some actions; else as `demand`."""
     if actor.person_id is None:
         return None
     wanted = sorted(set(actions))
     required = [f"{kind}.{each}" for each in wanted]
-    people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
     with platform.database.begin() as db:
-        held, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
+        held = held_by(db, actor)
         if not held.isdisjoint(required):
             return held
-        now = platform.clock(db)
+        named = list(ids)
         denial = Denial(
             kind=kind,
             action=" or ".join(wanted),
             required=frozenset(required),
             held=held,
-            ids=list(ids),
-            recent=_recent(db, actor.tenant_id, actor.person_id, now),
+            ids=named,
+            is_foreign=bool(foreign_ids(db, actor.tenant_id, noun or kind, named)),
         )
-        log_permission_denied(
-            db,
-            tenant_id=actor.tenant_id,
-            actor_id=actor.person_id,
-            correlation_id=None,
-            denial=denial,
-            now=now,
-        )
+        leave_denial(db, actor, denial, platform.clock(db))
     raise PermissionDenied(
         message=f"The permission {' or '.join(required)} is needed. "
         "Ask somebody whose role holds it.",
         required=required,
-        risk_score=denial.risk_score,
     )
 
 
-def _recent(db: Connection, tenant_id: int, actor_id: int, now: datetime) -> int:
-    query = select(func.count()).where(
-        PermissionDenialAudit.tenant_id == tenant_id,
-        PermissionDenialAudit.actor_id == actor_id,
-        PermissionDenialAudit.occurred_at > now - _RECENT,
-    )
-    return db.scalar(query) or 0
+def held_by(db: Connection, actor: Actor) -> frozenset[str]:
+    """Return everything that a person may do; nothing for the system, which needs none."""
+    if actor.person_id is None:
+        return frozenset()
+    people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
+    held, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
+    return held

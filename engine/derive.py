@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from domain.bulk import Outcome
 from domain.errors import IllegalTransition, InvalidInput, NotFound
 from domain.permissions import Actor
-from engine.freeze import Cut, freeze
+from engine.freeze import Cut, freeze, origin_of
 from engine.hints import find_room, send_first
 from engine.owner import demand_own
 from engine.platform import Platform
@@ -173,6 +173,7 @@ def _derive(
         "id": uuid4(),
         "tenant_id": actor.tenant_id,
         "actor_id": actor.person_id,
+        "origin": origin_of(actor),
         "parent_id": parent.id,
         "state": "QUEUED",
         "queue": "bulk",

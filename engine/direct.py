@@ -100,6 +100,7 @@ def _row(running: Direct, actor: Actor) -> dict[str, Any]:
         "wait_seconds": 0.0,
         "queue": QUEUE,
         "started_at": running.now,
+        "origin": actor.origin.told or None,
     }
 
 

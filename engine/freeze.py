@@ -3,6 +3,7 @@
 However many rows there are, none of them comes to the caller: PostgreSQL cuts them up.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from domain.permissions import Actor
 from engine.platform import Pace
 from models.operation import Chunk, Operation
 
@@ -105,6 +107,11 @@ class Cut:
     def is_plain(self) -> bool:
         """Say whether all chunks are alike, and none waits for another."""
         return self.held_from is None and not self.apart_s
+
+
+def origin_of(actor: Actor) -> str | None:
+    """Return where an actor asks from, as an operation keeps it; None if nobody knows."""
+    return json.dumps(actor.origin.told) if actor.origin.told else None
 
 
 def freeze(

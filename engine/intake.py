@@ -30,6 +30,7 @@ from engine.fields import REFERENCE, column_of, plain, shown
 from engine.outbox import log_entities
 from engine.platform import Platform
 from engine.references import UNKNOWN, order_rows, replace_names, resolve_columns
+from engine.wanted import Wanted, recorded_if_refused
 from engine.warnings import note_warnings
 from models.base import Work, kinds
 
@@ -62,17 +63,29 @@ def import_work(
     states = demand_import(platform, actor, model)
     parsed = parse_columns(model, _columns(model, rows))
     demand_states(platform, actor, model, parsed.columns, states)
+    if parsed.faults:
+        raise _refusal(model, parsed.faults[0])
+    wanted = Wanted("CREATED", kind, reason="import", details={"rows": len(rows)})
+    with recorded_if_refused(platform, actor, wanted):
+        levels = _levels(platform, actor, model, parsed.columns)
+        with direct(
+            platform, actor, kind=kind, verb="import", reason="import", total=len(rows)
+        ) as running:
+            running.ids = insert_levels(running, actor, model, parsed.columns, levels)
+    return list(running.ids)
+
+
+def _levels(
+    platform: Platform, actor: Actor, model: type[Work], columns: dict[str, list[Any]]
+) -> list[list[int]]:
+    """Put ids in the place of names; return in which order the rows come in."""
     with platform.database.connect() as db:
-        faults = parsed.faults or resolve_columns(db, actor.tenant_id, model, parsed.columns)
+        faults = resolve_columns(db, actor.tenant_id, model, columns)
         if not faults:
-            levels, faults = order_rows(db, actor.tenant_id, model, parsed.columns)
+            levels, faults = order_rows(db, actor.tenant_id, model, columns)
     if faults:
         raise _refusal(model, faults[0])
-    with direct(
-        platform, actor, kind=kind, verb="import", reason="import", total=len(rows)
-    ) as running:
-        running.ids = insert_levels(running, actor, model, parsed.columns, levels)
-    return list(running.ids)
+    return levels
 
 
 def insert_levels(
@@ -119,6 +132,7 @@ def insert_work(running: Direct, actor: Actor, model: type[Work], columns: Colum
         versions=[1] * len(ids),
         changes=_created({STATE: begun, **given}, _new_rows(given, returned)),
         now=running.now,
+        origin=actor.origin.told,
     )
     note_warnings(running.db, model, actor.tenant_id, ids, running.now)
     return ids

@@ -65,6 +65,11 @@ class Judged:
         for missing in set(ids) - self.versions.keys():
             self.fail(missing, [Reason("not_found", f"No {kind} {missing}")])
 
+    def missing(self) -> list[int]:
+        """Return the ids that no row of the tenant has."""
+        absent = self.failures.keys() - self.versions.keys()
+        return sorted(each for each in absent if self.failures[each].code == "not_found")
+
     def denied(self) -> list[Row[Any]]:
         """Return the rows that were refused for want of a permission, among other reasons."""
         return [r for r in self.refused if "permission_denied" in self.failures[r.id].codes]

@@ -26,6 +26,7 @@ from engine.seen import Seen
 from engine.shape import CsvShape, Given, ObjectShape, Shape
 from engine.storing import Known, Prepared, Store, Stored
 from engine.submission import known_kind
+from engine.wanted import Wanted, recorded_if_refused
 from models.base import Work
 
 _WRITERS = 2
@@ -98,7 +99,12 @@ def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
     naming = Naming(incoming(model), load.mapping, load.ignore)
     batches, shape = open_batches(load, naming, platform.pace.import_rows)
     store = Store(platform, actor, model, load.name)
-    with Seen() as seen, ThreadPoolExecutor(_WRITERS, "import") as writers:
+    wanted = Wanted("CREATED", model.noun, reason="import", details={"file": load.name})
+    with (
+        recorded_if_refused(platform, actor, wanted),
+        Seen() as seen,
+        ThreadPoolExecutor(_WRITERS, "import") as writers,
+    ):
         preparing = _Preparing(platform, actor, model, shape, store, seen, states)
         settling = _Settling(load)
         try:

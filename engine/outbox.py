@@ -4,7 +4,7 @@ The names are those of the system that Lockside replaces; the engine calls them 
 write, so no caller can forget.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Row, insert
 
 from domain.bulk import Failure
-from domain.risk import Denial
+from domain.permissions import Actor
+from domain.risk import Denial, flags_of_write
 from engine.change import Measured
 from engine.expected import is_id
 from models.audit import Outbox
@@ -83,7 +84,7 @@ def log_entity_updated(
         "audit_log",
         operation.tenant_id,
         now,
-        {**_body(operation, measured), "event_type": "UPDATED"},
+        _flagged({**_body(operation, measured), "event_type": "UPDATED"}),
         entity_ids=[each.id for each in rows],
         versions=_new_versions([each.version for each in rows], len(passed)),
         changes=list(changes),
@@ -100,13 +101,17 @@ def log_entities(
     actor_id: int | None,
     correlation_id: UUID | None,
     reason: str,
-    ids: Sequence[int],
-    versions: Sequence[int],
+    ids: Sequence[int | None],
+    versions: Sequence[int | None],
     changes: Sequence[str],
     details: Mapping[str, Any] | None = None,
     now: datetime,
+    origin: Mapping[str, str] | None = None,
 ) -> None:
-    """Record that rows were created, updated or deleted at once by a door, as one row."""
+    """Record that rows were created, updated or deleted at once by a door, as one row.
+
+    *origin* is where the request came from.
+    """
     body = {
         "event_type": event_type,
         "kind": kind,
@@ -114,38 +119,75 @@ def log_entities(
         "actor_id": actor_id,
         "reason": reason,
         "metadata": details or {},
+        **(origin or {}),
     }
     _put(
         db,
         "audit_log",
         tenant_id,
         now,
-        body,
+        _flagged(body),
         entity_ids=list(ids),
         versions=list(versions),
         changes=list(changes),
     )
 
 
-def log_permission_denied(
+def log_entity_refused(
     db: Connection,
     *,
-    tenant_id: int,
-    actor_id: int | None,
+    actor: Actor,
+    event_type: str,
+    kind: str,
     correlation_id: UUID | None,
-    denial: Denial,
+    reason: str,
+    details: Mapping[str, Any],
+    flags: Iterable[str],
+    row_id: int | None,
+    version: int | None,
+    changes: str,
+    code: str,
+    message: str,
     now: datetime,
+) -> None:
+    """Record that what a door wanted to write at once was refused; the row keeps its version."""
+    body = {
+        "event_type": event_type,
+        "kind": kind,
+        "correlation_id": correlation_id and str(correlation_id),
+        "actor_id": actor.person_id,
+        "reason": reason,
+        "metadata": dict(details),
+        **actor.origin.told,
+    }
+    _put(
+        db,
+        "audit_log",
+        actor.tenant_id,
+        now,
+        _flagged(body, flags),
+        entity_ids=[row_id],
+        versions=[version],
+        changes=[changes],
+        error_codes=[code],
+        error_messages=[message],
+    )
+
+
+def log_permission_denied(
+    db: Connection, *, actor: Actor, correlation_id: UUID | None, denial: Denial, now: datetime
 ) -> None:
     """Record that somebody asked for what they may not do; one row for a whole chunk."""
     _put(
         db,
         "permission_denial",
-        tenant_id,
+        actor.tenant_id,
         now,
         {
             "kind": denial.kind,
             "correlation_id": correlation_id and str(correlation_id),
-            "actor_id": actor_id,
+            "actor_id": actor.person_id,
+            **actor.origin.told,
             "attempted_action": denial.action,
             "items": len(denial.ids),
             # What isn't an id at all would stop everybody's records: the column holds numbers.
@@ -154,6 +196,7 @@ def log_permission_denied(
             "user_permissions": sorted(denial.held),
             "is_suspicious": denial.is_suspicious,
             "risk_score": denial.risk_score,
+            "security_flags": denial.flags or None,
         },
     )
 
@@ -206,7 +249,13 @@ def _body(operation: Row[Any], measured: Measured) -> dict[str, Any]:
         "lock_acquisition_time_ms": measured.lock_ms,
         "isolation_level": operation.isolation_level,
         "retry_attempt": measured.retry,
+        **(operation.origin or {}),
     }
+
+
+def _flagged(body: dict[str, Any], more: Iterable[str] = ()) -> dict[str, Any]:
+    flags = flags_of_write(body["kind"], body["reason"], more)
+    return body | {"security_flags": flags} if flags else body
 
 
 def _new_versions(versions: Sequence[int], done: int) -> list[int]:

@@ -1,6 +1,8 @@
 """Whose an operation is: who may steer it, and whether it can be steered still."""
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +12,10 @@ from domain.errors import IllegalTransition, NotFound
 from domain.operation import OPERATION
 from domain.permissions import Actor
 from engine.denials import demand
+from engine.outbox import log_entities
 from engine.platform import Platform
+from engine.wanted import Wanted, recorded_if_refused
+from engine.watch import watched
 
 _OWNER = text("""
 SELECT actor_id FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
@@ -27,12 +32,67 @@ def demand_own(platform: Platform, actor: Actor, operation_id: UUID, verb: str) 
         PermissionDenied: It is somebody else's; the denial is recorded.
     """
     names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
-    with platform.single.connect() as db:
-        owner = db.execute(_OWNER, names).one_or_none()
-    if owner is None:
-        raise NotFound(what="operation", got=str(operation_id))
+    with watched(platform, actor, verb):
+        with platform.single.connect() as db:
+            owner = db.execute(_OWNER, names).one_or_none()
+        if owner is None:
+            raise NotFound(what="operation", got=str(operation_id))
     if owner.actor_id != actor.person_id:
         demand(platform, actor, "operation", verb)
+
+
+@contextmanager
+def steering(
+    platform: Platform, actor: Actor, operation_id: UUID, verb: str, **values: Any
+) -> Iterator[Connection]:
+    """Give a transaction in which an operation is steered; a refusal leaves a record as well.
+
+    Args:
+        platform: The outside world.
+        actor: Who steers.
+        operation_id: What is steered.
+        verb: What they want: `pause`, `resume` or `cancel`.
+        values: What else of it is to be written.
+    """
+    targets = {each.target for each in OPERATION.transitions if each.verb == verb}
+    wanted = Wanted(
+        "UPDATED",
+        "operation",
+        values={"state": " or ".join(targets), **values},
+        reason=_reason(actor),
+        operation_id=operation_id,
+    )
+    with recorded_if_refused(platform, actor, wanted), platform.database.begin() as db:
+        yield db
+
+
+def log_steered(
+    platform: Platform,
+    db: Connection,
+    actor: Actor,
+    operation_id: UUID,
+    changes: Mapping[str, tuple[Any, Any]],
+) -> None:
+    """Record that somebody steered an operation: what it was before and is now, by column."""
+    told = {name: {"before": old, "after": new} for name, (old, new) in changes.items()}
+    log_entities(
+        db,
+        event_type="UPDATED",
+        kind="operation",
+        tenant_id=actor.tenant_id,
+        actor_id=actor.person_id,
+        correlation_id=operation_id,
+        reason=_reason(actor),
+        ids=[None],
+        versions=[None],
+        changes=[json.dumps(told)],
+        now=platform.clock(db),
+        origin=actor.origin.told,
+    )
+
+
+def _reason(actor: Actor) -> str:
+    return "system_auto" if actor.person_id is None else "user_action"
 
 
 def check_state(

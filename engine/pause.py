@@ -1,5 +1,6 @@
 """Pausing and resuming: what runs ends, what waits goes on waiting; both outlive any crash."""
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
@@ -7,7 +8,7 @@ from sqlalchemy import text
 from domain.permissions import Actor
 from engine.expected import check
 from engine.hints import send_next
-from engine.owner import check_state, demand_own
+from engine.owner import check_state, demand_own, log_steered, steering
 from engine.platform import Platform
 from engine.submission import RATE
 
@@ -16,6 +17,7 @@ UPDATE operation
    SET state = 'PAUSED', details = details || jsonb_build_object('paused_by', coalesce(
          (SELECT name FROM person WHERE id = :actor_id), 'the system'))
  WHERE id = :operation_id AND tenant_id = :tenant_id AND state IN ('QUEUED', 'RUNNING')
+RETURNING old.state AS was
 """)
 
 # What was hinted at before is hinted at again: its messages found the operation paused. The
@@ -30,14 +32,14 @@ WITH resumed AS (
             WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
               AND c.status IN ('PENDING', 'RUNNING')) THEN hold_from END
    WHERE id = :operation_id AND tenant_id = :tenant_id AND state = 'PAUSED'
-  RETURNING id, parallel, run_at
+  RETURNING id, parallel, run_at, old.rate AS old_rate, new.rate AS new_rate
 ), waiting AS (
   UPDATE operation_chunk c
      SET published_at = NULL, busy_since = NULL,
          run_after = greatest(clock_timestamp(), resumed.run_at)
     FROM resumed WHERE c.operation_id = resumed.id AND c.status = 'PENDING'
 )
-SELECT parallel FROM resumed
+SELECT parallel, old_rate, new_rate FROM resumed
 """)
 
 ITS_CANARY = "its canary"
@@ -72,9 +74,12 @@ def pause(platform: Platform, actor: Actor, operation_id: UUID) -> None:
         "tenant_id": actor.tenant_id,
         "actor_id": actor.person_id,
     }
-    with platform.database.begin() as db:
-        if not db.execute(_PAUSE, names).rowcount:
+    with steering(platform, actor, operation_id, "pause") as db:
+        was = db.scalar(_PAUSE, names)
+        if was is None:
             check_state(db, names, "pause", fine=("PAUSED",))
+        else:
+            log_steered(platform, db, actor, operation_id, {"state": (was, "PAUSED")})
     platform.step("paused")
 
 
@@ -96,10 +101,16 @@ def resume(
         check("rate", rate, RATE)
     demand_own(platform, actor, operation_id, "resume")
     names = {"operation_id": operation_id, "tenant_id": actor.tenant_id, "rate": rate}
-    with platform.database.begin() as db:
+    given = {} if rate is None else {"rate": rate}
+    with steering(platform, actor, operation_id, "resume", **given) as db:
         resumed = db.execute(_RESUME, names).one_or_none()
         if resumed is None:
             check_state(db, names, "resume", fine=("QUEUED", "RUNNING") if rate is None else ())
+        else:
+            changes: dict[str, Any] = {"state": ("PAUSED", "QUEUED")}
+            if resumed.old_rate != resumed.new_rate:
+                changes["rate"] = (resumed.old_rate, resumed.new_rate)
+            log_steered(platform, db, actor, operation_id, changes)
     platform.step("resumed")
     if resumed is not None:
         window = platform.pace.window

@@ -129,6 +129,7 @@ class Brought:
                 for each in self._written
             ],
             now=now,
+            origin=self._operation.origin,
         )
 
 

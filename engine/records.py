@@ -1,7 +1,8 @@
 """One record created, updated or deleted: at once, as its next version, with its record.
 
 A part (a line, a reading, a member) is written under the lock of the row that it is a part of,
-which gets its next version too: whatever a rule counts can't change while it is judged.
+which gets its next version too: whatever a rule counts can't change while it is judged. What is
+refused for what is stored is recorded as well; what can't be read is not.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from engine.platform import Platform
 from engine.standing import keep_standing
 from engine.tours import check_tour
 from engine.trail import Trail, write_next
+from engine.wanted import Wanted, recorded_if_refused
 from engine.warnings import drop_warnings, note_warnings
 from models.base import ASSIGNED, Assignable, Record, Work
 
@@ -53,7 +55,11 @@ def create_record(
     _demand_assign(platform, actor, target.model, parsed)
     check_new(target.model, parsed)
     check_together(target.model, parsed)
-    with direct(platform, actor, kind=target.guarded, verb="create", reason=reason) as running:
+    wanted = Wanted("CREATED", target.model.noun, values=parsed, reason=reason)
+    with (
+        recorded_if_refused(platform, actor, wanted),
+        direct(platform, actor, kind=target.guarded, verb="create", reason=reason) as running,
+    ):
         resolved = resolve_references(running.db, actor.tenant_id, target.model, parsed)
         whole = _lock_whole(running, actor, target, resolved)
         # Only now: who waited for a row writes it later than whom they waited for.
@@ -90,16 +96,20 @@ def update_record(
     """
     target = target_of(noun)
     _check_id(target.model, row_id)
-    demand(platform, actor, *target.permission("update"), [row_id])
+    demand(platform, actor, *target.permission("update"), [row_id], noun=target.model.noun)
     parsed = parse_values(target.model, values)
     _demand_assign(platform, actor, target.model, parsed)
     if target.model.parent in parsed:
         raise InvalidInput(
             field=target.model.parent, got=parsed[target.model.parent], expected="to stay as it is"
         )
-    with direct(
-        platform, actor, kind=target.guarded, verb="update_record", reason=reason
-    ) as running:
+    wanted = Wanted("UPDATED", target.model.noun, row_id, parsed, reason)
+    with (
+        recorded_if_refused(platform, actor, wanted),
+        direct(
+            platform, actor, kind=target.guarded, verb="update_record", reason=reason
+        ) as running,
+    ):
         row, whole = _lock(running, actor, target, row_id)
         running.now = platform.clock(running.db)
         resolved = resolve_references(running.db, actor.tenant_id, target.model, parsed)
@@ -141,8 +151,12 @@ def delete_record(
     """
     target = target_of(noun)
     _check_id(target.model, row_id)
-    demand(platform, actor, *target.permission("delete"), [row_id])
-    with direct(platform, actor, kind=target.guarded, verb="delete", reason=reason) as running:
+    demand(platform, actor, *target.permission("delete"), [row_id], noun=target.model.noun)
+    wanted = Wanted("DELETED", target.model.noun, row_id, reason=reason)
+    with (
+        recorded_if_refused(platform, actor, wanted),
+        direct(platform, actor, kind=target.guarded, verb="delete", reason=reason) as running,
+    ):
         row, whole = _lock(running, actor, target, row_id)
         running.now = platform.clock(running.db)
         changes = {

@@ -15,7 +15,7 @@ from domain.permissions import Actor
 from engine.denials import demand
 from engine.faults import refuse_faults, store_faults
 from engine.fields import plain, resolve_references
-from engine.freeze import Cut, Frozen, Rows, freeze
+from engine.freeze import Cut, Frozen, Rows, freeze, origin_of
 from engine.hints import find_room, send_first
 from engine.loading import Load
 from engine.platform import Pace, Platform
@@ -30,13 +30,14 @@ from models.people import Person
 _INSERT = text("""
 WITH submitted AS (
   INSERT INTO operation (id, tenant_id, actor_id, kind, verb, operation_type, state, reason,
-    target_state, changes, approved_by, comments, details, atomic, dry_run, isolation_level,
-    max_retries, lease_seconds, wait_seconds, queue, run_at, stop_at_first_failure, parallel,
-    total, idempotency_key, fingerprint)
+    target_state, changes, approved_by, comments, details, origin, atomic, dry_run,
+    isolation_level, max_retries, lease_seconds, wait_seconds, queue, run_at,
+    stop_at_first_failure, parallel, total, idempotency_key, fingerprint)
   VALUES (:id, :tenant_id, :actor_id, :kind, :verb, :operation_type, 'QUEUED', :reason,
     :target_state, CAST(:changes AS jsonb), :approved_by, :comments, CAST(:details AS jsonb),
-    :atomic, :dry_run, :isolation_level, :max_retries, :lease_seconds, :wait_seconds, :queue,
-    :run_at, :stop_at_first_failure, :parallel, :total, :idempotency_key, :fingerprint)
+    CAST(:origin AS jsonb), :atomic, :dry_run, :isolation_level, :max_retries, :lease_seconds,
+    :wait_seconds, :queue, :run_at, :stop_at_first_failure, :parallel, :total, :idempotency_key,
+    :fingerprint)
   ON CONFLICT (tenant_id, actor_id, idempotency_key) WHERE idempotency_key IS NOT NULL
   DO NOTHING
   RETURNING id
@@ -206,6 +207,7 @@ def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) ->
     return values | {
         "id": uuid4(),
         "state": "QUEUED",
+        "origin": origin_of(actor),
         "queue": "interactive" if person else "bulk",
         "idempotency_key": submission.idempotency_key,
         "fingerprint": _fingerprint(submission, values) if submission.idempotency_key else None,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.nouns import known_noun, table_of
 from engine.outbox import log_entities
 from engine.platform import Platform
 from engine.records import create_record
+from engine.wanted import Wanted, recorded_if_refused
 from models.base import Record, kinds, records
 from models.people import Person, PersonRole, Role, Tenant
 
@@ -41,7 +43,9 @@ def open_tenant(
     if unknown is not None:
         raise InvalidInput(field="role", got=unknown, expected=f"one of {', '.join(ROLES)}")
     machines = [each.machine for each in kinds().values()]
-    with platform.database.begin() as db:
+    wanted = Wanted("CREATED", "tenant", values={"name": name}, reason=_reason(by))
+    refusals = nullcontext() if by is None else recorded_if_refused(platform, by, wanted)
+    with refusals, platform.database.begin() as db:
         known = upsert(Tenant).values(name=name)
         made = known.on_conflict_do_nothing().returning(Tenant.id)
         is_new = db.scalar(made) is not None
@@ -58,6 +62,8 @@ def open_tenant(
             for role in ROLES
         ]
         now = platform.clock(db)
+        if is_new:
+            _log(db, now, by, "tenant", tenant_id=tenant_id, new={tenant_id: {"name": name}})
         _bring(db, now, by, Role, roles)
         ids = named_ids(db, tenant_id, Role)
         _bring(db, now, by, Person, [{"tenant_id": tenant_id, "name": each} for each in people])
@@ -120,19 +126,38 @@ def _bring(
     )
     new = db.execute(statement, list(rows)).all()
     if new:
-        changes = [
-            {name: {"before": None, "after": getattr(row, name)} for name in shown} for row in new
-        ]
-        log_entities(
-            db,
-            event_type="CREATED",
-            kind=model.noun,
-            tenant_id=new[0].tenant_id,
-            actor_id=None if by is None else by.person_id,
-            correlation_id=None,
-            reason="system_auto" if by is None or by.person_id is None else "user_action",
-            ids=[each.id for each in new],
-            versions=[1] * len(new),
-            changes=[json.dumps(each) for each in changes],
-            now=now,
-        )
+        told = {row.id: {name: getattr(row, name) for name in shown} for row in new}
+        _log(db, now, by, model.noun, tenant_id=new[0].tenant_id, new=told)
+
+
+def _log(
+    db: Connection,
+    now: datetime,
+    by: Actor | None,
+    kind: str,
+    *,
+    tenant_id: int,
+    new: Mapping[int, Mapping[str, Any]],
+) -> None:
+    changes = [
+        {name: {"before": None, "after": value} for name, value in each.items()}
+        for each in new.values()
+    ]
+    log_entities(
+        db,
+        event_type="CREATED",
+        kind=kind,
+        tenant_id=tenant_id,
+        actor_id=None if by is None else by.person_id,
+        correlation_id=None,
+        reason=_reason(by),
+        ids=list(new),
+        versions=[1] * len(new),
+        changes=[json.dumps(each) for each in changes],
+        now=now,
+        origin=None if by is None else by.origin.told,
+    )
+
+
+def _reason(by: Actor | None) -> str:
+    return "system_auto" if by is None or by.person_id is None else "user_action"

@@ -66,6 +66,7 @@ class Trail:
             versions=[version],
             changes=[json.dumps(changes)],
             now=self.running.now,
+            origin=self.actor.origin.told,
         )
 
 

@@ -23,6 +23,7 @@ from domain.errors import (
     StaleVersion,
     Unavailable,
 )
+from domain.permissions import Origin
 from lockside.operation import Operation, Paused, StillRunning
 from lockside.site import Site, connect
 
@@ -35,6 +36,7 @@ __all__ = [
     "LocksideError",
     "NotFound",
     "Operation",
+    "Origin",
     "Paused",
     "PermissionDenied",
     "RateLimited",

@@ -12,6 +12,7 @@ from engine.denials import demand
 from engine.derive import execute_plan, retry, undo
 from engine.pause import ITS_CANARY, pause, resume
 from engine.platform import Platform
+from engine.watch import watched
 from models.base import records
 from reads.operations import find_age_s, find_operation, find_owner, group_failures, iterate_results
 from reads.progress import follow
@@ -252,7 +253,8 @@ class Operation:
         """Make sure, once, that it is the actor's own, or of a kind that they may view."""
         if self._is_seen:
             return
-        with self._platform.database.connect() as db:
+        watch = watched(self._platform, self._actor, "view")
+        with watch, self._platform.database.connect() as db:
             kind, actor_id = find_owner(db, self._actor.tenant_id, self._id)
         if actor_id != self._actor.person_id and kind in records():
             demand(self._platform, self._actor, kind, "view")

@@ -11,6 +11,7 @@ from engine.nouns import known_noun, whole_of
 from engine.platform import Platform
 from engine.records import create_record, delete_record, update_record
 from engine.selection import select_where
+from engine.watch import watched
 from models.base import Record, Work, records
 from reads.work import find_record, list_records
 
@@ -152,7 +153,8 @@ class Records:
     def _find(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
         if not is_id(row_id):
             raise NotFound(what=self.noun, got=row_id)
-        with self._platform.database.connect() as db:
+        watch = watched(self._platform, self._actor, "view")
+        with watch, self._platform.database.connect() as db:
             return find_record(db, self._actor.tenant_id, self.noun, row_id, names=names)
 
     def _known_state(self, state: str | None) -> str | None:

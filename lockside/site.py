@@ -1,15 +1,17 @@
 """A connection to Lockside for one actor of one tenant."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from celery import Celery
 
 from domain.errors import InvalidInput
-from domain.permissions import Actor
+from domain.permissions import Actor, Origin
 from engine.platform import Platform
+from engine.watch import watched
 from lockside.audit import Audit
 from lockside.configuration import read_settings
 from lockside.operation import Operation
@@ -29,7 +31,11 @@ from worker.settings import Settings
 
 
 def connect(
-    *, tenant: str | None = None, actor: str | None = None, settings: Settings | None = None
+    *,
+    tenant: str | None = None,
+    actor: str | None = None,
+    settings: Settings | None = None,
+    origin: Origin | None = None,
 ) -> "Site":
     """Return a site, acting for a person of a tenant.
 
@@ -37,6 +43,7 @@ def connect(
         tenant: The tenant's name; `LOCKSIDE_TENANT` or `demo` by default.
         actor: The person's name; `LOCKSIDE_ACTOR` or `admin` by default.
         settings: Where the servers are; from the environment by default.
+        origin: Where requests come from, for their records; a session of its own by default.
 
     Raises:
         Unavailable: Nothing is running, or PostgreSQL doesn't answer or isn't set up.
@@ -44,7 +51,8 @@ def connect(
         NotFound: There is no such tenant or person.
     """
     try:
-        return _connect((settings or read_settings()).resolved(), tenant, actor)
+        known = (settings or read_settings()).resolved()
+        return _connect(known, tenant, actor, origin or Origin(session_id=str(uuid4())))
     except TROUBLES as error:
         refusal = refusal_of(error)
         if refusal is None:
@@ -52,11 +60,11 @@ def connect(
         raise refusal from error
 
 
-def _connect(known: Settings, tenant: str | None, actor: str | None) -> "Site":
+def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Origin) -> "Site":
     app = make_app(known)
     # A door gives up sooner than a worker: the row is stored, and the sweeper sends the hint.
     app.conf.broker_transport_options |= {"socket_timeout": 2, "socket_connect_timeout": 1}
-    site = Site(known, app, make_platform(known, app))
+    site = Site(known, app, make_platform(known, app), origin)
     try:
         site.act_as(tenant or known.tenant, known.actor or None if actor is None else actor or None)
     except BaseException:
@@ -68,8 +76,9 @@ def _connect(known: Settings, tenant: str | None, actor: str | None) -> "Site":
 class Site(Submitting, Tenancy):
     """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
 
-    def __init__(self, settings: Settings, app: Celery, platform: Platform) -> None:
+    def __init__(self, settings: Settings, app: Celery, platform: Platform, origin: Origin) -> None:
         """Wrap a platform; `connect` is the way to get one."""
+        self.origin = origin
         self.settings = settings
         self.app = app
         self.platform = platform
@@ -107,7 +116,7 @@ class Site(Submitting, Tenancy):
             NotFound: There is no such tenant or person.
         """
         with self.platform.database.connect() as db:
-            self.actor = find_actor(db, tenant, person)
+            self.actor = replace(find_actor(db, tenant, person), origin=self.origin)
 
     def records(self, noun: str) -> Records:
         """Return the records of a noun, to create, read, update, list and delete them.
@@ -152,7 +161,8 @@ class Site(Submitting, Tenancy):
             InvalidInput: The kind or state is not known, or many rows without a target.
         """
         kind, target = self._seen(kind, to)
-        with self.platform.database.connect() as db:
+        watch = watched(self.platform, self.actor, "view")
+        with watch, self.platform.database.connect() as db:
             if isinstance(ids, int):
                 return explain_row(db, self.actor, kind, ids, to=target)
             if target is None:

@@ -44,6 +44,10 @@ class Outbox(Base):
         CheckConstraint(f"record IN {RECORDS}", name="record_known"),
         # A tenant's, in the order in which they are sealed.
         Index("ix_outbox_tenant_id_id", "tenant_id", "id"),
+        # Denials that aren't records yet count as well.
+        Index(
+            "ix_outbox_denial", "tenant_id", postgresql_where=text("record = 'permission_denial'")
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
@@ -162,11 +166,20 @@ class BulkOperationAudit(Sealed, Base):
 
 
 class AuditLog(Sealed, Base):
-    """A record that was created, updated or deleted, with what it was before and after."""
+    """A record that was created, updated or deleted, with what it was before and after.
+
+    A refused one (`success` false) has the version that it keeps, and neither id nor version
+    where there is no such row. What somebody did to an `operation` has its id as
+    `correlation_id`.
+    """
 
     __tablename__ = "audit_log"
     __table_args__ = (
         CheckConstraint(f"event_type IN {EVENT_TYPES}", name="event_type_known"),
+        CheckConstraint(
+            "num_nulls(entity_id, version) = 0 OR NOT success OR kind = 'operation'",
+            name="done_to_a_version",
+        ),
         # One row's history, newest first.
         Index("ix_audit_log_entity", "tenant_id", "kind", "entity_id", text("version DESC")),
         # What somebody did, by time.
@@ -183,8 +196,8 @@ class AuditLog(Sealed, Base):
     actor_id: Mapped[int | None] = mapped_column(BigInteger)
     event_type: Mapped[str]
     kind: Mapped[str]
-    entity_id: Mapped[int] = mapped_column(BigInteger)
-    version: Mapped[int]
+    entity_id: Mapped[int | None] = mapped_column(BigInteger)
+    version: Mapped[int | None]
     reason: Mapped[str]
     comments: Mapped[str | None]
     changes: Mapped[dict[str, Any]]
@@ -228,3 +241,6 @@ class PermissionDenialAudit(Sealed, Base):
     user_permissions: Mapped[list[str]]
     is_suspicious: Mapped[bool]
     risk_score: Mapped[int]
+    session_id: Mapped[str | None]
+    ip_address: Mapped[str | None]
+    security_flags: Mapped[list[str] | None]

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.operation import OPEN_STATES, OPERATION
@@ -38,10 +38,10 @@ class Operation(Base):
     `changes` are the values that an update or an assignment writes, by column. A `hook` is
     what runs after the operation `parent_id`, as an operation of its own. What comes out of an
     earlier operation (`parent_id`) has its `purpose`: to execute its plan, to retry, to undo.
-    `selection` is the filter that chose the rows. `canary` is how many items were to be done
-    first: chunks from `hold_from` on wait until somebody resumes, and a plan keeps it for what
-    executes it. `rate` is items a second, and what is hinted at fills the time up to
-    `paced_until`.
+    `origin` is where the request came from, `selection` the filter that chose the rows. `canary`
+    is how many items were to be done first: chunks from `hold_from` on wait until somebody
+    resumes, and a plan keeps it for what executes it. `rate` is items a second, and what is hinted
+    at fills the time up to `paced_until`.
     """
 
     __tablename__ = "operation"
@@ -109,6 +109,7 @@ class Operation(Base):
     approved_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
     comments: Mapped[str | None]
     details: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    origin: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     atomic: Mapped[bool]
     dry_run: Mapped[bool]
     isolation_level: Mapped[str]

@@ -41,7 +41,7 @@ _WORDS = {
         *("comments", "metadata", "error_message", "changes", "session_id", "ip_address"),
     ),
     "bulk_operation_audit": ("failure_details", "rollback_reason"),
-    "permission_denial_audit": (),
+    "permission_denial_audit": ("session_id", "ip_address", "security_flags"),
 }
 """By table, what may tell what people said, or who they are. Sealed by their commitment only, so
 that they can be erased and the seals still hold."""

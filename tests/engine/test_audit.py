@@ -336,6 +336,7 @@ def test_an_imported_row_is_recorded_to_the_letter(site: lockside.Site) -> None:
         "entity_id": row_id,
         "version": 1,
         "reason": "import",
+        "session_id": site.actor.origin.session_id,
         "changes": {name: {"before": None, "after": each} for name, each in written.items()},
         "success": True,
     }

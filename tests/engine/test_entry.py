@@ -39,7 +39,7 @@ def test_rows_in_a_state_that_one_may_not_move_work_to_are_denied_as_a_whole(
         site.import_work("work_order", rows)
 
     (denial,) = denials(site)
-    assert (denial["attempted_action"], denial["risk_score"]) == ("approve", 30)
+    assert (denial["attempted_action"], denial["kind"]) == ("approve", "work_order")
     assert site.states("work_order") == {}
 
 

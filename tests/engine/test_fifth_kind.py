@@ -75,7 +75,7 @@ def test_it_is_created_read_changed_and_deleted(told: dict[str, Any]) -> None:
         "stale": "concurrency_conflict",
         "deleted": 3,
         "gone": "not_found",
-        "timeline": ["CREATED", "UPDATED", "DELETED"],
+        "timeline": ["CREATED", "UPDATED", "DELETED", "DELETED"],
         "listed": 4,
     }
 

@@ -85,14 +85,14 @@ def test_anothers_expected_version_is_no_conflict(
     assert told["failure_codes"] == {"not_found": 1}
 
 
-def test_a_transition_of_anothers_row_leaves_no_record(
+def test_a_transition_of_anothers_row_leaves_a_denial_and_no_other_record(
     site: lockside.Site, foreign: dict[str, Any]
 ) -> None:
     write_records(site.platform)
 
     drain(site, ask(site, [foreign["row"]]))
 
-    assert query(site, "SELECT record FROM outbox") == []
+    assert query(site, "SELECT record FROM outbox") == [{"record": "permission_denial"}]
 
 
 def test_a_key_that_another_tenant_used_is_free(

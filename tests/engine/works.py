@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,8 @@ from tests.engine.steps import drain, query
 DAY = date(2026, 11, 20)
 PUNCHED = datetime(2026, 11, 20, 3, 30, tzinfo=UTC)
 OFFICE: dict[str, Any] = {"latitude": 19.0760, "longitude": 72.8777, "radius_m": 150.0}
+NOON = datetime(2026, 11, 18, 12, tzinfo=UTC)
+"""On a Wednesday: an hour that adds nothing to the risk of a denial."""
 AT_THE_OFFICE: dict[str, Any] = {"punchin_latitude": 19.0761, "punchin_longitude": 72.8776}
 ELSEWHERE: dict[str, Any] = {"punchin_latitude": 28.6139, "punchin_longitude": 77.2090}
 
@@ -69,6 +71,12 @@ def period(site: lockside.Site, **more: Any) -> dict[str, Any]:
 def clock_at(site: lockside.Site, now: datetime) -> Platform:
     """Return the platform of a process for which it is always this time."""
     return replace(site.platform, clock=lambda _: now)
+
+
+def clock_from(site: lockside.Site, begin: datetime) -> Platform:
+    """Return the platform of a process whose clock begins here, and ticks when it is read."""
+    ticks = count()
+    return replace(site.platform, clock=lambda _: begin + timedelta(milliseconds=next(ticks)))
 
 
 def do(site: lockside.Site, kind: str, ids: int | Sequence[int], **options: Any) -> UUID:
