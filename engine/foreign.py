@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from domain.errors import NotFound
 from engine.expected import is_id
 from engine.nouns import table_of
 from engine.values import as_id
@@ -38,13 +37,12 @@ def foreign_operation(db: Connection, tenant_id: int, operation_id: UUID) -> boo
     return db.scalar(query) is not None
 
 
-def id_named(missing: NotFound) -> int | None:
+def id_named(noun: str, got: Any) -> int | None:
     """Return the id by which something was looked for and not found; None if it was a name.
 
     Work is known by references, which often are numbers: there text is no id.
     """
-    got: Any = missing.facts["got"]
-    model = records().get(missing.facts["what"])
+    model = records().get(noun)
     if model is None or (isinstance(got, str) and issubclass(model, Work)):
         return None
     return as_id(got) if isinstance(got, int | str) else None

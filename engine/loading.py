@@ -20,13 +20,14 @@ from engine.fields import REFERENCE
 from engine.lines import Batch, Lines, Source, read_batches, read_records
 from engine.naming import Naming
 from engine.platform import Platform
-from engine.references import faults_of_deleted, names_others, resolve_columns
+from engine.references import faults_of_deleted, named_in, names_others, resolve_columns
 from engine.rejects import Reject, reject
 from engine.seen import Seen
 from engine.shape import CsvShape, Given, ObjectShape, Shape
 from engine.storing import Known, Prepared, Store, Stored
 from engine.submission import known_kind
 from engine.wanted import Wanted, recorded_if_refused
+from engine.watch import watch_named
 from models.base import Work
 
 _WRITERS = 2
@@ -174,6 +175,7 @@ class _Preparing:
         repeats = self._repeats(batch, given, parsed.columns)
         with self.platform.database.connect() as db:
             late = resolve_columns(db, self.actor.tenant_id, self.model, parsed.columns)
+        watch_named(self.platform, self.actor, "import", named_in(self.model, late))
         found = [*parsed.faults, *faults_of_state(parsed.columns, self.states), *late]
         places = given.positions
         faults = [

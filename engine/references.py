@@ -38,6 +38,13 @@ def resolve_columns(
     return faults
 
 
+def named_in(model: type[Work], faults: Iterable[Fault]) -> list[tuple[str, Any]]:
+    """Return what faults say isn't there, by noun and what was given for it."""
+    fields = {name: known.field.refers_to for name, known in incoming(model).items()}
+    unknown = ((fields.get(each.field or ""), each) for each in faults if each.code == UNKNOWN)
+    return [(noun, each.value) for noun, each in unknown if noun is not None]
+
+
 def names_others(model: type[Work], columns: Columns) -> bool:
     """Say whether a row names other work of its kind, which has to be there before it."""
     return any(any(columns[name]) for name in _own(model, columns))

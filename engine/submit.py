@@ -23,6 +23,7 @@ from engine.refusals import holdable
 from engine.selection import select_where
 from engine.sheet import hold_sheet
 from engine.submission import Checked, Submission, checked, how_many, most_items
+from engine.watch import watched
 from models.base import kinds
 from models.operation import Operation
 from models.people import Person
@@ -96,7 +97,7 @@ def submit(
         demand(platform, actor, asked.model.noun, "view")
     # A file is held in a table of one transaction; anything else is one statement.
     opened = platform.database.begin() if sheet else platform.single.connect()
-    with holdable("file"), opened as db:
+    with watched(platform, actor, submission.verb), holdable("file"), opened as db:
         if submission.approved_by is not None:
             values["approved_by"] = _person(db, actor.tenant_id, submission.approved_by)
         if asked.values is not None:

@@ -81,7 +81,9 @@ def _leave(
     flags = [OUT_OF_HOURS] if actor.person_id is not None and USUAL.are_over(now) else []
     if isinstance(refused, NotFound):
         verb = _VERBS[wanted.event_type]
-        flags += [FOREIGN_IDS] if leave_foreign(platform, db, actor, verb, refused) else []
+        what, got = refused.facts["what"], refused.facts["got"]
+        if leave_foreign(platform, db, actor, verb, noun=what, given=[got]):
+            flags.append(FOREIGN_IDS)
     changes = {
         name: {"before": plain(before.get(name)), "after": plain(value)}
         for name, value in wanted.values.items()

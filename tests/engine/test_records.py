@@ -19,7 +19,7 @@ from lockside.records import Records
 from models.base import kinds, records
 from tests.checker import check_invariants
 from tests.engine.nouns import NOUNS, each_noun, make
-from tests.engine.steps import at_once, query, somebody_waits_for_a_row, then, until
+from tests.engine.steps import at_once, outbox, query, somebody_waits_for_a_row, then, until
 from tests.engine.works import denials, do, move, why
 from tests.factories import work_orders
 
@@ -308,6 +308,7 @@ def test_a_record_that_somebody_holds_for_long_is_told_as_locked(site: lockside.
 
     assert told.value.retryable
     assert site.row("ticket", made["id"])["version"] == 1
+    assert outbox(site)[-1]["error_codes"] == ["locked"]
 
 
 def test_whoever_waited_for_a_row_wrote_it_later(site: lockside.Site) -> None:
