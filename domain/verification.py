@@ -43,6 +43,8 @@ class Verified:
     Attributes:
         seals: So many seals were verified.
         records: With so many records.
+        archived: So many of these are in archives.
+        dropped: So many of these were dropped from archives, as too old to be kept.
         erased: So many of these without their words, which were erased.
         unsealed: Records from before there were seals.
         findings: The first hundred.
@@ -51,6 +53,8 @@ class Verified:
 
     seals: int = 0
     records: int = 0
+    archived: int = 0
+    dropped: int = 0
     erased: int = 0
     unsealed: int = 0
     findings: list[Finding] = field(default_factory=list)

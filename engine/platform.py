@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, func, select
 
+from domain.retention import Retention
 from engine.anchor_file import AnchorFile
 from engine.hooks import Hook
 from engine.locks import Locks
@@ -73,6 +75,8 @@ class Platform:
     Attributes:
         step: Told the name of each step of the protocol right after it, e.g. `claimed`.
         hooks: What happens beside changes of work.
+        retention: How long records are kept, and how.
+        archives: The folder of the archives; of every process the same.
     """
 
     database: Engine
@@ -84,6 +88,8 @@ class Platform:
     clock: Callable[[Connection], datetime] = database_clock
     step: Callable[[str], None] = unobserved
     hooks: tuple[Hook, ...] = ()
+    retention: Retention = field(default_factory=Retention)
+    archives: Path = Path("archive")
 
     @cached_property
     def single(self) -> Engine:

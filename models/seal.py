@@ -48,6 +48,14 @@ that they can be erased and the seals still hold."""
 
 TABLES = tuple(_SEALED)
 
+_TOLD = """
+SELECT seal_no, seal_place, {leaf} AS leaf, erased_by,
+       CASE WHEN commitment IS NULL THEN salt IS NULL AND {words} = 0
+            WHEN salt IS NULL THEN erased_by IS NOT NULL
+            ELSE commitment = {commitment} END AS is_kept{more}
+  FROM {source} r
+"""
+
 
 class AuditSeal(Base):
     """What pins one batch of records; `leaves` are their digests, one after another."""
@@ -104,6 +112,32 @@ def words_in(table: str, alias: str) -> str:
     """Return SQL for how many words a record has; without any there is nothing to hide."""
     words = _WORDS[table]
     return f"num_nonnulls({_named(words, alias)})" if words else "0"
+
+
+def told_of(table: str, source: str, *more: str) -> str:
+    """Return SQL for what records say of their seals: their place, their digest, their words.
+
+    `is_kept` says whether the words are those that the record was committed to, or were erased.
+
+    Args:
+        table: The table of the records.
+        source: Where they are: that table, or a query in brackets.
+        more: Other columns.
+    """
+    return _TOLD.format(
+        source=source,
+        leaf=leaf_of(table, "r"),
+        words=words_in(table, "r"),
+        commitment=commitment_of(table, "r", "salt"),
+        more="".join(f", {each}" for each in more),
+    )
+
+
+def identity_of(table: str) -> tuple[str, ...]:
+    """Return the columns that tell which record it is; the same for all tables."""
+    columns = Base.metadata.tables[table].c
+    ids = [each if each in columns else f"NULL AS {each}" for each in ("entity_id", "version")]
+    return (f"'{table}' AS record", "event_id", "kind", *ids)
 
 
 def _named(columns: tuple[str, ...], alias: str) -> str:

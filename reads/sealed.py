@@ -1,13 +1,13 @@
 """The seals and the records that they pin, as verification reads them: window by window."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from domain.seal import FIRST
-from models.base import Base
-from models.seal import TABLES, commitment_of, leaf_of, words_in
+from models.archive import READ_ARCHIVES
+from models.seal import TABLES, identity_of, told_of
 
 _WINDOW_RECORDS = 50_000
 _PAGE_SEALS = 1_000
@@ -32,14 +32,8 @@ SELECT seal_no, previous, root, digest, records, sealed_at FROM audit_seal
  ORDER BY seal_no LIMIT :most
 """)
 
-# Words are those that the record was committed to, or they were erased.
-_RECORD = """
-  SELECT seal_no, seal_place, {leaf} AS leaf, erased_by,
-         CASE WHEN commitment IS NULL THEN salt IS NULL AND {words} = 0
-              WHEN salt IS NULL THEN erased_by IS NOT NULL
-              ELSE commitment = {commitment} END AS is_kept{more}
-    FROM {table} r WHERE tenant_id = :tenant_id AND seal_no BETWEEN :first AND :last
-"""
+_BETWEEN = "{told} WHERE tenant_id = :tenant_id AND seal_no BETWEEN :first AND :last"
+_AMONG = "{told} WHERE tenant_id = :tenant_id AND seal_no = ANY(:seals)"
 
 _COMPARED = """
 SELECT s.leaves, coalesce(r.leaves = s.leaves AND r.is_kept, false) AS is_same,
@@ -75,7 +69,7 @@ _EMPTIED = """
   SELECT erased_by, event_id FROM {table} WHERE tenant_id = :tenant_id AND erased_by IS NOT NULL
 """
 
-_LOOKED_INTO = "SELECT * FROM ({records}) AS stored ORDER BY seal_place"
+_LOOKED_INTO = "SELECT * FROM ({records}) AS stored ORDER BY seal_no, seal_place"
 
 _COUNTED = """
   SELECT count(*) FILTER (WHERE seal_no IS NULL) AS unsealed,
@@ -89,34 +83,35 @@ SELECT CAST(sum(unsealed) AS bigint) AS unsealed, CAST(sum(beyond) AS bigint) AS
 """
 
 
-def _records(*, is_told: bool) -> str:
-    """Return SQL for the records of seals; told as well which they are, if asked."""
-    return " UNION ALL ".join(
-        _RECORD.format(
-            table=table,
-            leaf=leaf_of(table, "r"),
-            words=words_in(table, "r"),
-            commitment=commitment_of(table, "r", "salt"),
-            more=_told(table) if is_told else "",
-        )
-        for table in TABLES
+_COMPARE = text(
+    _COMPARED.format(
+        records=" UNION ALL ".join(_BETWEEN.format(told=told_of(table, table)) for table in TABLES)
     )
-
-
-def _told(table: str) -> str:
-    columns = Base.metadata.tables[table].c
-    ids = [each if each in columns else f"NULL AS {each}" for each in ("entity_id", "version")]
-    return ", ".join(("", f"'{table}' AS record", "event_id", "kind", *ids))
-
-
-_COMPARE = text(_COMPARED.format(records=_records(is_told=False)))
-_LOOK_INTO = text(_LOOKED_INTO.format(records=_records(is_told=True)))
+)
+_LOOK_INTO = text(
+    _LOOKED_INTO.format(
+        records=" UNION ALL ".join(
+            _AMONG.format(told=told_of(table, table, *identity_of(table))) for table in TABLES
+        )
+    )
+)
 _LOOK_AT_ERASURES = text(
     _ERASED.format(emptied=" UNION ALL ".join(_EMPTIED.format(table=each) for each in TABLES))
 )
 _LOOK_BESIDE = text(
     _BESIDE.format(counted=" UNION ALL ".join(_COUNTED.format(table=each) for each in TABLES))
 )
+
+
+# What is taken out of a table while it is verified would be in no archive of this snapshot yet. It
+# comes before the snapshot: locking a table takes none.
+_STAND_STILL = text(f"LOCK TABLE {', '.join(TABLES)} IN ACCESS SHARE MODE")
+
+
+def stand_still(db: Connection) -> None:
+    """Let no month be archived, and no archive be removed, until the transaction ends."""
+    db.execute(_STAND_STILL)
+    db.execute(READ_ARCHIVES)
 
 
 def head_of(db: Connection, tenant_id: int) -> Row[Any]:
@@ -159,10 +154,12 @@ def compared(db: Connection, tenant_id: int, window: Sequence[Row[Any]]) -> Sequ
     return db.execute(_COMPARE, {"tenant_id": tenant_id, **span}).all()
 
 
-def records_of(db: Connection, tenant_id: int, seal_no: int) -> Iterator[Row[Any]]:
-    """Yield the records of one seal by their place, with which they are."""
-    wanted = {"tenant_id": tenant_id, "first": seal_no, "last": seal_no}
-    yield from db.execute(_LOOK_INTO, wanted)
+def records_of(db: Connection, tenant_id: int, seals: Iterable[int]) -> dict[int, list[Row[Any]]]:
+    """Return the records of seals that are in their tables, by seal, with which they are."""
+    found: dict[int, list[Row[Any]]] = {}
+    for each in db.execute(_LOOK_INTO, {"tenant_id": tenant_id, "seals": list(seals)}):
+        found.setdefault(each.seal_no, []).append(each)
+    return found
 
 
 def beside(db: Connection, tenant_id: int, last: int) -> Row[Any]:

@@ -1,6 +1,6 @@
 """Verification: every record is where its seal says, as it was written, and the seals are whole."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 
 from domain.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
 from domain.verification import Anchor, Verified
+from reads.archived import ArchivedRecords, Shelf
 from reads.sealed import (
     IDENTITY,
     beside,
@@ -16,6 +17,7 @@ from reads.sealed import (
     erasures,
     head_of,
     records_of,
+    stand_still,
     windows,
 )
 
@@ -27,39 +29,53 @@ def verify_seals(
     first: int = 1,
     last: int | None = None,
     anchors: Iterable[Anchor] = (),
+    shelf: Shelf | None = None,
 ) -> Iterator[Verified]:
     """Verify a tenant's seals from one number to another, all by default.
 
     Args:
-        db: A transaction of one snapshot.
+        db: A transaction of one snapshot, in which nothing was asked yet.
         tenant_id: Whose.
         first: The number of the first seal; the one before it is taken as it is.
         last: Of the last; by default the chain is verified to its head and beyond.
         anchors: Seals that were pinned outside, of any tenant.
+        shelf: Where the archives are; without it archived records can't be found.
 
     Yields:
         What was seen so far, window by window; the same object each time.
     """
+    stand_still(db)
     head = head_of(db, tenant_id)
     end = max(head.seal_no, head.newest) if last is None else last
     pinned = {each.seal_no: each for each in anchors if each.tenant_id == tenant_id}
     seen = Verified()
     link = _Link(seen, tenant_id, first, digest_of(db, tenant_id, first - 1))
+    archived = ArchivedRecords(db, tenant_id, shelf, seen, first)
     for window in windows(db, tenant_id, first, end):
-        for seal, found in zip(window, compared(db, tenant_id, window), strict=True):
-            link.take(seal, found)
+        found = compared(db, tenant_id, window)
+        cold = archived.until(window[-1].seal_no)
+        differing = {
+            seal.seal_no
+            for seal, each in zip(window, found, strict=True)
+            if not each.is_same or seal.seal_no in cold
+        }
+        hot = records_of(db, tenant_id, differing) if differing else {}
+        for seal, each in zip(window, found, strict=True):
+            link.take(seal, each)
             anchor = pinned.pop(seal.seal_no, None)
             if anchor is not None and anchor.digest != seal.digest:
                 seen.tell("anchor_differs", _differs(anchor), seal_no=seal.seal_no)
-            if not found.is_same:
-                _look_into(db, tenant_id, seal.seal_no, found.leaves, seen)
+            if seal.seal_no in differing:
+                records = (hot.get(seal.seal_no, ()), cold.get(seal.seal_no, ()))
+                _look_into(seal, each.leaves, *records, archived=archived, seen=seen)
         yield seen
     link.miss_until(end + 1)
     for number in sorted(pinned):
         if first <= number and (last is None or number <= last):
             seen.tell("anchor_differs", _differs(pinned[number]), seal_no=number)
     if last is None:
-        _verify_end(db, tenant_id, head, link.previous, seen, is_all=first == 1)
+        is_all = first == 1
+        _verify_end(db, tenant_id, head, link.previous, archived=archived, seen=seen, is_all=is_all)
     yield seen
 
 
@@ -108,12 +124,39 @@ class _Link:
             self.previous = None
 
 
-def _look_into(db: Connection, tenant_id: int, seal_no: int, leaves: bytes, seen: Verified) -> None:
-    """Name the records of a seal that aren't as they were sealed, in their order."""
+def _look_into(
+    seal: Row[Any],
+    leaves: bytes,
+    hot: Sequence[Row[Any]],
+    cold: Sequence[Row[Any]],
+    *,
+    archived: ArchivedRecords,
+    seen: Verified,
+) -> None:
+    """Hold the records of a seal against it, from their tables and from archives."""
+    seen.archived += len(cold)
+    seen.erased += sum(1 for each in cold if each.erased_by is not None)
+    records = sorted((*hot, *cold), key=lambda each: each.seal_place)
+    is_kept = all(each.is_kept for each in cold)
+    if is_kept and not hot and b"".join([each.leaf for each in records]) == leaves:
+        return
+    missing = _compare(seal.seal_no, leaves, records, seen)
+    if archived.is_lost(seal.seal_no):
+        return  # it is told once, with the archive
+    if archived.is_dropped(seal):
+        seen.dropped += len(missing)
+        return
+    for place in missing:
+        gone = f"The record at place {place} of seal {seal.seal_no} is gone."
+        seen.tell("record_missing", gone, seal_no=seal.seal_no)
+
+
+def _compare(seal_no: int, leaves: bytes, records: Iterable[Row[Any]], seen: Verified) -> list[int]:
+    """Name the records of a seal that aren't as they were sealed; return the places of none."""
     digests = [leaves[at : at + DIGEST_BYTES] for at in range(0, len(leaves), DIGEST_BYTES)]
     places = {digest: place for place, digest in enumerate(digests)}
     missing = set(range(len(digests)))
-    for each in records_of(db, tenant_id, seal_no):
+    for each in records:
         record = {name: each._mapping[name] for name in IDENTITY}
         which = {"seal_no": seal_no, "record": record}
         said = f"{each.record} {each.event_id}"
@@ -130,9 +173,7 @@ def _look_into(db: Connection, tenant_id: int, seal_no: int, leaves: bytes, seen
                 seen.tell("record_moved", moved, **which)
         elif not each.is_kept:
             seen.tell("words_changed", f"The words of {said} were changed.", **which)
-    for place in sorted(missing):
-        gone = f"The record at place {place} of seal {seal_no} is gone."
-        seen.tell("record_missing", gone, seal_no=seal_no)
+    return sorted(missing)
 
 
 def _verify_end(
@@ -140,8 +181,9 @@ def _verify_end(
     tenant_id: int,
     head: Row[Any],
     newest: bytes | None,
-    seen: Verified,
     *,
+    archived: ArchivedRecords,
+    seen: Verified,
     is_all: bool,
 ) -> None:
     """Verify that the head is the last seal, and that no record is outside of the seals."""
@@ -162,14 +204,21 @@ def _verify_end(
                 "that isn't what was erased."
             )
             seen.tell("erasure_differs", message)
-    others = beside(db, tenant_id, head.newest)
-    seen.unsealed = others.unsealed
-    if others.beyond:
-        message = f"{others.beyond:,} records name seals that aren't there."
-        seen.tell("record_unsealed", message)
-    if others.unsealed != head.unsealed:
+    if is_all and seen.dropped > archived.dropped:
         message = (
-            f"{others.unsealed:,} records have no seal, {head.unsealed:,} were there before "
+            f"{seen.dropped:,} records are gone, but only {archived.dropped:,} were dropped as too "
+            "old to be kept."
+        )
+        seen.tell("record_missing", message)
+    others = beside(db, tenant_id, head.newest)
+    unsealed, beyond = archived.end()
+    seen.unsealed = int(others.unsealed) + unsealed
+    if others.beyond + beyond:
+        message = f"{int(others.beyond) + beyond:,} records name seals that aren't there."
+        seen.tell("record_unsealed", message)
+    if seen.unsealed != head.unsealed:
+        message = (
+            f"{seen.unsealed:,} records have no seal, {head.unsealed:,} were there before "
             "sealing began: records were added or taken away."
         )
         seen.tell("record_unsealed", message)

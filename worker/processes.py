@@ -66,6 +66,8 @@ def make_platform(
         pace=settings.pace,
         step=step,
         hooks=(Digest(),),
+        retention=settings.retention,
+        archives=settings.archives,
     )
 
 

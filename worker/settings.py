@@ -8,6 +8,7 @@ from pydantic import AliasChoices, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import Unavailable
+from domain.retention import Retention
 from engine.platform import Pace
 from worker import embedded
 
@@ -80,6 +81,18 @@ class Settings(BaseSettings):
         600, ge=60, description="Redis redelivers what is unacknowledged for so many seconds."
     )
 
+    archive_folder: Path | None = Field(
+        None,
+        description="Where old records are kept, compressed; `archive` in `LOCKSIDE_HOME` by "
+        "default. The same for every process on every host.",
+    )
+    hot_days: int = Field(
+        90, ge=1, description="Days that records stay in their tables; then they are archived."
+    )
+    kept_years: int = Field(
+        2, ge=1, description="Years after which archived records are dropped, unless held."
+    )
+
     @model_validator(mode="after")
     def _production_brings_servers(self) -> "Settings":
         if self.environment == "production" and not (self.database_url and self.redis_url):
@@ -105,6 +118,16 @@ class Settings(BaseSettings):
             person_lease_s=self.person_lease_s,
             republish_after_s=self.republish_after_s,
         )
+
+    @property
+    def retention(self) -> Retention:
+        """Return how long records are kept."""
+        return Retention(hot_days=self.hot_days, kept_years=self.kept_years)
+
+    @property
+    def archives(self) -> Path:
+        """Return the folder of the archives."""
+        return (self.archive_folder or self.home / "archive").expanduser().resolve()
 
     def resolved(self) -> "Settings":
         """Return these settings with the addresses of the servers, embedded ones included.

@@ -1,0 +1,86 @@
+"""Records as the lines of an archive: out of a table, held against the seals, and back."""
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from models.archive import told_of_lines
+from models.archive_file import as_array
+from models.seal import TABLES
+
+# JSON holds no such characters, so nothing is ever quoted: a line is what PostgreSQL made of it.
+_COPY = r"""
+COPY (SELECT row_to_json(r) FROM {table} r
+       WHERE tenant_id = %(tenant_id)s AND occurred_at >= %(since)s AND occurred_at < %(until)s
+       ORDER BY seal_no, seal_place, occurred_at, event_id)
+TO STDOUT (FORMAT csv, QUOTE E'\x01', ESCAPE E'\x01', DELIMITER E'\x02')
+"""
+
+# Both words are told as they are stored, whatever a server's settings are.
+SAME_EVERYWHERE = text("""
+SELECT set_config(name, value, true) FROM (VALUES
+  ('bytea_output', 'hex'), ('timezone', 'UTC'), ('extra_float_digits', '1'),
+  ('statement_timeout', '0'), ('idle_in_transaction_session_timeout', '600s')) AS s(name, value)
+""")
+
+_COMPARE = """
+SELECT count(*) AS records, count(*) FILTER (WHERE t.seal_no IS NULL) AS unsealed,
+       min(t.seal_no) AS first_seal, max(t.seal_no) AS last_seal,
+       count(*) FILTER (WHERE NOT t.is_same_line OR t.seal_no IS NOT NULL AND (NOT t.is_kept
+         OR t.leaf IS DISTINCT FROM substr(s.leaves, 32 * t.seal_place + 1, 32))) AS differing
+  FROM ({told}) AS t
+  LEFT JOIN audit_seal s ON s.tenant_id = :tenant_id AND s.seal_no = t.seal_no
+"""
+
+_RETURN = """
+INSERT INTO {table} SELECT r.* FROM json_populate_recordset(NULL::{table}, CAST(:lines AS json)) r
+"""
+
+_COMPARED = {
+    each: text(_COMPARE.format(told=told_of_lines(each, "is_same_line"))) for each in TABLES
+}
+_RETURNED = {each: text(_RETURN.format(table=each)) for each in TABLES}
+
+
+@dataclass(slots=True)
+class Compared:
+    """What lines held against the seals were.
+
+    Attributes:
+        records: So many there were.
+        unsealed: Of these from before there were seals.
+        differing: Records that aren't as they were sealed, or lines that don't come back.
+        first_seal: The first seal of any.
+        last_seal: The last one.
+    """
+
+    records: int = 0
+    unsealed: int = 0
+    differing: int = 0
+    first_seal: int | None = None
+    last_seal: int | None = None
+
+    def add(self, db: Connection, table: str, tenant_id: int, lines: list[bytes]) -> None:
+        """Hold more lines against the seals; they are in their order."""
+        wanted = {"tenant_id": tenant_id, "lines": as_array(lines)}
+        found = db.execute(_COMPARED[table], wanted).one()
+        self.records += found.records
+        self.unsealed += found.unsealed
+        self.differing += found.differing
+        self.first_seal = found.first_seal if self.first_seal is None else self.first_seal
+        self.last_seal = found.last_seal or self.last_seal
+
+
+def copied(db: Connection, table: str, wanted: Mapping[str, Any]) -> Generator[bytes]:
+    """Yield a tenant's records of a span as lines, in the order of their seals."""
+    raw: Any = db.connection.driver_connection
+    with raw.cursor() as cursor, cursor.copy(_COPY.format(table=table), wanted) as copy:
+        for line in copy:
+            yield bytes(line)
+
+
+def put_back(db: Connection, table: str, lines: list[bytes]) -> int:
+    """Make records of lines again; return how many."""
+    return db.execute(_RETURNED[table], {"lines": as_array(lines)}).rowcount
