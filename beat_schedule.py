@@ -16,6 +16,19 @@ BEAT_SCHEDULE = {
         "schedule": 86_400.0,
         "options": {"queue": "upkeep", "expires": 86_400.0},
     },
+    # Takes cold months out of their tables, hourly: a scheduler that was started anew counts a day
+    # from its start. Where there is nothing to do it is a few queries.
+    "archive": {
+        "task": "audit.archive",
+        "schedule": 3_600.0,
+        "options": {"queue": "upkeep", "expires": 3_600.0},
+    },
+    # Drops what is too old to be kept.
+    "drop": {
+        "task": "audit.drop",
+        "schedule": 3_600.0,
+        "options": {"queue": "upkeep", "expires": 3_600.0},
+    },
     # Drains the outbox even if every wake-up was lost.
     "write-audit": {
         "task": "audit.write",

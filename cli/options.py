@@ -185,7 +185,7 @@ def read_request(given: Mapping[str, Any]) -> Request:
     options["expected_versions"] = _expected(ids or (), options.pop("expected_version"))
     options["isolation_level"] = options["isolation_level"].replace("-", " ").upper()
     _check_key(options["idempotency_key"], options["run_at"])
-    options["run_at"] = _moment(options["run_at"])
+    options["run_at"] = read_moment("run_at", options["run_at"])
     waits = options["run_at"] is None if wait is None else wait
     return Request(kind, ids, options, waits, timeout_s, yes)
 
@@ -238,13 +238,18 @@ def _check_key(key: str | None, run_at: str | None) -> None:
         )
 
 
-def _moment(text: str | None) -> datetime | None:
+def read_moment(field: str, text: str | None) -> datetime | None:
+    """Return the time that somebody wrote, or that a span from now leads to.
+
+    Raises:
+        InvalidInput: It is neither.
+    """
     if text is None:
         return None
     try:
         moment = from_now(text, datetime.now(UTC)) or datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(field="run_at", got=text, expected=_TIME) from error
+        raise InvalidInput(field=field, got=text, expected=_TIME) from error
     if moment.tzinfo is None:
-        raise InvalidInput(field="run_at", got=text, expected=_TIME)
+        raise InvalidInput(field=field, got=text, expected=_TIME)
     return moment

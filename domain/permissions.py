@@ -85,7 +85,7 @@ def permissions_of(
     if everything or role == "supervisor":
         held |= {f"operation.{verb}" for verb in STEERING_VERBS}
     if role == "admin":
-        held |= {"tenant.create", "audit.erase"}
+        held |= {"tenant.create", "audit.archive", "audit.erase"}
     return tuple(sorted(held))
 
 

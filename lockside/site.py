@@ -12,6 +12,7 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
 from engine.platform import Platform
 from engine.watch import watched
+from lockside.archives import Archives
 from lockside.audit import Audit
 from lockside.configuration import read_settings
 from lockside.operation import Operation
@@ -130,6 +131,11 @@ class Site(Submitting, Tenancy):
     def audit(self) -> Audit:
         """Return the records as a whole, to verify and to pin them."""
         return Audit(self.platform, self.actor)
+
+    @property
+    def archives(self) -> Archives:
+        """Return the archives of old records, to list, search, restore and hold them."""
+        return Archives(self.platform, self.actor)
 
     def operation(self, operation_id: str | UUID) -> Operation:
         """Return the operation of an id; whether it exists shows when it is asked.

@@ -156,7 +156,14 @@ def read_whole(path: Path, digest: bytes) -> Iterator[bytes]:
             "back from a backup.",
             path=str(path),
         )
-    return read_lines(path)
+    return _readable(path)
+
+
+def _readable(path: Path) -> Iterator[bytes]:
+    try:
+        yield from read_lines(path)
+    except Unreadable as error:
+        raise RuleRefused(message=f"The archive {path} can't be read: {error}.") from error
 
 
 def batches(lines: Iterable[bytes], most_bytes: int = _BLOCK) -> Iterator[list[bytes]]:

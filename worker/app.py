@@ -8,7 +8,7 @@ from kombu import Exchange, Queue
 
 from beat_schedule import BEAT_SCHEDULE
 from engine.platform import unobserved
-from tasks import audit, bulk, upkeep
+from tasks import archives, audit, bulk, upkeep
 from worker.processes import PlatformPerProcess
 from worker.settings import Settings
 
@@ -34,7 +34,7 @@ def make_app(settings: Settings, step: Callable[[str], None] = unobserved) -> Ce
     app = Celery("lockside", set_as_current=False)
     app.conf.update(celery_settings(known))
     platform = PlatformPerProcess(known, app, step)
-    for module in (bulk, audit, upkeep):
+    for module in (bulk, audit, archives, upkeep):
         module.register(app, platform)
     return app
 

@@ -93,7 +93,7 @@ def test_the_roles_are_those_of_the_contract() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_may_do_with_work_what_its_table_says_and_no_more(role: str) -> None:
-    beside = {"tenant.create", *STEERING, *AUDIT, "audit.erase"}
+    beside = {"tenant.create", *STEERING, *AUDIT, "audit.archive", "audit.erase"}
 
     assert set(permissions_of(role, MACHINES)) - beside == spelled(OF_WORK[role])
 
@@ -153,7 +153,7 @@ BESIDE = {
     "supervisor": STEERING,
     "auditor": AUDIT,
     "manager": STEERING | AUDIT,
-    "admin": STEERING | AUDIT | {"tenant.create", "audit.erase"},
+    "admin": STEERING | AUDIT | {"tenant.create", "audit.archive", "audit.erase"},
 }
 
 

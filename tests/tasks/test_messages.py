@@ -12,7 +12,10 @@ from tests.engine.steps import ask, drain, outbox
 from tests.factories import work_orders
 from tests.workers import Worker
 
-OURS = {"bulk.run_chunk", "audit.write", "audit.pin", "upkeep.sweep", "upkeep.partitions"}
+OURS = {
+    *("bulk.run_chunk", "audit.write", "audit.pin", "audit.archive", "audit.drop"),
+    *("upkeep.sweep", "upkeep.partitions"),
+}
 
 
 def test_the_tasks_have_the_names_that_messages_call_them_by(site: lockside.Site) -> None:

@@ -1,0 +1,203 @@
+"""`lockside archives`: old records, out of their tables and still at hand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import rich_click as click
+
+from cli.command import Group, Session
+from cli.ids import read_id
+from cli.options import read_moment
+from cli.output import moment, table
+from cli.trail import brief
+
+_MONTH = click.argument("month")
+_RECORD = click.option(
+    "--record",
+    metavar="TABLE",
+    help="Only records of this table, such as audit_log; all four by default.",
+)
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    lockside archives list
+    lockside archives search work-order 17
+    lockside archives restore 2026-05
+    """,
+)
+def archives() -> None:
+    """Look after old records: archived by the month, kept for two years, then dropped."""
+
+
+@archives.command(
+    "list",
+    examples="""
+    lockside archives list
+    lockside archives list --month 2026-05 --record audit_log
+    """,
+)
+@click.option("--month", metavar="MONTH", help="Only of this month, such as 2026-05.")
+@_RECORD
+@click.pass_obj
+def list_all(session: Session, *, month: str | None, record: str | None) -> None:
+    """List the archives, oldest months first, with what became of each."""
+    with session.connect() as site:
+        found = site.archives.list(month=month, record=_plain(record))
+    if session.output.as_json:
+        session.output.json(found)
+        return
+    if not found:
+        session.output.note("There is no archive here.")
+        return
+    shown = table("month", "record", "records", "bytes", "state", right=("records", "bytes"))
+    for each in found:
+        shown.add_row(
+            each["month"],
+            each["record"],
+            f"{each['records']:,}",
+            f"{each['bytes']:,}",
+            _state(each),
+        )
+    session.output.say_table(shown)
+
+
+@archives.command(
+    examples="""
+    lockside archives make
+    lockside archives make --even-restored
+    """,
+)
+@click.option(
+    "--even-restored", is_flag=True, help="Also what was restored and was to stay for longer."
+)
+@click.pass_obj
+def make(session: Session, *, even_restored: bool) -> None:
+    """Archive now what is old enough, of all tenants; else it is done within the hour."""
+    with session.connect() as site, session.output.status("Archiving"):
+        done = site.archives.archive_now(even_restored=even_restored)
+    if session.output.as_json:
+        told = ("records", "files", "bytes", "stays")
+        session.output.json({name: getattr(done, name) for name in told})
+        return
+    session.output.say(f"Archived {done.records:,} records in {done.files:,} files.")
+    for each in done.stays:
+        session.output.note(f"It stays: {each}.", "yellow")
+
+
+@archives.command(
+    examples="""
+    lockside archives search work-order 17
+    lockside archives search --by asha --since 2026-05-01T00:00:00Z --until 2026-06-01T00:00:00Z
+    lockside archives search --operation 1b4e28ba-2fa1-41d2-883f-0016d3cca427 --json
+    """,
+)
+@click.argument("noun", required=False)
+@click.argument("row_id", metavar="[ID]", required=False)
+@click.option("--by", metavar="NAME", help="What this person did.")
+@click.option("--operation", "operation_id", metavar="ID", help="In this operation.")
+@click.option("--since", metavar="TIME", help="From then on: a time with its zone, or -30d.")
+@click.option("--until", metavar="TIME", help="Before then.")
+@click.pass_obj
+def search(
+    session: Session,
+    /,
+    *,
+    noun: str | None,
+    row_id: str | None,
+    since: str | None,
+    until: str | None,
+    **wanted: Any,
+) -> None:
+    """Search the archives without restoring them, oldest months first."""
+    with session.connect() as site:
+        found = site.archives.search(
+            kind=_plain(noun),
+            row_id=None if row_id is None else read_id(row_id),
+            since=read_moment("since", since),
+            until=read_moment("until", until),
+            **wanted,
+        )
+        if session.output.as_json:
+            session.output.json_list(found)
+        else:
+            session.output.lines(_line(each) for each in found)
+
+
+@archives.command(
+    examples="""
+    lockside archives restore 2026-05
+    lockside archives restore 2026-05 --record audit_log --days 30
+    """,
+)
+@_MONTH
+@_RECORD
+@click.option("--days", type=int, metavar="N", help="How long they stay at least; 7 by default.")
+@click.pass_obj
+def restore(session: Session, *, month: str, record: str | None, days: int | None) -> None:
+    """Put a month's records back into their tables, for some days."""
+    with session.connect() as site, session.output.status("Restoring"):
+        done = site.archives.restore(month, record=_plain(record), days=days)
+    if session.output.as_json:
+        session.output.json({"archives": done.archives, "records": done.records})
+    else:
+        session.output.say(f"{done.records:,} records of {month} are in their tables again.")
+
+
+@archives.command(
+    examples="""
+    lockside archives hold 2026-05 --because "Case 12/26"
+    """,
+)
+@_MONTH
+@_RECORD
+@click.option("--because", required=True, metavar="TEXT", help="Why; it is recorded.")
+@click.pass_obj
+def hold(session: Session, *, month: str, record: str | None, because: str) -> None:
+    """Keep a month's archives, however old they are."""
+    with session.connect() as site:
+        held = site.archives.hold(month, because=because, record=_plain(record))
+    if session.output.as_json:
+        session.output.json({"archives": held})
+    else:
+        session.output.say(f"{held:,} archives of {month} are held: {because}.")
+
+
+@archives.command(
+    examples="""
+    lockside archives release 2026-05
+    """,
+)
+@_MONTH
+@_RECORD
+@click.pass_obj
+def release(session: Session, *, month: str, record: str | None) -> None:
+    """Let a month's archives be dropped when they are too old."""
+    with session.connect() as site:
+        released = site.archives.release(month, record=_plain(record))
+    if session.output.as_json:
+        session.output.json({"archives": released})
+    else:
+        session.output.say(f"{released:,} archives of {month} are released.")
+
+
+def _plain(name: str | None) -> str | None:
+    return None if name is None else name.lower().replace("-", "_")
+
+
+def _state(archive: Mapping[str, Any]) -> str:
+    held = f"held: {archive['held_because']}" if archive["held_because"] else ""
+    if archive["dropped_at"]:
+        return f"dropped {moment(archive['dropped_at'])}"
+    if archive["restored_until"]:
+        restored = f"restored until {moment(archive['restored_until'])}"
+        return f"{restored}; {held}" if held else restored
+    return held or "archived"
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    names = ("occurred_at", "kind", "entity_id", "version", "from_state", "to_state", "event_type")
+    more = ("attempted_action", "operation_type", "actor_id", "correlation_id", "comments")
+    told = (f"{name}={brief(record[name])}" for name in (*names, *more) if record.get(name))
+    return f"{record['record']} {' '.join(told)}"

@@ -1,0 +1,27 @@
+"""The Celery tasks that take old records out of their tables, and drop them when it is time."""
+
+from dataclasses import asdict
+
+from celery import Celery
+
+from engine.archive import archive_records
+from engine.restore import drop_archives
+from tasks.base import PlatformOf
+
+ARCHIVE = "audit.archive"
+DROP = "audit.drop"
+
+_LONGEST_S = 6 * 3600
+"""A month of many millions takes its time; whoever else is told to do it sees that it is done."""
+
+
+def register(app: Celery, platform: PlatformOf) -> None:
+    """Add `audit.archive` and `audit.drop` to *app*."""
+
+    @app.task(name=ARCHIVE, shared=False, time_limit=_LONGEST_S, soft_time_limit=_LONGEST_S - 30)
+    def archive() -> str:
+        return str(asdict(archive_records(platform())))
+
+    @app.task(name=DROP, shared=False)
+    def drop() -> str:
+        return str(asdict(drop_archives(platform())))
