@@ -134,7 +134,8 @@ def _searched(db: Connection, tenant_id: int, wanted: Wanted) -> Sequence[Row[An
         chosen.append(_ARCHIVE.month >= month_of(wanted.since))
     if wanted.until is not None:
         chosen.append(_ARCHIVE.month <= month_of(wanted.until))
-    query = select(_ARCHIVE.record, _ARCHIVE.path, _ARCHIVE.sha256).where(*chosen)
+    columns = [_ARCHIVE[each] for each in ("record", "path", "sha256")]
+    query = select(*columns).where(*chosen)
     ordered = query.order_by(_ARCHIVE.month, _ARCHIVE.record, _ARCHIVE.id)
     found: Sequence[Row[Any]] = db.execute(ordered).all()
     return found

@@ -1,27 +1,38 @@
 """Records that are old: written as of another time, archived as of a later one."""
 
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
+from zstandard import ZstdCompressor, ZstdDecompressor
 
 import lockside
+from domain.retention import month_of, span_of
 from domain.verification import Verified
 from engine.archive import Archived, archive_records
 from engine.audit import write_records
 from engine.platform import Platform
+from models.seal import TABLES
 from reads.archived import Shelf
 from reads.verification import verify_seals
-from tests.engine.steps import ask, drain, query
+from tests.engine.steps import Row, ask, drain, query
 from tests.factories import work_orders
 
 MAY = datetime(2026, 5, 15, 12, tzinfo=UTC)
+AUGUST = datetime(2026, 8, 15, 12, tzinfo=UTC)
+
 COLD = datetime(2026, 9, 15, tzinfo=UTC)
-"""When May is cold, to its last record."""
+"""When May is cold, to its last record, and August isn't."""
 
 GONE = datetime(2028, 6, 15, tzinfo=UTC)
-"""When May is older than anything is kept."""
+"""When May is older than anything is kept, and August isn't."""
 
 
 def at(platform: Platform, now: datetime) -> Platform:
@@ -31,6 +42,18 @@ def at(platform: Platform, now: datetime) -> Platform:
         return now
 
     return replace(platform, clock=clock)
+
+
+def make_months(site: lockside.Site, *months: datetime) -> None:
+    """Make partitions for months that are over."""
+    for month in map(month_of, months):
+        since, until = span_of(month)
+        for table in TABLES:
+            query(
+                site,
+                f"CREATE TABLE {table}_{month:%Y_%m} PARTITION OF {table}"
+                f" FOR VALUES FROM ('{since}') TO ('{until}')",
+            )
 
 
 def record(
@@ -44,12 +67,17 @@ def record(
     return ids
 
 
+def archive(site: lockside.Site, now: datetime = COLD, **more: Any) -> Archived:
+    """Archive what is cold at a time."""
+    return archive_records(at(site.platform, now), **more)
+
+
 def verified(site: lockside.Site, now: datetime = COLD, **more: Any) -> Verified:
     """Return what a verification of the tenant's seals and archives finds at a time."""
     known = site.platform
-    shelf = Shelf(known.archives, known.retention, now)
+    more.setdefault("shelf", Shelf(known.archives, known.retention, now))
     with known.database.connect() as db:
-        *_, seen = verify_seals(db, site.actor.tenant_id, shelf=shelf, **more)
+        *_, seen = verify_seals(db, site.actor.tenant_id, **more)
     return seen
 
 
@@ -58,6 +86,70 @@ def found(site: lockside.Site, now: datetime = COLD, **more: Any) -> list[str]:
     return [each.code for each in verified(site, now, **more).findings]
 
 
-def archive(site: lockside.Site, now: datetime = COLD, **more: Any) -> Archived:
-    """Archive what is cold at a time."""
-    return archive_records(at(site.platform, now), **more)
+def stored(site: lockside.Site) -> dict[str, list[Row]]:
+    """Return all records that are in their tables, by table."""
+    return {each: query(site, f"SELECT * FROM {each} ORDER BY event_id") for each in TABLES}
+
+
+def archives(site: lockside.Site) -> list[Row]:
+    """Return the archives as they are stored, in the order in which they were made."""
+    return query(site, "SELECT * FROM audit_archive ORDER BY id")
+
+
+def files(site: lockside.Site) -> list[str]:
+    """Return all files of the archive folder, whatever they are."""
+    folder = site.platform.archives
+    return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
+
+
+def named(site: lockside.Site) -> list[str]:
+    """Return the files that the archives name."""
+    return sorted(each["path"] for each in archives(site) if each["path"])
+
+
+def file_of(site: lockside.Site, table: str = "state_transition_audit") -> Path:
+    """Return the one archive of a table."""
+    (path,) = (each["path"] for each in archives(site) if each["record"] == table and each["path"])
+    return site.platform.archives / path
+
+
+def read(path: Path) -> list[bytes]:
+    """Return the lines of an archive."""
+    with path.open("rb") as file:
+        return ZstdDecompressor().stream_reader(file).read().splitlines()
+
+
+def rewrite(
+    site: lockside.Site,
+    change: Callable[[list[bytes]], list[bytes]],
+    *,
+    table: str = "state_transition_audit",
+    is_noted: bool = False,
+) -> None:
+    """Change the lines of an archive, as somebody would who knows how; and note it, too."""
+    path = file_of(site, table)
+    path.write_bytes(
+        ZstdCompressor().compress(b"".join(b"%s\n" % each for each in change(read(path))))
+    )
+    if is_noted:
+        digest = sha256(path.read_bytes()).digest()
+        query(site, "UPDATE audit_archive SET sha256 = :d WHERE record = :r", d=digest, r=table)
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Let a folder take no more than 4 KiB: as a file system, or who may not mount as a limit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode == 0:
+        try:
+            yield
+        finally:
+            subprocess.run(["umount", str(folder)], check=True)
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
