@@ -15,7 +15,8 @@ RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-
 
 FROM python:3.11-slim
 
-RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lockside
+RUN useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lockside \
+    && install --directory --owner=lockside --mode=700 /archive
 
 COPY --from=build /opt/lockside /opt/lockside
 ENV PATH=/opt/lockside/bin:$PATH \

@@ -1,21 +1,25 @@
-"""A door in a process of its own, to be killed: `python -m tests.breaking.door submit|cancel`.
+"""A door in a process of its own, to be killed: `python -m tests.breaking.door VERB ARGUMENT`.
 
-submit '{"kind": …, "to": …, "ids": […], …}'    cancel <operation id>
+submit '{"kind": …, "to": …, "ids": […], …}'    cancel <operation id>    archive <time>
 """
 
 import json
 import sys
 from dataclasses import replace
+from datetime import datetime
 
 import lockside
 from tests.breaking.observer import Observer
+from tests.engine.archives import archive
 
 
 def main(verb: str, argument: str) -> None:
     """Do what one of the doors does, watched by the gate."""
     with lockside.connect() as site:
         site.platform = replace(site.platform, step=Observer())
-        if verb == "submit":
+        if verb == "archive":
+            archive(site, datetime.fromisoformat(argument))
+        elif verb == "submit":
             site.transition(**json.loads(argument))
         else:
             site.operation(argument).cancel()

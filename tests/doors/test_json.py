@@ -7,6 +7,7 @@ import pytest
 
 import lockside
 from tests.doors.commands import call, commands
+from tests.engine.archives import archive, record
 from tests.factories import DAY, attendance, tickets, work_orders
 from worker.settings import Settings
 
@@ -70,6 +71,12 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
     ("operations", "retry"): (["{failed}", "--detach"], ["{operation}"]),
     ("operations", "undo"): (["{undoable}", "--detach"], [ZERO]),
     ("submit", "plan"): (["{plan}", "--detach"], ["{operation}"]),
+    ("archives", "list"): ([], ["--month", "May"]),
+    ("archives", "make"): ([], ["--actor", "asha"]),
+    ("archives", "search"): (["ticket", "{ticket}"], ["ticket", "{ticket}", "--by", "nobody"]),
+    ("archives", "restore"): (["2026-05"], ["2026-06"]),
+    ("archives", "hold"): (["2026-05", "--because", "Case"], ["2026-05", "--because", " "]),
+    ("archives", "release"): (["2026-05"], ["2026-05", "--record", "ticket"]),
     ("explain",): (["ticket", "{ticket}"], ["ticket", "x"]),
 }
 
@@ -79,6 +86,8 @@ def names(site: lockside.Site, settings: Settings, folder: Path) -> Iterator[dic
     """Make one of everything that a call can name."""
     file = folder / "tickets.csv"
     file.write_text("title\nWet carpet\n")
+    record(site)
+    archive(site)
     site.add_named("team", ["plumbing"])
     done, untouched, busy = tickets(site, 3)
     leaver = site.records("person").create(name="Rosalind")["id"]

@@ -109,8 +109,8 @@ def named(site: lockside.Site) -> list[str]:
 
 def file_of(site: lockside.Site, table: str = "state_transition_audit") -> Path:
     """Return the one archive of a table."""
-    (path,) = (each["path"] for each in archives(site) if each["record"] == table and each["path"])
-    return site.platform.archives / path
+    (name,) = (each["path"] for each in archives(site) if each["record"] == table and each["path"])
+    return site.platform.archives / str(name)
 
 
 def read(path: Path) -> list[bytes]:

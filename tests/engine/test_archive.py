@@ -29,10 +29,10 @@ from tests.engine.archives import (
     stored,
     verified,
 )
-from tests.engine.steps import Crash, at_once, crash_at, query, raw, then
+from tests.engine.steps import Crash, Row, at_once, crash_at, query, raw, then
 
 STEPS = ("archive_written", "archive_checked", "archive_noted", "records_archived")
-NOTHING = {each: [] for each in TABLES}
+NOTHING: dict[str, list[Row]] = {each: [] for each in TABLES}
 
 
 @pytest.fixture(params=["partition", "default"])

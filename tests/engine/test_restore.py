@@ -55,7 +55,7 @@ def drop(site: lockside.Site, platform: Platform | None = None) -> Treated:
     return drop_archives(platform or at(site.platform, GONE))
 
 
-def told(site: lockside.Site) -> list[tuple[str, str, int]]:
+def told(site: lockside.Site) -> list[tuple[str, str, int | None]]:
     """Return what was recorded of archives themselves: what, why and by whom."""
     write_records(site.platform)
     rows = query(site, "SELECT event_type, reason, actor_id FROM audit_log"
