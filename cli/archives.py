@@ -1,4 +1,4 @@
-"""`lockside archives`: old records, out of their tables and still at hand."""
+"""`lockside audit archives`: old records, out of their tables and still at hand."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,9 +22,9 @@ _RECORD = click.option(
 @click.group(
     cls=Group,
     examples="""
-    lockside archives list
-    lockside archives search work-order 17
-    lockside archives restore 2026-05
+    lockside audit archives list
+    lockside audit archives search work-order 17
+    lockside audit archives restore 2026-05
     """,
 )
 def archives() -> None:
@@ -34,8 +34,8 @@ def archives() -> None:
 @archives.command(
     "list",
     examples="""
-    lockside archives list
-    lockside archives list --month 2026-05 --record audit_log
+    lockside audit archives list
+    lockside audit archives list --month 2026-05 --record audit_log
     """,
 )
 @click.option("--month", metavar="MONTH", help="Only of this month, such as 2026-05.")
@@ -65,8 +65,8 @@ def list_all(session: Session, *, month: str | None, record: str | None) -> None
 
 @archives.command(
     examples="""
-    lockside archives make
-    lockside archives make --even-restored
+    lockside audit archives make
+    lockside audit archives make --even-restored
     """,
 )
 @click.option(
@@ -88,9 +88,9 @@ def make(session: Session, *, even_restored: bool) -> None:
 
 @archives.command(
     examples="""
-    lockside archives search work-order 17
-    lockside archives search --by asha --since 2026-05-01T00:00:00Z --until 2026-06-01T00:00:00Z
-    lockside archives search --operation 1b4e28ba-2fa1-41d2-883f-0016d3cca427 --json
+    lockside audit archives search work-order 17
+    lockside audit archives search --by asha --since 2026-05-01T00:00:00Z
+    lockside audit archives search --operation 1b4e28ba-2fa1-41d2-883f-0016d3cca427 --json
     """,
 )
 @click.argument("noun", required=False)
@@ -127,8 +127,8 @@ def search(
 
 @archives.command(
     examples="""
-    lockside archives restore 2026-05
-    lockside archives restore 2026-05 --record audit_log --days 30
+    lockside audit archives restore 2026-05
+    lockside audit archives restore 2026-05 --record audit_log --days 30
     """,
 )
 @_MONTH
@@ -147,7 +147,7 @@ def restore(session: Session, *, month: str, record: str | None, days: int | Non
 
 @archives.command(
     examples="""
-    lockside archives hold 2026-05 --because "Case 12/26"
+    lockside audit archives hold 2026-05 --because "Case 12/26"
     """,
 )
 @_MONTH
@@ -166,7 +166,7 @@ def hold(session: Session, *, month: str, record: str | None, because: str) -> N
 
 @archives.command(
     examples="""
-    lockside archives release 2026-05
+    lockside audit archives release 2026-05
     """,
 )
 @_MONTH

@@ -9,6 +9,7 @@ import rich_click as click
 from click.exceptions import Exit
 from rich.progress import BarColumn, Progress, TextColumn
 
+from cli.archives import archives
 from cli.command import Group, Session
 from cli.exits import CONFLICT
 from cli.output import Output
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 )
 def audit() -> None:
     """Prove that nothing is missing from the records, and that none was changed."""
+
+
+audit.add_command(archives)
 
 
 @audit.command(
@@ -137,7 +141,10 @@ def _range(text: str | None) -> tuple[int, int | None]:
 
 def _say(output: Output, seen: "Verified", *, complete: bool) -> None:
     erased = f", {seen.erased:,} of them with their words erased" if seen.erased else ""
-    looked = f"{seen.records:,} records in {seen.seals:,} seal{_s(seen.seals)}{erased}"
+    archived = f", {seen.archived:,} of them archived" if seen.archived else ""
+    dropped = f", {seen.dropped:,} dropped as too old" if seen.dropped else ""
+    records = f"{seen.records:,} records{archived}{dropped}{erased}"
+    looked = f"{records} in {seen.seals:,} seal{_s(seen.seals)}"
     if seen.unsealed:
         output.note(f"{seen.unsealed:,} records are from before sealing began.")
     for each in seen.findings:

@@ -11,11 +11,12 @@ from engine.anchors import pin_seals
 from engine.denials import demand
 from engine.erase import Erased, erase_person
 from engine.platform import Platform
+from reads.archived import Shelf
 from reads.completeness import find_incomplete
 from reads.sealed import head_of
 from reads.verification import verify_seals
 
-_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 _NO_LIMIT = text("SET LOCAL statement_timeout = 0")
 
 
@@ -64,10 +65,13 @@ class Audit:
             db.execute(_SNAPSHOT)
             db.execute(_NO_LIMIT)
             seen = Verified()
-            for seen in verify_seals(db, tenant_id, first=first, last=last, anchors=anchors):
+            shelf = Shelf(self._platform.archives, self._platform.retention)
+            for seen in verify_seals(
+                db, tenant_id, first=first, last=last, anchors=anchors, shelf=shelf
+            ):
                 on_progress(seen)
             if complete:
-                find_incomplete(db, tenant_id, seen)
+                find_incomplete(db, tenant_id, seen, shelf)
         return seen
 
     def erase(self, person_id: int, *, also: Iterable[str] = ()) -> Erased:

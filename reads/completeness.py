@@ -1,15 +1,19 @@
 """Completeness: every version of every row has its record, and every row is what they say.
 
 What was changed or deleted past the platform shows here: the records know nothing of it. All
-of it is arithmetic in one snapshot, the outbox included.
+of it is arithmetic in one snapshot, the outbox included and archives counted.
 """
 
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError
 
+from domain.errors import Unavailable
 from domain.verification import Verified
+from models.archive_file import Unreadable, as_array, batches, read_lines
 from models.base import Record, records
+from reads.archived import Shelf
 
 _NOT_TOLD = frozenset(
     {"id", "tenant_id", "uuid", "version", "deleted_at"}
@@ -36,22 +40,26 @@ told AS (
            AS i(id, version, error_code, changes)
    WHERE b.tenant_id = :tenant_id AND b.body ->> 'kind' = :noun
      AND b.record IN ('state_transition', 'audit_log') AND i.error_code IS NULL
+  UNION ALL
+  SELECT entity_id, version, occurred_at, to_state, reason, event_type, changes
+    FROM archived_told WHERE kind = :noun
 )
 """
 
 _VERSIONS = """
 WITH {told}, counted AS (
   SELECT entity_id, count(*) AS records, count(DISTINCT version) AS versions,
-         max(version) AS last, bool_or(event_type = 'DELETED') AS is_deleted
+         min(version) AS first, max(version) AS last, bool_or(event_type = 'DELETED') AS is_deleted
     FROM told GROUP BY entity_id
 )
 SELECT coalesce(w.id, c.entity_id) AS id, w.version, coalesce(c.records, 0) AS records,
        coalesce(c.versions, 0) AS versions, c.last, c.is_deleted, w.deleted_at
   FROM (SELECT * FROM {table} WHERE tenant_id = :tenant_id) AS w
   FULL JOIN counted c ON c.entity_id = w.id
- WHERE w.id IS NULL OR c.entity_id IS NULL OR c.records <> w.version
-    OR c.versions <> w.version OR c.last <> w.version
-    OR coalesce(c.is_deleted, false) <> (w.deleted_at IS NOT NULL)
+ WHERE w.id IS NULL OR c.entity_id IS NULL AND NOT :is_cut
+    OR c.records <> w.version - CASE WHEN :is_cut THEN c.first - 1 ELSE 0 END
+    OR c.versions <> c.records OR c.last <> w.version
+    OR NOT :is_cut AND coalesce(c.is_deleted, false) <> (w.deleted_at IS NOT NULL)
  ORDER BY 1
 """
 
@@ -85,17 +93,45 @@ SELECT w.id, w.version, d.fields
 """
 
 
-def find_incomplete(db: Connection, tenant_id: int, seen: Verified) -> None:
+_MAKE = text("""
+CREATE TEMP TABLE archived_told (
+  kind text, entity_id bigint, version int, occurred_at timestamptz, to_state text, reason text,
+  event_type text, changes jsonb
+) ON COMMIT DROP
+""")
+
+_TAKE = text("""
+INSERT INTO archived_told
+SELECT r ->> 'kind', CAST(r ->> 'entity_id' AS bigint), CAST(r ->> 'version' AS int),
+       CAST(r ->> 'occurred_at' AS timestamptz), r ->> 'to_state', r ->> 'reason',
+       r ->> 'event_type', r -> 'changes'
+  FROM jsonb_array_elements(CAST(:lines AS jsonb)) AS r WHERE CAST(r ->> 'success' AS boolean)
+""")
+
+_ARCHIVES = text("""
+SELECT path, dropped_at FROM audit_archive
+ WHERE tenant_id = :tenant_id AND replaced_at IS NULL AND restored_until IS NULL
+   AND record IN ('state_transition_audit', 'audit_log')
+""")
+
+
+def find_incomplete(
+    db: Connection, tenant_id: int, seen: Verified, shelf: Shelf | None = None
+) -> None:
     """Tell every row of a tenant whose records aren't complete, or don't lead to what it is.
 
     Args:
-        db: A transaction of one snapshot.
+        db: A transaction of one snapshot; a temporary table of it holds what archives tell.
         tenant_id: Whose.
         seen: Is told.
+        shelf: Where archives are. Where some were dropped, or can't be read, a row's records
+            may begin later than with its first version.
     """
+    db.execute(_MAKE)
+    is_cut = not _take_archived(db, tenant_id, shelf)
     for noun, model in records().items():
         table = str(model.__tablename__)
-        names = {"tenant_id": tenant_id, "noun": noun}
+        names = {"tenant_id": tenant_id, "noun": noun, "is_cut": is_cut}
         for row in db.execute(text(_VERSIONS.format(told=_TOLD, table=table)), names):
             code, message = _say(noun, row)
             seen.tell(code, message, record=_which(noun, row))
@@ -104,6 +140,23 @@ def find_incomplete(db: Connection, tenant_id: int, seen: Verified) -> None:
             fields = ", ".join(row.fields)
             message = f"{noun} {row.id} isn't what its records say: {fields} changed past them."
             seen.tell("row_changed", message, record=_which(noun, row))
+
+
+def _take_archived(db: Connection, tenant_id: int, shelf: Shelf | None) -> bool:
+    """Read what archives tell into the table; return whether that is all of it."""
+    is_all = True
+    for archive in db.execute(_ARCHIVES, {"tenant_id": tenant_id}).all():
+        if archive.dropped_at is not None or shelf is None:
+            is_all = False
+            continue
+        try:
+            for lines in batches(read_lines(shelf.folder / archive.path)):
+                with db.begin_nested():
+                    db.execute(_TAKE, {"lines": as_array(lines)})
+        except (Unreadable, Unavailable, DataError):
+            # Verification has told what is wrong with the file.
+            is_all = False
+    return is_all
 
 
 def _columns(model: type[Record]) -> list[str]:

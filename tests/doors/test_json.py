@@ -71,12 +71,18 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
     ("operations", "retry"): (["{failed}", "--detach"], ["{operation}"]),
     ("operations", "undo"): (["{undoable}", "--detach"], [ZERO]),
     ("submit", "plan"): (["{plan}", "--detach"], ["{operation}"]),
-    ("archives", "list"): ([], ["--month", "May"]),
-    ("archives", "make"): ([], ["--actor", "asha"]),
-    ("archives", "search"): (["ticket", "{ticket}"], ["ticket", "{ticket}", "--by", "nobody"]),
-    ("archives", "restore"): (["2026-05"], ["2026-06"]),
-    ("archives", "hold"): (["2026-05", "--because", "Case"], ["2026-05", "--because", " "]),
-    ("archives", "release"): (["2026-05"], ["2026-05", "--record", "ticket"]),
+    ("audit", "archives", "list"): ([], ["--month", "May"]),
+    ("audit", "archives", "make"): ([], ["--actor", "asha"]),
+    ("audit", "archives", "search"): (
+        ["ticket", "{ticket}"],
+        ["ticket", "{ticket}", "--by", "nobody"],
+    ),
+    ("audit", "archives", "restore"): (["2026-05"], ["2026-06"]),
+    ("audit", "archives", "hold"): (
+        ["2026-05", "--because", "Case"],
+        ["2026-05", "--because", " "],
+    ),
+    ("audit", "archives", "release"): (["2026-05"], ["2026-05", "--record", "ticket"]),
     ("explain",): (["ticket", "{ticket}"], ["ticket", "x"]),
 }
 

@@ -7,8 +7,10 @@ from shutil import copyfile
 import pytest
 
 import lockside
+from domain.verification import Verified
 from engine.restore import drop_archives
 from reads.archived import Shelf
+from reads.completeness import find_incomplete
 from tests.engine.archives import (
     AUGUST,
     COLD,
@@ -246,3 +248,34 @@ def test_the_archives_of_another_tenant_are_his_own(archived: lockside.Site) -> 
 
     assert found(archived, COLD) == []
     assert stored(archived)["audit_log"] != []
+
+
+def incomplete(site: lockside.Site, shelf: Shelf | None) -> set[str]:
+    """Return what isn't complete of the versions of the tenant's work orders.
+
+    Their times aren't those of their records, which were made to be old.
+    """
+    seen = Verified()
+    with site.platform.database.begin() as db:
+        find_incomplete(db, site.actor.tenant_id, seen, shelf)
+    told = [(each.code, each.record or {}) for each in seen.findings]
+    return {code for code, which in told if which["kind"] == "work_order"} - {"row_changed"}
+
+
+def test_what_is_in_archives_is_counted_as_recorded(archived: lockside.Site) -> None:
+    shelf = Shelf(archived.platform.archives)
+
+    assert incomplete(archived, shelf) == set()
+
+
+def test_a_change_past_the_records_is_found_beside_archives(archived: lockside.Site) -> None:
+    query(archived, "ALTER TABLE work_order DISABLE TRIGGER USER")
+    query(archived, "UPDATE work_order SET version = version + 1")
+
+    assert incomplete(archived, Shelf(archived.platform.archives)) == {"version_unrecorded"}
+
+
+def test_what_was_dropped_as_too_old_is_not_missed(archived: lockside.Site) -> None:
+    drop_archives(at(archived.platform, GONE))
+
+    assert incomplete(archived, Shelf(archived.platform.archives)) == set()

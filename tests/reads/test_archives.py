@@ -119,18 +119,18 @@ def test_a_manager_looks_at_archives_and_keeps_his_hands_off(site: lockside.Site
 def test_the_list_tells_what_became_of_each(
     site: lockside.Site, settings: Settings, ids: list[int]
 ) -> None:
-    call(settings, "archives", "restore", "2026-05", "--record", "audit-log")
-    call(settings, "archives", "hold", "2026-08", "--because", "Case 12/26")
+    call(settings, "audit", "archives", "restore", "2026-05", "--record", "audit-log")
+    call(settings, "audit", "archives", "hold", "2026-08", "--because", "Case 12/26")
 
-    told = call(settings, "archives", "list").out
+    told = call(settings, "audit", "archives", "list").out
 
     assert [told.count(each) for each in ("restored until", "held: Case 12/26")] == [1, 3]
     assert len(stored(site)["audit_log"]) == 5
 
 
 def test_a_search_prints_a_line_a_record(settings: Settings, ids: list[int]) -> None:
-    plain = call(settings, "archives", "search", "work-order", ids[0])
-    told = call(settings, "archives", "search", "work-order", ids[0], "--json")
+    plain = call(settings, "audit", "archives", "search", "work-order", ids[0])
+    told = call(settings, "audit", "archives", "search", "work-order", ids[0], "--json")
 
     assert (len(plain.out.splitlines()), len(told.json)) == (2, 2)
     assert f"entity_id={ids[0]}" in plain.out
@@ -140,8 +140,8 @@ def test_a_search_prints_a_line_a_record(settings: Settings, ids: list[int]) -> 
 def test_make_says_what_it_did_and_what_stays(site: lockside.Site, settings: Settings) -> None:
     record(site)
 
-    told = call(settings, "archives", "make")
-    again = call(settings, "archives", "make", "--json")
+    told = call(settings, "audit", "archives", "make")
+    again = call(settings, "audit", "archives", "make", "--json")
 
     assert told.out == "Archived 11 records in 3 files.\n"
     assert again.json == {"records": 0, "files": 0, "bytes": 0, "stays": []}
@@ -154,6 +154,6 @@ def test_a_line_of_a_changed_file_doesnt_come_through(
     archive(site)
     rewrite(site, lambda lines: lines[1:])
 
-    told = call(settings, "archives", "search")
+    told = call(settings, "audit", "archives", "search")
 
     assert (told.code, file_of(site).name in told.err) == (5, True)
