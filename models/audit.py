@@ -105,6 +105,10 @@ class StateTransitionAudit(Sealed, Base):
             "occurred_at",
             postgresql_where=text("NOT success"),
         ),
+        # A tenant's trail by time, page by page.
+        Index("ix_state_transition_audit_occurred", "tenant_id", "occurred_at", "event_id"),
+        # What an operation did, by time.
+        Index("ix_state_transition_audit_correlation", "tenant_id", "correlation_id", "occurred_at"),
         # The records of a seal.
         Index("ix_state_transition_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
@@ -142,6 +146,8 @@ class BulkOperationAudit(Sealed, Base):
     __table_args__ = (
         # A tenant's bulk operations, newest first.
         Index("ix_bulk_operation_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
+        # What an operation did, by time.
+        Index("ix_bulk_operation_audit_correlation", "tenant_id", "correlation_id", "occurred_at"),
         # The records of a seal.
         Index("ix_bulk_operation_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
@@ -184,6 +190,17 @@ class AuditLog(Sealed, Base):
         Index("ix_audit_log_entity", "tenant_id", "kind", "entity_id", text("version DESC")),
         # What somebody did, by time.
         Index("ix_audit_log_actor", "tenant_id", "actor_id", "occurred_at"),
+        # What was refused, by time.
+        Index(
+            "ix_audit_log_failure",
+            "tenant_id",
+            "occurred_at",
+            postgresql_where=text("NOT success"),
+        ),
+        # A tenant's trail by time, page by page.
+        Index("ix_audit_log_occurred", "tenant_id", "occurred_at", "event_id"),
+        # What an operation did, by time.
+        Index("ix_audit_log_correlation", "tenant_id", "correlation_id", "occurred_at"),
         # The records of a seal.
         Index("ix_audit_log_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
@@ -223,6 +240,8 @@ class PermissionDenialAudit(Sealed, Base):
         Index("ix_permission_denial_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
         # What somebody was denied, by time.
         Index("ix_permission_denial_audit_actor", "tenant_id", "actor_id", "occurred_at"),
+        # What an operation did, by time.
+        Index("ix_permission_denial_audit_correlation", "tenant_id", "correlation_id", "occurred_at"),
         # The records of a seal.
         Index("ix_permission_denial_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
