@@ -108,7 +108,9 @@ class StateTransitionAudit(Sealed, Base):
         # A tenant's trail by time, page by page.
         Index("ix_state_transition_audit_occurred", "tenant_id", "occurred_at", "event_id"),
         # What an operation did, by time.
-        Index("ix_state_transition_audit_correlation", "tenant_id", "correlation_id", "occurred_at"),
+        Index(
+            "ix_state_transition_audit_correlation", "tenant_id", "correlation_id", "occurred_at"
+        ),
         # The records of a seal.
         Index("ix_state_transition_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,
@@ -241,7 +243,9 @@ class PermissionDenialAudit(Sealed, Base):
         # What somebody was denied, by time.
         Index("ix_permission_denial_audit_actor", "tenant_id", "actor_id", "occurred_at"),
         # What an operation did, by time.
-        Index("ix_permission_denial_audit_correlation", "tenant_id", "correlation_id", "occurred_at"),
+        Index(
+            "ix_permission_denial_audit_correlation", "tenant_id", "correlation_id", "occurred_at"
+        ),
         # The records of a seal.
         Index("ix_permission_denial_audit_seal", "tenant_id", "seal_no"),
         _BY_MONTH,

@@ -28,9 +28,7 @@ class AuditRollup(Base):
     """
 
     __tablename__ = "audit_rollup"
-    __table_args__ = (
-        CheckConstraint("hour = date_trunc('hour', hour, 'UTC')", name="whole_hour"),
-    )
+    __table_args__ = (CheckConstraint("hour = date_trunc('hour', hour, 'UTC')", name="whole_hour"),)
 
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
     hour: Mapped[datetime] = mapped_column(primary_key=True)

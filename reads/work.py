@@ -87,7 +87,7 @@ def find_record(
     found = dict(row._mapping)
     if issubclass(model, Work):
         found["warnings"] = _warnings(db, tenant_id, noun, row_id)
-    for part in (each for each in records().values() if _whole(each) == model.__tablename__):
+    for part in parts_of(model):
         named = _table(part).c[str(part.parent)]
         query = _live(part, tenant_id).where(named == row_id)
         parts = db.execute(_named(part, query) if names else query)
@@ -119,6 +119,11 @@ def list_records(
     if meant is not None:
         query = query.where(meant)
     return [dict(each._mapping) for each in db.execute(_named(model, query) if names else query)]
+
+
+def parts_of(model: type[Record]) -> list[type[Record]]:
+    """Return the models of what a record has parts of."""
+    return [each for each in records().values() if _whole(each) == model.__tablename__]
 
 
 def _named(model: type[Record], query: Select[Any]) -> Select[Any]:
