@@ -41,4 +41,10 @@ BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"queue": "audit", "expires": 300.0},
     },
+    # Counts what was sealed since into the hours that it belongs to.
+    "roll-up": {
+        "task": "audit.roll_up",
+        "schedule": 60.0,
+        "options": {"queue": "upkeep", "expires": 60.0},
+    },
 }

@@ -19,6 +19,7 @@ from lockside.operation import Operation
 from lockside.records import Records
 from lockside.submitting import Submitting
 from lockside.tenancy import Tenancy
+from lockside.trail import Trail
 from lockside.trouble import TROUBLES, refusal_of
 from lockside.workers import served_queues
 from reads.explain import explain_row, explain_selection
@@ -74,7 +75,7 @@ def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Ori
     return site
 
 
-class Site(Submitting, Tenancy):
+class Site(Submitting, Tenancy, Trail):
     """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
 
     def __init__(self, settings: Settings, app: Celery, platform: Platform, origin: Origin) -> None:

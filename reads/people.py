@@ -30,6 +30,20 @@ def find_actor(db: Connection, tenant: str, person: str | None) -> Actor:
     return Actor(tenant_id, person_id)
 
 
+def find_person_ever(db: Connection, tenant_id: int, named: str | int) -> int:
+    """Return the id of a person by id or name, of one who was deleted too.
+
+    Raises:
+        NotFound: The tenant never had such a person.
+    """
+    which = Person.id == named if isinstance(named, int) else Person.name == named
+    query = select(Person.id).where(Person.tenant_id == tenant_id, which)
+    found = db.scalar(query.order_by(Person.deleted_at.desc().nulls_first(), Person.id.desc()))
+    if found is None:
+        raise NotFound(what="person", got=named)
+    return int(found)
+
+
 def list_tenants(db: Connection) -> list[dict[str, Any]]:
     """Return every tenant's `id` and `name`, in the order of names, and its number of `people`."""
     people = (

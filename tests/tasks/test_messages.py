@@ -14,7 +14,7 @@ from tests.workers import Worker
 
 OURS = {
     *("bulk.run_chunk", "audit.write", "audit.pin", "audit.archive", "audit.drop"),
-    *("upkeep.sweep", "upkeep.partitions"),
+    *("upkeep.sweep", "upkeep.partitions", "audit.roll_up"),
 }
 
 
@@ -56,6 +56,15 @@ def test_the_task_that_writes_records_drains_the_outbox(site: lockside.Site) -> 
 
 def test_the_task_that_sweeps_tells_what_it_mended(site: lockside.Site) -> None:
     assert "'dead': 0" in site.app.tasks["upkeep.sweep"]()
+
+
+def test_the_task_that_rolls_up_counts_what_was_sealed_once(site: lockside.Site) -> None:
+    drain(site, ask(site, work_orders(site, 2)))
+    site.app.tasks["audit.write"]()
+
+    told = [site.app.tasks["audit.roll_up"]() for _ in range(2)]
+
+    assert told == ["1 seals", "0 seals"]
 
 
 ARGUMENTS: list[dict[str, Any]] = [
