@@ -250,7 +250,7 @@ def _pages(known: "Records", limit: int, *, after: int, **asked: Any) -> Iterato
 def _print_list(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         return
-    columns = [name for name in _in_order(rows[0]) if name not in _NOT_LISTED]
+    columns = [name for name in in_order(rows[0]) if name not in _NOT_LISTED]
     told = [name for name in columns if any(row[name] is not None for row in rows)]
     shown = table(*told, right=("id",))
     for row in rows:
@@ -266,7 +266,7 @@ def _print_record(output: Output, found: Mapping[str, Any]) -> None:
         for name, value in found.items()
         if isinstance(value, list) and name != "warnings" and (not value or _is_part(value[0]))
     }
-    for name in _in_order(found):
+    for name in in_order(found):
         if name != "warnings" and name not in parts and found[name] is not None:
             shown.add_row(name, _cell(found[name], whole=True))
     output.say(shown)
@@ -277,7 +277,8 @@ def _print_record(output: Output, found: Mapping[str, Any]) -> None:
         _print_list(output, rows)
 
 
-def _in_order(names: Iterable[str]) -> list[str]:
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return the fields of a record with those first that people look for."""
     given = list(names)
     first = [each for each in _FIRST if each in given]
     last = [each for each in _LAST if each in given]

@@ -14,7 +14,7 @@ def print_trail(output: Output, trail: Sequence[Mapping[str, Any]]) -> None:
     for each in trail:
         shown.add_row(
             f"{each['version']}",
-            _what(each),
+            what_happened(each),
             each["reason"] or "",
             _who(each),
             moment(each["occurred_at"]),
@@ -28,7 +28,8 @@ def _who(record: Mapping[str, Any]) -> str:
     return f"{record['actor'] or 'system'}{approved}"
 
 
-def _what(record: Mapping[str, Any]) -> str:
+def what_happened(record: Mapping[str, Any]) -> str:
+    """Return what a record says was done, or refused and why."""
     told = _change(record)
     return told if record["success"] else f"{told}, refused: {record['error_message']}"
 
@@ -37,7 +38,7 @@ def _change(record: Mapping[str, Any]) -> str:
     if record["event_type"] == "STATE_CHANGED":
         return f"{record['from_state']} → {record['to_state']}"
     if record["event_type"] != "UPDATED":
-        return str(record["event_type"]).lower()
+        return str(record["event_type"]).lower().replace("_", " ")
     return "; ".join(
         f"{field}: {brief(each['before'])} → {brief(each['after'])}"
         for field, each in (record["changes"] or {}).items()

@@ -1,20 +1,20 @@
 """`lockside import` and `lockside export`: files of work in and out."""
 
 import re
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from cli.command import Command, Session
 from cli.complete import complete_kinds, complete_states
 from cli.exits import DONE, INTERRUPTED, SOME_FAILED
 from cli.ids import where_option
+from cli.outfile import FORMATS, write_out
 from cli.output import Output
 from cli.rejects import Rejects, taking
 from domain.errors import InvalidInput
@@ -22,7 +22,6 @@ from domain.errors import InvalidInput
 if TYPE_CHECKING:
     from lockside.transfer import Loaded
 
-_FORMATS = click.Choice(["csv", "ndjson"])
 _PAIR = re.compile(r"\s*([^=]+?)\s*=\s*([A-Za-z_][A-Za-z _-]*?)\s*(?:,|$)")
 _AGAIN = "The same command again goes on from there."
 _BY_PLACE = (
@@ -50,7 +49,7 @@ _BY_PLACE = (
     help="Which field a column fills; else it fills the field of its name.",
 )
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="Pass over a column.")
-@click.option("--format", "form", type=_FORMATS, help="By the file's ending by default.")
+@click.option("--format", "form", type=FORMATS, help="By the file's ending by default.")
 @click.option(
     "--delimiter",
     metavar="C",
@@ -136,7 +135,7 @@ def import_file(
     "--fields", metavar="FIELD,…", help="These columns; by default those that an import takes."
 )
 @click.option("--names", is_flag=True, help="Tell other records by their name, not their id.")
-@click.option("--format", "form", type=_FORMATS, help="By the ending of --out, or csv.")
+@click.option("--format", "form", type=FORMATS, help="By the ending of --out, or csv.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file, when all is out.")
 @click.pass_obj
 def export(
@@ -160,18 +159,11 @@ def export(
         if out is None and output.as_json:
             output.json_list(site.export(kind, **wanted))
             return
-        counted = [0]
-        with _rows_shown(output, counted) as show:
-            form = _form(out, form)
-            pieces = site.export_text(kind, form, on_progress=show, **wanted)
-            if out is None:
-                sys.stdout.writelines(pieces)
-                return
-            _write_whole(out, pieces)
-    if output.as_json:
-        output.json({"rows": counted[0], "file": str(out)})
-    else:
-        output.say(f"{counted[0]:,} rows of {kind} are in {out}.")
+
+        def pieces(form: str, show: Callable[[int], None]) -> Iterator[str]:
+            return site.export_text(kind, form, on_progress=show, **wanted)
+
+        write_out(output, out, form, pieces, what=f"rows of {kind}")
 
 
 def _read_map(mapped: Sequence[str]) -> dict[str, str]:
@@ -207,25 +199,6 @@ def _bytes_shown(output: Output, file: str) -> Iterator[Callable[["Loaded"], Non
         )
 
 
-@contextmanager
-def _rows_shown(output: Output, counted: list[int]) -> Iterator[Callable[[int], None]]:
-    bar = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.completed:,.0f} rows"),
-        console=output.err,
-        transient=True,
-        disable=output.as_json or not output.err.is_terminal or sys.stdout.isatty(),
-    )
-    with bar:
-        task = bar.add_task("", total=None)
-
-        def show(rows: int) -> None:
-            counted[0] = rows
-            bar.update(task, completed=rows)
-
-        yield show
-
-
 def _counts(loaded: "Loaded") -> str:
     counts = {"new": loaded.new, "there already": loaded.there, "bad": loaded.bad}
     told = ", ".join(f"{rows:,} {name}" for name, rows in counts.items())
@@ -255,28 +228,3 @@ def _say(
             output.say(f"All of them are in {file}.")
     if loaded.read and not loaded.has_references:
         output.note(_BY_PLACE, "yellow")
-
-
-def _form(out: Path | None, form: str | None) -> str:
-    from lockside.transfer import form_of  # noqa: PLC0415 -- only when it is needed
-
-    if out is not None and out.is_dir():
-        raise InvalidInput(field="out", got=f"{out}: a directory", expected="a file to write")
-    return form or (form_of(out.name) if out is not None else "csv")
-
-
-def _write_whole(out: Path, pieces: Iterable[str]) -> None:
-    """Write a file that is there as a whole or, if it is an ordinary one, not at all."""
-    is_ordinary = out.is_file() or not out.exists()
-    target = out.with_name(f"{out.name}.part") if is_ordinary else out
-    try:
-        with target.open("w", newline="", encoding="utf-8") as file:
-            file.writelines(pieces)
-        if is_ordinary:
-            target.replace(out)
-    except OSError as error:
-        got = f"{out}: {error.strerror}"
-        raise InvalidInput(field="out", got=got, expected="a file to write") from error
-    finally:
-        if is_ordinary:
-            target.unlink(missing_ok=True)

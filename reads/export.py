@@ -22,6 +22,8 @@ _NOT_TAKEN = frozenset({"id", "uuid", "version"}) | {
     f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")
 }
 _BY_ID = "_id"
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""What goes into a cell as it is; most values do."""
 
 Row = Mapping[str, Any]
 
@@ -128,7 +130,9 @@ def _csv(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if type(value) in _PLAIN:
+        return value
+    if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     return ",".join(value) if isinstance(value, list) else _plain(value)
 

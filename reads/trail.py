@@ -119,14 +119,16 @@ def read_trail(
     # The page first and names only for it: without statistics the planner joins everything.
     page = page_of(tenant_id, sought, after, most).subquery("page")
     approver = aliased(Person)
-    named: Select[Any] = (
-        select(*page.c, Person.name.label("actor"), approver.name.label("approver"))
+    names: dict[str, Any] = {"actor": Person.name, "approver": approver.name}
+    shown: list[Any] = [names.get(each, page.c.get(each)) for each in TRAIL_FIELDS]
+    named = (
+        select(*shown)
         .select_from(page)
         .outerjoin(Person, Person.id == page.c.actor_id)
         .outerjoin(approver, approver.id == page.c.approved_by)
         .order_by(*(_directed(page.c[name], sought) for name in ("occurred_at", "event_id")))
     )
-    return [{name: each[name] for name in TRAIL_FIELDS} for each in db.execute(named).mappings()]
+    return [dict(zip(TRAIL_FIELDS, each, strict=True)) for each in db.execute(named)]
 
 
 def page_of(tenant_id: int, sought: Sought, after: Place | None, most: int) -> Select[Any]:

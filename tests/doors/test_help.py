@@ -17,7 +17,8 @@ NOUNS_AND_VERBS = [
     "operations list", "operations show", "operations watch", "operations cancel",
     "operations results", "explain", "submit assign", "submit update", "submit update-priority",
     "records create", "records show", "records list", "records update", "records delete",
-    "records history", "tenants open", "tenants list",
+    "records history", "tenants open", "tenants list", "audit trail", "audit as-of",
+    "audit times", "audit export", "audit anomalies",
 ]  # fmt: skip
 VERBS = sorted({each.verb for work in kinds().values() for each in work.machine.transitions})
 

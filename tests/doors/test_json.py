@@ -84,6 +84,11 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
     ),
     ("audit", "archives", "release"): (["2026-05"], ["2026-05", "--record", "ticket"]),
     ("explain",): (["ticket", "{ticket}"], ["ticket", "x"]),
+    ("audit", "trail"): (["--since", "1h"], ["--actor", "victor"]),
+    ("audit", "as-of"): (["ticket", "{ticket}", "--at", "1s"], ["ticket", "999999", "--at", "1s"]),
+    ("audit", "times"): (["ticket", "{ticket}"], ["ticket", "999999"]),
+    ("audit", "export"): (["ticket"], ["--operation", "x"]),
+    ("audit", "anomalies"): ([], ["--actor", "victor"]),
 }
 
 

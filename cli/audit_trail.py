@@ -1,0 +1,237 @@
+"""`lockside audit trail | export | anomalies`: what happened, and what of it is unusual."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from cli.command import Command, Session
+from cli.complete import complete_nouns
+from cli.ids import read_id
+from cli.looks import how_long, read_time, span_options
+from cli.outfile import FORMATS, write_out
+from cli.output import Output, moment, table
+from cli.trail import brief, what_happened
+from domain.errors import InvalidInput
+
+_MOST = 1_000_000
+
+
+def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a command take what a trail is searched by."""
+    for add in (
+        click.option("--oldest-first", is_flag=True, help="The other order."),
+        click.option("--denied", is_flag=True, help="Only denials."),
+        click.option("--done", is_flag=True, help="Only what was done."),
+        click.option("--failed", is_flag=True, help="Only what was refused or went wrong."),
+        click.option(
+            "--event",
+            metavar="EVENT",
+            help="Only one of created, updated, deleted, state-changed, bulk-operation, "
+            "permission-denied.",
+        ),
+        click.option(
+            "--record",
+            metavar="RECORD",
+            help="Only of state-transition, audit-log, bulk-operation or permission-denial.",
+        ),
+        span_options,
+        click.option("--operation", metavar="ID", help="Only what this operation did."),
+        click.option("--by-system", is_flag=True, help="Only what the system itself did."),
+        click.option("--by", metavar="NAME", help="Only what this person did, by name or id."),
+        click.argument("row_id", metavar="[ID]", required=False),
+        click.argument("noun", required=False, shell_complete=complete_nouns),
+    ):
+        command = add(command)
+    return command
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside audit trail --since 24h
+    lockside audit trail --by asha --failed --since 7d
+    lockside audit trail work-order 17 --oldest-first
+    lockside audit trail --operation ID
+    lockside audit trail --denied
+    """,
+)
+@_filters
+@click.option(
+    "--limit",
+    type=click.IntRange(1, _MOST),
+    default=50,
+    show_default=True,
+    metavar="N",
+    help="At most so many.",
+)
+@click.option("--after", metavar="CURSOR", help="Go on behind this place.")
+@click.pass_obj
+def trail(session: Session, /, *, limit: int, after: str | None, **filters: Any) -> None:
+    """Show what happened, newest first: of everything, of a kind, or of one row.
+
+    One row takes the permission to view it; everything else takes audit.view.
+    """
+    output = session.output
+    kind, row_id, wanted = _wanted(filters)
+    with session.connect() as site:
+        found = site.trail(kind, row_id, limit=limit + 1, after=after, **wanted)
+        if output.as_json:
+            output.json_list(islice(found, limit))
+            return
+        page = list(islice(found, limit))
+        is_more = next(found, None) is not None
+        cursor = site.cursor_of(page[-1]) if page else ""
+    if not page:
+        output.note("Nothing. What happened in the last seconds may yet have to be written.")
+        return
+    _print_trail(output, page)
+    if is_more:
+        output.note(f"There are more: --after {cursor}", "dim")
+
+
+@click.command(
+    "export",
+    cls=Command,
+    examples="""
+    lockside audit export --since 2026-10-01T00:00Z --until 2026-11-01T00:00Z --out october.csv
+    lockside audit export ticket --by asha --format ndjson
+    """,
+)
+@_filters
+@click.option("--format", "form", type=FORMATS, help="By the ending of --out, or csv.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to this file, when all is out.")
+@click.pass_obj
+def export_trail(
+    session: Session, /, *, form: str | None, out: Path | None, **filters: Any
+) -> None:
+    """Write the trail as a file, page by page, however long it is.
+
+    Cells hold what the records hold: a spreadsheet may take some for formulas.
+    """
+    output = session.output
+    kind, row_id, wanted = _wanted(filters)
+    with session.connect() as site:
+        if out is None and output.as_json:
+            output.json_list(site.trail(kind, row_id, **wanted))
+            return
+
+        def pieces(form: str, show: Callable[[int], None]) -> Iterator[str]:
+            return site.trail_text(form, kind, row_id, on_progress=show, **wanted)
+
+        write_out(output, out, form, pieces, what="records")
+
+
+@click.command(
+    cls=Command,
+    examples="""
+    lockside audit anomalies
+    lockside audit anomalies --since 7d
+    """,
+)
+@span_options
+@click.pass_obj
+def anomalies(session: Session, *, since: str | None, until: str | None) -> None:
+    """Show hours with far more failures, denials or work of one person than usual.
+
+    By default those of the last day. An hour is compared with the same hour of earlier weeks,
+    with too little history with that of earlier days, or with the hours before it.
+    """
+    output = session.output
+    begin, end = read_time("since", since), read_time("until", until)
+    with session.connect() as site:
+        found = site.anomalies(since=begin, until=end)
+    if output.as_json:
+        output.json(found)
+    elif not found:
+        output.note("Nothing unusual.")
+    else:
+        _print_anomalies(output, found)
+
+
+def _wanted(filters: Mapping[str, Any]) -> tuple[str | None, int | None, dict[str, Any]]:
+    given = dict(filters)
+    noun, row_id = given.pop("noun"), given.pop("row_id")
+    failed, done = given.pop("failed"), given.pop("done")
+    if failed and done:
+        raise InvalidInput(field="--done", got="--failed beside it", expected="one of them")
+    by_system = given.pop("by_system")
+    if by_system and given["by"] is not None:
+        raise InvalidInput(field="--by-system", got="--by beside it", expected="one of them")
+    by = "" if by_system else given["by"]
+    given |= {
+        "by": int(by) if by and by.isdecimal() else by,
+        "failed": True if failed else False if done else None,
+        "since": read_time("since", given["since"]),
+        "until": read_time("until", given["until"]),
+    }
+    return noun, None if row_id is None else read_id(row_id), given
+
+
+def _print_trail(output: Output, page: Sequence[Mapping[str, Any]]) -> None:
+    shown = table("when", "which", "what", "by", "reason", "comments")
+    for each in page:
+        shown.add_row(
+            moment(each["occurred_at"]),
+            _which(each),
+            _what(each),
+            each["actor"] or "system",
+            each["reason"] or "",
+            brief(each["comments"] or ""),
+        )
+    output.say_table(shown, is_wrapped=True)
+
+
+def _which(record: Mapping[str, Any]) -> str:
+    return f"{record['kind']} {record['entity_id'] or ''}".strip()
+
+
+def _what(record: Mapping[str, Any]) -> str:
+    told: Mapping[str, Any] = record["metadata"] or {}
+    if record["record"] == "bulk_operation":
+        return (
+            f"{told['operation_type']}: {told['successful_items']:,} of {told['total_items']:,} "
+            f"done, {told['state']}"
+        )
+    if record["record"] == "permission_denial":
+        needed = " or ".join(told["required_permissions"])
+        return f"denied: {needed} (risk {told['risk_score']})"
+    return what_happened(record)
+
+
+def _print_anomalies(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
+    shown = table(
+        "what", "since", "for", "usual", "came", "total", right=("usual", "came", "total")
+    )
+    for each in found:
+        whose = f" of {each['kind'] or each['actor']}" if each["kind"] or each["actor"] else ""
+        shown.add_row(
+            f"{each['what']}{whose}",
+            moment(each["since"]),
+            how_long((each["until"] - each["since"]).total_seconds()),
+            f"{each['usual']:,.0f}",
+            f"{each['came']:,}",
+            f"{each['total']:,}",
+        )
+    output.say_table(shown)
+    output.say(f"Look at the first:\n{_look(found[0])}", "dim")
+
+
+def _look(spike: Mapping[str, Any]) -> str:
+    chosen = {"failures": f"{spike['kind']} --failed", "denials": "--denied"}
+    by = f"--by {_quoted(spike['actor'])}"
+    return (
+        f"lockside audit trail {chosen.get(spike['what'], by)} "
+        f"--since {_short(spike['since'])} --until {_short(spike['until'])}"
+    )
+
+
+def _quoted(name: str | None) -> str:
+    return f"'{name}'" if name and " " in name else str(name)
+
+
+def _short(time: datetime) -> str:
+    return f"{time:%Y-%m-%dT%H:%MZ}"
