@@ -30,7 +30,10 @@ SELECT c.tenant_id, c.seal_no, c.digest FROM audit_chain c
 """)
 
 _BEGIN_CHAINS = text("""
-INSERT INTO audit_chain (tenant_id) SELECT DISTINCT tenant_id FROM outbox ON CONFLICT DO NOTHING
+INSERT INTO audit_chain (tenant_id)
+SELECT DISTINCT tenant_id FROM outbox o
+ WHERE NOT EXISTS (SELECT FROM audit_chain c WHERE c.tenant_id = o.tenant_id)
+ON CONFLICT DO NOTHING
 """)
 
 _SEAL = text("""
@@ -202,17 +205,25 @@ def write_records(platform: Platform) -> int:
     while True:
         with platform.database.begin() as db:
             taken = _write_batch(platform, db)
-            platform.step("records_written")
+            if taken:
+                platform.step("records_written")
         written += taken
-        if not taken:
+        if not taken and not _begin_chains(platform):
             return written
+
+
+def _begin_chains(platform: Platform) -> bool:
+    """Give each tenant with records to write a chain; return whether one is new.
+
+    In a transaction of its own: whoever else finds none would wait for it.
+    """
+    with platform.database.begin() as db:
+        return bool(db.execute(_BEGIN_CHAINS).rowcount)
 
 
 def _write_batch(platform: Platform, db: Connection) -> int:
     """Write and seal a batch of one tenant's, in his chain's order; return its outbox rows."""
     head = db.execute(_LOCK_HEAD).first()
-    if head is None and db.execute(_BEGIN_CHAINS).rowcount:
-        head = db.execute(_LOCK_HEAD).first()
     if head is None:
         return 0
     seal_no = head.seal_no + 1

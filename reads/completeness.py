@@ -94,7 +94,7 @@ SELECT w.id, w.version, d.fields
 
 
 _MAKE = text("""
-CREATE TEMP TABLE archived_told (
+CREATE TEMP TABLE IF NOT EXISTS archived_told (
   kind text, entity_id bigint, version int, occurred_at timestamptz, to_state text, reason text,
   event_type text, changes jsonb
 ) ON COMMIT DROP
@@ -128,6 +128,7 @@ def find_incomplete(
             may begin later than with its first version.
     """
     db.execute(_MAKE)
+    db.execute(text("TRUNCATE archived_told"))
     is_cut = not _take_archived(db, tenant_id, shelf)
     for noun, model in records().items():
         table = str(model.__tablename__)

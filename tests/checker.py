@@ -16,6 +16,7 @@ from reads.completeness import find_incomplete
 from reads.verification import verify_seals
 
 _LOCKS_GONE_S = 10.0
+_DRAINED_S = 10.0
 
 # Each statement returns what breaks the rule that it is named for.
 _RULES = {
@@ -139,13 +140,25 @@ def check_invariants(site: lockside.Site) -> None:
     Raises:
         AssertionError: With each broken rule and the first rows that break it.
     """
-    write_records(site.platform)
+    _drain(site)
     with site.platform.database.connect() as db:
         broken = list(_broken(db))
     left = _locks_left(site)
     if left:
         broken.append(f"no lock is left: {left[:5]}")
     assert not broken, "\n".join(broken)
+
+
+def _drain(site: lockside.Site) -> None:
+    """Write all records, also those that somebody else is just writing."""
+    paused = threading.Event()
+    until = time.monotonic() + _DRAINED_S
+    while time.monotonic() < until:
+        write_records(site.platform)
+        with site.platform.database.connect() as db:
+            if not db.scalar(text("SELECT count(*) FROM outbox")):
+                return
+        paused.wait(0.05)
 
 
 def _broken(db: Connection) -> Iterator[str]:

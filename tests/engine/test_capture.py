@@ -92,7 +92,8 @@ READS = {
     lockside.Site: {
         *("act_as", "close", "count", "explain", "export", "export_text", "ids"),
         *("ids_by_reference", "operation", "operations", "records", "row", "served_queues"),
-        *("states", "tenants", "timeline"),
+        *("states", "tenants", "timeline", "trail", "trail_text", "cursor_of", "as_of"),
+        *("states_as_of", "time_in_states", "anomalies"),
     },
     Records: {"demand_view", "each", "get", "list"},
     lockside.Operation: {
