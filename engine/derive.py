@@ -47,7 +47,7 @@ SELECT i.id,
  CROSS JOIN LATERAL (
    SELECT c.failures -> CAST(i.id AS text) ->> 'code' AS code) AS told
  WHERE c.operation_id = :parent_id AND i.id > 0
-   AND (i.outcome = :failed OR :whole AND i.outcome = :cancelled)
+   AND i.outcome IN (:failed, :cancelled)
    AND (CAST(:only AS text) IS NULL OR told.code = :only)
 """
 
@@ -82,7 +82,8 @@ def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
 def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | None = None) -> UUID:
     """Try again what failed, or *only* what failed by one code; once for each.
 
-    All or nothing that was rolled back is tried again as a whole, and so is what was cancelled.
+    All or nothing that was rolled back is tried again as a whole; what was cancelled, or left
+    undone after the first failure, is tried with what failed.
     Who submitted it may, and who holds `operation.retry`.
 
     Raises:
@@ -103,7 +104,6 @@ def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | N
         operation_id,
         failed=Outcome.FAILED,
         cancelled=Outcome.CANCELLED,
-        whole=parent.atomic or parent.state == "CANCELLED",
         is_undo=parent.verb == UNDO,
         only=only,
     )
@@ -137,6 +137,7 @@ def undo(platform: Platform, actor: Actor, operation_id: UUID) -> UUID:
         "approved_by": None,
         "comments": None,
         "atomic": False,
+        "stop_at_first_failure": False,
     }
     return _derive(platform, actor, parent, chosen, own)
 

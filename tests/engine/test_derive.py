@@ -216,6 +216,19 @@ def test_all_or_nothing_is_tried_again_as_a_whole(site: lockside.Site) -> None:
     assert result["successful_items"] == 3
 
 
+def test_what_the_first_failure_left_undone_is_tried_again_with_it(site: lockside.Site) -> None:
+    ids = [*work_orders(site, 1), *work_orders(site, 1, vendor=False), *work_orders(site, 2)]
+    asked = ask(site, ids, atomic=False, stop_at_first_failure=True)
+    drain(site, asked)
+    vendor = site.add_named("vendor", ["Acme Lifts"])["Acme Lifts"]
+    drain(site, site.update("work_order", ids[1:2], {"vendor_id": vendor})._id)
+
+    result = drain(site, again(site, asked))
+
+    assert result["successful_ids"] == [str(each) for each in ids[1:]]
+    check_invariants(site)
+
+
 def test_after_a_conflict_the_row_is_taken_as_it_is(site: lockside.Site) -> None:
     ids = work_orders(site, 2)
     asked = ask(site, ids, atomic=False, expected_versions={ids[0]: 7})

@@ -141,6 +141,17 @@ def test_what_was_skipped_or_failed_is_not_taken_back(site: lockside.Site) -> No
     assert rows(site)[there[0]] == ("APPROVED", 1)
 
 
+def test_an_undo_goes_on_past_its_first_failure(site: lockside.Site) -> None:
+    ids = work_orders(site, 5)
+    asked = done(site, "work_order", "APPROVED", ids, stop_at_first_failure=True)
+    done(site, "work_order", "IN_PROGRESS", ids[:1])
+
+    result = take_back(site, asked)
+
+    assert result["successful_ids"] == [str(each) for each in ids[1:]]
+    assert result["failure_codes"] == {"concurrency_conflict": 1}
+
+
 def test_an_operation_is_undone_once(site: lockside.Site) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
 
