@@ -84,7 +84,10 @@ def resume(session: Session, *, operation_id: str, rate: float | None) -> int:
 @timeout_option
 @click.pass_obj
 def retry(session: Session, /, *, only: str | None, **given: Any) -> int:
-    """Try again what failed, as a new operation; once for each code, however often it is asked."""
+    """Try again what failed, as a new operation; once for each code, however often it is asked.
+
+    A conflict stays one; --only concurrency_conflict takes such rows as they are now.
+    """
     return _derive(session, lambda operation: operation.retry(only=only), **given)
 
 

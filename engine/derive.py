@@ -37,10 +37,11 @@ SELECT i.id, i.version, c.inputs -> CAST(i.id AS text) AS inputs
  WHERE c.operation_id = :parent_id AND i.outcome = :succeeded
 """
 
-# Who tries again after a conflict has seen the row as it is now.
+# Who asks for the conflicts by name means the rows as they are now, whoever changed them; all
+# others keep the version that they expect. An undo never goes over somebody's change.
 _FAILED = """
 SELECT i.id,
-       CASE WHEN :is_undo OR told.code IS DISTINCT FROM 'concurrency_conflict'
+       CASE WHEN :is_undo OR CAST(:only AS text) IS DISTINCT FROM 'concurrency_conflict'
             THEN i.version END AS version,
        c.inputs -> CAST(i.id AS text) AS inputs
   FROM operation_chunk c, unnest(c.ids, c.outcomes, c.expected_versions) AS i(id, outcome, version)
@@ -84,6 +85,7 @@ def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | N
 
     All or nothing that was rolled back is tried again as a whole; what was cancelled, or left
     undone after the first failure, is tried with what failed.
+    A conflict stays one, unless *only* conflicts are meant: then the rows are taken as they are.
     Who submitted it may, and who holds `operation.retry`.
 
     Raises:

@@ -224,6 +224,9 @@ class Operation:
     def retry(self, *, only: str | None = None) -> "Operation":
         """Try again what failed, or what failed by one code, as an operation of its own, once.
 
+        A row that somebody changed meanwhile is a conflict again. With *only* at
+        `concurrency_conflict` such rows are taken as they are now.
+
         Raises:
             NotFound: The tenant has no such operation.
             InvalidInput: Nothing failed, or nothing by that code; or this is a dry run.

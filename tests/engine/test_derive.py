@@ -229,12 +229,18 @@ def test_what_the_first_failure_left_undone_is_tried_again_with_it(site: locksid
     check_invariants(site)
 
 
-def test_after_a_conflict_the_row_is_taken_as_it_is(site: lockside.Site) -> None:
+def test_a_conflict_goes_over_somebodys_change_only_by_name(site: lockside.Site) -> None:
     ids = work_orders(site, 2)
-    asked = ask(site, ids, atomic=False, expected_versions={ids[0]: 7})
+    planned = plan(site, ids, atomic=False)
+    touch(site, ids[:1])
+    asked = execute(site, planned)
     drain(site, asked)
 
-    assert drain(site, again(site, asked))["successful_ids"] == [str(ids[0])]
+    kept = drain(site, again(site, asked))
+    taken = drain(site, again(site, asked, "concurrency_conflict"))
+
+    assert kept["failure_codes"] == {"concurrency_conflict": 1}
+    assert taken["successful_ids"] == [str(ids[0])]
 
 
 def test_a_retry_may_be_tried_again(site: lockside.Site) -> None:
