@@ -17,14 +17,19 @@ from engine.freeze import Cut, freeze, origin_of
 from engine.hints import find_room, send_first
 from engine.owner import demand_own
 from engine.platform import Platform
+from engine.refusals import holdable
 from engine.verbs import EDITS, TRANSITION, UNDO
 
+# It is cut as it was: its largest chunk tells, but for all or nothing, which is one.
 _PARENT = text("""
 SELECT id, kind, verb, operation_type, state, reason, target_state,
        CAST(changes AS text) AS changes, approved_by, comments,
        CAST(details - 'cancelled_by' - 'paused_by' AS text) AS details,
        atomic, dry_run, isolation_level, max_retries, lease_seconds, wait_seconds,
-       stop_at_first_failure, parallel, canary, rate, finished_at
+       stop_at_first_failure, parallel, canary, rate, queue, finished_at,
+       CASE WHEN NOT atomic THEN (
+         SELECT max(cardinality(c.ids)) FROM operation_chunk c
+          WHERE c.operation_id = operation.id AND c.chunk_no >= 0) END AS chunk_items
   FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
 """)
 
@@ -179,21 +184,24 @@ def _derive(
         "origin": origin_of(actor),
         "parent_id": parent.id,
         "state": "QUEUED",
-        "queue": "bulk",
         "dry_run": False,
         "finished_at": None,
     }
     pace = platform.pace
     most = pace.atomic_items if values["atomic"] else pace.operation_items
-    cut = Cut.of(pace, **{name: values[name] for name in ("atomic", "rate", "parallel", "canary")})
-    with platform.single.connect() as db:
-        room = find_room(db, pace, actor.tenant_id, "bulk")
-        cut = replace(cut, window=min(cut.window, room))
+    shape = {name: values[name] for name in ("atomic", "rate", "parallel", "canary")}
+    cut = Cut.of(pace, items=values["chunk_items"], **shape)
+    # What one person waits for stays as quick as it was: its lease and its waits are short.
+    queue = values["queue"]
+    with holdable("operation_id"), platform.single.connect() as db:
+        if queue == "bulk":
+            room = find_room(db, pace, actor.tenant_id, queue)
+            cut = replace(cut, window=min(cut.window, room))
         stored = freeze(db, values, chosen, cut, most=most)
         if not stored.chunks:
             return _known(db, parent.id, own["purpose"], stored.total, most)
     operation_id: UUID = values["id"]
-    send_first(platform, operation_id, "bulk", min(stored.chunks, cut.window), cut.apart_s)
+    send_first(platform, operation_id, queue, min(stored.chunks, cut.window), cut.apart_s)
     return operation_id
 
 

@@ -1,5 +1,6 @@
 """What comes out of an operation that has ended: its plan executed, its failures tried again."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +14,7 @@ from engine.pause import resume
 from engine.submission import Submission
 from engine.submit import submit
 from tests.checker import check_invariants
-from tests.engine.steps import ask, chunks, drain, operation, outcomes, query, rows
+from tests.engine.steps import Recorder, ask, chunks, drain, operation, outcomes, query, rows
 from tests.factories import tickets, work_orders
 
 
@@ -87,6 +88,45 @@ def test_a_plan_is_executed_at_its_rate(site: lockside.Site) -> None:
 
     assert operation(site, done)["rate"] == 2
     assert [len(each["ids"]) for each in chunks(site, done)] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("derive", ["execute", "undo", "retry"])
+def test_what_comes_out_is_cut_as_it_was(site: lockside.Site, derive: str) -> None:
+    ids = work_orders(site, 4, vendor=derive != "retry")
+    asked = ask(site, ids, atomic=False, chunk_items=1, dry_run=derive == "execute")
+    drain(site, asked)
+
+    derived = getattr(site.operation(asked), derive)()
+
+    assert [len(each["ids"]) for each in chunks(site, derived._id)] == [1, 1, 1, 1]
+
+
+def test_an_undo_of_all_or_nothing_has_chunks_of_the_usual_size(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 3))
+    drain(site, asked)
+    site.platform = replace(site.platform, pace=replace(site.platform.pace, chunk_items=2))
+
+    undone = site.operation(asked).undo()
+
+    assert [len(each["ids"]) for each in chunks(site, undone._id)] == [2, 1]
+
+
+@pytest.mark.parametrize("derive", ["execute", "undo", "retry"])
+@pytest.mark.parametrize(("items", "queue"), [(1, "interactive"), (2, "bulk")])
+def test_what_one_person_waits_for_waits_behind_no_bulk(
+    site: lockside.Site, derive: str, items: int, queue: str
+) -> None:
+    sent = Recorder()
+    ids = work_orders(site, items, vendor=derive != "retry")
+    asked = ask(site, ids, atomic=False, dry_run=derive == "execute")
+    drain(site, asked)
+    site.platform = replace(site.platform, publish=sent)
+
+    derived = getattr(site.operation(asked), derive)()
+
+    first, second = operation(site, asked), operation(site, derived._id)
+    assert (second["queue"], second["lease_seconds"]) == (queue, first["lease_seconds"])
+    assert sent.chunks() == [0]
 
 
 @pytest.mark.parametrize("derive", ["undo", "retry"])
