@@ -17,8 +17,16 @@ from engine.platform import Platform
 from engine.wanted import Wanted, recorded_if_refused
 from engine.watch import watched
 
-_OWNER = text("""
-SELECT actor_id FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
+# Whose an operation is, and whose those are that it came out of.
+_OWNERS = text("""
+WITH RECURSIVE up AS (
+  SELECT actor_id, parent_id, purpose FROM operation
+   WHERE id = :operation_id AND tenant_id = :tenant_id
+  UNION ALL
+  SELECT o.actor_id, o.parent_id, o.purpose
+    FROM up JOIN operation o ON o.id = up.parent_id WHERE up.purpose IS NOT NULL
+)
+SELECT actor_id FROM up
 """)
 
 _STATE = text("SELECT state FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id")
@@ -27,6 +35,9 @@ _STATE = text("SELECT state FROM operation WHERE id = :operation_id AND tenant_i
 def demand_own(platform: Platform, actor: Actor, operation_id: UUID, verb: str) -> None:
     """Let pass who submitted an operation, and who holds the permission `operation.<verb>`.
 
+    What came out of an operation belongs to its owner too, whoever asked for it first: there is
+    one undo, and one who can't take a row back must not be the last who tried.
+
     Raises:
         NotFound: The actor's tenant has no such operation.
         PermissionDenied: It is somebody else's; the denial is recorded.
@@ -34,10 +45,10 @@ def demand_own(platform: Platform, actor: Actor, operation_id: UUID, verb: str) 
     names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
     with watched(platform, actor, verb):
         with platform.single.connect() as db:
-            owner = db.execute(_OWNER, names).one_or_none()
-        if owner is None:
+            owners = db.scalars(_OWNERS, names).all()
+        if not owners:
             raise NotFound(what="operation", got=str(operation_id))
-    if owner.actor_id != actor.person_id:
+    if actor.person_id not in owners:
         demand(platform, actor, "operation", verb)
 
 

@@ -180,6 +180,40 @@ def test_who_may_not_approve_may_not_take_an_approval_back(site: lockside.Site) 
     ]
 
 
+def test_an_undo_that_somebody_else_could_not_make_is_made_by_the_owner(
+    site: lockside.Site,
+) -> None:
+    query(
+        site,
+        "UPDATE role SET permissions = CASE name"
+        " WHEN 'viewer' THEN array_append(permissions, 'operation.undo')"
+        " ELSE array_append(permissions, 'work_order.approve') END"
+        " WHERE name IN ('viewer', 'dispatcher')",
+    )
+    site.act_as("demo", "dora")
+    ids = work_orders(site, 1)
+    asked = done(site, "work_order", "APPROVED", ids)
+    site.act_as("demo", "victor")
+    assert take_back(site, asked)["failure_codes"] == {"permission_denied": 1}
+
+    site.act_as("demo", "dora")
+    theirs = undo(site.platform, site.actor, asked)
+    result = drain(site, retry(site.platform, site.actor, theirs))
+
+    assert result["successful_ids"] == [str(ids[0])]
+
+
+def test_what_came_out_of_nothing_of_theirs_is_nobodys(site: lockside.Site) -> None:
+    asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
+    undone = undo(site.platform, site.actor, asked)
+    drain(site, undone)
+
+    site.act_as("demo", "dora")
+
+    with pytest.raises(PermissionDenied, match=r"operation\.retry"):
+        retry(site.platform, site.actor, undone)
+
+
 def test_somebody_elses_operation_needs_a_permission(site: lockside.Site) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
 
