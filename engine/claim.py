@@ -48,8 +48,9 @@ class Claim:
 
 # One statement: a chunk is due, or its lease is over; attempts are left; the operation is
 # neither paused nor being cancelled, and doesn't hold the chunk back. SKIP LOCKED: a chunk whose
-# change is open is nobody else's, however old its lease. The first claim starts the operation. A
-# hint that was taken is no reason to send the next one later.
+# change is open is nobody else's, however old its lease. The first claim starts the operation; one
+# that had to wait for a pause or a cancel leaves the state alone, but its time has begun. A hint
+# that was taken is no reason to send the next one later.
 _CLAIM = text("""
 WITH due AS (
   SELECT c.operation_id, c.chunk_no FROM operation_chunk c
@@ -70,8 +71,11 @@ WITH due AS (
      AND o.id = c.operation_id
   RETURNING c.ids, c.outcomes, c.retries, c.busy_since, o.*
 ), started AS (
-  UPDATE operation SET state = 'RUNNING', started_at = coalesce(started_at, clock_timestamp())
-   WHERE id = :operation_id AND state = 'QUEUED' AND EXISTS (SELECT FROM claimed)
+  UPDATE operation
+     SET state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END,
+         started_at = coalesce(started_at, clock_timestamp())
+   WHERE id = :operation_id AND (state = 'QUEUED' OR started_at IS NULL)
+     AND EXISTS (SELECT FROM claimed)
 )
 SELECT ids, outcomes, retries, tenant_id, kind, atomic, queue, lease_seconds, wait_seconds,
        isolation_level, max_retries, stop_at_first_failure, hold_from IS NOT NULL AS holds,

@@ -1,12 +1,15 @@
 """Claims: one at a time, counted, fenced; a lost one is handed on, a killer is buried."""
 
 from functools import partial
+from threading import Thread
 
 import pytest
 
 import lockside
+from engine.audit import write_records
 from engine.bulk import run_chunk
 from engine.claim import take_claim
+from engine.derive import undo
 from engine.rescue import sweep
 from tests.checker import check_invariants
 from tests.engine.steps import (
@@ -21,8 +24,11 @@ from tests.engine.steps import (
     operation,
     outcomes,
     query,
+    raw,
     rows,
+    somebody_waits_for_a_row,
     then,
+    until,
     without_locks,
 )
 from tests.factories import work_orders
@@ -51,6 +57,24 @@ def test_the_first_claim_starts_the_operation(site: lockside.Site) -> None:
 
     row = operation(site, operation_id)
     assert (row["state"], row["started_at"] is not None) == ("RUNNING", True)
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "CANCELLING"])
+def test_a_claim_that_met_a_pause_or_a_cancel_has_begun(site: lockside.Site, state: str) -> None:
+    ids = work_orders(site, 2)
+    operation_id = ask(site, ids, atomic=False)
+    with raw(site) as other:
+        other.execute("UPDATE operation SET state = %s WHERE id = %s", [state, operation_id])
+        worker = Thread(target=run_chunk, args=(site.platform, operation_id, 0))
+        worker.start()
+        until(lambda: somebody_waits_for_a_row(site))
+        other.commit()
+    worker.join()
+
+    write_records(site.platform)
+    undone = drain(site, undo(site.platform, site.actor, operation_id))
+
+    assert undone["successful_ids"] == [str(each) for each in ids]
 
 
 def test_a_claim_lasts_as_long_as_its_lease(site: lockside.Site) -> None:
