@@ -85,12 +85,18 @@ SELECT DISTINCT ON (o.tenant_id, o.queue) o.id
  LIMIT :most
 """)
 
+# Only those with which there is something to do: no number of others is in their way.
 _UNFINISHED = text("""
-SELECT o.id, o.state FROM operation o
- WHERE o.state = 'CANCELLING' OR o.hold_from IS NOT NULL AND o.state IN ('QUEUED', 'RUNNING')
-    OR o.state IN ('QUEUED', 'RUNNING', 'PAUSED') AND NOT EXISTS (
-         SELECT FROM operation_chunk c
-          WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING'))
+SELECT o.id, o.state FROM operation o CROSS JOIN LATERAL (
+    SELECT count(*) AS open,
+           count(*) FILTER (WHERE c.status = 'PENDING') AS waiting,
+           count(*) FILTER (WHERE c.lease_until < clock_timestamp()) AS lost,
+           count(*) FILTER (WHERE c.chunk_no < o.hold_from) AS before_hold
+      FROM operation_chunk c
+     WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING')) AS chunks
+ WHERE o.state IN ('QUEUED', 'RUNNING', 'PAUSED', 'CANCELLING')
+   AND (open = 0 OR o.state = 'CANCELLING' AND waiting + lost > 0
+     OR o.state IN ('QUEUED', 'RUNNING') AND o.hold_from IS NOT NULL AND before_hold = 0)
  ORDER BY o.created_at LIMIT :most
 """)
 

@@ -10,6 +10,8 @@ import pytest
 
 import lockside
 from engine.bulk import run_chunk
+from engine.cancel import cancel
+from engine.claim import take_claim
 from engine.hints import send_chunk, send_next
 from engine.platform import Pace, Platform
 from engine.rescue import sweep
@@ -31,6 +33,19 @@ from tests.engine.steps import (
 from tests.factories import work_orders
 
 WINDOW = 3
+
+COPY_200_TIMES = """
+WITH copied AS (
+  INSERT INTO operation
+  SELECT (jsonb_populate_record(o, jsonb_build_object('id', gen_random_uuid()))).*
+    FROM operation o, generate_series(1, 200) WHERE o.id = :id
+  RETURNING id
+)
+INSERT INTO operation_chunk
+SELECT (jsonb_populate_record(c, jsonb_build_object(
+         'operation_id', copied.id, 'claim', CASE WHEN c.claim IS NOT NULL THEN gen_random_uuid() END))).*
+  FROM copied, operation_chunk c WHERE c.operation_id = :id
+"""
 
 
 @pytest.fixture
@@ -278,6 +293,24 @@ def test_the_sweeper_finishes_what_has_ended(site: lockside.Site, platform: Plat
     swept = sweep(platform)
 
     assert (swept.finished, operation(site, operation_id)["state"]) == (1, "SUCCEEDED")
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+def test_what_only_waits_is_in_no_others_way(
+    site: lockside.Site, platform: Platform, *, is_cancelled: bool
+) -> None:
+    early = ask(site, work_orders(site, 2), atomic=False, chunk_items=1, canary=1, lease_s=60)
+    if is_cancelled:
+        take_claim(platform, early, 0)
+        cancel(platform, site.actor, early)
+    query(site, COPY_200_TIMES, id=early)
+    late = ask(site, work_orders(site, 2))
+    with pytest.raises(Crash):
+        run_chunk(crash_at(platform, "released"), late, 0)
+
+    swept = sweep(platform)
+
+    assert (swept.finished, operation(site, late)["state"]) == (1, "SUCCEEDED")
 
 
 def test_the_sweeper_wakes_the_audit_if_the_outbox_holds_something(
