@@ -12,8 +12,7 @@ from engine.platform import Platform
 _CANCEL = text("""
 UPDATE operation o
    SET state = 'CANCELLING',
-       details = o.details || jsonb_build_object('cancelled_by', coalesce(
-         (SELECT name FROM person WHERE id = :actor_id), 'the system'))
+       cancelled_by = coalesce((SELECT name FROM person WHERE id = :actor_id), 'the system')
  WHERE o.id = :operation_id AND o.tenant_id = :tenant_id
    AND o.state IN ('QUEUED', 'RUNNING', 'PAUSED')
 RETURNING old.state AS was

@@ -24,7 +24,7 @@ from engine.verbs import EDITS, TRANSITION, UNDO
 _PARENT = text("""
 SELECT id, kind, verb, operation_type, state, reason, target_state,
        CAST(changes AS text) AS changes, approved_by, comments,
-       CAST(details - 'cancelled_by' - 'paused_by' AS text) AS details,
+       CAST(details AS text) AS details,
        atomic, dry_run, isolation_level, max_retries, lease_seconds, wait_seconds,
        stop_at_first_failure, parallel, canary, rate, queue, finished_at,
        CASE WHEN NOT atomic THEN (

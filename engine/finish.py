@@ -30,7 +30,7 @@ from models.operation import Operation
 _LOCK_FINISHED = """
 SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.operation_type, o.target_state,
        o.atomic, o.dry_run, o.stop_at_first_failure, o.total, o.started_at, {wanted} AS wanted,
-       o.details ->> 'cancelled_by' AS cancelled_by, clock_timestamp() AS now,
+       o.cancelled_by, clock_timestamp() AS now,
        (SELECT jsonb_agg(jsonb_build_array(c.ids, c.outcomes, c.failures, c.status)
                          ORDER BY c.chunk_no)
           FROM operation_chunk c
@@ -109,8 +109,7 @@ def _end(db: Connection, operation: Row[Any]) -> dict[str, Any]:
         succeeded, failures = [], []
         codes = Counter(dict(db.execute(_CODES, {"operation_id": operation.id}).all()))
     # Stopped by its own first failure, an operation wasn't cancelled by anybody.
-    stopped = operation.stop_at_first_failure and counts.failed
-    cancelling = operation.state == "CANCELLING" and not stopped
+    cancelling = operation.cancelled_by is not None
     # A dry run of all or nothing has nothing to roll back: each item tells its own outcome.
     atomic = operation.atomic and not operation.dry_run
     state = final_state(counts, atomic=atomic, cancelling=cancelling, dead=dead)
@@ -139,13 +138,13 @@ def _warnings(operation: Row[Any], counts: Counts) -> list[str]:
         warnings.append("Dry run: nothing was changed")
         if operation.atomic and counts.failed:
             warnings.append("All or nothing was asked for: nothing would be changed")
-    if operation.state == "CANCELLING" and operation.cancelled_by and counts.cancelled:
+    if operation.cancelled_by and counts.cancelled:
         warnings.append(f"Cancelled by {operation.cancelled_by}: {counts.cancelled:,} not done")
+    elif operation.stop_at_first_failure and counts.failed and counts.cancelled:
+        warnings.append(f"Stopped at the first failure: {counts.cancelled:,} not done")
     if counts.skipped:
         there = f"in {operation.target_state}" if operation.target_state else "as asked"
         warnings.append(f"{counts.skipped:,} already {there}: left as they were")
-    if operation.stop_at_first_failure and counts.failed and counts.cancelled:
-        warnings.append(f"Stopped at the first failure: {counts.cancelled:,} not done")
     if operation.total > IDS_IN_RESULT:
         warnings.append(
             f"More than {IDS_IN_RESULT:,} items: their ids and reasons come from "

@@ -14,8 +14,8 @@ from engine.submission import RATE
 
 _PAUSE = text("""
 UPDATE operation
-   SET state = 'PAUSED', details = details || jsonb_build_object('paused_by', coalesce(
-         (SELECT name FROM person WHERE id = :actor_id), 'the system'))
+   SET state = 'PAUSED',
+       paused_by = coalesce((SELECT name FROM person WHERE id = :actor_id), 'the system')
  WHERE id = :operation_id AND tenant_id = :tenant_id AND state IN ('QUEUED', 'RUNNING')
 RETURNING old.state AS was
 """)
@@ -26,7 +26,7 @@ _RESUME = text("""
 WITH resumed AS (
   UPDATE operation o
      SET state = 'QUEUED', paced_until = clock_timestamp(),
-         rate = coalesce(CAST(:rate AS float8), rate), details = details - 'paused_by',
+         rate = coalesce(CAST(:rate AS float8), rate), paused_by = NULL, held = false,
          hold_from = CASE WHEN EXISTS (
            SELECT FROM operation_chunk c
             WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
@@ -42,13 +42,12 @@ WITH resumed AS (
 SELECT parallel, old_rate, new_rate FROM resumed
 """)
 
-ITS_CANARY = "its canary"
+_ITS_CANARY = "its canary"
 """What paused an operation that was told to begin with a few items."""
 
 _HOLD = text("""
 UPDATE operation o
-   SET state = 'PAUSED',
-       details = details || jsonb_build_object('paused_by', CAST(:its_canary AS text))
+   SET state = 'PAUSED', paused_by = :its_canary, held = true
  WHERE o.id = :operation_id AND o.state IN ('QUEUED', 'RUNNING') AND o.hold_from IS NOT NULL
    AND NOT EXISTS (SELECT FROM operation_chunk c
                     WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
@@ -120,4 +119,4 @@ def resume(
 def hold(platform: Platform, operation_id: UUID) -> None:
     """Pause an operation whose canary has ended, if it has one and isn't resumed."""
     with platform.single.connect() as db:
-        db.execute(_HOLD, {"operation_id": operation_id, "its_canary": ITS_CANARY})
+        db.execute(_HOLD, {"operation_id": operation_id, "its_canary": _ITS_CANARY})

@@ -10,7 +10,7 @@ from domain.permissions import Actor
 from engine.cancel import cancel
 from engine.denials import demand
 from engine.derive import execute_plan, retry, undo
-from engine.pause import ITS_CANARY, pause, resume
+from engine.pause import pause, resume
 from engine.platform import Platform
 from engine.watch import watched
 from models.base import records
@@ -90,8 +90,9 @@ class Operation:
             is_known=self._is_own,
         ):
             yield told
-            if told.get("paused_by") == ITS_CANARY:
-                raise Paused(operation_id=self.id, paused_by=ITS_CANARY, done=told["done"])
+            if told.get("held"):
+                by = told["paused_by"]
+                raise Paused(operation_id=self.id, paused_by=by, done=told["done"])
 
     def wait(
         self,

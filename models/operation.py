@@ -41,7 +41,8 @@ class Operation(Base):
     `origin` is where the request came from, `selection` the filter that chose the rows. `canary`
     is how many items were to be done first: chunks from `hold_from` on wait until somebody
     resumes, and a plan keeps it for what executes it. `rate` is items a second, and what is hinted
-    at fills the time up to `paced_until`.
+    at fills the time up to `paced_until`. It is `held`
+    if its canary has paused it; `details` is the caller's own.
     """
 
     __tablename__ = "operation"
@@ -122,6 +123,9 @@ class Operation(Base):
     parallel: Mapped[int | None]
     canary: Mapped[int | None]
     hold_from: Mapped[int | None]
+    held: Mapped[bool] = mapped_column(server_default=text("false"))
+    paused_by: Mapped[str | None]
+    cancelled_by: Mapped[str | None]
     rate: Mapped[float | None] = mapped_column(Double)
     paced_until: Mapped[datetime | None]
     total: Mapped[int]

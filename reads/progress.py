@@ -37,8 +37,9 @@ def follow(
     transition more than anything else that its door does.
 
     Yields:
-        Dicts with `done` and `percent`, and `paused_by` while it is paused; the last one is
-        the result, with a `state`. Without a last one the time is over; the work goes on.
+        Dicts with `done` and `percent`, and `paused_by` while it is paused (it is `held` if that
+        was its canary); the last one is the result, with a `state`. Without a last one the time
+        is over; the work goes on.
 
     Raises:
         NotFound: The tenant has no such operation.
@@ -81,5 +82,6 @@ def _stored(database: Engine, tenant_id: int, operation_id: UUID) -> dict[str, A
     if not told:
         is_paused = operation["state"] == "PAUSED"
         paused_by = operation["paused_by"] if is_paused else None
-        told = operation["progress"] | {"paused_by": paused_by}
+        held = is_paused and operation["held"]
+        told = operation["progress"] | {"paused_by": paused_by, "held": held}
     return told

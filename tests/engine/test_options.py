@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -278,6 +279,24 @@ def test_somebody_who_cancels_before_any_failure_has_cancelled_it(site: lockside
 
     assert (spelled(site, asked), operation(site, asked)["state"]) == ("sscc", "CANCELLED")
     check_invariants(site)
+
+
+def test_who_cancels_after_a_bad_line_has_cancelled_it(site: lockside.Site) -> None:
+    lines = "\n".join(["id", "x", *map(str, tickets(site, 2))])
+    asked = site.transition(
+        "ticket",
+        to="OPEN",
+        file=BytesIO(lines.encode()),
+        form="csv",
+        atomic=False,
+        stop_at_first_failure=True,
+    )
+
+    asked.cancel()
+
+    result = asked.show()["result"]
+    assert result["state"] == "CANCELLED"
+    assert result["warnings"] == ["Cancelled by admin: 2 not done"]
 
 
 def test_a_dry_run_stops_at_the_first_failure_too(site: lockside.Site) -> None:

@@ -11,6 +11,7 @@ import pytest
 import lockside
 from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
 from engine.bulk import run_chunk
+from engine.derive import retry as again
 from engine.pause import pause, resume
 from engine.rescue import sweep
 from tests.checker import check_invariants
@@ -234,6 +235,32 @@ def test_who_waits_for_a_canary_is_told(site: lockside.Site) -> None:
 
     assert told.value.facts["done"] == 2
     assert told.value.retryable
+
+
+def test_a_person_of_that_name_is_no_canary(site: lockside.Site) -> None:
+    query(site, "UPDATE person SET name = 'its canary' WHERE name = 'admin'")
+    asked = ask(site, work_orders(site, 2))
+    halt(site, asked)
+
+    with pytest.raises(lockside.StillRunning) as told:
+        site.operation(asked).wait(0)
+
+    assert told.type is lockside.StillRunning
+    assert site.operation(asked).show()["paused_by"] == "its canary"
+
+
+def test_what_the_caller_says_is_not_who_paused_or_cancelled(site: lockside.Site) -> None:
+    said = {"paused_by": "its canary", "cancelled_by": "asha"}
+    asked = ask(site, work_orders(site, 2, vendor=False), **HALVES, metadata=said)
+    halt(site, asked)
+    go_on(site, asked)
+
+    shown = site.operation(asked).show()
+    drain(site, asked)
+    tried = again(site.platform, site.actor, asked)
+
+    assert (shown["paused_by"], shown["cancelled_by"]) == (None, None)
+    assert operation(site, asked)["details"] == operation(site, tried)["details"] == said
 
 
 def test_a_rate_gives_every_chunk_its_time(site: lockside.Site) -> None:
