@@ -201,7 +201,7 @@ class Operation:
             rate: At most so many items a second from now on; None leaves it as it was.
 
         Raises:
-            InvalidInput: The rate is not what was expected.
+            InvalidInput: The rate is not what was expected, or it is all or nothing.
             NotFound: The tenant has no such operation.
             PermissionDenied: It is somebody else's.
             IllegalTransition: It has ended, or is being cancelled.

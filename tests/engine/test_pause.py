@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from itertools import pairwise
+from threading import Thread
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,8 +29,11 @@ from tests.engine.steps import (
     operation,
     outcomes,
     query,
+    raw,
     rows,
+    somebody_waits_for_a_row,
     then,
+    until,
 )
 from tests.factories import work_orders
 
@@ -319,6 +324,72 @@ def test_a_resumed_operation_may_have_another_rate(site: lockside.Site) -> None:
     assert operation(site, asked)["rate"] == 4
     assert (due[-1] - due[0]).total_seconds() < 4
     assert drain(site, asked)["successful_items"] == 8
+
+
+def test_at_a_slower_rate_what_nobody_has_begun_is_cut_anew(site: lockside.Site) -> None:
+    ids = work_orders(site, 13)
+    asked = ask(site, ids, atomic=False, chunk_items=5, rate=500)
+    run_chunk(site.platform, asked, 0)
+    halt(site, asked)
+
+    go_on(site, asked, 1.5)
+
+    pieces = [each["ids"] for each in chunks(site, asked)]
+    assert [len(each) for each in pieces] == [5, 2, 2, 1, 2, 1]
+    assert sum(pieces, []) == ids
+    assert drain(site, asked)["successful_items"] == 13
+    check_invariants(site)
+
+
+def test_pieces_keep_what_their_rows_bring(site: lockside.Site) -> None:
+    ids = work_orders(site, 3)
+    lines = [f"{each},{place + 1},No. {each}" for place, each in enumerate(ids)]
+    file = BytesIO("\n".join(["id,version,remarks", *lines]).encode())
+    asked = site.update("work_order", atomic=False, file=file, form="csv")
+    asked.pause()
+
+    asked.resume(rate=1)
+
+    result = drain(site, asked._id)
+    assert result["failure_codes"] == {"concurrency_conflict": 2}
+    assert site.row("work_order", ids[0])["remarks"] == f"No. {ids[0]}"
+    assert [each["line"] for each in asked.results()] == [2, 3, 4]
+
+
+def test_a_canary_is_not_cut_anew(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 6), atomic=False, canary=2)
+    halt(site, asked)
+
+    go_on(site, asked, 1)
+
+    assert [len(each["ids"]) for each in chunks(site, asked)] == [2, 1, 1, 1, 1]
+    assert operation(site, asked)["hold_from"] == 1
+
+
+def test_all_or_nothing_is_resumed_at_no_rate(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 2))
+    halt(site, asked)
+
+    with pytest.raises(InvalidInput, match="continue on error"):
+        go_on(site, asked, 1)
+
+    assert operation(site, asked)["state"] == "PAUSED"
+    assert len(chunks(site, asked)) == 1
+
+
+def test_who_resumes_locks_the_chunks_before_the_operation(site: lockside.Site) -> None:
+    asked = ask(site, work_orders(site, 2))
+    halt(site, asked)
+    resumer = Thread(target=go_on, args=(site, asked))
+    with raw(site) as other:
+        other.execute("SELECT FROM operation_chunk WHERE operation_id = %s FOR UPDATE", [asked])
+        resumer.start()
+        until(lambda: somebody_waits_for_a_row(site))
+
+        other.execute("SELECT FROM operation WHERE id = %s FOR UPDATE NOWAIT", [asked])
+    resumer.join()
+
+    assert operation(site, asked)["state"] == "QUEUED"
 
 
 @pytest.mark.parametrize("name", ["canary", "rate"])
