@@ -26,7 +26,7 @@ from models.operation import Operation
 
 # Run after the chunk's own commit: inside it, two last chunks would each see the other open,
 # and nobody would finish. The later of the two sees both closed. SKIP LOCKED: whoever holds
-# the row is finishing or cancelling it, and cancelling finishes too.
+# the row is finishing it, or cancels, pauses or resumes it and finishes afterwards.
 _LOCK_FINISHED = """
 SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.operation_type, o.target_state,
        o.atomic, o.dry_run, o.stop_at_first_failure, o.total, o.started_at, {wanted} AS wanted,

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from domain.permissions import Actor
 from engine.expected import check, refuse
+from engine.finish import finish
 from engine.hints import send_next
 from engine.owner import check_state, demand_own, log_steered, steering
 from engine.platform import Platform
@@ -113,6 +114,8 @@ def pause(platform: Platform, actor: Actor, operation_id: UUID) -> None:
         else:
             log_steered(platform, db, actor, operation_id, {"state": (was, "PAUSED")})
     platform.step("paused")
+    # Its last chunk may have ended meanwhile, and whoever ended it found the operation locked.
+    finish(platform, operation_id)
 
 
 def resume(
@@ -152,6 +155,7 @@ def resume(
     if resumed is not None:
         window = platform.pace.window
         send_next(platform, operation_id, min(window, resumed.parallel or window))
+        finish(platform, operation_id)
 
 
 def hold(platform: Platform, operation_id: UUID) -> None:

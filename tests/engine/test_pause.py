@@ -82,6 +82,22 @@ def test_what_is_paused_during_its_last_chunk_has_ended(site: lockside.Site) -> 
     check_invariants(site)
 
 
+@pytest.mark.parametrize("steer", [halt, go_on])
+def test_who_steers_ends_what_nobody_else_could_end_meanwhile(
+    site: lockside.Site, steer: Callable[..., None]
+) -> None:
+    asked = ask(site, work_orders(site, 2), **HALVES)
+    with pytest.raises(Crash):
+        run_chunk(crash_at(site.platform, "released"), asked, 0)
+    if steer is go_on:
+        with pytest.raises(Crash):
+            pause(crash_at(site.platform, "paused"), site.actor, asked)
+
+    steer(site, asked)
+
+    assert operation(site, asked)["state"] == "SUCCEEDED"
+
+
 def test_resumed_it_is_done_to_its_end(site: lockside.Site) -> None:
     sent = Recorder()
     platform = replace(site.platform, publish=sent)
