@@ -22,6 +22,7 @@ from engine.platform import Pace, Platform
 from engine.refusals import holdable
 from engine.selection import select_where
 from engine.sheet import hold_sheet
+from engine.spool import spooled
 from engine.submission import Checked, Submission, checked, how_many, most_items
 from engine.watch import watched
 from models.base import kinds
@@ -95,9 +96,16 @@ def submit(
     if submission.where is not None:
         # A filter tells what rows hold, even where nothing may be done with them.
         demand(platform, actor, asked.model.noun, "view")
-    # A file is held in a table of one transaction; anything else is one statement.
+    # A file is held in a table of one transaction, which waits for nobody who still writes it;
+    # anything else is one statement.
+    most = most_items(platform.pace, submission)
     opened = platform.database.begin() if sheet else platform.single.connect()
-    with watched(platform, actor, submission.verb), holdable("file"), opened as db:
+    with (
+        watched(platform, actor, submission.verb),
+        spooled(sheet, most) as sheet,
+        holdable("file"),
+        opened as db,
+    ):
         if submission.approved_by is not None:
             values["approved_by"] = _person(db, actor.tenant_id, submission.approved_by)
         if asked.values is not None:
@@ -115,7 +123,6 @@ def submit(
                 if sheet is None
                 else _held(platform.pace, db, actor, submission, values, sheet=sheet)
             )
-            most = most_items(platform.pace, submission)
             stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
         if not stored.chunks:
             return _earlier(db, actor, values) or _refuse_count(platform.pace, submission, stored)
