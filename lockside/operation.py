@@ -10,6 +10,7 @@ from domain.permissions import Actor
 from engine.cancel import cancel
 from engine.denials import demand
 from engine.derive import execute_plan, retry, undo
+from engine.expected import check, one_of
 from engine.pause import pause, resume
 from engine.platform import Platform
 from engine.watch import watched
@@ -118,13 +119,21 @@ class Operation:
         raise StillRunning(operation_id=self.id, waited_s=timeout_s)
 
     def results(self, *, only: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the outcome of each item, or only those of one outcome such as `FAILED`."""
+        """Yield the outcome of each item, or only those of one, such as `failed`, in any case.
+
+        Raises:
+            InvalidInput: There is no such outcome.
+            NotFound: The tenant has no such operation.
+        """
+        known = {each.name: each for each in Outcome}
+        if only is not None:
+            check("only", only.upper(), one_of([*known]))
         self._demand_view()
         yield from iterate_results(
             self._platform.database,
             self._actor.tenant_id,
             self._id,
-            only=None if only is None else Outcome[only],
+            only=None if only is None else known[only.upper()],
         )
 
     def failures(self) -> Iterator[Failure]:

@@ -12,6 +12,7 @@ from celery.result import AsyncResult
 from redis import Redis
 
 import lockside
+from domain.errors import InvalidInput
 from engine.audit import write_records
 from engine.bulk import run_chunk
 from engine.finish import finish
@@ -119,6 +120,18 @@ def test_beyond_a_thousand_items_the_result_counts_only(site: lockside.Site) -> 
         {"vendor_missing": 2},
     )
     check_invariants(site)
+
+
+def test_results_of_one_outcome_go_by_its_name_in_any_case(site: lockside.Site) -> None:
+    bad, good = work_orders(site, 1, vendor=False), work_orders(site, 1)
+    asked = ask(site, bad + good, atomic=False)
+    drain(site, asked)
+
+    found = site.operation(asked).results(only="failed")
+
+    assert [each["id"] for each in found] == [str(bad[0])]
+    with pytest.raises(InvalidInput, match="only: got 'BROKEN', expected one of PENDING"):
+        next(site.operation(asked).results(only="broken"))
 
 
 def test_execution_time_runs_from_the_first_claim_to_the_end(site: lockside.Site) -> None:
