@@ -35,9 +35,11 @@ SELECT id, kind, verb, operation_type, state, reason, target_state,
 
 _CHILD = text("SELECT id FROM operation WHERE parent_id = :parent_id AND purpose = :purpose")
 
-# The versions that the plan saw are expected of the rows; so a change since then is a conflict.
-_PLANNED = """
-SELECT i.id, i.version, c.inputs -> CAST(i.id AS text) AS inputs
+# The versions that a plan saw, or an operation left, are expected of the rows: so a change since
+# then is a conflict. What goes back needs nothing of what a file brought.
+_DONE = """
+SELECT i.id, i.version,
+       CASE WHEN NOT :is_undo THEN c.inputs -> CAST(i.id AS text) END AS inputs
   FROM operation_chunk c, unnest(c.ids, c.outcomes, c.versions) AS i(id, outcome, version)
  WHERE c.operation_id = :parent_id AND i.outcome = :succeeded
 """
@@ -55,12 +57,6 @@ SELECT i.id,
  WHERE c.operation_id = :parent_id AND i.id > 0
    AND i.outcome IN (:failed, :cancelled)
    AND (CAST(:only AS text) IS NULL OR told.code = :only)
-"""
-
-_DONE = """
-SELECT i.id, i.version, CAST(NULL AS jsonb) AS inputs
-  FROM operation_chunk c, unnest(c.ids, c.outcomes, c.versions) AS i(id, outcome, version)
- WHERE c.operation_id = :parent_id AND i.outcome = :succeeded
 """
 
 
@@ -81,7 +77,7 @@ def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
     plan = _ended(platform, actor, plan_id)
     if not plan.dry_run:
         raise InvalidInput(field="plan", got=str(plan_id), expected="a dry run's id")
-    chosen = _chosen(_PLANNED, plan_id, succeeded=Outcome.SUCCEEDED)
+    chosen = _chosen(_DONE, plan_id, succeeded=Outcome.SUCCEEDED, is_undo=False)
     return _derive(platform, actor, plan, chosen, {"purpose": "plan", "canary": plan.canary})
 
 
@@ -135,7 +131,7 @@ def undo(platform: Platform, actor: Actor, operation_id: UUID) -> UUID:
     if parent.dry_run or parent.verb not in (TRANSITION, *EDITS):
         expected = "a transition, an assignment or an update that was done"
         raise InvalidInput(field="operation_id", got=str(operation_id), expected=expected)
-    chosen = _chosen(_DONE, operation_id, succeeded=Outcome.SUCCEEDED)
+    chosen = _chosen(_DONE, operation_id, succeeded=Outcome.SUCCEEDED, is_undo=True)
     own = {
         "purpose": "undo",
         "verb": UNDO,

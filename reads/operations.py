@@ -188,7 +188,7 @@ def group_failures(
     Raises:
         NotFound: The tenant has no such operation.
     """
-    find_age_s(db, tenant_id, operation_id)
+    find_owner(db, tenant_id, operation_id)
     names = {"operation_id": operation_id, "examples": examples}
     return [
         {**each._mapping, "ids": [item_name(row_id) for row_id in each.ids]}
