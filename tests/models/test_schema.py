@@ -177,6 +177,39 @@ def test_an_upgrade_keeps_who_holds_which_role_and_whose_each_line_is(empty: Eng
         assert lines.all() == [("old", "Rope", 1, "DRAFT", 1)]
 
 
+# Operations that were paused or cancelled, and one whose caller only said so.
+STEERED = """
+INSERT INTO tenant (name) VALUES ('old');
+INSERT INTO operation (id, tenant_id, kind, verb, operation_type, state, reason, atomic, dry_run,
+    isolation_level, max_retries, lease_seconds, wait_seconds, queue, total, details)
+  SELECT gen_random_uuid(), id, 'ticket', 'transition', 'x', state, 'bulk', true, false,
+    'READ COMMITTED', 0, 0, 0, 'none', 1, CAST(details AS jsonb)
+    FROM tenant, (VALUES ('PAUSED', '{"a": 1, "paused_by": "asha"}'),
+                         ('PAUSED', '{"paused_by": "its canary"}'),
+                         ('CANCELLING', '{"cancelled_by": "asha"}'),
+                         ('QUEUED', '{"cancelled_by": "The weather"}')) AS given(state, details);
+"""
+
+
+def test_an_upgrade_keeps_who_paused_and_who_cancelled(empty: Engine) -> None:
+    migrate(empty, "0007")
+    with empty.begin() as db:
+        db.exec_driver_sql(STEERED)
+
+    upgrade(empty)
+
+    with empty.connect() as db:
+        found = db.execute(
+            text("SELECT paused_by, held, cancelled_by, details FROM operation ORDER BY 1, 3")
+        )
+        assert found.all() == [
+            ("asha", False, None, {"a": 1}),
+            ("its canary", True, None, {}),
+            (None, False, "asha", {}),
+            (None, False, None, {"cancelled_by": "The weather"}),
+        ]
+
+
 def test_the_database_knows_the_arrows_of_the_machines(migrated: Engine) -> None:
     machines = [*(each.machine for each in kinds().values()), OPERATION]
     with migrated.connect() as db:
