@@ -102,7 +102,7 @@ def submit(
     opened = platform.database.begin() if sheet else platform.single.connect()
     with (
         watched(platform, actor, submission.verb),
-        spooled(sheet, most) as sheet,
+        spooled(sheet, most) as here,
         holdable("file"),
         opened as db,
     ):
@@ -120,8 +120,8 @@ def submit(
         else:
             chosen: Rows = (
                 _chosen(platform, db, actor, submission, values)
-                if sheet is None
-                else _held(platform.pace, db, actor, submission, values, sheet=sheet)
+                if here is None
+                else _held(platform.pace, db, actor, submission, values, sheet=here)
             )
             stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
         if not stored.chunks:

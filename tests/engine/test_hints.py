@@ -43,7 +43,8 @@ WITH copied AS (
 )
 INSERT INTO operation_chunk
 SELECT (jsonb_populate_record(c, jsonb_build_object(
-         'operation_id', copied.id, 'claim', CASE WHEN c.claim IS NOT NULL THEN gen_random_uuid() END))).*
+         'operation_id', copied.id,
+         'claim', CASE WHEN c.claim IS NOT NULL THEN gen_random_uuid() END))).*
   FROM copied, operation_chunk c WHERE c.operation_id = :id
 """
 

@@ -413,24 +413,6 @@ def test_a_file_of_more_lines_than_an_operation_has_items_is_read_no_further(
     assert file.read < 5_000
 
 
-def test_no_transaction_waits_for_a_slow_file(site: lockside.Site) -> None:
-    open_while_read: list[int] = []
-
-    class Slow(io.BytesIO):
-        def read1(self, size: int | None = -1, /) -> bytes:
-            open_while_read.append(
-                len(query(site, "SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()"))
-            )
-            return super().read1(10)
-
-    lines = "\n".join(["id", *map(str, tickets(site, 20))])
-    result = done(site, send(site, "ticket", "", to="OPEN", file=Slow(lines.encode())))
-
-    assert result["successful_items"] == 20
-    assert len(open_while_read) > 5
-    assert set(open_while_read) == {0}
-
-
 def test_lines_too_large_for_their_chunk_are_refused(site: lockside.Site) -> None:
     """Takes seconds: nothing less than 256 MB is too large."""
     (row_id,) = tickets(site, 1)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +29,7 @@ from tests.engine.steps import (
     query,
     rows,
 )
-from tests.factories import MAKERS, work_orders
+from tests.factories import MAKERS, tickets, work_orders
 
 
 def stored(site: lockside.Site) -> list[dict[str, Any]]:
@@ -444,3 +445,25 @@ def test_no_more_chunks_are_sent_at_a_time_than_asked(site: lockside.Site) -> No
     submit(platform, site.actor, wanted)
 
     assert broker.chunks() == [0, 1]
+
+
+OPEN_TRANSACTIONS = """
+SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()
+"""
+
+
+def test_no_transaction_waits_for_a_slow_file(site: lockside.Site) -> None:
+    open_while_read: list[int] = []
+
+    class Slow(BytesIO):
+        def read1(self, size: int | None = -1, /) -> bytes:
+            open_while_read.append(len(query(site, OPEN_TRANSACTIONS)))
+            return super().read1(10)
+
+    ids = tickets(site, 20)
+    file = Slow("\n".join(["id", *map(str, ids)]).encode())
+    asked = site.transition("ticket", to="OPEN", file=file, form="csv")
+
+    assert drain(site, asked._id)["successful_items"] == 20
+    assert len(open_while_read) > 5
+    assert set(open_while_read) == {0}
