@@ -5,6 +5,7 @@ from typing import Any
 import lockside
 from engine.audit import write_records
 from engine.bulk import run_chunk
+from engine.locks import row_key
 from tests.checker import check_invariants
 from tests.engine.steps import drain, query
 from tests.engine.works import ELSEWHERE, OFFICE, attended, do, why
@@ -112,16 +113,15 @@ def test_two_that_come_back_together_make_no_tour_within_a_tour(site: lockside.S
     checkpoint, inner, outer = tasks(site, 3)
     site.records("task").update(checkpoint, parent_id=inner)
     both = [checkpoint, inner]
-    asked = do(
-        site,
-        "task",
-        both,
-        verb="update",
-        values={"parent_id": None},
-        atomic=False,
-        chunk_items=1,
-    )
-    run_chunk(site.platform, asked, 0)
+    asked = do(site, "task", both, verb="update", values={"parent_id": None}, atomic=False)
+    with site.platform.locks.hold(
+        [row_key(site.actor.tenant_id, "task", inner)],
+        claim="theirs",
+        operation="theirs",
+        lease_s=60,
+        all_or_none=False,
+    ):
+        run_chunk(site.platform, asked, 0)
     site.records("task").update(inner, parent_id=outer)
     drain(site, asked)
 
