@@ -26,7 +26,7 @@ from engine.naming import Naming
 from engine.platform import Pace
 from engine.references import resolve_columns
 from engine.rejects import readable, reject
-from engine.shape import Given
+from engine.shape import Given, Shape
 from engine.submission import Submission, how_many, known_kind, most_items
 from engine.values import LONGEST_TEXT, as_id
 from models.base import ASSIGNED, Work
@@ -104,7 +104,7 @@ def hold_sheet(
     )
     read, most = 0, most_items(pace, submission)
     reader = _Reader(db, tenant_id, model, known, naming, cells, shape.header)
-    digest = hashlib.sha256(shape.told.encode())
+    digest = hashlib.sha256(_meaning(sheet, naming, shape).encode())
     db.execute(_MAKE)
     raw: Any = db.connection.driver_connection
     for batch in batches:
@@ -122,6 +122,13 @@ def hold_sheet(
     db.execute(_UNKNOWN)
     db.execute(_TWICE)
     return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()
+
+
+def _meaning(sheet: Load, naming: Naming, shape: Shape) -> str:
+    """Return all that gives the same lines another meaning; readings stand in the names alone."""
+    mapped = sorted(naming.mapping.items())
+    told = (sheet.form, sheet.delimiter, list(shape.header), mapped, sorted(sheet.ignore))
+    return json.dumps((*told, shape.told))
 
 
 def _known(model: type[Work], verb: str) -> dict[str, Incoming]:

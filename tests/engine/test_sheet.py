@@ -278,6 +278,29 @@ def test_the_same_key_with_the_same_file_is_the_same_operation(site: lockside.Si
         send(site, "ticket", f"id\n{ids[1]}\n", to="OPEN", idempotency_key="k")
 
 
+OTHERWISE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
+    ("id,reading:pressure\n{id},4", {}, "id,reading:flow\n{id},4", {}),
+    ("id,reading:flow\n{id},4", {}, "id,reading:flow\n{id},4", {"ignore": ["reading:flow"]}),
+    (
+        '{{"id": {id}, "readings": {{"flow": 4}}}}',
+        {"form": "ndjson"},
+        '{{"id": {id}, "readings": {{"flow": 4}}}}',
+        {"form": "ndjson", "ignore": ["readings"]},
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "asked", "other", "again"), OTHERWISE)
+def test_the_same_key_with_lines_of_another_meaning_is_refused(
+    site: lockside.Site, text: str, asked: dict[str, Any], other: str, again: dict[str, Any]
+) -> None:
+    (row_id,) = tasks(site, 1)
+    send(site, "task", text.format(id=row_id), to="STANDBY", idempotency_key="k", **asked)
+
+    with pytest.raises(IdempotencyMismatch):
+        send(site, "task", other.format(id=row_id), to="STANDBY", idempotency_key="k", **again)
+
+
 def test_of_ten_thousand_every_bad_one_is_told_and_mended_all_are_done(
     site: lockside.Site,
 ) -> None:
