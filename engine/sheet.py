@@ -27,7 +27,7 @@ from engine.platform import Pace
 from engine.references import resolve_columns
 from engine.rejects import readable, reject
 from engine.shape import Given, Shape
-from engine.submission import Submission, how_many, known_kind, most_items
+from engine.submission import ASSIGN, Submission, how_many, known_kind, most_items
 from engine.values import LONGEST_TEXT, as_id
 from models.base import ASSIGNED, Work
 
@@ -35,7 +35,7 @@ ID = "id"
 VERSION = "version"
 COMMENTS = "comments"
 _BESIDE = (ID, REFERENCE, VERSION, COMMENTS)
-_WRITES = ("assign", "update")
+_WRITES = (ASSIGN, "update")
 _BEYOND_IDS = 2**63
 
 _OF_RESULTS = ("line", "outcome", "code", "message", "retryable")
@@ -147,8 +147,10 @@ def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
     for name, each in incoming(model).items() if verb in _WRITES else ():
         # Tours are not rebuilt by a file: that takes more than one look at a row.
         is_ours = name in (STATE, SINCE) or each.field.refers_to == model.noun
-        if not is_ours and (name in ASSIGNED) == (verb == "assign"):
-            known.setdefault(name, each)
+        if not is_ours and (name in ASSIGNED) == (verb == ASSIGN):
+            # An empty cell empties the field: what a new row would begin with isn't meant.
+            written = replace(each.field, required=not each.field.nullable)
+            known.setdefault(name, replace(each, field=written, default=None))
     return known
 
 

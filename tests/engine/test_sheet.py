@@ -114,6 +114,29 @@ def test_each_row_gets_its_own_values(site: lockside.Site) -> None:
     check_invariants(site)
 
 
+def test_an_empty_cell_never_brings_the_default_of_a_new_row(site: lockside.Site) -> None:
+    ids = tickets(site, 2, priority="HIGH")
+    text = f"id,priority,description\n{ids[0]},,Leaks\n{ids[1]},LOW,\n"
+
+    asked = send(site, "ticket", text)
+    done(site, asked)
+
+    found = [site.row("ticket", each) for each in ids]
+    assert failed(asked) == {2: ("value_missing", "")}
+    assert [each["priority"] for each in found] == ["HIGH", "LOW"]
+
+
+def test_a_null_never_brings_the_default_of_a_new_row(site: lockside.Site) -> None:
+    ids = tickets(site, 2, priority="HIGH")
+    lines = [{"id": ids[0], "priority": None}, {"id": ids[1], "description": "Leaks"}]
+
+    asked = send(site, "ticket", "\n".join(map(json.dumps, lines)), form="ndjson")
+    done(site, asked)
+
+    assert failed(asked) == {1: ("value_missing", None)}
+    assert [site.row("ticket", each)["priority"] for each in ids] == ["HIGH", "HIGH"]
+
+
 def test_values_of_the_operation_go_to_every_row_beside_its_own(site: lockside.Site) -> None:
     ids = work_orders(site, 2)
     text = f"id,remarks\n{ids[0]},One\n{ids[1]},Two\n"
