@@ -103,7 +103,7 @@ def hold_sheet(
         None if submission.verb in _WRITES else model.readings, {*sheet.mapping, *sheet.ignore}
     )
     read, most = 0, most_items(pace, submission)
-    reader = _Reader(db, tenant_id, model, known, naming, cells, shape.header)
+    reader = _Reader(db, tenant_id, submission, model, known, naming, cells, shape.header)
     digest = hashlib.sha256(_meaning(sheet, naming, shape).encode())
     db.execute(_MAKE)
     raw: Any = db.connection.driver_connection
@@ -167,6 +167,7 @@ class _Reader:
 
     db: Connection
     tenant_id: int
+    asked: Submission
     model: type[Work]
     known: Mapping[str, Incoming]
     naming: Naming
@@ -209,6 +210,9 @@ class _Reader:
             if fault is None and own.get(ID) is None and own.get(REFERENCE) is None:
                 fault = Fault(position, ID, None, "value_missing", "an id, or a reference")
             inputs = self._inputs(batch.records[position], line, own)
+            if fault is None and self._writes_nothing(inputs):
+                fields = ", ".join(each for each in self.known if each not in _BESIDE)
+                fault = Fault(position, None, None, "value_missing", f"at least one of {fields}")
             if readings[position]:
                 inputs[ALL] = readings[position]
             if fault is None:
@@ -220,6 +224,10 @@ class _Reader:
                 shown = {"code": told.code, "field": told.field, "value": value}
                 fault_told = json.dumps({**shown, "message": told.reason})
                 yield line, None, None, None, json.dumps(inputs), fault_told
+
+    def _writes_nothing(self, inputs: Mapping[str, Any]) -> bool:
+        is_said = self.asked.verb not in _WRITES or self.asked.values
+        return not is_said and not inputs.get("values")
 
     def _named_by(self, record: Record, columns: Mapping[str, Any]) -> Collection[str | None]:
         """Return the fields that a record speaks of: an object needs not have all keys."""
@@ -246,7 +254,10 @@ class _Reader:
         values = {
             name: plain(value)
             for name, value in own.items()
-            if name not in _BESIDE and name in given
+            if name not in _BESIDE
+            and name in given
+            # Whoever isn't named by an assignment stays.
+            and not (value is None and self.asked.verb == ASSIGN)
         }
         return kept | ({"values": values} if values else {})
 

@@ -158,6 +158,35 @@ def test_people_are_assigned_row_by_row(site: lockside.Site) -> None:
     assert people[0] != people[1]
 
 
+def test_whom_a_line_of_an_assignment_leaves_empty_stays(site: lockside.Site) -> None:
+    ids = tasks(site, 3, assigned=False)
+    for each in ("plumbing", "lifts"):
+        site.records("team").create(name=each)
+    drain(site, site.assign("task", ids, user="dora", team="plumbing")._id)
+    held = site.row("task", ids[0])
+    dora, plumbing = held["assigned_to_user"], held["assigned_to_team"]
+    text = f"id,assigned_to_user,assigned_to_team\n{ids[0]},tomas,\n{ids[1]},,\n"
+
+    asked = send(site, "task", text + f"{ids[2]},,lifts\n", verb="assign")
+    done(site, asked)
+
+    found = [site.row("task", each) for each in ids]
+    assert [each["assigned_to_user"] == dora for each in found] == [False, True, True]
+    assert [each["assigned_to_team"] == plumbing for each in found] == [True, True, False]
+    assert failed(asked) == {3: ("value_missing", None)}
+
+
+def test_a_line_that_brings_nothing_to_write_is_told(site: lockside.Site) -> None:
+    ids = work_orders(site, 2, remarks="Kept")
+    lines = [{"id": ids[0]}, {"id": ids[1], "remarks": None}]
+
+    asked = send(site, "work_order", "\n".join(map(json.dumps, lines)), form="ndjson")
+    done(site, asked)
+
+    assert failed(asked) == {1: ("value_missing", None)}
+    assert [site.row("work_order", each)["remarks"] for each in ids] == ["Kept", None]
+
+
 def test_own_values_are_taken_back_each_for_itself(site: lockside.Site) -> None:
     ids = [*work_orders(site, 1, remarks="A"), *work_orders(site, 1, remarks="B")]
     asked = send(site, "work_order", f"id,remarks\n{ids[0]},C\n{ids[1]},D\n")
