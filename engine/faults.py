@@ -40,8 +40,14 @@ UPDATE operation SET total = total + (SELECT count(*) FROM bad) WHERE id = :oper
 """)
 
 
-def refuse_faults(db: Connection) -> None:
-    """Refuse the file if a line of it can't be an item.
+_WITHOUT = {
+    False: "good ones only for all or nothing; continue on error to have the others done",
+    True: "at least one that names a row",
+}
+
+
+def refuse_faults(db: Connection, *, is_whole: bool = False) -> None:
+    """Refuse the file if a line of it can't be an item; *is_whole* if no other line is there.
 
     Raises:
         InvalidInput: The first of these lines are told, and how many there are.
@@ -54,7 +60,7 @@ def refuse_faults(db: Connection) -> None:
     raise InvalidInput(
         field="file",
         got=f"{faults[0].total:,} bad line{'s' if len(faults) > 1 else ''} ({told}{more})",
-        expected="good ones only for all or nothing; continue on error to have the others done",
+        expected=_WITHOUT[is_whole],
     )
 
 

@@ -106,11 +106,15 @@ def submit(
         holdable("file"),
         opened as db,
     ):
-        if submission.approved_by is not None:
-            values["approved_by"] = _person(db, actor.tenant_id, submission.approved_by)
-        if asked.values is not None:
-            resolved = resolve_references(db, actor.tenant_id, asked.model, asked.values)
-            values["changes"] = _written(resolved)
+        held = (
+            None
+            if here is None
+            else _held(platform.pace, db, actor, submission, values, sheet=here)
+        )
+        # Before the world is asked, which may have moved since: the same gets the same answer.
+        if earlier := _earlier(db, actor, values):
+            return earlier
+        _look_up(db, actor, asked, values)
         if values["queue"] == "bulk":
             room = find_room(db, platform.pace, actor.tenant_id, "bulk")
             cut = replace(cut, window=min(cut.window, room))
@@ -118,14 +122,11 @@ def submit(
             size = {"chunk_items": cut.items, "window": cut.window}
             stored = Frozen(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
         else:
-            chosen: Rows = (
-                _chosen(platform, db, actor, submission, values)
-                if here is None
-                else _held(platform.pace, db, actor, submission, values, sheet=here)
-            )
+            chosen = _chosen(platform, db, actor, submission, values, held=held)
             stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
         if not stored.chunks:
-            return _earlier(db, actor, values) or _refuse_count(platform.pace, submission, stored)
+            earlier = _earlier(db, actor, values)
+            return earlier or _refuse_count(platform.pace, db, submission, stored)
         if sheet is not None:
             store_faults(db, values["id"], submission.chunk_items or platform.pace.chunk_items)
     operation_id: UUID = values["id"]
@@ -146,8 +147,6 @@ def _held(
     chosen, digest = hold_sheet(pace, db, actor.tenant_id, submission, sheet)
     if values["fingerprint"] is not None:
         values["fingerprint"] = hashlib.sha256(values["fingerprint"] + digest).digest()
-    if submission.atomic:
-        refuse_faults(db)
     return chosen
 
 
@@ -157,8 +156,14 @@ def _chosen(
     actor: Actor,
     submission: Submission,
     values: Mapping[str, Any],
+    *,
+    held: Rows | None,
 ) -> Rows:
     """Return the query for the rows that are meant, with the versions that are expected."""
+    if held is not None:
+        if submission.atomic:
+            refuse_faults(db)
+        return held
     inputs = null().cast(JSONB).label("inputs")
     if submission.where is None:
         arrays = (literal(values[name], ARRAY(BigInteger)) for name in ("ids", "versions"))
@@ -170,7 +175,18 @@ def _chosen(
     return select(model.id, null().cast(BigInteger).label("version"), inputs).where(is_meant)
 
 
-def _refuse_count(pace: Pace, submission: Submission, found: Frozen) -> NoReturn:
+def _look_up(db: Connection, actor: Actor, asked: Checked, values: dict[str, Any]) -> None:
+    """Put ids in the place of names."""
+    if values["approved_by"] is not None:
+        values["approved_by"] = _person(db, actor.tenant_id, values["approved_by"])
+    if asked.values is not None:
+        resolved = resolve_references(db, actor.tenant_id, asked.model, asked.values)
+        values["changes"] = _written(resolved)
+
+
+def _refuse_count(pace: Pace, db: Connection, submission: Submission, found: Frozen) -> NoReturn:
+    if submission.where is None and not found.total:
+        refuse_faults(db, is_whole=True)
     got = f"{found.total:,} matching rows"
     if 1 <= found.total <= most_items(pace, submission):
         expected = f"{submission.expect_count:,}; look at them before you change the number"

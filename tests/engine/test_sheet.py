@@ -265,7 +265,8 @@ def test_all_or_nothing_takes_a_good_file(site: lockside.Site) -> None:
     [
         ("", "it is empty"),
         ("id\n", "0 matching rows"),
-        ("id\nx\n", "0 matching rows"),
+        ("id\nx\ny\n", "2 bad lines .line 2: not a number.*at least one"),
+        ("id\n1\n", "line 2: nothing where something is needed: expected at least one of title"),
         ("id,remarks,colour\n1,a,red\n", "colour"),
         ("id,state\n1,NEW\n", "state"),
         ("id,assigned_to_user\n1,tomas\n", "assigned_to_user"),
@@ -328,6 +329,20 @@ def test_the_same_key_with_the_same_file_is_the_same_operation(site: lockside.Si
     assert send(site, "ticket", text, to="OPEN", idempotency_key="k").id == first.id
     with pytest.raises(IdempotencyMismatch):
         send(site, "ticket", f"id\n{ids[1]}\n", to="OPEN", idempotency_key="k")
+
+
+def test_the_same_key_with_the_same_file_is_the_same_when_a_row_is_gone(
+    site: lockside.Site,
+) -> None:
+    (row_id,) = tickets(site, 1, reference="T-1")
+    asked: dict[str, Any] = {"to": "OPEN", "atomic": True, "idempotency_key": "k"}
+    first = send(site, "ticket", "reference\nT-1\n", **asked)
+    done(site, first)
+    site.records("ticket").delete(row_id)
+
+    again = send(site, "ticket", "reference\nT-1\n", **asked)
+
+    assert again.id == first.id
 
 
 OTHERWISE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [

@@ -325,6 +325,26 @@ def test_an_operation_that_has_ended_is_still_the_answer(site: lockside.Site) ->
     assert (again, len(stored(site))) == (first, 1)
 
 
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"verb": "update", "target": None, "values": {"vendor": "Gone"}},
+        {"approved_by": "gone"},
+    ],
+)
+def test_a_name_that_is_gone_since_changes_no_answer(
+    site: lockside.Site, named: dict[str, Any]
+) -> None:
+    vendor = site.records("vendor").create(name="Gone")["id"]
+    person = site.records("person").create(name="gone")["id"]
+    asked: dict[str, Any] = {"ids": work_orders(site, 1), "idempotency_key": "night"} | named
+    first = ask(site, **asked)
+    site.records("vendor").update(vendor, name="Zed")
+    site.records("person").update(person, name="zed")
+
+    assert ask(site, **asked) == first
+
+
 def test_the_same_key_from_twenty_threads_is_one_operation(site: lockside.Site) -> None:
     answers = at_once(*[lambda: ask(site, [1, 2], idempotency_key="night")] * 20)
 
