@@ -55,6 +55,16 @@ UPDATE sheet s SET id = w.id FROM {table} w
    AND w.reference = s.reference AND w.deleted_at IS NULL
 """
 
+_OTHER = """
+UPDATE sheet s SET fault = jsonb_build_object('code', 'other_reference', 'field', 'reference',
+         'value', s.reference,
+         'message', 'not the reference of this id: expected that of the same row, or only one of '
+           || 'the two')
+  FROM {table} w
+ WHERE s.id = w.id AND s.fault IS NULL AND w.tenant_id = :tenant_id AND w.deleted_at IS NULL
+   AND w.reference IS DISTINCT FROM s.reference AND s.reference IS NOT NULL
+"""
+
 _UNKNOWN = text("""
 UPDATE sheet SET fault = jsonb_build_object('code', 'unknown_reference', 'field', 'reference',
          'value', reference,
@@ -118,7 +128,8 @@ def hold_sheet(
             for line in lines:
                 copy.write_row(line)
     names = {"tenant_id": tenant_id}
-    db.execute(text(_FIND.format(table=model.__tablename__)), names)
+    for each in (_OTHER, _FIND):
+        db.execute(text(each.format(table=model.__tablename__)), names)
     db.execute(_UNKNOWN)
     db.execute(_TWICE)
     return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()

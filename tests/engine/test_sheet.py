@@ -85,6 +85,17 @@ def test_rows_go_by_reference_too(site: lockside.Site) -> None:
     assert failed(asked) == {4: ("unknown_reference", "T-3")}
 
 
+def test_an_id_and_the_reference_of_another_row_are_no_row(site: lockside.Site) -> None:
+    one, two = (tickets(site, 1, reference=each)[0] for each in ("T-1", "T-2"))
+    (three,) = tickets(site, 1)
+
+    asked = send(site, "ticket", f"id,reference\n{one},T-2\n{two},T-2\n{three},T-1\n", to="OPEN")
+    result = done(site, asked)
+
+    assert result["successful_ids"] == [str(two)]
+    assert failed(asked) == {2: ("other_reference", "T-2"), 4: ("other_reference", "T-1")}
+
+
 def test_another_version_than_expected_is_a_conflict(site: lockside.Site) -> None:
     ids = tickets(site, 2)
 
