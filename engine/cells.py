@@ -10,6 +10,7 @@ from typing import Any
 from engine.columns import Fault, Incoming, parse_known
 from engine.fields import fields_of
 from engine.lines import Record as Line
+from engine.lines import is_deep
 from engine.nouns import table_of
 from engine.values import is_empty, longest_of
 from models.base import Readings, Record
@@ -123,7 +124,8 @@ def _object(cell: Any) -> Mapping[str, Any] | None:
     """Return an object; in a cell of CSV it stands as JSON."""
     if isinstance(cell, str):
         try:
-            cell = json.loads(cell)
+            found = json.loads(cell)
         except (ValueError, RecursionError):
             return None
+        cell = None if is_deep(cell, found) else found
     return cell if isinstance(cell, Mapping) else None

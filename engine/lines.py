@@ -32,6 +32,8 @@ _TOLD = (
     ("endless", "lines without an end of the record"),
 )
 _EXPECTED_OBJECT = 'one JSON object a line, such as {"title": "Leak"}'
+_DEEPEST = 50
+"""How deep the brackets of an object go; whoever writes it down again needs a stack."""
 
 
 class Source(Protocol):
@@ -193,9 +195,28 @@ def _read_objects(lines: Lines) -> Iterator[Record]:
         except ValueError as error:
             yield Broken(str(error), _EXPECTED_OBJECT)
         except RecursionError:
-            yield Broken("brackets in brackets without end", _EXPECTED_OBJECT)
+            yield _TOO_DEEP
         else:
-            yield found if isinstance(found, dict) else Broken(line[:100], _EXPECTED_OBJECT)
+            if not isinstance(found, dict):
+                yield Broken(line[:100], _EXPECTED_OBJECT)
+            else:
+                yield _TOO_DEEP if is_deep(line, found) else found
+
+
+def is_deep(text: str, found: Any) -> bool:
+    """Say whether a JSON *text* has more brackets in each other than may be; *found* is in it."""
+    if text.count("[") + text.count("{") <= _DEEPEST:
+        return False
+    level = [found]
+    for _ in range(_DEEPEST):
+        level = [part for each in level for part in _parts(each)]
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _told(error: csv.Error) -> str:
@@ -206,6 +227,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
+_TOO_DEEP = Broken(f"more than {_DEEPEST} brackets in each other", _EXPECTED_OBJECT)
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 

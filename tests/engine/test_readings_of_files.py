@@ -175,6 +175,7 @@ BAD = {
     f'"readings": {{"{"x" * 501}": 1}}': ("too_long", None, None),
     f'"reading:pressure": "{"x" * 10_001}"': ("too_long", "reading:pressure", None),
     '"readings": 4.2': ("not_an_object", "readings", 4.2),
+    f'"readings": "{{\\"pressure\\": {"[" * 60}{"]" * 60}}}"': ("not_an_object", None, None),
     '"readings": "4.2"': ("not_an_object", "readings", "4.2"),
     '"readings": {"pressure": 1}, "reading:pressure": 2': ("check_failed", "reading:pressure", "2"),
 }

@@ -451,6 +451,23 @@ def test_what_jsonb_would_refuse_is_kept_as_text(site: lockside.Site, odd: str) 
     assert result["failed_items"] >= 1
 
 
+@pytest.mark.parametrize("depth", [51, 600, 970])
+def test_a_line_nested_without_end_is_told_and_the_rest_is_done(
+    site: lockside.Site, depth: int
+) -> None:
+    one, two, three = tickets(site, 3)
+    lines = [{"id": one}, {"id": two}, {"id": three}]
+    texts = list(map(json.dumps, lines))
+    texts[1] = f'{{"id": {two}, "x": {"[" * (depth - 1)}{"]" * (depth - 1)}}}'
+    texts[2] = f'{{"id": {three}, "x": {"[" * 49}{"]" * 49}}}'
+
+    asked = send(site, "ticket", "\n".join(texts), to="OPEN", form="ndjson")
+    result = done(site, asked)
+
+    assert result["successful_ids"] == [str(one), str(three)]
+    assert failed(asked) == {2: ("broken_line", "more than 50 brackets in each other")}
+
+
 def sliced(site: lockside.Site, **pace: int) -> None:
     """Give the site another pace."""
     site.platform = replace(site.platform, pace=replace(site.platform.pace, **pace))
