@@ -12,6 +12,9 @@ from domain import operation as states
 IDS_IN_RESULT = 1000
 """Up to so many ids stand in a result; beyond that they come from `results`."""
 
+LINES = 1_000_000_000
+"""The item of a line that names no row is its number less this: below zero, in their order."""
+
 
 class Outcome(IntEnum):
     """What became of one item; stored as a small number, one per item of a chunk."""
@@ -161,7 +164,7 @@ def result(
 
 def item_name(item: int) -> str:
     """Return what an item is called: its row's id, or the line of a file that names no row."""
-    return str(item) if item > 0 else f"line {-item}"
+    return str(item) if item > 0 else f"line {item + LINES}"
 
 
 def _rollback_reason(counts: Counts) -> str:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from domain.bulk import LINES
 from domain.errors import InvalidInput
 
 _TOLD = 3
@@ -13,14 +14,15 @@ SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
   FROM sheet WHERE fault IS NOT NULL ORDER BY line LIMIT :most
 """)
 
-# Before the first chunk: what failed when the file was read, ids and chunks counted downwards.
+# Before the first chunk: what failed when the file was read, ids and chunks in the order of lines.
 _STORE_BAD = text("""
 WITH bad AS (
-  SELECT -line AS id, inputs, fault ->> 'code' AS code, jsonb_build_object(
+  SELECT line - :lines AS id, inputs, fault ->> 'code' AS code, jsonb_build_object(
            'code', fault ->> 'code', 'message', fault ->> 'message',
            'codes', jsonb_build_array(fault ->> 'code'), 'retryable', false,
            'field', fault ->> 'field', 'value', fault ->> 'value') AS told,
-         CAST(-1 - (row_number() OVER (ORDER BY line) - 1) / :chunk_items AS int) AS chunk_no
+         CAST((row_number() OVER (ORDER BY line) - 1) / :chunk_items
+              - (count(*) OVER () + :chunk_items - 1) / :chunk_items AS int) AS chunk_no
     FROM sheet WHERE fault IS NOT NULL
 ), codes AS (
   SELECT chunk_no, jsonb_object_agg(code, n) AS counted FROM (
@@ -66,4 +68,5 @@ def refuse_faults(db: Connection, *, is_whole: bool = False) -> None:
 
 def store_faults(db: Connection, operation_id: UUID, chunk_items: int) -> None:
     """Store the lines that can't be items as what has failed already, in chunks of their own."""
-    db.execute(_STORE_BAD, {"operation_id": operation_id, "chunk_items": chunk_items})
+    names = {"operation_id": operation_id, "chunk_items": chunk_items, "lines": LINES}
+    db.execute(_STORE_BAD, names)

@@ -1,9 +1,9 @@
 """A file that names rows, each with values of its own: read, checked, and ready to be cut up.
 
 Its lines go into a table of the submitting transaction by COPY, batch by batch, so that memory
-stays flat; what is left is set-based. A line that names no row is an item all the same, under
-its line's number below zero, in chunks of its own, and has failed before anything begins: so
-counts are those of the file, and results tell all lines.
+stays flat; what is left is set-based. A line that names no row is an item all the same, with a
+number below zero, in chunks of its own, and has failed before anything begins: so counts are
+those of the file, and results tell all lines.
 """
 
 import hashlib

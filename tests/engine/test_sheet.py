@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import lockside
+from domain.bulk import LINES
 from domain.errors import IdempotencyMismatch, InvalidInput
 from engine.audit import write_records
 from tests.checker import check_invariants
@@ -481,9 +482,9 @@ def test_bad_lines_are_cut_into_chunks_like_rows(site: lockside.Site) -> None:
 
     stored = [(each["chunk_no"], each["ids"]) for each in chunks(site, asked._id)]
     assert stored == [
-        (-3, list(range(-2501, -2001))),
-        (-2, list(range(-2001, -1001))),
-        (-1, list(range(-1001, -1))),
+        (-3, [each - LINES for each in range(2, 1002)]),
+        (-2, [each - LINES for each in range(1002, 2002)]),
+        (-1, [each - LINES for each in range(2002, 2502)]),
         (0, ids),
     ]
 
@@ -498,7 +499,7 @@ def test_every_bad_line_of_many_chunks_is_told_and_counted(site: lockside.Site) 
     result = done(site, asked)
 
     assert (before["failed"], before["pending"]) == (41, 3)
-    assert [each.id for each in asked.failures()] == [-46, *range(-41, -1)]
+    assert [each.id for each in asked.failures()] == [*range(-2, -42, -1), -46]
     assert result["failure_codes"] == {"not_a_number": 40, "wrong_columns": 1}
     assert {each["code"]: each["items"] for each in asked.failure_groups()} == (
         result["failure_codes"]
@@ -506,6 +507,22 @@ def test_every_bad_line_of_many_chunks_is_told_and_counted(site: lockside.Site) 
     with pytest.raises(InvalidInput, match="0 items to retry"):
         asked.retry()
     check_invariants(site)
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_bad_lines_are_told_in_their_order(site: lockside.Site, size: int) -> None:
+    (row_id,) = tickets(site, 1)
+    lines = [f"x{n}" for n in range(8)]
+
+    asked = send(
+        site, "ticket", "\n".join(["id", *lines, str(row_id)]), to="OPEN", chunk_items=size
+    )
+    result = done(site, asked)
+
+    told = [f"line {n}" for n in range(2, 10)]
+    assert [each["line"] for each in asked.results()] == list(range(2, 11))
+    assert result["failed_ids"] == told
+    assert asked.failure_groups()[0]["ids"] == told[:3]
 
 
 def test_bad_lines_of_more_than_the_result_lists_are_counted(site: lockside.Site) -> None:
