@@ -37,7 +37,7 @@ from domain.selection import (
 )
 from domain.span import from_now
 from engine.fields import Field, either, find_ids, read_field, shown
-from engine.values import word
+from engine.values import parser_of, word
 from models.base import Record, Work
 
 _HIDDEN = frozenset({"tenant_id", "deleted_at"})
@@ -113,7 +113,9 @@ def _values(known: Mapping[str, _Asked], asked: Comparison, now: datetime) -> li
     if asked.operator == CONTAINS:
         if not isinstance(found.column.type, Text):
             _refuse(found, asked.operator, "a field of text before it")
-        return list(asked.values)
+        # A part of a word or of a name is neither.
+        parse, expected = parser_of(found.column.type)
+        found = replace(found, field=replace(found.field, parse=parse, expected=expected))
     return [_value(found, each, now) for each in asked.values]
 
 

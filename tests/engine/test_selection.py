@@ -135,6 +135,12 @@ def test_a_comparison_that_means_nothing_is_refused(
     assert expected in told.value.facts["expected"]
 
 
+@pytest.mark.parametrize("odd", ["a\x00b", "\ud800"])
+def test_a_part_of_a_text_is_one_that_can_be_stored(site: lockside.Site, odd: str) -> None:
+    with pytest.raises(InvalidInput, match="text of at most"):
+        site.count("ticket", f"title contains {odd}")
+
+
 def test_a_name_that_is_nobodys_is_told(site: lockside.Site) -> None:
     with pytest.raises(NotFound, match="No site Nowhere"):
         site.count("ticket", "site = Nowhere")
