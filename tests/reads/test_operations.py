@@ -125,6 +125,14 @@ def test_results_can_be_asked_for_one_outcome(site: lockside.Site) -> None:
     assert [each["id"] for each in told] == [str(ids[2])]
 
 
+def test_an_outcome_goes_by_its_name_in_any_case(site: lockside.Site) -> None:
+    asked = site.operation(ask(site, [1, 2]))
+
+    assert len(list(asked.results(only="pending"))) == 2
+    with pytest.raises(InvalidInput, match="one of PENDING, SUCCEEDED"):
+        list(asked.results(only="broken"))
+
+
 def test_results_of_many_chunks_hold_each_item_once(site: lockside.Site) -> None:
     ids = work_orders(site, 250)
     operation_id = ask(site, ids, atomic=False, chunk_items=7)
