@@ -138,7 +138,8 @@ class Edit(ValueChange):
         self._read_own(ids)
         if not self._is_looked_up or self._own:
             self._is_looked_up = True
-            self.look_up_references(db, (self._values, *self._own.values()))
+            own = (self._own[each] for each in ids if each in self._own)
+            self.look_up_references(db, (self._values, *own))
         names = tuple(self._fields) if self._checks else tuple(self._names)
         rows, held = lock_rows(db, operation.kind, operation.tenant_id, ids, names)
         self.look_up_tours(db, rows)

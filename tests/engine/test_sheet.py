@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 import lockside
 from domain.bulk import LINES
@@ -168,6 +169,25 @@ def test_people_are_assigned_row_by_row(site: lockside.Site) -> None:
 
     people = [site.row("task", each)["assigned_to_user"] for each in ids]
     assert people[0] != people[1]
+
+
+def test_each_slice_asks_for_its_own_references_only(site: lockside.Site) -> None:
+    total = 2_100
+    ids = work_orders(site, total)
+    vendors = list(site.add_named("vendor", [f"Vendor {n}" for n in range(total)]).values())[:total]
+    lines = "".join(f"{each},{vendor}\n" for each, vendor in zip(ids, vendors, strict=True))
+    asked = send(site, "work_order", f"id,vendor\n{lines}", atomic=True)
+    looked_up: list[int] = []
+
+    @event.listens_for(site.platform.database, "before_cursor_execute")
+    def note(*told: Any) -> None:
+        _, _, statement, names, *_ = told
+        if "FROM vendor" in statement:
+            looked_up.extend(*(each for each in names.values() if isinstance(each, list)))
+
+    done(site, asked)
+
+    assert sorted(looked_up) == sorted(vendors)
 
 
 def test_whom_a_line_of_an_assignment_leaves_empty_stays(site: lockside.Site) -> None:
