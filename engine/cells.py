@@ -7,6 +7,7 @@ from functools import cache
 from math import isfinite
 from typing import Any
 
+from domain.errors import InvalidInput
 from engine.columns import Fault, Incoming, parse_known
 from engine.fields import fields_of
 from engine.lines import Record as Line
@@ -19,6 +20,7 @@ ALL = "readings"
 """The column, or the key, that holds all readings of a row as one object."""
 
 _EXPECTED = """an object such as {"pressure": 4.2}"""
+_EXPECTED_NAME = "reading:NAME, or readings for all of them as one object; else ignore it"
 PARTS = ("name", "value")
 """The columns of a reading that a file fills."""
 
@@ -38,6 +40,16 @@ class ReadingCells:
     readings: Readings | None
     passed_over: Collection[str] = ()
 
+    def check_header(self, header: Sequence[str]) -> None:
+        """Check that what looks like a reading is one: nothing that was read goes lost.
+
+        Raises:
+            InvalidInput: A column looks like a reading and isn't understood.
+        """
+        for column in header:
+            if self._is_unclear(column):
+                raise InvalidInput(field="column", got=column[:200], expected=_EXPECTED_NAME)
+
     def read(
         self, header: Sequence[str], records: Sequence[Line]
     ) -> tuple[list[dict[str, str]], list[Fault]]:
@@ -46,8 +58,9 @@ class ReadingCells:
         faults: list[Fault] = []
         if self.readings is None:
             return own, faults
+        faults += self._unclear_keys(records)
         part = self.readings.part
-        found = list(self._found(part, header, records, faults))
+        found = list(self._found(header, records, faults))
         given = {"name": [each[1] for each in found], "value": [each[2] for each in found]}
         parsed = parse_known(_known(part), given)
         unfit = {each.position for each in parsed.faults}
@@ -64,17 +77,15 @@ class ReadingCells:
         return own, faults
 
     def _found(
-        self,
-        part: type[Record],
-        header: Sequence[str],
-        records: Sequence[Line],
-        faults: list[Fault],
+        self, header: Sequence[str], records: Sequence[Line], faults: list[Fault]
     ) -> Iterator[Found]:
-        places = [n for n, each in enumerate(header) if self._is_one(part, each)]
+        keys = {key for each in records if isinstance(each, Mapping) for key in each}
+        known = {each for each in (*header, *keys) if self._is_one(each)}
+        places = [n for n, each in enumerate(header) if each in known]
         for position, record in enumerate(records):
             cells: Iterable[tuple[str, Any]] = ()
             if isinstance(record, Mapping):
-                cells = (each for each in record.items() if self._is_one(part, each[0]))
+                cells = (each for each in record.items() if each[0] in known)
             elif isinstance(record, Sequence) and len(record) == len(header):
                 cells = ((header[place], record[place]) for place in places)
             for column, cell in cells:
@@ -85,10 +96,25 @@ class ReadingCells:
                     if not is_empty(value):
                         yield position, name, _as_text(value)
 
-    def _is_one(self, part: type[Record], column: str) -> bool:
+    def _unclear_keys(self, records: Sequence[Line]) -> Iterator[Fault]:
+        for position, record in enumerate(records):
+            cells: Mapping[str, Any] = record if isinstance(record, Mapping) else {}
+            for key in filter(self._is_unclear, cells):
+                yield Fault(position, key, cells[key], "unknown_field", _EXPECTED_NAME)
+
+    def _is_one(self, column: str) -> bool:
+        if self.readings is None or self._is_passed_over(column):
+            return False
         head, colon, _ = column.partition(":")
-        is_reading = head.strip().lower() == part.noun if colon else head.strip() == ALL
-        return is_reading and column not in self.passed_over
+        return head.strip().lower() == (self.readings.part.noun if colon else ALL)
+
+    def _is_unclear(self, column: str) -> bool:
+        if self.readings is None or self._is_passed_over(column) or self._is_one(column):
+            return False
+        return column.strip().lower().startswith(self.readings.part.noun)
+
+    def _is_passed_over(self, column: str) -> bool:
+        return column in self.passed_over or column.strip() in self.passed_over
 
 
 def column_of(part: type[Record], name: str) -> str:

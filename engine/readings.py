@@ -80,8 +80,9 @@ class Brought:
         return tuple(
             Reason(
                 "invalid_input",
-                f"{column_of(part, name)}: got {shown(value)!r}, "
-                f"expected one that no other {part.noun} has",
+                f"{column_of(part, name)}: got {shown(value)!r}, expected "
+                f"{shown(there[name])!r}, which the {self._operation.kind} has: "
+                f"update that {part.noun}, or leave it out",
             )
             for name, value in own.items()
             if there.get(name, value) != value

@@ -112,6 +112,7 @@ def hold_sheet(
     cells = ReadingCells(
         None if submission.verb in _WRITES else model.readings, {*sheet.mapping, *sheet.ignore}
     )
+    cells.check_header(shape.header)
     read, most = 0, most_items(pace, submission)
     reader = _Reader(db, tenant_id, submission, model, known, naming, cells, shape.header)
     digest = hashlib.sha256(_meaning(sheet, naming, shape).encode())

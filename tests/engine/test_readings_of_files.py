@@ -45,6 +45,7 @@ FORMS = {
     "csv": "id,comments,reading:pressure, Reading: panel clean \n{id},Done,4.2,yes\n",
     "ndjson": '{{"id": {id}, "readings": {{"pressure": 4.2, "panel clean": "yes"}}}}',
     "flat": '{{"id": {id}, "reading:pressure": 4.2, "reading:panel clean": "yes"}}',
+    "loud": 'id,READINGS \n{id},"{{""pressure"": 4.2, ""panel clean"": ""yes""}}"\n',
     "both": 'id,readings\n{id},"{{""pressure"": 4.2, ""panel clean"": ""yes""}}"\n',
 }
 
@@ -160,7 +161,10 @@ def test_a_reading_that_the_task_has_is_kept_and_another_value_refused(
 
     (told,) = asked.results(only="FAILED")
     assert (told["line"], told["code"]) == (2, "invalid_input")
-    assert told["message"] == "reading:pressure: got '9', expected one that no other reading has"
+    assert told["message"] == (
+        "reading:pressure: got '9', expected '4.2', which the task has: "
+        "update that reading, or leave it out"
+    )
     assert (readings(site, same), readings(site, other)) == ({"pressure": "4.2"},) * 2
     check_invariants(site)
 
@@ -174,6 +178,8 @@ BAD = {
     '"readings": {"": 1}': ("value_missing", "reading:", ""),
     f'"readings": {{"{"x" * 501}": 1}}': ("too_long", None, None),
     f'"reading:pressure": "{"x" * 10_001}"': ("too_long", "reading:pressure", None),
+    '"readings:pressure": 4.2': ("unknown_field", "readings:pressure", 4.2),
+    '"Reading": {"pressure": 4.2}': ("unknown_field", "Reading", '{"pressure": 4.2}'),
     '"readings": 4.2': ("not_an_object", "readings", 4.2),
     f'"readings": "{{\\"pressure\\": {"[" * 60}{"]" * 60}}}"': ("not_an_object", None, None),
     '"readings": "4.2"': ("not_an_object", "readings", "4.2"),
@@ -233,9 +239,25 @@ def test_an_update_takes_no_readings(site: lockside.Site) -> None:
         send(site, "task", f"id,reading:pressure\n{row_id},4.2\n")
 
 
+@pytest.mark.parametrize("column", ["readings:pressure", "Reading", " reading_pressure "])
+def test_a_column_that_looks_like_a_reading_and_is_none_is_refused(
+    site: lockside.Site, column: str
+) -> None:
+    row_id = task(site)
+
+    with pytest.raises(InvalidInput, match="expected reading:NAME, or readings"):
+        send(site, "task", f"id,{column}\n{row_id},4.2\n", to="COMPLETED")
+
+    ignored = send(
+        site, "task", f"id,{column}\n{row_id},4.2\n", to="COMPLETED", ignore=[column.strip()]
+    )
+    assert done(site, ignored)["successful_items"] == 1
+    assert readings(site, row_id) == {}
+
+
 def test_an_ignored_column_brings_no_reading(site: lockside.Site) -> None:
     row_id = task(site)
-    text = f"id,reading:pressure,reading:flow\n{row_id},4.2,3\n"
+    text = f"id,reading:pressure, reading:flow \n{row_id},4.2,3\n"
 
     done(site, send(site, "task", text, to="COMPLETED", ignore=["reading:flow"]))
 
