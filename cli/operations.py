@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import rich_click as click
@@ -18,6 +18,10 @@ from cli.steer import cancel, pause, resume, retry, undo
 from domain.errors import InvalidInput
 
 _BESIDE_CELLS = ("line", "outcome", "code", "message")
+_UNEVEN = (
+    "Not every line of this file has every key, and CSV can't leave a cell out: sent again as an "
+    "update, an empty cell empties its field. --ndjson keeps the lines as they were."
+)
 _CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
 
 
@@ -128,14 +132,17 @@ def results(session: Session, *, operation_id: str, failed: bool, form: str | No
         raise InvalidInput(field="--json", got=f"--{form} beside it", expected="one form")
     with session.connect() as site:
         operation = site.operation(operation_id)
-        operation.show()  # refused before the first line, if it isn't there
+        found = operation.show()  # refused before the first line, if it isn't there
         items = operation.results(only="FAILED" if failed else None)
         if form == "csv":
-            _write_csv(items)
+            own, is_even = _columns_of_file(operation.results())
+            if not is_even and found["operation_type"] == "update":
+                session.output.note(_UNEVEN)
+            _write_csv(items, own)
         elif form == "ndjson":
             sys.stdout.writelines(json.dumps(each) + "\n" for each in items)
         elif form == "ids":
-            session.output.lines(str(each["id"]) for each in items)
+            session.output.lines(each["id"] for each in items if each["id"] is not None)
         elif session.output.as_json:
             session.output.json_list(items)
         else:
@@ -201,19 +208,34 @@ def _mode(found: Mapping[str, Any]) -> str:
     return "all or nothing" if found["atomic"] else "each item for itself"
 
 
-def _write_csv(items: Iterable[Mapping[str, Any]]) -> None:
+def _columns_of_file(items: Iterable[Mapping[str, Any]]) -> tuple[list[str], bool]:
+    """Return the columns of the file that named the rows, and whether each line has them all.
+
+    Rows that no file named have none.
+    """
+    own: dict[str, None] = {}
+    fewest = sys.maxsize
+    for each in items:
+        if "cells" not in each:
+            break
+        own |= dict.fromkeys(each["cells"])
+        if each["cells"] and each.get("code") != "wrong_columns":
+            fewest = min(fewest, len(each["cells"]))
+    return list(own), fewest >= len(own)
+
+
+def _write_csv(items: Iterable[Mapping[str, Any]], own: Sequence[str]) -> None:
     """Write outcomes; of a file's rows behind its own columns, so that it can be sent again."""
-    found = iter(items)
-    first = next(found, None)
-    columns = list(_CSV_COLUMNS)
-    if first is not None and "cells" in first:
-        own = list(first["cells"])
-        columns = own + [name for name in _BESIDE_CELLS if name not in own]
+    beside = [name for name in _BESIDE_CELLS if name not in own]
+    columns = [*own, *beside] if own else list(_CSV_COLUMNS)
+    # Results that were sent again: what was wrong then is over.
+    over = () if beside else _BESIDE_CELLS
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for each in (first, *found) if first else ():
-        cells = {name: _as_cell(value) for name, value in each.get("cells", {}).items()}
-        writer.writerow({**each, **cells})
+    for each in items:
+        cells = each.get("cells", {}).items()
+        told = {name: _as_cell(value) for name, value in cells if name not in over}
+        writer.writerow({**each, **told})
 
 
 def _as_cell(value: Any) -> Any:

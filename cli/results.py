@@ -59,21 +59,31 @@ def print_result(
             output.say(f"  {warning}.", "yellow")
         if result["rollback_reason"]:
             output.say(f"  {result['rollback_reason']}.")
+        lines = 0
         if result["failed_items"]:
-            print_failures(output, operation, is_kept=is_kept)
+            lines = print_failures(output, operation, is_kept=is_kept)
         if is_kept:
-            _print_next(output, operation, result, is_dry=is_dry)
+            _print_next(output, operation, result, lines=lines, is_dry=is_dry)
     if is_kept:
         output.say(f"Operation {operation.id}", "dim")
     return exit_code_of_result(result)
 
 
 def _print_next(
-    output: Output, operation: "lockside.Operation", result: Mapping[str, Any], *, is_dry: bool
+    output: Output,
+    operation: "lockside.Operation",
+    result: Mapping[str, Any],
+    *,
+    lines: int,
+    is_dry: bool,
 ) -> None:
+    if lines:
+        told = f"{lines:,} {'lines' if lines > 1 else 'line'} of the file"
+        command = f"lockside operations results {operation.id} --failed --csv"
+        output.say(f"Mend {told}, and send it again: {command}")
     if is_dry and result["successful_items"]:
         output.say(f"Do what can be done: lockside submit plan {operation.id}")
-    elif not is_dry and result["failed_items"]:
+    elif not is_dry and result["failed_items"] > lines:
         output.say(f"Mend them, then: lockside operations retry {operation.id}")
 
 
@@ -86,20 +96,24 @@ def _print_refusal(
     output.say(Text.assemble((told, "bold red"), f": {row_id}: {sentence} ({code})."))
 
 
-def print_failures(
-    output: Output, operation: "lockside.Operation", *, is_kept: bool = True
-) -> None:
-    """Print how many items failed for which reason, each with its sentence and some ids."""
+def print_failures(output: Output, operation: "lockside.Operation", *, is_kept: bool = True) -> int:
+    """Print how many items failed for which reason, each with its sentence and some ids.
+
+    Returns:
+        How many of them are lines of a file that name no row.
+    """
     shown = table("failed", "code", "for example", "ids", right=("failed",))
-    failed = 0
+    failed = lines = 0
     for each in operation.failure_groups(examples=_EXAMPLES):
         failed += each["items"]
+        lines += each["lines"]
         ids = " ".join(each["ids"]) + (" …" if each["items"] > _EXAMPLES else "")
         shown.add_row(f"{each['items']:,}", each["code"], each["message"], ids)
     output.say()
     output.say(shown)
     if failed > _EXAMPLES and is_kept:
         output.say(f"\nAll of them: lockside operations results {operation.id} --failed")
+    return lines
 
 
 def _headline(result: Mapping[str, Any], *, is_dry: bool, was_done: bool) -> Text:

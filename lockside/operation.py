@@ -155,8 +155,8 @@ class Operation:
         Quick however many there are.
 
         Returns:
-            Dicts with `code`, how many `items`, the `message` of the first of them, and the
-            first `ids`, as many as *examples*.
+            Dicts with `code`, how many `items`, how many of them are `lines` of a file that name
+            no row, the `message` of the first of them, and the first `ids`, as many as *examples*.
 
         Raises:
             NotFound: The tenant has no such operation.

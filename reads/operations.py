@@ -86,8 +86,10 @@ WITH counted AS (
                    ORDER BY CAST(item.key AS bigint) LIMIT :examples) AS told
    WHERE counted.nth <= :examples
 )
-SELECT total.code, total.items, first.message, first.ids
-  FROM (SELECT code, sum(items)::int AS items FROM counted GROUP BY code) AS total
+SELECT total.code, total.items, total.lines, first.message, first.ids
+  FROM (SELECT code, sum(items)::int AS items,
+               coalesce(sum(items) FILTER (WHERE chunk_no < 0), 0)::int AS lines
+          FROM counted GROUP BY code) AS total
   JOIN (SELECT code, array_agg(id ORDER BY id) AS ids,
                (array_agg(message ORDER BY id))[1] AS message
           FROM examples WHERE nth <= :examples GROUP BY code) AS first USING (code)
@@ -182,8 +184,8 @@ def group_failures(
     """Return each code that items failed with, the most frequent first.
 
     Returns:
-        Dicts with `code`, how many `items`, the `message` of the first of them, and the first
-        `ids`, as many as *examples*.
+        Dicts with `code`, how many `items`, how many of them are `lines` of a file that name no
+        row, the `message` of the first of them, and the first `ids`, as many as *examples*.
 
     Raises:
         NotFound: The tenant has no such operation.

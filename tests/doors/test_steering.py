@@ -171,6 +171,92 @@ def test_a_file_is_sent_its_bad_lines_mended_and_sent_again(
     assert again.json["failed_ids"] == ["line 2"]
 
 
+def results(settings: Settings, operation_id: str, *words: str) -> Answer:
+    """Ask for what failed."""
+    return call(settings, "operations", "results", operation_id, "--failed", *words)
+
+
+def send(settings: Settings, file: Path, *words: str) -> Answer:
+    """Open tickets by a file."""
+    form = f"--from-{file.suffix[1:]}"
+    return call(settings, "submit", "open", "ticket", "--continue", form, file, *words)
+
+
+def test_outcomes_of_a_file_have_all_its_columns_whatever_its_first_line_is(
+    settings: Settings, site: lockside.Site, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.ndjson"
+    lines = ['{"id": 1', '{"id": "x", "room": "B 12"}', '{"id": "y", "colour": "red"}']
+    file.write_text("\n".join([*lines, json.dumps({"id": tickets(site, 1)[0], "note": 7})]))
+
+    sent = send(settings, file, "--json")
+    told = results(settings, sent.json["operation_id"], "--csv").out.splitlines()
+
+    assert told[0] == "id,room,colour,note,line,outcome,code,message"
+    assert [each.rpartition("FAILED")[0] for each in told[1:]] == [
+        ",,,,1,",
+        "x,B 12,,,2,",
+        "y,,red,,3,",
+    ]
+
+
+def test_results_that_are_sent_again_tell_what_is_wrong_now(
+    settings: Settings, site: lockside.Site, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.csv"
+    (row_id,) = tickets(site, 1)
+    file.write_text(f"id\n{row_id}\nx\ny\n")
+    sent = send(settings, file, "--json").json["operation_id"]
+    file.write_text(results(settings, sent, "--csv").out.replace("x,", "0,") + f"{row_id},,,,\n")
+
+    again = send(settings, file, "--json").json["operation_id"]
+
+    told = results(settings, again, "--csv").out.splitlines()
+    assert told[0] == "id,line,outcome,code,message"
+    assert [each.rpartition(",")[0] for each in told[1:]] == [
+        "0,2,FAILED,out_of_range",
+        "y,3,FAILED,not_a_number",
+    ]
+
+
+def test_ids_are_those_of_rows(settings: Settings, site: lockside.Site, tmp_path: Path) -> None:
+    file = tmp_path / "some.csv"
+    (closed,) = tickets(site, 1, state="CLOSED")
+    file.write_text(f"id\nx\n{closed}\n")
+
+    sent = send(settings, file, "--json")
+
+    assert results(settings, sent.json["operation_id"], "--ids").out == f"{closed}\n"
+
+
+def test_cells_that_an_update_would_empty_are_told(
+    settings: Settings, site: lockside.Site, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.ndjson"
+    lines = [{"id": "x", "description": "A"}, {"id": tickets(site, 1)[0], "priority": "LOW"}]
+    file.write_text("\n".join(map(json.dumps, lines)))
+    sent = call(
+        settings, "submit", "update", "ticket", "--continue", "--json", "--from-ndjson", file
+    )
+
+    told = results(settings, sent.json["operation_id"], "--csv")
+
+    assert told.out.splitlines()[0] == "id,description,priority,line,outcome,code,message"
+    assert "an empty cell empties its field" in told.err
+
+
+def test_where_only_lines_failed_there_is_nothing_to_retry(
+    settings: Settings, site: lockside.Site, tmp_path: Path
+) -> None:
+    file = tmp_path / "some.csv"
+    file.write_text(f"id\nx\n{tickets(site, 1)[0]}\n")
+
+    sent = send(settings, file)
+
+    assert "Mend 1 line of the file, and send it again: lockside operations results" in sent.out
+    assert "operations retry" not in sent.out
+
+
 def test_bad_lines_bring_their_readings_again(
     settings: Settings, site: lockside.Site, tmp_path: Path
 ) -> None:
