@@ -20,7 +20,7 @@ ALL = "readings"
 """The column, or the key, that holds all readings of a row as one object."""
 
 _EXPECTED = """an object such as {"pressure": 4.2}"""
-_EXPECTED_NAME = "reading:NAME, or readings for all of them as one object; else ignore it"
+_EXPECTED_NAME = "reading:NAME, or readings for all as one object; else another name, or ignore it"
 PARTS = ("name", "value")
 """The columns of a reading that a file fills."""
 
