@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.bulk import Failure, Outcome
-from domain.errors import InvalidInput, LocksideError
+from domain.errors import LocksideError
 from domain.permissions import Actor
 from engine.cancel import cancel
 from engine.denials import demand

@@ -142,8 +142,8 @@ class Chunk(Base):
     """The part of an operation that one message carries and one transaction changes.
 
     `inputs` is what a file says of its rows, by id: the line, its cells, the values that are
-    the row's own. Lines without a row are items too: their ids are the lines, below zero, and so
-    are the numbers of their chunks.
+    the row's own. Lines without a row are items too: their ids stand for the lines, below zero
+    and in their order, and so are the numbers of their chunks.
     """
 
     __tablename__ = "operation_chunk"
