@@ -12,7 +12,7 @@ from cli.complete import complete_nouns, complete_states
 from cli.ids import read_id, where_option
 from cli.output import Output, moment, table
 from cli.pairs import read_pairs
-from cli.trail import brief, print_trail
+from cli.trail import brief, listed, print_trail
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -297,4 +297,5 @@ def _print_warnings(output: Output, found: Mapping[str, Any]) -> None:
 def _cell(value: object, *, whole: bool = False) -> str:
     if isinstance(value, datetime):
         return moment(value)
-    return str(value) if whole else brief(value)
+    told = listed(value) if isinstance(value, list) else value
+    return str(told) if whole else brief(told)

@@ -45,6 +45,11 @@ def _change(record: Mapping[str, Any]) -> str:
     )
 
 
+def listed(values: Sequence[object]) -> str:
+    """Return several values as they are typed, with commas; one alone may have blanks in it."""
+    return ", ".join(map(str, values))
+
+
 def brief(value: object) -> str:
     """Return a value as a cell shows it: never more than a few words of it."""
     if value is None:
@@ -52,6 +57,6 @@ def brief(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {brief(each)}" for name, each in value.items()) or "—"
     if isinstance(value, list | tuple):
-        return brief(" ".join(map(str, value)))
+        return brief(listed(value))
     text = str(value).replace("\n", " ")
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

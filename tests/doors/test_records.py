@@ -50,6 +50,17 @@ def test_a_record_is_shown_with_its_parts(site: lockside.Site, settings: Setting
     assert "New seal" in answer.out
 
 
+def test_several_values_stand_with_commas_between_them(settings: Settings) -> None:
+    made = records(settings, "create", "job", f"name={uuid4().hex}", "asks_for=pressure,panel clean")
+    row = made.out.split()[-1].strip(".")
+
+    listed = records(settings, "list", "job", "--after", int(row) - 1)
+    shown = records(settings, "show", "job", row)
+
+    assert "pressure, panel clean" in listed.out
+    assert "pressure, panel clean" in shown.out
+
+
 def test_a_list_names_state_and_title(site: lockside.Site, settings: Settings) -> None:
     (row,) = tickets(site, 1, state="ONHOLD")
 
