@@ -168,4 +168,5 @@ def item_name(item: int) -> str:
 
 
 def _rollback_reason(counts: Counts) -> str:
-    return f"{counts.failed} of {counts.total} items failed and all or nothing was asked for"
+    told = f"{counts.failed:,} of {counts.total:,} items"
+    return f"{told} failed and all or nothing was asked for"

@@ -69,6 +69,12 @@ def test_a_rolled_back_result_says_why() -> None:
     )
 
 
+def test_large_numbers_of_a_rollback_are_told_with_separators() -> None:
+    told = ended(state="ROLLED_BACK", counts=Counts(1661, failed=1661), succeeded_ids=[])
+
+    assert told["rollback_reason"].startswith("1,661 of 1,661 items failed")
+
+
 def test_a_thousand_ids_stand_in_a_result() -> None:
     told = ended(counts=Counts(1000, succeeded=1000), succeeded_ids=range(1, 1001), failures=[])
 
