@@ -3,6 +3,7 @@
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from itertools import chain
 from pathlib import Path
 
@@ -111,6 +112,15 @@ def test_a_decision_takes_at_most_40_lines() -> None:
     ]
 
     assert long == []
+
+
+def test_the_glossary_has_one_meaning_for_a_word() -> None:
+    rows = re.findall(
+        r"^\| \*\*(.+?)\*\* \|", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE
+    )
+    words = Counter(word for row in rows for word in row.split(", "))
+
+    assert [word for word, times in words.items() if times > 1] == []
 
 
 def test_a_link_between_documents_leads_somewhere() -> None:
