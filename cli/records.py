@@ -98,7 +98,7 @@ def show(session: Session, *, noun: str, row_id: str, names: bool) -> None:
     examples="""
     lockside records list ticket --state OPEN --limit 50
     lockside records list work-order --state SUBMITTED --ids --limit 1000
-    lockside records list task --where 'due_at < now and assigned_to_user=tomas'
+    lockside records list task --where 'due_at < now and assigned_to_user="Grace Wu"'
     """,
 )
 @_NOUN

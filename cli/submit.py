@@ -61,7 +61,7 @@ def submit() -> None:
     lockside submit transition task --to COMPLETED --from-ndjson round.ndjson --continue
     lockside submit transition work-order --to APPROVED --continue - < ids.txt
     lockside submit transition ticket --to OPEN --where 'state=NEW and priority=HIGH' --dry-run
-    lockside submit transition task --to STANDBY --comments Rain --where 'site="North Yard"' \
+    lockside submit transition task --to STANDBY --comments Rain --where 'site="Harbor Mall"' \
         --continue --canary 50 --rate 500
     lockside submit transition work-order --to CANCELLED --dry-run 17
     """,

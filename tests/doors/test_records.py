@@ -51,7 +51,9 @@ def test_a_record_is_shown_with_its_parts(site: lockside.Site, settings: Setting
 
 
 def test_several_values_stand_with_commas_between_them(settings: Settings) -> None:
-    made = records(settings, "create", "job", f"name={uuid4().hex}", "asks_for=pressure,panel clean")
+    made = records(
+        settings, "create", "job", f"name={uuid4().hex}", "asks_for=pressure,panel clean"
+    )
     row = made.out.split()[-1].strip(".")
 
     listed = records(settings, "list", "job", "--after", int(row) - 1)

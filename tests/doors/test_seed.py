@@ -1,5 +1,6 @@
 """What is seeded looks like work, is the same each time, and is brought in once."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
@@ -13,9 +14,24 @@ from lockside.seed import seed
 from lockside.seed_base import Month
 from models.base import kinds
 from tests.doors.commands import call
+from tests.workers import PROJECT
 from worker.settings import Settings
 
 ROWS = 1_000
+
+_NOUNS = "|".join(kinds()).replace("_", "-")
+_CHOICE = re.compile(rf"^.*lockside .*?({_NOUNS}) .*--where '([^']+)'", re.MULTILINE)
+SHOWN = [
+    found
+    for page in (
+        "README.md",
+        "docs/how-to/change-many-rows.md",
+        "docs/how-to/bring-data-in-and-out.md",
+        "docs/reference/cli.md",
+    )
+    for found in _CHOICE.findall((PROJECT / page).read_text())
+]
+"""The filters of all examples, with the kind of work that they choose of."""
 
 
 def seed_all(site: lockside.Site) -> dict[str, int]:
@@ -31,6 +47,14 @@ def seeded(settings: Settings) -> dict[str, int]:
 
 def test_all_rows_are_new_at_first(seeded: dict[str, int]) -> None:
     assert seeded == dict.fromkeys(kinds(), ROWS)
+
+
+@pytest.mark.usefixtures("seeded")
+@pytest.mark.parametrize(("kind", "where"), sorted(set(SHOWN)))
+def test_a_filter_that_is_shown_finds_seeded_rows(
+    site: lockside.Site, kind: str, where: str
+) -> None:
+    assert site.count(kind, where) > 0
 
 
 @pytest.mark.usefixtures("seeded")
