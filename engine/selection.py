@@ -36,12 +36,17 @@ from domain.selection import (
     parse_filter,
 )
 from domain.span import from_now
+from engine.expected import Expected, can_be_stored, check
 from engine.fields import Field, either, find_ids, read_field, shown
-from engine.values import parser_of, word
+from engine.values import word
 from models.base import Record, Work
 
 _HIDDEN = frozenset({"tenant_id", "deleted_at"})
 _ORDERED = (Integer, Float, TIMESTAMP, Date)
+_FILTER = Expected(
+    lambda given: isinstance(given, str) and can_be_stored(given),
+    "a filter such as state=OPEN, as text without NUL",
+)
 _ORDERS = frozenset({"<", "<=", ">", ">="})
 
 
@@ -74,6 +79,7 @@ def select_where(
         InvalidInput: The filter can't be read, a field isn't known, or a value isn't its field's.
         NotFound: The tenant has no record of a name or id that a value gives.
     """
+    check("where", where, _FILTER)
     read = parse_filter(where)
     known = _known(model)
     meant = {each: _values(known, each, now) for each in comparisons(read)}
@@ -109,28 +115,45 @@ def _values(known: Mapping[str, _Asked], asked: Comparison, now: datetime) -> li
         fields = ", ".join(sorted({each.field.name for each in known.values()}))
         raise InvalidInput(field="where", got=asked.field, expected=f"a field among {fields}")
     if asked.operator in _ORDERS and not found.is_ordered:
-        _refuse(found, asked.operator, "=, !=, in or is empty; it has no order")
+        _refuse(asked, "=, !=, in or is empty; it has no order")
     if asked.operator == CONTAINS:
         if not isinstance(found.column.type, Text):
-            _refuse(found, asked.operator, "a field of text before it")
-        # A part of a word or of a name is neither.
-        parse, expected = parser_of(found.column.type)
-        found = replace(found, field=replace(found.field, parse=parse, expected=expected))
-    return [_value(found, each, now) for each in asked.values]
+            _refuse(asked, "a field of text before it")
+        if not asked.values[0]:
+            _refuse(asked, "some text to look for, or is not empty")
+        return list(asked.values)
+    return [_value(found, asked, each, now) for each in asked.values]
 
 
-def _value(asked: _Asked, given: str, now: datetime) -> Any:
+def _value(known: _Asked, asked: Comparison, given: str, now: datetime) -> Any:
     try:
         value: Any = given
-        if asked.tells_time:
+        if known.tells_time:
             moment = now if given.lower() == "now" else from_now(given, now)
-            is_day = isinstance(asked.column.type, Date)
+            is_day = isinstance(known.column.type, Date)
             value = given if moment is None else moment.date() if is_day else moment
-        return asked.field.parse(value)
+        return known.field.parse(value)
     except (ValueError, TypeError, OverflowError) as error:
-        spans = ", now, or a span from now such as -7d" if asked.tells_time else ""
-        expected = f"{asked.field.expected}{spans}"
-        raise InvalidInput(field=asked.field.name, got=shown(given), expected=expected) from error
+        _refuse(asked, _expected(known, given, error), given)
+
+
+def _expected(known: _Asked, given: str, error: Exception) -> str:
+    """Return what was expected in the place of a value that its field can't hold."""
+    if not known.tells_time:
+        return known.field.expected
+    if isinstance(error, OverflowError):
+        return "a time in the years 1 to 9999"
+    expected = f"{known.field.expected}, now, or a span from now such as -7d"
+    naive = _without_zone(given) if isinstance(known.column.type, TIMESTAMP) else None
+    return f"{expected}; in UTC this is {naive.isoformat()}Z" if naive else expected
+
+
+def _without_zone(given: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(given)
+    except ValueError:
+        return None
+    return found if found.tzinfo is None else None
 
 
 def _look_up(
@@ -184,5 +207,8 @@ def _compare(asked: _Asked, comparison: Comparison, values: list[Any]) -> Column
     )
 
 
-def _refuse(asked: _Asked, got: str, expected: str) -> NoReturn:
-    raise InvalidInput(field=asked.field.name, got=got, expected=expected)
+def _refuse(asked: Comparison, expected: str, value: str | None = None) -> NoReturn:
+    # A field may be called like an option or a value beside the filter; so all of it is told.
+    told = shown(", ".join(asked.values) if value is None else value) or '""'
+    got = f"{asked.field} {asked.operator} {told}"
+    raise InvalidInput(field="where", got=got, expected=expected)

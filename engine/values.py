@@ -143,7 +143,7 @@ def _words(value: Any) -> list[str]:
 
 # BigInteger is an Integer to isinstance, so it comes first.
 _PARSERS: dict[type, tuple[Parse, str]] = {
-    BigInteger: (_whole, "a whole number"),
+    BigInteger: (_whole, f"a whole number below {_LARGEST[BigInteger] + 1:,}"),
     Integer: (_small, "a whole number below 2,147,483,648"),
     Float: (_number, "a number"),
     TIMESTAMP: (moment, "a time with its zone such as 2026-11-22T09:30:00Z"),

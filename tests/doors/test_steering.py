@@ -54,6 +54,7 @@ def test_another_number_than_expected_is_refused_with_its_option(
     [
         (("--where", ""), "--where: got 'nothing'"),
         (("--where", "colour=red"), "--where: got 'colour', expected a field among"),
+        (("--where", "state=FOO"), "--where: got 'state = FOO', expected one of DRAFT"),
         (("--where", "state=SUBMITTED", "17"), "rows in two ways"),
         (("--where", "state=SUBMITTED and"), "the end at character 20"),
         ((), "by --where"),
