@@ -9,7 +9,7 @@ import rich_click as click
 from cli.command import Command, Session, quieten
 from cli.complete import complete_kinds, complete_states
 from cli.exits import DONE, SOME_FAILED
-from cli.ids import gather_ids, takes_ids
+from cli.ids import gather_ids, gather_rows, takes_ids, where_option
 from cli.output import Output, table
 
 
@@ -19,32 +19,43 @@ from cli.output import Output, table
     lockside explain work-order 17
     lockside explain work-order 17 --to APPROVED
     lockside explain ticket 40 41 42 43 --to CLOSED --actor dora
+    lockside explain work-order --to APPROVED --where 'state=SUBMITTED and due_at < +7d'
     lockside records list ticket --state OPEN --ids | lockside explain ticket --to CLOSED -
     """,
 )
 @click.argument("kind", shell_complete=complete_kinds)
 @takes_ids
+@where_option
 @click.option(
     "--to",
     metavar="STATE",
-    help="Only this target; needed for more than one id.",
+    help="Only this target; needed for more than one id, and for --where.",
     shell_complete=complete_states,
 )
 @click.pass_obj
 def explain(
-    session: Session, *, kind: str, ids: Sequence[str], ids_file: Path | None, to: str | None
+    session: Session,
+    *,
+    kind: str,
+    ids: Sequence[str],
+    ids_file: Path | None,
+    where: str | None,
+    to: str | None,
 ) -> None:
     """Say what blocks a transition: every reason for one row, counts for many.
 
     Comments count as missing, so that it shows where they will be wanted. A dash reads IDS from
     standard input.
     """
-    rows = gather_ids(ids, ids_file)
+    given = gather_ids(ids, ids_file) if where is None else gather_rows(ids, ids_file, where)
+    # Whoever chooses by a filter asks for counts, however few it matches.
+    is_one = given is not None and len(given) == 1
     with session.connect() as site:
-        told = site.explain(kind, rows[0] if len(rows) == 1 else rows, to=to)
+        rows = site.ids(kind, where=where) if given is None else given
+        told = site.explain(kind, rows[0] if is_one else rows, to=to)
     if session.output.as_json:
         session.output.json(told)
-    elif len(rows) == 1:
+    elif is_one:
         print_row(session.output, told)
     else:
         _print_selection(session.output, told)

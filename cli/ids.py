@@ -92,7 +92,7 @@ def gather_ids(words: Sequence[str], file: Path | None) -> list[int]:
         raise InvalidInput(
             field="ids",
             got=None,
-            expected="at least one: as arguments, as - for standard input, or by --ids-file",
+            expected="at least one: as arguments, as -, by --ids-file, or by --where",
         )
     ids = _from_text(" ".join(each for each in words if each != "-"), "ids")
     if "-" in words:

@@ -170,6 +170,20 @@ def test_an_explanation_of_many_is_the_same(site: lockside.Site, settings: Setti
     assert answer.json == site.explain("work_order", ids, to="approved")
 
 
+def test_rows_of_a_filter_are_explained_as_if_their_ids_were_given(
+    site: lockside.Site, settings: Settings
+) -> None:
+    ids = work_orders(site, 2, remarks="asked about")
+    (one,) = work_orders(site, 1, remarks="alone", vendor=False)
+    ask = ("explain", "work-order", "--to", "approved", "--json", "--where")
+
+    several = call(settings, *ask, "remarks='asked about'")
+    alone = call(settings, *ask, "remarks=alone")
+
+    assert several.json == site.explain("work_order", ids, to="approved")
+    assert alone.json == site.explain("work_order", [one], to="approved")
+
+
 def test_an_operation_looks_the_same(site: lockside.Site, settings: Settings) -> None:
     operation = site.transition("work_order", to="APPROVED", ids=mixed(site))
     operation.wait(20)
