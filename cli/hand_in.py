@@ -1,19 +1,16 @@
 """Handing work in: ask where somebody may want to think again, submit, wait, tell."""
 
-import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import rich_click as click
-
+from cli.asking import ASK_ABOVE, is_asked, is_meant
 from cli.command import Session
 from cli.exits import CANCELLED, DONE
-from cli.options import ASK_ABOVE, Request
+from cli.options import Request
 from cli.output import moment
 from cli.progress import watch
 from cli.results import print_result
-from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     import lockside
@@ -60,26 +57,16 @@ def hand_in(
 
 
 def _is_meant(session: Session, site: "lockside.Site", request: Request, question: str) -> bool:
-    is_there = any(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
-    if request.yes or request.options["dry_run"] or session.output.as_json or not is_there:
-        return True
     where = request.options["where"]
     if request.ids is None and where is None:
         return True  # whoever made a file of rows has looked at them
-    total = len(request.ids or ()) if where is None else site.count(request.kind, where)
-    if total <= ASK_ABOVE:
+    if request.options["dry_run"] or not is_asked(session, yes=request.yes):
         return True
-    rows = f"{total:,} rows of {request.kind}"
-    if sys.stdin.isatty() and (sys.stdout.isatty() or sys.stderr.isatty()):
-        if where is not None and request.options["expect_count"] is None:
-            # What was looked at is what is done, or nothing is.
-            request.options["expect_count"] = total
-        return click.confirm(question.format(rows=rows), err=sys.stderr.isatty())
-    raise InvalidInput(
-        field="ids",
-        got=rows,
-        expected=f"at most {ASK_ABOVE:,} where nobody can be asked, or --yes",
-    )
+    total = len(request.ids or ()) if where is None else site.count(request.kind, where)
+    if total > ASK_ABOVE and where is not None and request.options["expect_count"] is None:
+        # What was looked at is what is done, or nothing is.
+        request.options["expect_count"] = total
+    return is_meant(total, request.kind, question)
 
 
 def _was_done(

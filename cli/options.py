@@ -9,13 +9,11 @@ from typing import Any
 
 import rich_click as click
 
+from cli.asking import yes_option
 from cli.complete import complete_isolation_levels
 from cli.ids import gather_rows
 from domain.errors import InvalidInput
 from domain.span import from_now
-
-ASK_ABOVE = 1000
-"""More items than these are asked about, if somebody is there to answer."""
 
 _TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span from now such as +2h or +30m"
 
@@ -133,13 +131,7 @@ _OPTIONS = (
         help="Wait for the end, or only hand in; waits by default, but not for --run-at.",
     ),
     timeout_option,
-    click.option(
-        "--yes",
-        is_flag=True,
-        help=f"Don't ask before more than {ASK_ABOVE:,} items. At a terminal that is asked, and "
-        "refused where nobody can answer, for the ids come through standard input; scripts "
-        "without a terminal, and --json, go on.",
-    ),
+    yes_option,
 )
 
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from cli.asking import is_asked, is_meant, yes_option
 from cli.command import Command, Session
-from cli.exits import DONE
+from cli.exits import CANCELLED, DONE
 from cli.options import timeout_option
 from cli.output import counted
 from cli.progress import watch
@@ -82,13 +83,20 @@ def resume(session: Session, *, operation_id: str, rate: float | None) -> int:
 @click.option("--only", metavar="CODE", help="Only what failed by this code.")
 @_WAIT
 @timeout_option
+@yes_option
 @click.pass_obj
 def retry(session: Session, /, *, only: str | None, **given: Any) -> int:
     """Try again what failed, as a new operation; once for each code, however often it is asked.
 
     A conflict stays one; --only concurrency_conflict takes such rows as they are now.
     """
-    return _derive(session, lambda operation: operation.retry(only=only), **given)
+    return _derive(
+        session,
+        lambda operation: operation.retry(only=only),
+        lambda operation: _undone(operation, only),
+        "Try {rows} again?",
+        **given,
+    )
 
 
 @click.command(
@@ -100,6 +108,7 @@ def retry(session: Session, /, *, only: str | None, **given: Any) -> int:
 @_ID
 @_WAIT
 @timeout_option
+@yes_option
 @click.pass_obj
 def undo(session: Session, /, **given: Any) -> int:
     """Take back what an operation did, row by row, where nobody changed it since.
@@ -107,7 +116,7 @@ def undo(session: Session, /, **given: Any) -> int:
     What was changed since is left alone and told as a conflict. Who handed it in may, and who
     holds the permission operation.undo.
     """
-    return _derive(session, lambda operation: operation.undo(), **given)
+    return _derive(session, lambda operation: operation.undo(), _done, "Take back {rows}?", **given)
 
 
 @click.command(
@@ -120,6 +129,7 @@ def undo(session: Session, /, **given: Any) -> int:
 @_ID
 @_WAIT
 @timeout_option
+@yes_option
 @click.pass_obj
 def plan(session: Session, /, **given: Any) -> int:
     """Do what a dry run found that can be done; ID is the dry run's.
@@ -128,7 +138,9 @@ def plan(session: Session, /, **given: Any) -> int:
     is left out. A plan is executed once, however often it is asked for, with the canary and the
     rate that the dry run was handed in with.
     """
-    return _derive(session, lambda operation: operation.execute(), **given)
+    return _derive(
+        session, lambda operation: operation.execute(), _done, "Do {rows} as planned?", **given
+    )
 
 
 def _steer(
@@ -148,14 +160,23 @@ def _steer(
 def _derive(
     session: Session,
     derive: "Callable[[lockside.Operation], lockside.Operation]",
+    count: "Callable[[lockside.Operation], int]",
+    question: str,
     *,
     operation_id: str,
     wait: bool,
     timeout: float,
+    yes: bool,
 ) -> int:
     output = session.output
     with session.connect() as site:
-        operation = derive(site.operation(operation_id))
+        parent = site.operation(operation_id)
+        if is_asked(session, yes=yes) and not is_meant(
+            count(parent), parent.show()["kind"], question
+        ):
+            output.note("Nothing was handed in.")
+            return CANCELLED
+        operation = derive(parent)
         if wait:
             result = watch(site, operation, output, within_s=timeout)
             return print_result(output, operation, result)
@@ -165,3 +186,15 @@ def _derive(
         output.say(operation.id)
         output.note(f"Handed in. Watch it with `lockside operations watch {operation.id}`.")
     return DONE
+
+
+def _done(parent: "lockside.Operation") -> int:
+    return int(parent.show()["counts"]["succeeded"])
+
+
+def _undone(parent: "lockside.Operation", only: str | None) -> int:
+    if only is not None:
+        groups = parent.failure_groups()
+        return sum(each["items"] for each in groups if each["code"] == only)
+    counts = parent.show()["counts"]
+    return int(counts["failed"] + counts["cancelled"])

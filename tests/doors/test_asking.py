@@ -1,9 +1,13 @@
 """Before many rows somebody who is there is asked; who can't be asked has to say yes before."""
 
+from typing import Any
+
 import pytest
 
 import lockside
 from tests.doors.commands import at_a_terminal, call
+from tests.engine.steps import drain
+from tests.factories import tickets
 from worker.settings import Settings
 
 MANY = " ".join(map(str, range(1, 1002)))
@@ -71,3 +75,32 @@ def test_a_script_without_a_terminal_goes_on(site: lockside.Site, settings: Sett
     answer = call(settings, *CANCEL, "-", stdin=MANY)
 
     assert (answer.code, handed_in(site)) == (0, before + 1)
+
+
+OPENED, CLOSED = {"to": "OPEN"}, {"to": "CLOSED"}
+AGAIN = "Try 1,001 rows of ticket again?"
+OUT_OF_IT: dict[str, tuple[str, dict[str, Any], str]] = {
+    "plan": ("submit plan", OPENED | {"dry_run": True}, "Do 1,001 rows of ticket as planned?"),
+    "undo": ("operations undo", OPENED, "Take back 1,001 rows of ticket?"),
+    "retry": ("operations retry", CLOSED, AGAIN),
+    "of one code": ("operations retry --only illegal_transition", CLOSED, AGAIN),
+}
+
+
+@pytest.mark.parametrize(("command", "asked", "question"), OUT_OF_IT.values(), ids=list(OUT_OF_IT))
+def test_what_comes_out_of_an_operation_is_asked_about_as_well(
+    site: lockside.Site, settings: Settings, command: str, asked: dict[str, Any], question: str
+) -> None:
+    given = site.transition("ticket", ids=tickets(site, 1001), atomic=False, **asked)
+    drain(site, given._id)
+    words = (*command.split(), given.id)
+    before = handed_in(site)
+
+    refused = at_a_terminal(settings, *words, typed="n\n")
+    after = handed_in(site)
+    agreed = at_a_terminal(settings, *words, "--detach", "--yes")
+
+    assert f"{question} [y/N]" in refused.out
+    assert "Nothing was handed in." in refused.out
+    assert (refused.code, after) == (9, before)
+    assert ("?" in agreed.out, agreed.code, handed_in(site)) == (False, 0, before + 1)

@@ -1,0 +1,48 @@
+"""Before many rows somebody who is there is asked: they may want to think again."""
+
+import sys
+
+import rich_click as click
+
+from cli.command import Session
+from domain.errors import InvalidInput
+
+ASK_ABOVE = 1000
+"""More rows than these are asked about, if somebody is there to answer."""
+
+yes_option = click.option(
+    "--yes",
+    is_flag=True,
+    help=f"Don't ask before more than {ASK_ABOVE:,} rows. At a terminal that is asked, and refused "
+    "where nobody can answer, for standard input is a pipe; scripts without a terminal, and "
+    "--json, go on.",
+)
+
+
+def is_asked(session: Session, *, yes: bool) -> bool:
+    """Say whether somebody who is there has to answer before many rows, or to have said yes."""
+    is_there = any(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
+    return is_there and not yes and not session.output.as_json
+
+
+def is_meant(total: int, kind: str, question: str) -> bool:
+    """Say whether so many rows are meant; of more than a thousand somebody is asked.
+
+    Args:
+        total: How many rows.
+        kind: The kind of work.
+        question: What is asked, with `{rows}` in it.
+
+    Raises:
+        InvalidInput: There are many rows, and nobody can be asked.
+    """
+    if total <= ASK_ABOVE:
+        return True
+    rows = f"{total:,} rows of {kind}"
+    if sys.stdin.isatty() and (sys.stdout.isatty() or sys.stderr.isatty()):
+        return click.confirm(question.format(rows=rows), err=sys.stderr.isatty())
+    raise InvalidInput(
+        field="ids",
+        got=rows,
+        expected=f"at most {ASK_ABOVE:,} where nobody can be asked, or --yes",
+    )
