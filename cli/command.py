@@ -14,12 +14,15 @@ from click.exceptions import Exit, NoArgsIsHelpError, NoSuchCommand
 from cli.exits import DONE, INTERRUPTED, PIPE_CLOSED, TRY_LATER, USAGE, exit_code_of_error
 from cli.names import as_typed
 from cli.output import Output
+from cli.progress import DETACHED, GoesOn
 from domain.errors import InvalidInput, LocksideError, Unavailable
 
 if TYPE_CHECKING:
     import lockside
 
 PROGRAM = "lockside"
+
+_WATCH = "watch"
 
 _DEFAULTS = {"tenant": "LOCKSIDE_TENANT or demo", "actor": "LOCKSIDE_ACTOR or admin"}
 """Where the options that all commands share may stand else."""
@@ -75,7 +78,13 @@ class Command(click.RichCommand):
         session = ctx.find_object(Session)
         if session is not None:
             session.command = self
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            if self.name != _WATCH:
+                raise
+            # Whoever only watches stops nothing, not even before the first look.
+            raise GoesOn(operation_id=ctx.params["operation_id"], why=DETACHED) from None
 
 
 class Group(click.RichGroup):

@@ -1,6 +1,7 @@
 """Waiting for work that can't end: nobody serves the queues here."""
 
 import signal
+import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.workers import environment
 from worker.settings import Settings
 
 MOVE = ("submit", "transition", "work-order", "--to", "APPROVED")
+UNKNOWN = "00000000-0000-0000-0000-000000000000"
 STORED = text("""
 SELECT atomic, stop_at_first_failure, parallel, isolation_level, lease_seconds, wait_seconds,
        max_retries, details
@@ -58,6 +60,22 @@ def test_ctrl_c_stops_waiting_and_never_the_work(
     assert f"lockside operations watch {waiting.id}" in said
     assert "Error" not in said
     assert "Traceback" not in said
+
+
+def test_ctrl_c_stops_waiting_before_the_first_look_too(settings: Settings, folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        url = f"postgresql+psycopg://127.0.0.1:{silent.getsockname()[1]}/nobody"
+        unanswered = environment(settings.model_copy(update={"database_url": url}))
+        watch = spawn(unanswered, folder, "operations", "watch", UNKNOWN)
+        with silent.accept()[0]:
+            watch.send_signal(signal.SIGINT)
+            _, said = watch.communicate(timeout=30)
+
+    assert watch.returncode == 8
+    assert said == (
+        f"Detached; the operation goes on. Come back with `lockside operations watch {UNKNOWN}`.\n"
+    )
 
 
 def test_9_cancelled(settings: Settings, waiting: lockside.Operation) -> None:
