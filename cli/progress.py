@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
@@ -54,7 +55,8 @@ def watch(
     try:
         result = _end_of(_follow(operation, deadline, _QUIET_S), lambda _: None)
         if result is None:
-            with _shown(output) as show:
+            with _shown(output) as shown:
+                show = _hinting(shown, operation, output)
                 result = _end_of(_follow(operation, deadline, _SUSPICIOUS_S), show)
                 if result is None and time.monotonic() < deadline:
                     _look_for_workers(site, operation, output)
@@ -73,6 +75,28 @@ def _end_of(told: Iterator[dict[str, Any]], show: Callable[[Told], None]) -> dic
         if "state" in each:
             return each
     return None
+
+
+def _hinting(
+    show: Callable[[Told], None], operation: "lockside.Operation", output: Output
+) -> Callable[[Told], None]:
+    """Return what shows progress, and says once for each pause how it ends.
+
+    After a canary nobody waits any longer, and is told as they leave.
+    """
+    from lockside.operation import ITS_CANARY  # noqa: PLC0415 -- help and completion don't wait
+
+    paused_by = None
+
+    def hint(told: Told) -> None:
+        nonlocal paused_by
+        show(told)
+        before, paused_by = paused_by, told.get("paused_by", paused_by)
+        if paused_by not in (before, None, ITS_CANARY):
+            resume = f"`lockside operations resume {operation.id}`"
+            output.note(f"Paused by {paused_by}; {resume} lets it go on.")
+
+    return hint
 
 
 @contextmanager
@@ -126,19 +150,20 @@ def _shown(output: Output) -> Iterator[Callable[[Told], None]]:
     if output.as_json:
         yield lambda _: None
     elif output.err.is_terminal:
-        with _bar(output) as show:
+        with progress_bar(output.err) as show:
             yield show
     else:
         yield _lines(output)
 
 
 @contextmanager
-def _bar(output: Output) -> Iterator[Callable[[Told], None]]:
+def progress_bar(console: Console) -> Iterator[Callable[[Told], None]]:
+    """Give a function that shows progress as a bar, which is gone afterwards."""
     bar = Progress(
         BarColumn(20, table_column=Column(min_width=10)),
         TextColumn("{task.percentage:>3.0f} %", table_column=Column(min_width=5)),
         TextColumn("{task.description}"),
-        console=output.err,
+        console=console,
         transient=True,
     )
     with bar:
@@ -147,7 +172,8 @@ def _bar(output: Output) -> Iterator[Callable[[Told], None]]:
         def show(told: Told) -> None:
             # The percentage is never 100 before the end, whatever the counts say.
             if "state" in told:
-                bar.update(task, completed=100)
+                all_of_it = f"{told['total_items']:,} of {told['total_items']:,}"
+                bar.update(task, completed=100, description=all_of_it)
             else:
                 bar.update(task, completed=told["percent"], description=_sentence(told))
 

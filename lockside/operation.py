@@ -18,6 +18,8 @@ from models.base import records
 from reads.operations import find_age_s, find_operation, find_owner, group_failures, iterate_results
 from reads.progress import follow
 
+__all__ = ["ITS_CANARY", "Operation", "Paused", "StillRunning"]
+
 
 class StillRunning(LocksideError):
     """The time to wait is over; the operation goes on, and can be waited for again."""

@@ -84,4 +84,7 @@ def _stored(database: Engine, tenant_id: int, operation_id: UUID) -> dict[str, A
         paused_by = operation["paused_by"] if is_paused else None
         held = is_paused and operation["held"]
         told = operation["progress"] | {"paused_by": paused_by, "held": held}
+        if is_paused:
+            # What stands still has no pace, and its end is in nobody's sight.
+            told |= {"rate_per_s": 0, "eta_s": None}
     return told

@@ -3,12 +3,16 @@
 import signal
 import socket
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from sqlalchemy import text
 
 import lockside
+from cli.progress import progress_bar
+from domain.bulk import Counts, progress
 from tests.doors.commands import call, spawn
 from tests.factories import work_orders
 from tests.workers import environment
@@ -207,6 +211,29 @@ def test_progress_without_a_terminal_is_plain_lines(
     answer = call(settings, "operations", "watch", waiting.id, "--timeout", "0.5")
 
     assert answer.err.splitlines()[0] == "0 %  0 of 1 · 0 ok"
+
+
+def test_who_watches_what_is_paused_learns_once_how_it_goes_on(
+    settings: Settings, waiting: lockside.Operation
+) -> None:
+    waiting.pause()
+
+    answer = call(settings, "operations", "watch", waiting.id, "--timeout", "3.5")
+
+    hint = f"Paused by admin; `lockside operations resume {waiting.id}` lets it go on."
+    assert answer.err.splitlines()[:2] == ["0 %  paused by admin · 0 of 1 · 0 ok", hint]
+    assert answer.err.count("operations resume") == 1
+
+
+def test_the_last_that_a_bar_shows_is_all_of_it() -> None:
+    screen = StringIO()
+
+    with progress_bar(Console(file=screen, force_terminal=True, width=80)) as show:
+        show(progress(Counts(100_000, succeeded=99_000), 3.0))
+        show({"state": "SUCCEEDED", "total_items": 100_000})
+
+    assert "100 % 100,000 of 100,000" in screen.getvalue()
+    assert "100 % 99,000" not in screen.getvalue()
 
 
 def test_results_come_as_csv(site: lockside.Site, settings: Settings) -> None:

@@ -99,3 +99,14 @@ def test_an_operation_that_could_not_run_is_told_with_its_result(site: lockside.
     told = site.operation(operation_id).wait(20)
 
     assert (told["state"], told["failure_codes"]) == ("FAILED", {"unavailable": 2})
+
+
+def test_what_is_paused_has_no_pace_and_no_end_in_sight(site: lockside.Site) -> None:
+    operation_id = three_chunks(site)
+    run_chunk(site.platform, operation_id, 0)
+    site.operation(operation_id).pause()
+
+    told = next(site.operation(operation_id).follow(0))
+
+    assert (told["done"], told["paused_by"]) == (1, "admin")
+    assert (told["rate_per_s"], told["eta_s"]) == (0, None)
