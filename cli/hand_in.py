@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from cli.asking import ASK_ABOVE, is_asked, is_meant
@@ -42,6 +43,10 @@ def hand_in(
         begun = time.monotonic()
         operation = submit(site)
         was_done = _was_done(session, request, operation, begun)
+        due = request.options["run_at"]
+        is_late = due is not None and due <= datetime.now(UTC)
+        if is_late and not was_done:
+            output.note(f"Its time, {moment(due)}, is over: it begins at once.", "yellow")
         if request.wait:
             result = watch(site, operation, output, within_s=request.timeout_s)
             return print_result(output, operation, result, was_done=was_done)
@@ -49,8 +54,8 @@ def hand_in(
         output.json({"operation_id": operation.id})
     else:
         output.say(operation.id)
-        due = request.options["run_at"]
-        handed_in = f"Handed in for {moment(due)}. Watch" if due else "Handed in. Watch"
+        later = f" for {moment(due)}" if due and not is_late else ""
+        handed_in = f"Handed in{later}. Watch"
         told = "Already done. See" if was_done else handed_in
         output.note(f"{told} it with `lockside operations watch {operation.id}`.")
     return DONE

@@ -150,6 +150,17 @@ def test_work_for_later_is_handed_in_and_not_waited_for(
     assert "Handed in for" in answer.err
 
 
+def test_a_time_that_is_over_is_told_as_that(site: lockside.Site, settings: Settings) -> None:
+    (row,) = work_orders(site, 1)
+
+    late = call(settings, *MOVE, row, "--run-at", "2020-01-02T03:04:05Z")
+    early = call(settings, *MOVE, row, "--run-at", "2099-01-02T03:04:05Z")
+
+    assert "Its time, 2020-01-02 03:04:05Z, is over: it begins at once." in late.err
+    assert "Handed in for" not in late.err
+    assert "is over" not in early.err
+
+
 def test_who_waits_for_later_work_learns_its_time(site: lockside.Site, settings: Settings) -> None:
     operation = site.transition(
         "work_order",
