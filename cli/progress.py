@@ -84,15 +84,13 @@ def _hinting(
 
     After a canary nobody waits any longer, and is told as they leave.
     """
-    from lockside.operation import ITS_CANARY  # noqa: PLC0415 -- help and completion don't wait
-
     paused_by = None
 
     def hint(told: Told) -> None:
         nonlocal paused_by
         show(told)
         before, paused_by = paused_by, told.get("paused_by", paused_by)
-        if paused_by not in (before, None, ITS_CANARY):
+        if paused_by not in (before, None) and not told.get("held"):
             resume = f"`lockside operations resume {operation.id}`"
             output.note(f"Paused by {paused_by}; {resume} lets it go on.")
 

@@ -264,7 +264,9 @@ def _print_record(output: Output, found: Mapping[str, Any]) -> None:
     parts = {
         name: value
         for name, value in found.items()
-        if isinstance(value, list) and name != "warnings" and (not value or _is_part(value[0]))
+        if isinstance(value, list)
+        and name != "warnings"
+        and (not value or isinstance(value[0], Mapping))
     }
     for name in in_order(found):
         if name != "warnings" and name not in parts and found[name] is not None:
@@ -283,10 +285,6 @@ def in_order(names: Iterable[str]) -> list[str]:
     first = [each for each in _FIRST if each in given]
     last = [each for each in _LAST if each in given]
     return first + [each for each in given if each not in (*first, *last)] + last
-
-
-def _is_part(value: object) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _print_warnings(output: Output, found: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ from models.base import records
 from reads.operations import find_age_s, find_operation, find_owner, group_failures, iterate_results
 from reads.progress import follow
 
-__all__ = ["ITS_CANARY", "Operation", "Paused", "StillRunning"]
+__all__ = ["Operation", "Paused", "StillRunning"]
 
 
 class StillRunning(LocksideError):
