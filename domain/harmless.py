@@ -1,0 +1,85 @@
+"""Numbers that are nobody's: times, amounts, addresses of machines, names of orders and parts."""
+
+import re
+from collections.abc import Iterable
+
+from domain.secret_forms import Span
+from domain.words import ID, PHONE, pattern_of, words
+
+FILLER = "\x01"
+"""What a blanked character becomes: it ends a number and a label, and says nothing."""
+
+_YEAR = r"(?:19|20)\d\d"
+_MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_TIME = r"[T ]{1,2}\d{1,2}:\d\d(?::\d\d)?(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?"
+_DATE = rf"(?:{_DAY}[-/.]{_MONTH}[-/.]{_YEAR}|{_YEAR}[-/.]{_MONTH}[-/.]{_DAY})"
+_PARTS = (
+    rf"(?<!\d){_DATE} ?[-/] ?{_DATE}(?!\d)",
+    r"https?://(?!wa\.me|api\.whatsapp)[^\s\x01]+",
+    r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Fa-f])",
+    rf"(?<![\d./-]){_YEAR}(?P<j1>[-/.]){_MONTH}(?P=j1){_DAY}(?!\d)(?:{_TIME})?",
+    rf"(?<![\d./-])(?:{_DAY}(?P<j2>[-/.]){_MONTH}|{_MONTH}(?P<j3>[-/.]){_DAY})(?:(?P=j2)|(?P=j3)){_YEAR}"
+    rf"(?![\d]|[-/.]\d)(?:{_TIME})?",
+    r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[T_.-]?\d{1,6})?(?![\d])",
+    rf"(?<![\d./+-]){_YEAR} ?[-/] ?{_YEAR}(?![\d]|[-/.]\d)",
+    r"(?<![\d:])\d{1,2}(?:[:h]\d\d){1,2}(?:[.,]\d{1,6})?(?![\d:])",
+    r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5}|/\d{1,2})?(?![\d]|\.\d)",
+    r"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){3,}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])",
+    r"(?<![\d,])\d{1,3}(?:,\d{2,3})+(?:\.\d+)?(?![\d,])",
+    r"(?<![\d.,])\d{1,3}(?:[. ']\d{3}){0,6},\d{1,3}(?!\d)",
+    r"(?<![\d.])(?!0\d)\d{1,7}\.\d{1,9}(?![\d.]|[ -]\d{2})",
+    r"(?:[$€£¥₹₦₺₩฿₽₱₫₪]|(?<![A-Za-z])(?:Rs|INR|USD|EUR|GBP|KES|NGN|AED|SAR|QAR|OMR|CHF|MXN|BRL|R|S/))"
+    r"\.? ?\d[\d.,' ]*",
+    r"#\d{1,9}(?!\d)",
+)
+_HARMLESS = re.compile("|".join(f"(?:{each})" for each in _PARTS))
+
+# Letters and digits in one: WO-2026-0001234, HS-2201, E280116060000209A1B2C3D4.
+_NAME = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z0-9_]++(?:[-/#.][A-Za-z0-9_]++)*+")
+_CARRIER = re.compile(r"(?<![a-zA-Z0-9])0[xX][xX](?=\d\d)")
+_AREA = re.compile(r"(?<![\dA-Za-z])(0\d{2,4}) / (?=\d{5,9}(?!\d))")
+_LABELLED = re.compile(
+    rf"(?:{pattern_of(PHONE)}|no|m|p|t|c|h|r|o|h/p)(?:[-/.#]?(?:no|nr|num))?[-/.#]?(?=0?\d)|wa\.me/",
+    re.I,
+)
+_SOMEBODY = re.compile(r"[A-Za-z][a-z]{2,20}[-/.](?=\d)")
+_BEHIND = re.compile(r"(?<=\d{4})(?:[xX]\d{1,6}|ext\.?\d{1,6}|[-/.][A-Z]?[a-z]{3,20})$")
+_ID = words(ID)
+
+
+def blanked(plain: str) -> str:
+    """Return a folded text, as long as before, without the numbers that are nobody's."""
+    plain = _AREA.sub(r"\1 - ", _CARRIER.sub("0  ", plain))
+    return _NAME.sub(_blank_name, _HARMLESS.sub(_blank, plain))
+
+
+def without(plain: str, spans: Iterable[Span]) -> str:
+    """Return a folded text with some spans of it blanked."""
+    parts, at = [], 0
+    for start, end, _ in sorted(spans):
+        if start >= at:
+            parts += [plain[at:start], FILLER * (end - start)]
+        elif end > at:
+            parts.append(FILLER * (end - at))
+        at = max(at, end)
+    return "".join([*parts, plain[at:]])
+
+
+def _blank(found: re.Match[str]) -> str:
+    return FILLER * len(found[0])
+
+
+def _blank_name(found: re.Match[str]) -> str:
+    name = found[0]
+    if name.isalpha() or name.isdigit():
+        return name
+    kept = _BEHIND.sub("", name)
+    label = _LABELLED.match(kept) or _SOMEBODY.match(kept)
+    if label is not None and _ID.search(label[0].lower()):
+        label = None
+    number = kept[label.end() :] if label else kept
+    if not number[-1].isdigit() or any(each.isalpha() or each == "_" for each in number):
+        has_digit = any(each.isdigit() for each in name)
+        return FILLER * len(name) if has_digit else name
+    # A label or a name glued to its number: ph-98450, Mob9820412357, Lata/9820412357.
+    return f"{' ' * (len(kept) - len(number))}{number}{FILLER * (len(name) - len(kept))}"

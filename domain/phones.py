@@ -1,0 +1,273 @@
+"""Phone numbers in free text: by their `+`, by a grouping, or by the word beside them.
+
+A number has no check digit that would tell it from another. What starts with `+` is one if its
+country has such numbers; some groupings people use for nothing else; the rest needs a word such
+as *call* beside it, and a word such as *order* or *meter* speaks against all but the first.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+import phonenumbers
+
+from domain.words import ID, NOT_A_PHONE, PHONE, PHONE_WEAK, pattern_of, words
+
+# Digits in groups; a slash only as in 030/1234567.
+_RUN = re.compile(
+    r"(?<![A-Za-z0-9_])[+(]{0,3} ?\d(?:[\d()]|(?: {1,2}| ?- ?|\.|/|-? ?\((?=\d))(?=[\d(]))*+"
+)
+_GROUP = re.compile(r"\d+")
+_GLUED = re.compile("[A-Za-z_]")
+_WINDOW, _BETWEEN = 60, 10
+_MOST_GROUPS, _LEAST, _MOST = 8, 7, 15
+
+_PHONE_WORD, _WEAK_WORD, _NOT = words(PHONE), words(PHONE_WEAK), words(NOT_A_PHONE)
+_FILL = (
+    r"(?:n[°º]|n|no|nos|nr|num|number|numbers|numero|nummer|numer|nomor|id|ids|code|ref|is|was|of"
+    r"|ist|es|est|ka|ki|of the|es el|er|на|№|رقم|नंबर|नं|संख्या|番号|号|번호|เลขที่)"
+)
+_ID_BEFORE = re.compile(rf"{pattern_of(ID)}(?:[\W_]*{_FILL}(?![a-z]))*[\W_]*$")
+_PHONE_AFTER = re.compile(
+    r"\s*[(\[,-]?\s*(?:is |hai |= ?)?(?:my |his |her |the |a |our |son |sa |mein |meine )?"
+    + pattern_of(PHONE)
+)
+_UNIT_AFTER = re.compile(
+    r"\s?(?:kwh|kw|kva|wh|mm|cm|m2|m3|ltrs?|litres?|kg|pa|bar|psi|rpm|hrs?|hours|min|mins|sec|days|pcs|nos"
+    r"|units?|eur|usd|inr|rs|kes|aed|sqft|sq|ccf|lei|zl|kc|kr|ft|lbs|°|%|€|\$|₹|£|₽|₦|円|元|원|บาท|台|件|个)(?![a-z])"
+)
+_BREAK = re.compile(r"[;!?\n\x01]|(?<=[^\W\d_]{5})\.\s|,\s*(?=[^\W\d_])|\d")
+_AND = re.compile(
+    r"\s*(?:,|/|&|\+|\||;|or|and|to|und|oder|et|ou|y|o|e|i|en|of|ve|veya|bis|dan|atau|ya|aur|और|या|а|и|или"
+    r"|و|او|、|・|->|→|y/o|and/or|-)?\s*"
+)
+
+
+def digits_of(value: str) -> str:
+    """Return the digits of a number, however they are grouped."""
+    return "".join(_GROUP.findall(value))
+
+
+def is_numbered(low: str, at: int) -> bool:
+    """Say whether the words before a number say that it numbers a thing: an order, a meter."""
+    return _ID_BEFORE.search(low, max(0, at - _WINDOW), at) is not None
+
+
+def phones_in(plain: str, low: str, label: str) -> Iterator[tuple[int, int]]:
+    """Yield the phone numbers of a folded text.
+
+    Args:
+        plain: The text without what is something else.
+        low: The whole text in small letters: what stands beside a number.
+        label: What the key of the text says: `phone`, `id`, or nothing.
+    """
+    last_end, last_label = -1, ""
+    for run in _RUN.finditer(plain):
+        groups = [
+            (run.start() + each.start(), run.start() + each.end())
+            for each in _GROUP.finditer(run[0])
+        ]
+        if _GLUED.match(plain, groups[-1][1]):
+            del groups[-1]
+        if not groups:
+            continue
+        if sum(end - start for start, end in groups) < _LEAST:
+            continue
+        told = ""
+        if 0 <= run.start() - last_end <= _BETWEEN and _AND.fullmatch(low, last_end, run.start()):
+            told = last_label
+        told = _label(low, plain, run.start(), groups[-1][1]) or told or label
+        if told != "phone" and "+" not in run[0] and _UNIT_AFTER.match(low, groups[-1][1]):
+            continue
+        for start, end in _split(plain, low, groups, told):
+            yield start, end
+            told = "phone"
+        last_end, last_label = run.end(), told
+
+
+def _label(low: str, plain: str, start: int, end: int) -> str:
+    """Return what the words beside a number say: `phone`, `weak`, `id` or nothing."""
+    begin = max(0, start - _WINDOW)
+    for each in _BREAK.finditer(plain, begin, start):
+        begin = each.end()
+    window = low[begin:start]
+    if window.endswith("#"):
+        return "phone" if _PHONE_WORD.search(window) else "id"
+    if _ID_BEFORE.search(window):
+        return "id"
+    if _PHONE_WORD.search(_NOT.sub("", window)):
+        return "phone"
+    if _PHONE_AFTER.match(low, end):
+        return "phone"
+    is_weak = _WEAK_WORD.search(window) or _HAN.search(plain, max(0, start - 6), end + 6)
+    return "weak" if is_weak else ""
+
+
+def _split(
+    plain: str, low: str, groups: list[tuple[int, int]], told: str
+) -> Iterator[tuple[int, int]]:
+    """Yield the phone numbers of one run of groups: those that are sure, or all if so labelled."""
+    first, any_found = 0, False
+    while first < len(groups):
+        last = _longest(plain, groups, first, told)
+        if last is None:
+            first += 1
+            continue
+        any_found = True
+        yield _whole(plain, groups[first][0], groups[last][1])
+        first = last + 1
+    if not any_found and told == "phone":
+        start, end = groups[0][0], groups[-1][1]
+        value = plain[start:end]
+        is_phone = _LEAST <= len(digits_of(value)) <= _MOST and not _POSTCODE.fullmatch(value)
+        if is_phone and not (_UNIT_AFTER.match(low, end) or _is_decimal(value)):
+            yield _whole(plain, start, end)
+
+
+def _is_decimal(value: str) -> bool:
+    return re.fullmatch(r"[1-9]?\d{0,6}\.\d+", value) is not None
+
+
+def _longest(plain: str, groups: list[tuple[int, int]], first: int, told: str) -> int | None:
+    start, count, found = groups[first][0], 0, None
+    for last in range(first, min(len(groups), first + _MOST_GROUPS)):
+        begin, end = groups[last]
+        count += end - begin
+        if count > _MOST:
+            break
+        # Single digits in a row are a table, not somebody's number.
+        is_long = count >= _LEAST and count >= 2 * (last - first)
+        if _is_cut(plain, groups, first, last):
+            continue
+        if is_long and _is_sure(plain, start, plain[start:end], told):
+            found = last
+    return found
+
+
+def _is_cut(plain: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:
+    """Say whether a dash or a dot joins this to more digits: a part of a name is no number."""
+    is_first, is_last = first == 0, last == len(groups) - 1
+    before, after = plain[groups[first][0] - 1], plain[groups[last][1] : groups[last][1] + 1]
+    return (not is_first and before in "-.") or (not is_last and after in ("-", "."))
+
+
+def _is_sure(plain: str, start: int, value: str, told: str) -> bool:
+    digits = digits_of(value)
+    lead = plain[max(0, start - 3) : start]
+    if "+" in lead:
+        return _international(digits)
+    if told == "id":
+        return False
+    sizes = tuple(len(each) for each in _GROUP.findall(value))
+    if len(sizes) == 1:
+        return _is_sure_alone(digits, told)
+    if "(" in lead and ")" in value and 2 <= sizes[0] <= 5:
+        return len(digits) >= 8 and not digits.startswith("00")
+    is_weak = told == "weak" and _WEAK_SHAPES.get(sizes, _NEVER).fullmatch(digits) is not None
+    return is_weak or _is_grouped(digits, sizes, value)
+
+
+@lru_cache(maxsize=4096)
+def _international(digits: str) -> bool:
+    try:
+        number = phonenumbers.parse(f"+{digits}", None)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_possible_number(number)
+
+
+@lru_cache(maxsize=4096)
+def _is_valid(digits: str) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(f"+{digits}", None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+_ALONE = re.compile(r"[6-9](?!\d*0{5}$)\d{9}|91[6-9]\d{9}|0[1-9]\d{8,9}|00[1-9]\d{10,12}")
+
+
+def _is_sure_alone(digits: str, told: str) -> bool:
+    if told == "weak" and _WEAK_ALONE.fullmatch(digits):
+        return True
+    if told == "weak" and len(digits) == _AMERICAN and _NANP.fullmatch(digits):
+        return _is_valid(f"1{digits}")
+    if _ALONE.fullmatch(digits) is None:
+        return False
+    return not digits.startswith("00") or _is_valid(digits[2:])
+
+
+_WEAK_ALONE = re.compile(r"1[3-9]\d{9}|[78]9\d{9}")
+_HAN = re.compile("[\u4e00-\u9fff]")
+_NEVER = re.compile(r"(?!)")
+_WEAK_SHAPES = {
+    (4, 4): re.compile(r"[235-9]\d{7}"),
+    (2, 2, 2, 2): re.compile(r"[2-9]\d{7}"),
+    (2, 3, 3): re.compile(r"[2-9]\d{7}"),
+    (2, 4, 4): re.compile(r"[1-9]\d{9}"),
+}
+_AMERICAN = 10
+_NANP = re.compile(r"1?[2-9]\d\d[2-9]\d{6}")
+_INDIAN = {
+    (5, 5),
+    (4, 3, 3),
+    (3, 3, 4),
+    (4, 6),
+    (3, 4, 3),
+    (2, 4, 4),
+    (2, 8),
+    (6, 4),
+    (3, 7),
+    (2, 3, 5),
+}
+_SHAPES = {
+    (3, 3, 4): _NANP,
+    (1, 3, 3, 4): _NANP,
+    (3, 7): _NANP,
+    (3, 3, 3): re.compile(r"[5-9]\d{8}"),
+    (2, 3, 2, 2): re.compile(r"[1-9]\d{8}"),
+    (3, 2, 3): re.compile(r"[49]\d{7}"),
+    (3, 2, 2, 2): re.compile(r"[6-9]\d{8}"),
+    (3, 4, 4): re.compile(r"1[3-9]\d{9}"),
+    (2, 5, 4): re.compile(r"\d\d9\d{8}"),
+    (1, 3, 3, 2, 2): re.compile(r"[78]\d{10}"),
+    (1, 5, 5): re.compile(r"0[6-9]\d{9}"),
+    (4, 3, 4): re.compile(r"1[3589]00\d{7}|18[0-9]0\d{7}"),
+    (4, 3, 3): re.compile(r"1[3589]00\d{6}|18[0-9]0\d{6}"),
+}
+_POSTCODE = re.compile(r"\d{5}-\d{3}")
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+
+
+def _is_grouped(digits: str, sizes: tuple[int, ...], value: str) -> bool:
+    """Say whether people group only phone numbers like this."""
+    if "." in value and len(sizes) == 2 and digits[0] != "0":
+        return False
+    shape = _SHAPES.get(sizes)
+    if shape is not None and shape.fullmatch(digits) and "/" not in value:
+        return True
+    if len(digits) == 10 and digits[0] in "6789" and sizes in _INDIAN:
+        return True
+    if digits.startswith("00"):
+        return len(digits) > 10 and _is_valid(digits[2:])
+    if digits[0] == "0":
+        is_dated = len(sizes) == 3 and _YEAR.search(value) is not None and " " not in value
+        return 9 <= len(digits) <= 12 and sizes[0] > 1 and not is_dated
+    is_with_code = sizes[0] <= 3 and len(sizes) >= 3 and 10 <= len(digits) <= 13
+    return is_with_code and "." not in value and "/" not in value and _is_valid(digits)
+
+
+def _whole(plain: str, start: int, end: int) -> tuple[int, int]:
+    """Return a number with its plus and its brackets."""
+    while (start and plain[start - 1] in "+(") or (start > 1 and plain[start - 2 : start] == "+ "):
+        start -= 1
+    value = plain[start:end]
+    if value.count("(") > value.count(")") and value.startswith("("):
+        start += 1
+    if (
+        end < len(plain)
+        and plain[end] == ")"
+        and plain[start:end].count("(") > plain[start:end].count(")")
+    ):
+        end += 1
+    return start, end
