@@ -18,6 +18,7 @@ from benchmarks.house import PROJECT, House, open_house
 from benchmarks.measure import Figure
 from benchmarks.million import measure_f3
 from benchmarks.one_by_one import measure_f2
+from benchmarks.redaction import measure_redaction
 from benchmarks.single import measure_f4
 from benchmarks.turns import measure_turns
 from benchmarks.verification import measure_f9
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "F5": measure_f5,
     "F6": measure_f6,
     "F9": measure_f9,
+    "REDACTION": measure_redaction,
     "TURNS": measure_turns,
 }
 
