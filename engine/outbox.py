@@ -1,7 +1,8 @@
 """The outbox: what a change leaves for the records, in the change's own transaction.
 
 The names are those of the system that Lockside replaces; the engine calls them on every
-write, so no caller can forget.
+write, so no caller can forget. Personal data goes here: what isn't in the outbox can't come into
+the records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from domain.permissions import Actor
 from domain.risk import Denial, flags_of_write
 from engine.change import Measured
 from engine.expected import is_id
+from engine.redacted import redacted_arrays, redacted_body
 from models.audit import Outbox
 
 _OUTBOX = insert(Outbox)
@@ -231,8 +233,8 @@ def _put(
             "event_id": uuid4(),
             "record": record,
             "occurred_at": now,
-            "body": body,
-            **arrays,
+            "body": redacted_body(body),
+            **redacted_arrays(arrays),
         },
     )
 

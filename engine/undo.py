@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Row, text
 
 from domain.bulk import Outcome
 from domain.machine import Reason
+from domain.redaction import has_mask
 from engine.change import Change, Measured
 from engine.edit import ValueChange
 from engine.judged import Judged, conflict, stale
@@ -59,6 +60,11 @@ SELECT id FROM up WHERE verb <> 'undo'
 """)
 
 _FORGOTTEN = Reason("not_recorded", "What it was before is not in the records any more")
+
+
+_REDACTED = Reason(
+    "redacted", "What it was before held personal data, which the records don't keep"
+)
 
 
 def undo_of(operation: Row[Any]) -> "Undo":
@@ -223,7 +229,11 @@ class UndoEdit(ValueChange, Undo):
 
     def against(self, row: Row[Any]) -> list[Reason]:
         """Return why a row can't have its former values again, as against any others."""
-        return super().against(row) if row.id in self.former else [_FORGOTTEN]
+        if row.id not in self.former:
+            return [_FORGOTTEN]
+        if any(has_mask(each["before"]) for each in self.former[row.id].values()):
+            return [_REDACTED]
+        return super().against(row)
 
     def values_of(self, row_id: int) -> Mapping[str, Any]:
         """Return what the fields that the operation changed held before."""
@@ -235,7 +245,11 @@ class UndoEdit(ValueChange, Undo):
         for changed in self.former.values():
             self._names |= dict.fromkeys(changed)
         return {
-            row_id: {name: self._parsed(name, each["before"]) for name, each in changed.items()}
+            row_id: {
+                name: self._parsed(name, each["before"])
+                for name, each in changed.items()
+                if not has_mask(each["before"])
+            }
             for row_id, changed in self.former.items()
         }
 
