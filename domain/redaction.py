@@ -19,7 +19,13 @@ from domain.suspicion import is_suspect
 
 KINDS = ("aadhaar", "card", "email", "pan", "phone", "secret", "ssn")
 
-_MASK = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
+ERASED = "[erased]"
+"""What stands where a person was erased later on."""
+
+MASKED = rf"\[(?:{'|'.join(KINDS)}|erased)\]"
+"""The pattern of all masks, for Python and for PostgreSQL alike."""
+
+_MASK = re.compile(MASKED)
 _NOTHING = Meaning()
 _HOLDERS = (dict, list, tuple, set, frozenset, Mapping)
 

@@ -5,17 +5,12 @@ on, what stood there after it. Where a record is missing, the other way may stil
 What neither tells, and what was redacted, is told as unknown, never guessed.
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-MASK = re.compile(
-    r"\[(?:e-?mail|phone|mobile|ssn|pan|aadhaar|card|password|passwd|token|secret|key|api[ _]key"
-    r"|redacted|erased)\]"
-)
-"""What stands in the records in the place of what must not stand there."""
+from domain.redaction import has_mask
 
 UNKNOWN = {
     "not_recorded": "a record of that time isn't among those that are kept at hand",
@@ -87,7 +82,7 @@ class _Found:
 def is_masked(value: Any) -> bool:
     """Say whether a recorded value holds a mask, in any depth."""
     if isinstance(value, str):
-        return MASK.search(value) is not None
+        return has_mask(value)
     if isinstance(value, Mapping):
         return any(is_masked(each) for each in value.values())
     return isinstance(value, list | tuple) and any(is_masked(each) for each in value)

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
+from domain.redaction import ERASED
 from engine.audit import write_records
 from engine.denials import demand
 from engine.outbox import log_entities
@@ -25,7 +26,6 @@ from engine.platform import Platform
 from models.base import Base, kinds
 from models.seal import TABLES, words_of
 
-MASK = "[erased]"
 _SHORTEST = 3
 
 _LOCK = text("SELECT FROM audit_chain WHERE tenant_id = :tenant_id FOR UPDATE")
@@ -124,7 +124,7 @@ def erase_person(
         wanted = names | {
             "erasure": erasure_id,
             "pattern": _pattern([person.name, *extra]),
-            "mask": MASK,
+            "mask": ERASED,
             "now": platform.clock(db),
             "by": actor.person_id,
             "name": f"erased {person_id}",
@@ -219,7 +219,7 @@ def _rename(
         reason="user_action",
         ids=[wanted["person_id"]],
         versions=[version],
-        changes=[json.dumps({"name": {"before": MASK, "after": wanted["name"]}})],
+        changes=[json.dumps({"name": {"before": ERASED, "after": wanted["name"]}})],
         details={"erased": {"records": len(erased), "digest": digest_of(erased)}},
         now=wanted["now"],
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError
 
 from domain.errors import Unavailable
+from domain.redaction import MASKED
 from domain.verification import Verified
 from models.archive_file import Unreadable, as_array, batches, read_lines
 from models.base import Record, records
@@ -20,9 +21,6 @@ _NOT_TOLD = frozenset(
     | {f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")}
 )
 """Columns that no record tells one by one: a record is their version, its time and its actor."""
-
-_MASKED = r"\[(email|phone|card|ssn|pan|aadhaar|secret|erased)\]"
-"""What stands in the place of personal data can't be compared."""
 
 # What is still in the outbox is as good as recorded: it committed with its change.
 _TOLD = """
@@ -136,7 +134,7 @@ def find_incomplete(
         for row in db.execute(text(_VERSIONS.format(told=_TOLD, table=table)), names):
             code, message = _say(noun, row)
             seen.tell(code, message, record=_which(noun, row))
-        compared = {"columns": _columns(model), "masked": _MASKED}
+        compared = {"columns": _columns(model), "masked": MASKED}
         for row in db.execute(text(_VALUES.format(told=_TOLD, table=table)), names | compared):
             fields = ", ".join(row.fields)
             message = f"{noun} {row.id} isn't what its records say: {fields} changed past them."

@@ -128,8 +128,7 @@ def test_fields_of_a_person_are_personal_whatever_they_hold(site: lockside.Site)
             db,
             event_type="UPDATED",
             kind="person",
-            tenant_id=site.actor.tenant_id,
-            actor_id=site.actor.person_id,
+            actor=site.actor,
             correlation_id=None,
             reason="user_action",
             ids=[1],
@@ -158,8 +157,7 @@ def test_a_denial_is_recorded_without_personal_data(site: lockside.Site) -> None
     with site.platform.database.begin() as db:
         log_permission_denied(
             db,
-            tenant_id=site.actor.tenant_id,
-            actor_id=site.actor.person_id,
+            actor=site.actor,
             correlation_id=None,
             denial=denial,
             now=site.platform.clock(db),
