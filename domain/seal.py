@@ -5,9 +5,11 @@ leaves of a Merkle tree, and a seal binds its root to the seal before it. The pr
 leaf, a node and a seal from ever being taken for each other (RFC 6962, section 2.1).
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from uuid import UUID
 
 DIGEST_BYTES = 32
 LEAF = b"\x00"
@@ -38,6 +40,11 @@ def merkle_root(leaves: bytes) -> bytes:
         ]
         level = b"".join(nodes) + level[paired:]
     return level
+
+
+def digest_of_events(event_ids: Iterable[UUID]) -> str:
+    """Return what stands for a set of records: a digest over their event ids in order."""
+    return sha256(b"".join(each.bytes for each in sorted(event_ids))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

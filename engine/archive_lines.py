@@ -35,13 +35,12 @@ SELECT count(*) AS records, count(*) FILTER (WHERE t.seal_no IS NULL) AS unseale
 """
 
 _RETURN = """
-INSERT INTO {table} SELECT r.* FROM json_populate_recordset(NULL::{table}, CAST(:lines AS json)) r
+INSERT INTO {into} SELECT r.* FROM json_populate_recordset(NULL::{table}, CAST(:lines AS json)) r
 """
 
 _COMPARED = {
     each: text(_COMPARE.format(told=told_of_lines(each, "is_same_line"))) for each in TABLES
 }
-_RETURNED = {each: text(_RETURN.format(table=each)) for each in TABLES}
 
 
 @dataclass(slots=True)
@@ -81,6 +80,7 @@ def copied(db: Connection, table: str, wanted: Mapping[str, Any]) -> Generator[b
             yield bytes(line)
 
 
-def put_back(db: Connection, table: str, lines: list[bytes]) -> int:
-    """Make records of lines again; return how many."""
-    return db.execute(_RETURNED[table], {"lines": as_array(lines)}).rowcount
+def put_back(db: Connection, table: str, lines: list[bytes], *, into: str | None = None) -> int:
+    """Make records of lines again, in their table or in one that is like it; return how many."""
+    statement = text(_RETURN.format(table=table, into=into or table))
+    return db.execute(statement, {"lines": as_array(lines)}).rowcount

@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,8 +18,11 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
 from domain.redaction import ERASED
+from domain.seal import digest_of_events
+from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.denials import demand
+from engine.erase_archived import erase_archived
 from engine.outbox import log_entities
 from engine.platform import Platform
 from models.base import Base, kinds
@@ -121,24 +123,24 @@ def erase_person(
                 id=person_id,
             )
         erasure_id = uuid4()
+        words = _forms([person.name, *extra])
         wanted = names | {
             "erasure": erasure_id,
-            "pattern": _pattern([person.name, *extra]),
+            "pattern": _pattern(words),
             "mask": ERASED,
             "now": platform.clock(db),
             "by": actor.person_id,
             "name": f"erased {person_id}",
         }
-        erased = sorted(_erase_records(db, wanted))
+        erased = sorted(
+            {*_erase_records(db, wanted), *_erase_archived(platform, db, words, wanted)}
+        )
         places = {table: _erase_rows(db, table, wanted) for table in _PLACES}
         _rename(db, person.version + 1, erased, wanted)
         mentions = dict(_mentions(db, wanted))
+    # The files that still told of the person; what a reader holds is removed within the hour.
+    remove_gone(platform)
     return Erased(erasure_id, len(erased), places, mentions)
-
-
-def digest_of(event_ids: Iterable[UUID]) -> str:
-    """Return what stands for a set of records: of their event ids in order."""
-    return sha256(b"".join(each.bytes for each in sorted(event_ids))).hexdigest()
 
 
 def _checked(word: str) -> str:
@@ -150,21 +152,40 @@ def _checked(word: str) -> str:
 
 
 def _pattern(words: Iterable[str]) -> str:
-    """Return the pattern of whole words, as they stand in text, in JSON, and in arrays of both."""
-    known = {form for each in words for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
-    known |= {re.sub(r'(["\\])', r"\\\1", each) for each in known}
-    told = "|".join(re.sub(r"([^\w\s])", r"\\\1", each) for each in sorted(known))
+    """Return the pattern of whole words."""
+    told = "|".join(re.sub(r"([^\w\s])", r"\\\1", each) for each in words)
     return f"(?<![[:alnum:]_])({told})(?![[:alnum:]_])"
 
 
+def _forms(words: Iterable[str]) -> list[str]:
+    """Return words as they stand in text, in JSON, and in arrays of both."""
+    known = {form for each in words for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
+    known |= {re.sub(r'(["\\])', r"\\\1", each) for each in known}
+    return sorted(known)
+
+
 def _erase_records(db: Connection, wanted: Mapping[str, Any]) -> Iterator[UUID]:
-    """Erase the words of records; yield those that no earlier erasure had emptied."""
     for table in TABLES:
-        words = words_of(table)
-        if not words:
-            continue
+        yield from _erase_words(db, wanted, table, table)
+
+
+def _erase_archived(
+    platform: Platform, db: Connection, words: Sequence[str], wanted: Mapping[str, Any]
+) -> Iterator[UUID]:
+    def erase(table: str, stored: str) -> Iterator[UUID]:
+        return _erase_words(db, wanted, table, stored)
+
+    return erase_archived(platform, db, words, wanted, erase)
+
+
+def _erase_words(
+    db: Connection, wanted: Mapping[str, Any], table: str, stored: str
+) -> Iterator[UUID]:
+    """Erase the words of records; yield those that no earlier erasure had emptied."""
+    words = words_of(table)
+    if words:
         statement = _RECORDS.format(
-            table=table, erased=_erased(table, words), told=_told(table, words)
+            table=stored, erased=_erased(table, words), told=_told(table, words)
         )
         found = db.execute(text(statement), wanted)
         yield from (each.event_id for each in found if each.is_new)
@@ -220,7 +241,7 @@ def _rename(
         ids=[wanted["person_id"]],
         versions=[version],
         changes=[json.dumps({"name": {"before": ERASED, "after": wanted["name"]}})],
-        details={"erased": {"records": len(erased), "digest": digest_of(erased)}},
+        details={"erased": {"records": len(erased), "digest": digest_of_events(erased)}},
         now=wanted["now"],
     )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from psycopg import errors
 from sqlalchemy import Connection, Row, func, select, text
@@ -102,6 +103,16 @@ class ArchivedRecords:
         is_old = self._kept_from is not None and seal.sealed_at < self._kept_from
         return is_old and self._gone.cover(seal.seal_no)
 
+    def emptied(self) -> Iterator[tuple[UUID, list[UUID]]]:
+        """Yield the records that lost their words, by erasure, once all archives are read."""
+        for stream in self._streams:
+            yield from stream.emptied.items()
+
+    @property
+    def is_cut(self) -> bool:
+        """Say whether there were archives that can't be read any more."""
+        return bool(self.dropped) or not self._lost.is_empty
+
     def end(self) -> tuple[int, int]:
         """Read what is left; return how many records have no seal, and how many a later one."""
         beyond = 0
@@ -139,6 +150,7 @@ class _Stream:
         self._at = archive.first_seal or 0
         self._is_named = False
         self.unsealed = 0
+        self.emptied: dict[UUID, list[UUID]] = {}
 
     def begins_by(self, last: int) -> bool:
         first = self._archive.first_seal
@@ -203,6 +215,9 @@ class _Stream:
                 return False
             found = self._told(lines)
             self.unsealed += sum(1 for each in found if each.seal_no is None)
+            for each in found:
+                if each.erased_by is not None:
+                    self.emptied.setdefault(each.erased_by, []).append(each.event_id)
             self._rows.extend(each for each in found if each.seal_no is not None)
         return True
 
@@ -244,6 +259,11 @@ class _Spans:
         met = [each for each in self._spans if each not in apart]
         whole = (min([first, *(a for a, _ in met)]), max([last, *(b for _, b in met)]))
         self._spans = sorted([*apart, whole])
+
+    @property
+    def is_empty(self) -> bool:
+        """Say whether there is none."""
+        return not self._spans
 
     def cover(self, number: int) -> bool:
         """Say whether a number is in one of the spans."""

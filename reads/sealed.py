@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
@@ -46,26 +47,20 @@ SELECT s.leaves, coalesce(r.leaves = s.leaves AND r.is_kept, false) AS is_same,
  WHERE s.tenant_id = :tenant_id AND s.seal_no BETWEEN :first AND :last ORDER BY seal_no
 """
 
-# What each erasure emptied, beside what it said that it would.
-_ERASED = """
-SELECT e.erased_by, e.records, e.digest, said.told
-  FROM (
-    SELECT erased_by, count(*) AS records,
-           encode(sha256(string_agg(uuid_send(event_id), ''::bytea ORDER BY event_id)), 'hex')
-             AS digest
-      FROM ({emptied}) AS emptied GROUP BY erased_by
-  ) AS e
-  LEFT JOIN LATERAL (
-    SELECT metadata -> 'erased' AS told FROM audit_log
-     WHERE tenant_id = :tenant_id AND correlation_id = e.erased_by AND metadata ? 'erased'
-    UNION ALL
-    SELECT body -> 'metadata' -> 'erased' FROM outbox
-     WHERE tenant_id = :tenant_id AND body ->> 'correlation_id' = CAST(e.erased_by AS text)
-       AND body -> 'metadata' ? 'erased'
-  ) AS said ON true
-"""
+# What erasures say that they emptied, recorded or about to be.
+_ERASURES = text("""
+SELECT correlation_id AS erased_by, metadata -> 'erased' AS told FROM audit_log
+ WHERE tenant_id = :tenant_id AND metadata ? 'erased'
+UNION ALL
+SELECT CAST(body ->> 'correlation_id' AS uuid), body -> 'metadata' -> 'erased' FROM outbox
+ WHERE tenant_id = :tenant_id AND body -> 'metadata' ? 'erased'
+""")
 
 _EMPTIED = """
+SELECT erased_by, array_agg(event_id) AS event_ids FROM ({emptied}) AS emptied GROUP BY erased_by
+"""
+
+_EMPTY = """
   SELECT erased_by, event_id FROM {table} WHERE tenant_id = :tenant_id AND erased_by IS NOT NULL
 """
 
@@ -95,8 +90,8 @@ _LOOK_INTO = text(
         )
     )
 )
-_LOOK_AT_ERASURES = text(
-    _ERASED.format(emptied=" UNION ALL ".join(_EMPTIED.format(table=each) for each in TABLES))
+_LOOK_FOR_EMPTIED = text(
+    _EMPTIED.format(emptied=" UNION ALL ".join(_EMPTY.format(table=each) for each in TABLES))
 )
 _LOOK_BESIDE = text(
     _BESIDE.format(counted=" UNION ALL ".join(_COUNTED.format(table=each) for each in TABLES))
@@ -167,6 +162,12 @@ def beside(db: Connection, tenant_id: int, last: int) -> Row[Any]:
     return db.execute(_LOOK_BESIDE, {"tenant_id": tenant_id, "last": last}).one()
 
 
-def erasures(db: Connection, tenant_id: int) -> Sequence[Row[Any]]:
-    """Return what each erasure emptied: how many records, their digest, and what it `told`."""
-    return db.execute(_LOOK_AT_ERASURES, {"tenant_id": tenant_id}).all()
+def erasures(db: Connection, tenant_id: int) -> dict[UUID, Any]:
+    """Return what each erasure says that it emptied: `records` and their `digest`."""
+    return {each.erased_by: each.told for each in db.execute(_ERASURES, {"tenant_id": tenant_id})}
+
+
+def emptied(db: Connection, tenant_id: int) -> dict[UUID, list[UUID]]:
+    """Return the records in the tables that lost their words, by erasure."""
+    found = db.execute(_LOOK_FOR_EMPTIED, {"tenant_id": tenant_id})
+    return {each.erased_by: list(each.event_ids) for each in found}

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from domain.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
+from domain.seal import DIGEST_BYTES, FIRST, Seal, digest_of_events, merkle_root
 from domain.verification import Anchor, Verified
 from reads.archived import ArchivedRecords, Shelf
 from reads.sealed import (
@@ -14,6 +14,7 @@ from reads.sealed import (
     beside,
     compared,
     digest_of,
+    emptied,
     erasures,
     head_of,
     records_of,
@@ -197,13 +198,6 @@ def _verify_end(
     elif is_all and head.records != seen.records and not seen.findings:
         message = f"The head counts {head.records:,} records, the seals {seen.records:,}."
         seen.tell("head_moved", message, seal_no=head.newest)
-    for each in erasures(db, tenant_id):
-        if each.told != {"records": each.records, "digest": each.digest}:
-            message = (
-                f"{each.records:,} records were emptied as if by erasure {each.erased_by}, and "
-                "that isn't what was erased."
-            )
-            seen.tell("erasure_differs", message)
     if is_all and seen.dropped > archived.dropped:
         message = (
             f"{seen.dropped:,} records are gone, but only {archived.dropped:,} were dropped as too "
@@ -212,6 +206,8 @@ def _verify_end(
         seen.tell("record_missing", message)
     others = beside(db, tenant_id, head.newest)
     unsealed, beyond = archived.end()
+    if is_all:
+        _verify_erasures(db, tenant_id, archived, seen)
     seen.unsealed = int(others.unsealed) + unsealed
     if others.beyond + beyond:
         message = f"{int(others.beyond) + beyond:,} records name seals that aren't there."
@@ -222,6 +218,27 @@ def _verify_end(
             "sealing began: records were added or taken away."
         )
         seen.tell("record_unsealed", message)
+
+
+def _verify_erasures(
+    db: Connection, tenant_id: int, archived: ArchivedRecords, seen: Verified
+) -> None:
+    """Verify that each erasure emptied the records that it recorded, and nobody any other."""
+    known = erasures(db, tenant_id)
+    found = emptied(db, tenant_id)
+    for erasure_id, event_ids in archived.emptied():
+        found[erasure_id] = found.get(erasure_id, []) + event_ids
+    for erasure_id, event_ids in found.items():
+        told = known.get(erasure_id)
+        is_less = told is not None and len(event_ids) < told["records"]
+        if told == {"records": len(event_ids), "digest": digest_of_events(event_ids)}:
+            continue
+        if not (archived.is_cut and is_less):
+            message = (
+                f"{len(event_ids):,} records were emptied as if by erasure {erasure_id}, and that "
+                "isn't what was erased."
+            )
+            seen.tell("erasure_differs", message)
 
 
 def _differs(anchor: Anchor) -> str:

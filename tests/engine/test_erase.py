@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 import lockside
-from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused
+from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused, Unavailable
+from engine.archive_rows import lock_month
 from engine.audit import write_records
+from models.archive_file import read_lines
 from tests.checker import check_invariants
+from tests.engine.archives import MAY, archive, record
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
 
@@ -197,3 +200,76 @@ def test_how_it_went_is_told(site: lockside.Site, person: int) -> None:
     done: Any = site.audit.erase(person)
 
     assert (done.records > 0, done.places["operation"] > 0) == (True, True)
+
+
+@pytest.fixture
+def archived(site: lockside.Site, person: int) -> lockside.Site:
+    """Put records that tell of the person into archives."""
+    record(site, comments=f"Agreed with {NAME}")
+    record(site, comments="Checked")
+    archive(site)
+    return site
+
+
+def told_in_files(site: lockside.Site, word: str) -> int:
+    """Return how many lines of archives a word still stands in."""
+    files = list(site.platform.archives.rglob("*.zst"))
+    assert files
+    return sum(word.encode() in line for each in files for line in read_lines(each))
+
+
+def test_no_archive_tells_of_who_was_erased(archived: lockside.Site, person: int) -> None:
+    assert told_in_files(archived, "Rosalind")
+
+    archived.audit.erase(person)
+
+    assert told_in_files(archived, "Rosalind") == 0
+
+
+def test_archives_verify_as_before_when_words_of_theirs_were_erased(
+    archived: lockside.Site, person: int
+) -> None:
+    before = archived.audit.verify()
+
+    done = archived.audit.erase(person)
+    write_records(archived.platform)
+
+    seen = archived.audit.verify()
+    assert (before.findings, seen.findings, seen.erased) == ([], [], done.records)
+    assert seen.archived == before.archived
+
+
+def test_an_archive_that_tells_nothing_of_the_person_stays_as_it_is(
+    site: lockside.Site, person: int
+) -> None:
+    write_records(site.platform)
+    record(site, comments="Checked")
+    archive(site)
+    before = {each.name for each in site.platform.archives.rglob("*.zst")}
+
+    site.audit.erase(person)
+
+    assert {each.name for each in site.platform.archives.rglob("*.zst")} == before
+
+
+def test_without_the_archives_nothing_is_erased(archived: lockside.Site, person: int) -> None:
+    for each in archived.platform.archives.rglob("*.zst"):
+        each.rename(each.with_suffix(".away"))
+
+    with pytest.raises(Unavailable):
+        archived.audit.erase(person)
+
+    assert "audit_log" in told_in(archived, "Rosalind")
+
+
+def test_a_month_that_is_being_archived_is_tried_again(
+    archived: lockside.Site, person: int
+) -> None:
+    month = MAY.date().replace(day=1)
+
+    with archived.platform.database.begin() as db:
+        assert lock_month(db, "state_transition_audit", month)
+        with pytest.raises(Unavailable, match="Try again"):
+            archived.audit.erase(person)
+
+    assert archived.audit.verify().findings == []

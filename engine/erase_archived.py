@@ -1,0 +1,95 @@
+"""Erasure in archives: a file that tells of the person gives way to one that doesn't."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from domain.errors import Unavailable
+from engine.archive_lines import SAME_EVERYWHERE, Compared, put_back
+from engine.archive_rows import lock_month, note_archive
+from engine.platform import Platform
+from models.archive import READ_ARCHIVES
+from models.archive_file import Place, batches, read_whole, write_archive
+
+_ARCHIVES = text("""
+SELECT id, tenant_id, record, month, path, sha256, records, unsealed, first_seal, last_seal,
+       held_because, restored_until
+  FROM audit_archive
+ WHERE tenant_id = :tenant_id AND dropped_at IS NULL AND replaced_at IS NULL
+   AND restored_until IS NULL
+ ORDER BY id FOR UPDATE
+""")
+
+_LINES = """
+SELECT CAST(row_to_json(r) AS text) FROM {table} r
+ ORDER BY seal_no, seal_place, occurred_at, event_id
+"""
+
+Erase = Callable[[str, str], Iterator[UUID]]
+"""Erases the words of records: those of one table, which stand in another; yields which."""
+
+
+def erase_archived(
+    platform: Platform,
+    db: Connection,
+    words: Iterable[str],
+    wanted: Mapping[str, Any],
+    erase: Erase,
+) -> Iterator[UUID]:
+    """Erase the words of archived records; yield those that no earlier erasure had emptied.
+
+    Args:
+        platform: With the archive folder.
+        db: The erasure's transaction; the new files count when it is committed.
+        words: What tells of the person, as it may stand in a line.
+        wanted: The `tenant_id`, the `person_id` and the time `now`.
+        erase: Erases records of a table in a temporary one.
+
+    Raises:
+        Unavailable: An archive isn't there, the folder is full, or a month is being archived.
+        RuleRefused: An archive isn't as it was written.
+    """
+    db.execute(SAME_EVERYWHERE)
+    db.execute(READ_ARCHIVES)
+    told = re.compile("|".join(re.escape(each) for each in words), re.IGNORECASE)
+    actor = f'"actor_id":{wanted["person_id"]},'
+    for archive in db.execute(_ARCHIVES, {"tenant_id": wanted["tenant_id"]}).all():
+        path = platform.archives / archive.path
+
+        def may_tell(line: bytes) -> bool:
+            known = line.decode("utf-8", "replace")
+            return told.search(known) is not None or actor in known
+
+        if not any(may_tell(each) for each in read_whole(path, archive.sha256)):
+            continue
+        if not lock_month(db, archive.record, archive.month):
+            raise Unavailable(message=f"{archive.month:%Y-%m} is being archived. Try again.")
+        erased: list[UUID] = []
+        lines = _without(db, archive, read_whole(path, archive.sha256), erase, erased)
+        place = Place(archive.tenant_id, archive.record, archive.month)
+        written = write_archive(platform.archives, place, lines, archive.records)
+        compared = Compared(
+            records=archive.records,
+            unsealed=archive.unsealed,
+            first_seal=archive.first_seal,
+            last_seal=archive.last_seal,
+        )
+        note_archive(db, place, written, compared, former=[archive], now=wanted["now"])
+        yield from erased
+
+
+def _without(
+    db: Connection, archive: Row[Any], lines: Iterable[bytes], erase: Erase, erased: list[UUID]
+) -> Iterator[bytes]:
+    """Yield the lines without the words; the file stays in the order of the seals."""
+    own = f"erasing_{archive.id}"
+    db.execute(text(f"CREATE TEMP TABLE {own} (LIKE {archive.record}) ON COMMIT DROP"))
+    for batch in batches(lines):
+        put_back(db, archive.record, batch, into=own)
+        erased.extend(erase(archive.record, own))
+        for line in db.scalars(text(_LINES.format(table=own))):
+            yield f"{line}\n".encode()
+        db.execute(text(f"TRUNCATE {own}"))
