@@ -93,7 +93,7 @@ def pin(session: Session) -> None:
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
 def erase(session: Session, *, person: int, also: Sequence[str], yes: bool) -> None:
-    """Erase a person who was deleted: their name goes from records, operations and messages.
+    """Erase a person who was deleted: their name goes from records, archives and operations.
 
     PERSON is their id. It can't be taken back. Records keep what was done, when, and by which
     id; the seals still hold. Rows of work that tell of them are listed, to be changed.
