@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable
 
+from domain.number_words import ID, PHONE
 from domain.secret_forms import Span
-from domain.words import ID, PHONE, pattern_of, words
+from domain.words import pattern_of, words
 
 FILLER = "\x01"
 """What a blanked character becomes: it ends a number and a label, and says nothing."""
@@ -20,7 +21,7 @@ _PARTS = (
     rf"(?<![\d./-]){_YEAR}(?P<j1>[-/.]){_MONTH}(?P=j1){_DAY}(?!\d)(?:{_TIME})?",
     rf"(?<![\d./-])(?:{_DAY}(?P<j2>[-/.]){_MONTH}|{_MONTH}(?P<j3>[-/.]){_DAY})(?:(?P=j2)|(?P=j3)){_YEAR}"
     rf"(?![\d]|[-/.]\d)(?:{_TIME})?",
-    r"(?<!\d)(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[T_.-]?\d{1,6})?(?![\d])",
+    r"(?<![\d+])(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[T_.-]?\d{1,6})?(?![\d])",
     rf"(?<![\d./+-]){_YEAR} ?[-/] ?{_YEAR}(?![\d]|[-/.]\d)",
     r"(?<![\d:])\d{1,2}(?:[:h]\d\d){1,2}(?:[.,]\d{1,6})?(?![\d:])",
     r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?::\d{1,5}|/\d{1,2})?(?![\d]|\.\d)",
@@ -31,13 +32,17 @@ _PARTS = (
     r"(?:[$€£¥₹₦₺₩฿₽₱₫₪]|(?<![A-Za-z])(?:Rs|INR|USD|EUR|GBP|KES|NGN|AED|SAR|QAR|OMR|CHF|MXN|BRL|R|S/))"
     r"\.? ?\d[\d.,' ]*",
     r"#\d{1,9}(?!\d)",
+    r"(?<![A-Za-z])[NSEW] ?\d{1,3}[° ] ?\d{1,2}(?:\.\d+|['′ ]{1,2}\d{1,2}(?:\.\d+)?)",
 )
 _HARMLESS = re.compile("|".join(f"(?:{each})" for each in _PARTS))
 
 # Letters and digits in one: WO-2026-0001234, HS-2201, E280116060000209A1B2C3D4.
 _NAME = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z0-9_]++(?:[-/#.][A-Za-z0-9_]++)*+")
 _CARRIER = re.compile(r"(?<![a-zA-Z0-9])0[xX][xX](?=\d\d)")
-_AREA = re.compile(r"(?<![\dA-Za-z])(0\d{2,4}) / (?=\d{5,9}(?!\d))")
+_AREA = re.compile(
+    r"(?<![\dA-Za-z])(0\d{1,4}|(?:\+|00)\d{1,3}[ (]{1,2}\(?\d{1,5}\)?) / "
+    r"(?=[1-9](?:[ -]?\d){4,8}(?!\d))"
+)
 _LABELLED = re.compile(
     rf"(?:{pattern_of(PHONE)}|no|m|p|t|c|h|r|o|h/p)(?:[-/.#]?(?:no|nr|num))?[-/.#]?(?=0?\d)|wa\.me/",
     re.I,

@@ -10,7 +10,8 @@ from stdnum.us import ssn
 
 from domain.folding import Folded
 from domain.harmless import blanked, without
-from domain.phones import digits_of, is_numbered, phones_in
+from domain.labels import is_numbered
+from domain.phones import digits_of, phones_in
 from domain.secret_forms import Span
 from domain.words import AADHAAR, PAN, SSN, words
 

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import phonenumbers
 
-from domain.words import ID, NOT_A_PHONE, PHONE, PHONE_WEAK, pattern_of, words
+from domain.labels import label_of
 
 # Digits in groups; a slash only as in 030/1234567.
 _RUN = re.compile(
@@ -19,24 +19,13 @@ _RUN = re.compile(
 )
 _GROUP = re.compile(r"\d+")
 _GLUED = re.compile("[A-Za-z_]")
-_WINDOW, _BETWEEN = 60, 10
+_BETWEEN = 10
 _MOST_GROUPS, _LEAST, _MOST = 8, 7, 15
 
-_PHONE_WORD, _WEAK_WORD, _NOT = words(PHONE), words(PHONE_WEAK), words(NOT_A_PHONE)
-_FILL = (
-    r"(?:n[°º]|n|no|nos|nr|num|number|numbers|numero|nummer|numer|nomor|id|ids|code|ref|is|was|of"
-    r"|ist|es|est|ka|ki|of the|es el|er|на|№|رقم|नंबर|नं|संख्या|番号|号|번호|เลขที่)"
-)
-_ID_BEFORE = re.compile(rf"{pattern_of(ID)}(?:[\W_]*{_FILL}(?![a-z]))*[\W_]*$")
-_PHONE_AFTER = re.compile(
-    r"\s*[(\[,-]?\s*(?:is |hai |= ?)?(?:my |his |her |the |a |our |son |sa |mein |meine )?"
-    + pattern_of(PHONE)
-)
 _UNIT_AFTER = re.compile(
     r"\s?(?:kwh|kw|kva|wh|mm|cm|m2|m3|ltrs?|litres?|kg|pa|bar|psi|rpm|hrs?|hours|min|mins|sec|days|pcs|nos"
     r"|units?|eur|usd|inr|rs|kes|aed|sqft|sq|ccf|lei|zl|kc|kr|ft|lbs|°|%|€|\$|₹|£|₽|₦|円|元|원|บาท|台|件|个)(?![a-z])"
 )
-_BREAK = re.compile(r"[;!?\n\x01]|(?<=[^\W\d_]{5})\.\s|,\s*(?=[^\W\d_])|\d")
 _AND = re.compile(
     r"\s*(?:,|/|&|\+|\||;|or|and|to|und|oder|et|ou|y|o|e|i|en|of|ve|veya|bis|dan|atau|ya|aur|और|या|а|и|или"
     r"|و|او|、|・|->|→|y/o|and/or|-)?\s*"
@@ -46,11 +35,6 @@ _AND = re.compile(
 def digits_of(value: str) -> str:
     """Return the digits of a number, however they are grouped."""
     return "".join(_GROUP.findall(value))
-
-
-def is_numbered(low: str, at: int) -> bool:
-    """Say whether the words before a number say that it numbers a thing: an order, a meter."""
-    return _ID_BEFORE.search(low, max(0, at - _WINDOW), at) is not None
 
 
 def phones_in(plain: str, low: str, label: str) -> Iterator[tuple[int, int]]:
@@ -76,31 +60,13 @@ def phones_in(plain: str, low: str, label: str) -> Iterator[tuple[int, int]]:
         told = ""
         if 0 <= run.start() - last_end <= _BETWEEN and _AND.fullmatch(low, last_end, run.start()):
             told = last_label
-        told = _label(low, plain, run.start(), groups[-1][1]) or told or label
+        told = label_of(low, plain, run.start(), groups[-1][1]) or told or label
         if told != "phone" and "+" not in run[0] and _UNIT_AFTER.match(low, groups[-1][1]):
             continue
         for start, end in _split(plain, low, groups, told):
             yield start, end
             told = "phone"
         last_end, last_label = run.end(), told
-
-
-def _label(low: str, plain: str, start: int, end: int) -> str:
-    """Return what the words beside a number say: `phone`, `weak`, `id` or nothing."""
-    begin = max(0, start - _WINDOW)
-    for each in _BREAK.finditer(plain, begin, start):
-        begin = each.end()
-    window = low[begin:start]
-    if window.endswith("#"):
-        return "phone" if _PHONE_WORD.search(window) else "id"
-    if _ID_BEFORE.search(window):
-        return "id"
-    if _PHONE_WORD.search(_NOT.sub("", window)):
-        return "phone"
-    if _PHONE_AFTER.match(low, end):
-        return "phone"
-    is_weak = _WEAK_WORD.search(window) or _HAN.search(plain, max(0, start - 6), end + 6)
-    return "weak" if is_weak else ""
 
 
 def _split(
@@ -119,7 +85,7 @@ def _split(
     if not any_found and told == "phone":
         start, end = groups[0][0], groups[-1][1]
         value = plain[start:end]
-        is_phone = _LEAST <= len(digits_of(value)) <= _MOST and not _POSTCODE.fullmatch(value)
+        is_phone = _LEAST <= len(digits_of(value)) <= _MOST and not _FILED.fullmatch(value)
         if is_phone and not (_UNIT_AFTER.match(low, end) or _is_decimal(value)):
             yield _whole(plain, start, end)
 
@@ -163,8 +129,18 @@ def _is_sure(plain: str, start: int, value: str, told: str) -> bool:
         return _is_sure_alone(digits, told)
     if "(" in lead and ")" in value and 2 <= sizes[0] <= 5:
         return len(digits) >= 8 and not digits.startswith("00")
-    is_weak = told == "weak" and _WEAK_SHAPES.get(sizes, _NEVER).fullmatch(digits) is not None
+    is_weak = told == "weak" and _is_likely(digits, sizes, value)
     return is_weak or _is_grouped(digits, sizes, value)
+
+
+def _is_likely(digits: str, sizes: tuple[int, ...], value: str) -> bool:
+    """Say whether this is grouped as a phone number may be, where something speaks for one."""
+    if digits[0] == "0":
+        is_dated = _YEAR.search(value) is not None or min(sizes) < 2 or digits[1] == "0"
+        return 8 <= len(digits) <= 12 and len(sizes) <= 4 and max(sizes) > 2 and not is_dated
+    if _FILED.fullmatch(value) or _DAY.fullmatch(value) or value.count("/") > (sizes[-1] == 4):
+        return False
+    return _WEAK_SHAPES.get(sizes, _NEVER).fullmatch(digits) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -198,13 +174,18 @@ def _is_sure_alone(digits: str, told: str) -> bool:
 
 
 _WEAK_ALONE = re.compile(r"1[3-9]\d{9}|[78]9\d{9}")
-_HAN = re.compile("[\u4e00-\u9fff]")
 _NEVER = re.compile(r"(?!)")
 _WEAK_SHAPES = {
     (4, 4): re.compile(r"[235-9]\d{7}"),
     (2, 2, 2, 2): re.compile(r"[2-9]\d{7}"),
     (2, 3, 3): re.compile(r"[2-9]\d{7}"),
     (2, 4, 4): re.compile(r"[1-9]\d{9}"),
+    (3, 4): re.compile(r"[2-9]\d{6}"),
+    (3, 3, 3): re.compile(r"[2-9]\d{8}"),
+    (3, 2, 2, 2): re.compile(r"[2-9]\d{8}"),
+    (2, 3, 4): re.compile(r"[2-9]\d{8}"),
+    (3, 3, 2, 2): re.compile(r"[2-9]\d{9}"),
+    (3, 3, 4): re.compile(r"[1-9]\d{9}"),
 }
 _AMERICAN = 10
 _NANP = re.compile(r"1?[2-9]\d\d[2-9]\d{6}")
@@ -235,13 +216,18 @@ _SHAPES = {
     (4, 3, 4): re.compile(r"1[3589]00\d{7}|18[0-9]0\d{7}"),
     (4, 3, 3): re.compile(r"1[3589]00\d{6}|18[0-9]0\d{6}"),
 }
-_POSTCODE = re.compile(r"\d{5}-\d{3}")
+# Postcodes, and what is counted within a year: 2026-004512.
+_FILED = re.compile(r"\d{5}-\d{3}|(?:19|20)\d\d[-/](?![1-9]\d{3}$)\d{3,}|(?:19|20)\d\d/\d+")
+_DAY = re.compile(r"20\d\d[ -](?:0[1-9]|1[0-2])[ -]?(?:0[1-9]|[12]\d|3[01])")
+# Measures are round, phone numbers hardly ever: 600 300 1200.
+_ROUND = re.compile(r"\d+00(?:\D\d+00)+")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
 def _is_grouped(digits: str, sizes: tuple[int, ...], value: str) -> bool:
     """Say whether people group only phone numbers like this."""
-    if "." in value and len(sizes) == 2 and digits[0] != "0":
+    is_decimal = "." in value and len(sizes) == 2 and digits[0] != "0"
+    if is_decimal or _ROUND.fullmatch(value):
         return False
     shape = _SHAPES.get(sizes)
     if shape is not None and shape.fullmatch(digits) and "/" not in value:

@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from domain.folding import folded
+from domain.number_words import ID, NOT_A_PHONE, PHONE
 from domain.words import (
     AADHAAR,
     CARD,
     CODE,
     EMAIL,
     FLAGGED,
-    ID,
-    NOT_A_PHONE,
     PAN,
-    PHONE,
     SECRET,
     SSN,
     STATE,
@@ -88,16 +86,24 @@ _KINDS = {
 _GLUED = re.compile(
     r"[a-z]{2,}(?P<secret>password|passwd|passwort|passphrase|wachtwoord|secret|apikey|token"
     r"|kennwort)s?$|[a-z]{2,}(?P<email>email|emailid)$"
-    r"|(?!micro|head|ear|mega|saxo|xylo|smart|auto|snow|dicta|gramo)[a-z]{2,}"
+    r"|(?<![a-z])(?!micro|head|ear|mega|saxo|xylo|smart|auto|snow|dicta|gramo)[a-z]{2,}"
     r"(?P<phone>phone|phones|phoneno|phonenumber|mobile|mobileno|mobilenumber|telefon|telefono"
     r"|telefone|telefoon|handy|rufnummer|celular|whatsapp)$"
 )
 _STATE, _FLAGGED, _ID = words(STATE), words(FLAGGED), words(ID)
 _NOT_A_PHONE = words(NOT_A_PHONE)
+# A number of something that has to do with phones: mobileOrderNo, callTicket.
+_THING = words(
+    "order*, ticket*, invoice*, bill*, receipt*, contract*, asset*, part, item*, batch*, account*"
+)
 # What a key of numbers may end in, however sensitive its first word sounds.
 _NUMBERED = re.compile(
     r"(?:^|_)(?:tokens?|pass|pins?|claves?|senhas?)_(?:.*_)?(?:no|nr|num|number)s?$"
 )
+# Short words with other meanings: a pin has a diameter, and a bearer a load.
+_SHORT = ("pass", "pin", "pins", "bearer")
+_AT_END = re.compile(r"(?:_(?:code|token|value|plain|old|new|current|text|digits|key|\d+))*")
+_ISSUED = re.compile(r"(?:^|_)(?:reset|verification|verify|request|invite)_token$")
 _POSTAL = re.compile(r"(?:^|_)pin_?(?:code|codes)(?:_|$)|(?:^|_)pins_")
 _NOT_MAIL = re.compile(r"(?:^|_)(?:mail_?room|mail_?box|mailing|post_?box)(?:_|$)")
 
@@ -195,12 +201,16 @@ def _told(key: str) -> Meaning:
 
 def _holds(kind: str, name: str, start: int, end: int) -> bool:
     """Say whether what follows leaves the word its meaning: a token, not when it expires."""
+    if kind == "secret" and _ISSUED.search(name):
+        return True
+    if name[start:end] in _SHORT and _AT_END.fullmatch(name, end) is None:
+        return False
     if _STATE.search(name, end) or _FLAGGED.search(name[:start]):
         # AKIA...: what AWS calls an id is handed out beside the secret, and hidden like it.
         # And an email id is an address, wherever English is spoken in India.
         return name.endswith(("access_key_id", "secret_id", "email_id", "emailid", "mail_id"))
     if kind == "phone":
-        return _NOT_A_PHONE.search(name) is None
+        return _NOT_A_PHONE.search(name) is None and _THING.search(name, end) is None
     if kind == "secret":
         return not (_NUMBERED.search(name) or _POSTAL.search(name))
     return kind != "email" or _NOT_MAIL.search(name) is None

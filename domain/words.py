@@ -46,106 +46,6 @@ def _any(given: Iterable[str]) -> str:
     return joined.replace(r"\ ", r"[\s_'-]{0,2}").replace(r"\*", f"[{_LETTER}]*")
 
 
-PHONE = """
-phone*, telephone*, phones, fone, fono, tel, tele, tels, telefon*, telefono*, telefoon*,
-telepon*, telefo*, telp, tlf, tlfn, tlfno, tfno, tfn, tlph, ph, mob, mobs, mobno, mobile*,
-mobil, mobili, mobilnummer*, mobilnr, mobiltelefon*, mobiel*, movil*, cel, cell, cells,
-cellphone*, cellulare*, cellular, celular*, celu, handy, handynummer*, handynr, natel, gsm,
-msisdn, whatsapp*, whats app, wapp, zap, zapzap, viber, sms, call, called, calls, caller,
-callback, call back, calling, dial*, reach, reached, reachable, reach*, contact, contacts,
-contacted, contacter, contactez, contacto, contato, contatto, contattare, contactar, contatar,
-kontakt*, kontak, helpline*, hotline*, landline*, fax, faxno, ring, rang, my no, my number,
-his no, his number, her no, her number, your no, your number, their no, their number,
-ka number, ka no, ki number, ke number, ko number, joignable*, joindre, rejoindre, appel*,
-rappel*, anruf*, angerufen, rufnummer*, rufen, rufens, ruf, notruf, notdienst, erreichbar,
-melden, durchwahl, festnetz*, diensthandy, llam*, marcar, marque, ligar, ligue, ligou,
-liga para, chamar, ligacao, telemovel*, hubungi, ponsel, nomor hp, no hp, simu, piga, mpigie,
-chiam*, bellen, gebeld, puhelin*, kannykka*, soita*, soitto*, matkapuhelin*, zadzwon*, dzwon*,
-komork*, kom, cep, cepten, arayin*, ulasil*, iletisim, irtibat, sdt, dien thoai*, so dt, goi,
-tawagan, ring pa, ringa, ringe, doorbhash*, durbhash*, mobail, phon, hp, hape, wa, traffas,
-mobilen, volat, volejte, zavolej*, hivja, hivjon, hivas, sunati, apelati, nazvat*, pozovi*,
-nazovi*, skambin*, zvan*, helistage, ozvuci, тел, тлф, телефон*, моб, мобильн*, мобилн*,
-мобiльн*, сот, сотов*, звон*, позвон*, дзвон*, перезвон*, набер*, вотсап, ватсап, whatsapp,
-связь, связат*, обажд*, позов*, τηλ, τηλεφων*, κιν, κινητο*, καλεσ*, επικοινων*, טלפון, טל',
-נייד, פלאפון, להתקשר, התקשר, هاتف, جوال, موبايل, موبيل, تليفون, تلفون, تلفن, واتس, اتصل,
-اتصال, الاتصال, محمول, للتواصل, خلوي, موبائل, فون, رابط, تماس, همراه, मोबाइल, मोबाईल, फोन,
-दूरभाष, संपर्क, सम्पर्क, व्हाट्सएप, वाट्सएप, व्हाट्सऐप, कॉल, भ्रमणध्वनी, মোবাইল, ফোন, যোগাযোগ,
-મોબાઇલ, મોબાઈલ, ફોન, ਫੋਨ, ਮੋਬਾਈਲ, தொலைபேசி, மொபைல், போன், அலைபேசி, ఫోన్, మొబైల్, ಫೋನ್, ಮೊಬೈಲ್,
-ഫോൺ, മൊബൈൽ, දුරකථන, 電話, 电话, 手机, 手機, 携帯, 携帶, 連絡先, 联系, 聯絡, 連絡, 致电, 座机,
-热线, 熱線, 拨打, 来电, 專線, 전화, 휴대폰, 휴대전화, 핸드폰, 연락, โทร, มือถือ, เบอร์,
-ติดต่อ, ໂທ, ទូរស័ព្ទ, ဖုန်း, ስልክ, ტელ, հեռ, \u260e, \u260f, \u2121, \u2706, \U0001f4de,
-\U0001f4f1, \U0001f4f2
-"""
-"""What a phone number is called, and what people do with one."""
-
-PHONE_WEAK = """
-number, numbers, num, no, nos, nr, numero, numeros, nummer, nomor, namba, numer, numru,
-numara*, номер*, नंबर, नम्बर, নম্বর, رقم, شماره, نمبر, 番号, 号码, 號碼, 번호, line, linea,
-ligne, linje, portable, emergency, notfall, urgence, emergencia, urgencia, escalation, duty,
-standby, guard, watchman, watcher, security, caretaker, concierge, janitor, porter, landlord,
-tenant, foreman, electrician, plumber, driver, helper, technician, tech, supervisor,
-housekeeping, reception, super, vaktmester*, vaktmastar*, vicevaert*, viceveart*,
-hausmeister*, pfortner*, abwart*, huismeester*, gardien*, portier*, portero*, conserje*,
-vigilante*, celador*, guardia, zelador*, sindic*, porteiro*, custode, portinaio, dozorca*,
-kapici*, gorevli*, chowkidar*, natour, natur, askari, mlinzi, fundi, охран*, вахт*, сторож*,
-слесар*, حارس, الحارس, بواب, البواب, गार्ड, चौकीदार, m, p, t, c, f, o, r, h
-"""
-"""What speaks for a phone number only where its grouping does too."""
-
-NOT_A_PHONE = """
-phone model*, phone case*, phone app*, mobile app*, mobile tower*, mobile crane*,
-mobile unit*, mobile device*, mobile data, mobile site, mobile scaffold*, contactor*,
-call id*, call log*, call center id, token ring, ring main, o ring, slip ring, ring lock,
-call closed, call no, cell b*, microphone*, headphone*, smartphone model*
-"""
-"""Words of phones that are about something else."""
-
-ID = """
-order*, bestell*, auftrag*, auftr, pedido*, orden, ordem, ordre, commande*, ordine*,
-bestelling*, bestelnr, opdracht*, zamowien*, zlecen*, zgloszen*, siparis*, objednav*, zakazk*,
-comand*, tilaus*, narudz*, uzsakym*, is emri, emri, заказ*, заявк*, наряд*, замовлен*,
-παραγγελ*, don hang, pesanan*, agizo, ticket*, tkt, complaint*, case, cases, sr, wo, po, pr,
-so, rfq, rfp, grn, mrn, sro, wos, pos, job, jobs, task*, request*, req, incident*, inc,
-docket*, challan*, invoice*, inv, bill*, receipt*, voucher*, rechnung*, rg, facture*,
-factura*, fattura*, faktur*, fatura*, nota fiscal, nf, boleto*, recibo*, recu, quittung*,
-lasku*, szamla*, vorgang*, vorgangs*, beleg*, lieferschein*, ls, bon, bons, devis, angebot*,
-offerte*, oferta*, presupuesto*, orcamento*, cotiz*, guia, remito*, albaran*, folio*, parte,
-chamado*, protokoll*, protocolo*, os, ot, bt, счет*, накладн*, акт, serial*, serie*, serien*,
-seriennr, sn, s/n, matricola*, matricule*, imei*, imsi, iccid, meid, eid, mac, asset*, tag,
-tags, rfid, barcode*, code barres, strichcode*, ean, gtin, upc, isbn, sku*, hsn, sac, gst*,
-tin, vat, ust, iva, nip, regon, pesel, cnpj, cpf, siret, siren, nif, cif, curp, bsn, kvk,
-part, parts, pn, p/n, item*, artikel*, article*, art, ersatzteil*, teil*, pieza*, piece,
-peca*, ricambio*, material*, batch*, lot*, lote, charge, charges, partie, model*, modell*,
-modele, typ, type, meter*, zahler*, zaehler*, contador*, compteur*, contatore*, hidrometr*,
-medidor*, sayac*, licznik*, elmaler*, mittari*, mala*r, merac, meraci, meterstand*, stand,
-reading*, lecture*, leitura*, lectura*, lettura*, endeks*, index, счетчик*, показан*,
-лiчильник*, μετρητ*, mita, consumer no*, consumer num*, consumer id, customer no*,
-customer num*, customer id, customer code, client no*, client id, kunden*, kd, account*, acct,
-a/c, ac, konto*, cuenta*, compte*, conto, conta, contas, hesap*, rekening*, ref, refs,
-reference*, referenz*, referenc*, riferiment*, referinta, transaction*, txn*, utr, rrn, neft,
-imps, upi, trx, arn, iban, cheque*, check no, cek, dd, permit*, licen*, lic, policy*, police*,
-poliza*, apolice*, polizza*, contract*, vertrag*, contrat*, tender*, registration*, regn, reg,
-reg no, warranty*, garantie*, certificat*, cert, passport*, consignment*, awb, tracking*,
-track, shipment*, sendung*, parcel*, paket*, courier*, waybill*, colis, envio*, lr,
-container*, employee code, employee id, employee no*, emp code, emp id, emp no, emp, badge*,
-staff id, staff no, id, ids, uid, code*, codigo*, kod, kode, kennung, vehicle no*,
-vehicle num*, epoch*, timestamp*, unix, ts, build*, version*, firmware*, fw, release*, worker,
-process, pid, thread, session*, trace*, span, quantity*, qty, menge*, cantidad*, quantit*,
-quantidad*, ilosc, adet, amount*, amt, total*, sum, summe, value*, betrag*, montant*,
-importe*, valor*, kwota, tutar*, price*, cost*, preis*, prix, precio*, preco*, prezzo*, cena,
-fiyat*, drawing*, dwg, plan*, zip*, postal*, postcode*, plz, pincode*, pin, invoice no*, mcst,
-icp, nmi, mpan, mprn, pod, pdl, cups, cyl, cylinder*, sticker*, slip*, locker*, seal, drum,
-file no, form no, pass no, gate pass*, vin, инн, огрн, окпо, кпп, снилс, номер заказа, арт,
-артикул*, серийн*, договор*, код*, штрихкод*, парт*, лот, 注文, 発注, 受注, 伝票, 请求, 請求,
-見積, 製造, 型番, 品番, 管理番号, 資産, 订单, 訂單, 工单, 工單, 单号, 單號, 编号, 編號, 发票,
-發票, 序列, 批号, 批次, 电表, 電表, 水表, 读数, 条码, 物料, 合同, 数量, 金额, 金額, メーター,
-検針, 주문, 발주, 송장, 견적, 자재, 계약, 일련, 계량기, 검침, 접수, 청구, 수량, 금액, ใบสั่ง,
-ใบแจ้ง, มิเตอร์, หมายเลขเครื่อง, طلب, امر, الشغل, فاتوره, الفاتوره, عداد, العداد, تسلسل, مرجع,
-عقد, بلاغ, تذكره, سفارش, فاكتور, شماره سريال, הזמנה, חשבונית, מונה, סידורי, ऑर्डर, आर्डर,
-आदेश, बिल, चालान, मीटर, टिकट, शिकायत, रसीद, इनवॉइस, क्रमांक, उपभोक्ता
-"""
-"""What numbers things: orders, meters, parts, accounts."""
-
 SECRET = """
 password*, passwd*, passwort*, passcode*, passphrase*, passkey*, pwd, pwds, psw, pswd, passw,
 pw, pword, kennwort*, kennworter, mot de passe, mots de passe, mdp, contrasena*, contrasenya*,
@@ -234,18 +134,23 @@ aadhaar*, aadhar*, adhaar*, adhar, adharcard, aadharcard, uidai, aadhaarcard, �
 STATE = """
 expire*, expiry, expires, expired, expiration, exp, abgelaufen, vencid*, caduc*, at, on, date,
 time, ttl, count, counts, total, kind, type, types, model, version, status, state, policy,
-policies, template*, templates, enabled, disabled, required, requested, request, requests,
-reset, resets, sent, verified, verification, verify, changed, change, updated, created,
-rotated, rotation, valid, validity, invalid, length, len, size, limit, age, days, hours,
-minutes, seconds, sec, secs, min, ms, ring, name, label, banner, shown, notification*, app,
-apps, os, layout, reader, holder, last4, last, brand, network, month, year, format, field,
-rule, rules, strength, attempt*, failed, failure*, issuer, scope, scopes, uri, url, endpoint,
-id, ids, device, serial, imei, used, usage, score, flag, result, source, provider, method,
-channel, opt in, optin, consent, preferred, preference*, domain, language, timezone, queue,
-system, tower, column, page, bin, tries, retries, mismatch, found, missing, leaked, strategy,
-header, hint, error, errors, index, pattern, hits, limitado, gesendet, geandert, enviado,
-expirado, rate, ratio, color, colour, broken, ext, extension, hash algorithm, plan, duration,
-manager, service, support, store, vault, path, file, price, cost, company, operator, carrier
+policies, template*, templates, enabled, disabled, required, requested, request, requests, reset,
+resets, sent, verified, verification, verify, changed, change, updated, created, rotated,
+rotation, valid, validity, invalid, length, len, size, limit, age, days, hours, minutes, seconds,
+sec, secs, min, ms, ring, name, label, banner, shown, notification*, app, apps, os, layout,
+reader, holder, last4, last, brand, network, month, year, format, field, rule, rules, strength,
+attempt*, failed, failure*, issuer, scope, scopes, uri, url, endpoint, id, ids, device, serial,
+imei, used, usage, score, flag, result, source, provider, method, channel, opt in, optin,
+consent, preferred, preference*, domain, language, timezone, queue, system, tower, column, page,
+bin, tries, retries, mismatch, found, missing, leaked, strategy, header, hint, error, errors,
+index, pattern, hits, limitado, gesendet, geandert, enviado, expirado, rate, ratio, color,
+colour, broken, ext, extension, hash algorithm, plan, duration, manager, service, support, store,
+vault, path, file, price, cost, company, operator, carrier, level, levels, assignment*,
+algorithm*, alg, ablauf*, gultig*, typ, tipo, modele, modelo, modell, anzahl, fecha, fila, sizes,
+active, bar, beam, position, layout*, diode, diagram, spacing, pitch, lock, locked, entropy,
+complexity, supported, allowed, quota, budget, per, symbol, category, categories, users,
+capacity, mah, mb, gb, kb, mm, cm, kg, pct, percent, usd, eur, inr, kw, force, mode, through,
+mark, role, class, series, bucket, cache, tag, tags, diameter
 """
 """What follows in a key that holds a state of something sensitive, not the thing."""
 
@@ -253,7 +158,8 @@ FLAGGED = """
 is, has, was, had, can, should, must, need, needs, num, max, min, total, count, show, hide,
 enable, disable, allow, allows, require, requires, use, uses, no of, number of, last, queue,
 unique, failed, wrong, invalid, missing, forgot, reset, change, expired, public, supports,
-without, prompt, completion, input, output, remaining
+without, prompt, completion, input, output, remaining, nb, num of, anzahl, avg, average, nb de,
+nombre de
 """
 """What stands before it in such a key."""
 
