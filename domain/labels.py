@@ -16,10 +16,10 @@ _FILL = (
 _NUMBERED = (
     r"(?<![a-z])(?!tele|tel|handy|mobil|ruf|ruck|rueck|not|fax|durchwahl|servic|hotline|stor|konta"
     r"|priv|dienst|buro|buero|festnetz|natel|nood|vakt|jour|gsm|what|direkt|haupt|zentral|alarm"
-    r"|bereit|puhelin|kannyk|matkapuh|paivyst|yhteys|call|phone|cell|contact|svar|vaxel|mobile)"
+    r"|bereit|hausm|mieter|monteur|techn|puhelin|kannyk|matkapuh|paivyst|yhteys|call|phone|cell|contact|svar|vaxel|mobile)"
     r"[a-z]{3,}(?:nummer|nummeret|nr|numero)(?![a-z])"
     r"|(?<![a-z])[a-z]+(?:vertrag|auftrag|rechnung|schein|bestellung|faktura|factuur|order|ordre"
-    r"|bon)(?![a-z])|[\u4e00-\u9fff](?<![話帯先線絡])番号|[가-힣](?<![화폰처대])번호"
+    r"|bon)(?![a-z])|[\u4e00-\u9fff](?<![話帯先線絡者])番号|[가-힣](?<![화폰처대락])번호"
 )
 # Not what was requested or ordered: then somebody's number may follow.
 _ID_BEFORE = re.compile(
