@@ -1,8 +1,8 @@
 """How well personal data is found: `python -m benchmarks.corpus [--show] [file or folder]`.
 
 Judged by what comes out alone. Recall: of the labelled values, those that can't be read any more.
-Precision: of the masks, those that cover a labelled value; a value that had to stay and did not
-counts as a mask put wrongly.
+Precision: of the masks, those that cover a labelled value. A value that had to stay and did not,
+though no mask was put wrongly over it, counts as one that was.
 """
 
 import argparse
@@ -71,8 +71,10 @@ def judge(given: list[dict[str, Any]]) -> Judgement:
             for one in each["keep"]
         ]
         _judge_values(judgement, each["id"], after, personal)
-        _judge_masks(judgement, each["id"], before, after, personal)
-        _judge_kept(judgement, each["id"], after, personal, kept)
+        put_wrongly = list(_wrong_masks(judgement, before, after, personal))
+        judgement.wrong += [f"{each['id']}: {covered}" for _, covered in put_wrongly]
+        # One mask is one mistake, also where it takes what had to stay.
+        _judge_kept(judgement, each["id"], after, [*personal, *put_wrongly], kept)
     return judgement
 
 
@@ -92,22 +94,22 @@ def _judge_values(told: Judgement, name: str, after: dict[str, str], personal: L
     told.missed += [f"{name}: {value}" for path, value in personal if value in after.get(path, "")]
 
 
-def _judge_masks(
-    told: Judgement, name: str, before: dict[str, str], after: dict[str, str], personal: Labels
-) -> None:
+def _wrong_masks(
+    told: Judgement, before: dict[str, str], after: dict[str, str], personal: Labels
+) -> Iterator[tuple[str, str]]:
     for path, text in before.items():
         values = [value for at, value in personal if at == path]
         for covered in _covered(text, after.get(path, "")):
             told.masks += 1
             if not any(value in covered or covered in value for value in values):
-                told.wrong.append(f"{name}: {covered}")
+                yield path, covered
 
 
 def _judge_kept(
-    told: Judgement, name: str, after: dict[str, str], personal: Labels, kept: Labels
+    told: Judgement, name: str, after: dict[str, str], masked: Labels, kept: Labels
 ) -> None:
     for path, value in kept:
-        is_around = any(at == path and one in value for at, one in personal)
+        is_around = any(at == path and (one in value or value in one) for at, one in masked)
         if value not in after.get(path, "") and not is_around:
             told.masks += 1
             told.wrong.append(f"{name}: {value} had to stay")
