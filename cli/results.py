@@ -81,7 +81,9 @@ def _print_next(
         told = f"{lines:,} {'lines' if lines > 1 else 'line'} of the file"
         command = f"lockside operations results {operation.id} --failed --csv"
         output.say(f"Mend {told}, and send it again: {command}")
-    if is_dry and result["successful_items"]:
+    if is_dry and result["failed_items"] and operation.show()["atomic"]:
+        output.say("Mend them, or ask with --continue for what can be done.")
+    elif is_dry and result["successful_items"]:
         output.say(f"Do what can be done: lockside submit plan {operation.id}")
     elif not is_dry and result["failed_items"] > lines:
         output.say(f"Mend them, then: lockside operations retry {operation.id}")

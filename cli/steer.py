@@ -135,8 +135,9 @@ def plan(session: Session, /, **given: Any) -> int:
     """Do what a dry run found that can be done; ID is the dry run's.
 
     Each row is judged again: what has changed since the dry run is a conflict, what it saw fail
-    is left out. A plan is executed once, however often it is asked for, with the canary and the
-    rate that the dry run was handed in with.
+    is left out. All or nothing leaves nothing out: it is refused if the dry run saw one fail. A
+    plan is executed once, however often it is asked for, with the canary and the rate that the dry
+    run was handed in with.
     """
     return _derive(
         session, lambda operation: operation.execute(), _done, "Do {rows} as planned?", **given

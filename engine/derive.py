@@ -29,7 +29,9 @@ SELECT id, kind, verb, operation_type, state, reason, target_state,
        stop_at_first_failure, parallel, canary, rate, queue, finished_at,
        CASE WHEN NOT atomic THEN (
          SELECT max(cardinality(c.ids)) FROM operation_chunk c
-          WHERE c.operation_id = operation.id AND c.chunk_no >= 0) END AS chunk_items
+          WHERE c.operation_id = operation.id AND c.chunk_no >= 0) END AS chunk_items,
+       (SELECT sum(c.failed + c.cancelled) FROM operation_chunk c
+         WHERE c.operation_id = operation.id) AS undone
   FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
 """)
 
@@ -64,19 +66,23 @@ def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
     """Do what a dry run found that can be done; each item is judged again, once the plan is.
 
     It begins with the plan's canary, and keeps to its rate.
-    Items that the plan saw fail are left out; those that have changed since are conflicts. Who
-    submitted the plan may, and who holds `operation.execute`.
+    Items that the plan saw fail are left out; those that have changed since are conflicts. All or
+    nothing leaves nothing out. Who submitted the plan may, and who holds `operation.execute`.
 
     Raises:
         NotFound: The actor's tenant has no such operation.
         PermissionDenied: It is somebody else's; the denial is recorded.
-        InvalidInput: It is no dry run, or it found nothing that can be done.
+        InvalidInput: It is no dry run, or it found nothing that can be done, or not all of what
+            is all or nothing.
         IllegalTransition: It hasn't ended yet.
     """
     demand_own(platform, actor, plan_id, "execute")
     plan = _ended(platform, actor, plan_id)
     if not plan.dry_run:
         raise InvalidInput(field="plan", got=str(plan_id), expected="a dry run's id")
+    if plan.atomic and plan.undone:
+        got = f"{plan.undone:,} that can't be done"
+        raise InvalidInput(field="plan", got=got, expected="none: it is all or nothing")
     chosen = _chosen(_DONE, plan_id, succeeded=Outcome.SUCCEEDED, is_undo=False)
     return _derive(platform, actor, plan, chosen, {"purpose": "plan", "canary": plan.canary})
 

@@ -227,7 +227,8 @@ class Operation:
 
         Raises:
             NotFound: The tenant has no such operation.
-            InvalidInput: This is no dry run, or it found nothing that can be done.
+            InvalidInput: This is no dry run, or it found nothing that can be done, or not all
+                of what is all or nothing.
             IllegalTransition: It hasn't ended yet.
         """
         self._demand_view()

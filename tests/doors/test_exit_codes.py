@@ -243,6 +243,7 @@ def test_a_dry_run_of_all_or_nothing_tells_each_outcome(
     assert (answer.code, site.row("work_order", ids[0])["state"]) == (3, "SUBMITTED")
     assert "Dry run: 2 would succeed, 1 would fail of 3" in answer.out
     assert "All or nothing was asked for: nothing would be changed" in answer.out
+    assert "submit plan" not in answer.out
 
 
 def test_a_dry_run_is_marked_in_the_list(site: lockside.Site, settings: Settings) -> None:

@@ -158,11 +158,18 @@ def test_what_changed_since_the_plan_is_a_conflict_and_the_rest_is_done(
 
 def test_what_the_plan_saw_fail_is_left_out(site: lockside.Site) -> None:
     good, bad = work_orders(site, 2), work_orders(site, 2, vendor=False)
-    planned = plan(site, good + bad)
+    planned = plan(site, good + bad, atomic=False)
 
     result = drain(site, execute(site, planned))
 
     assert (result["total_items"], result["successful_items"]) == (2, 2)
+
+
+def test_a_plan_of_all_or_nothing_leaves_nothing_out(site: lockside.Site) -> None:
+    planned = plan(site, [*work_orders(site, 2), *work_orders(site, 1, vendor=False)])
+
+    with pytest.raises(InvalidInput, match="1 that can't be done"):
+        execute(site, planned)
 
 
 def test_every_item_is_judged_again_by_its_rules(site: lockside.Site) -> None:
@@ -198,7 +205,7 @@ def test_what_is_no_plan_or_not_judged_yet_is_not_executed(site: lockside.Site) 
 
 
 def test_a_plan_of_nothing_is_not_executed(site: lockside.Site) -> None:
-    planned = plan(site, work_orders(site, 2, vendor=False))
+    planned = plan(site, work_orders(site, 2, vendor=False), atomic=False)
 
     with pytest.raises(InvalidInput, match="0 items to plan"):
         execute(site, planned)
