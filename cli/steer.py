@@ -88,7 +88,8 @@ def resume(session: Session, *, operation_id: str, rate: float | None) -> int:
 def retry(session: Session, /, *, only: str | None, **given: Any) -> int:
     """Try again what failed, as a new operation; once for each code, however often it is asked.
 
-    A conflict stays one; --only concurrency_conflict takes such rows as they are now.
+    What --only has taken is not tried once more without it. A conflict stays one; --only
+    concurrency_conflict takes such rows as they are now.
     """
     return _derive(
         session,
@@ -197,5 +198,9 @@ def _undone(parent: "lockside.Operation", only: str | None) -> int:
     if only is not None:
         groups = parent.failure_groups()
         return sum(each["items"] for each in groups if each["code"] == only)
-    counts = parent.show()["counts"]
-    return int(counts["failed"] + counts["cancelled"])
+    found = parent.show()
+    tried = {each["purpose"] for each in found["children"]}
+    groups = [each for each in parent.failure_groups() if f"retry:{each['code']}" in tried]
+    counts = found["counts"]
+    taken = sum(each["items"] for each in groups)
+    return int(counts["failed"] + counts["cancelled"] - taken)

@@ -48,6 +48,7 @@ SELECT i.id, i.version,
 
 # Who asks for the conflicts by name means the rows as they are now, whoever changed them; all
 # others keep the version that they expect. An undo never goes over somebody's change.
+# What was tried again by its code is that operation's; a plain retry takes what is left.
 _FAILED = """
 SELECT i.id,
        CASE WHEN :is_undo OR CAST(:only AS text) IS DISTINCT FROM 'concurrency_conflict'
@@ -58,7 +59,10 @@ SELECT i.id,
    SELECT c.failures -> CAST(i.id AS text) ->> 'code' AS code) AS told
  WHERE c.operation_id = :parent_id AND i.id > 0
    AND i.outcome IN (:failed, :cancelled)
-   AND (CAST(:only AS text) IS NULL OR told.code = :only)
+   AND CASE WHEN CAST(:only AS text) IS NOT NULL THEN told.code = :only
+            ELSE NOT EXISTS (
+              SELECT FROM operation o
+               WHERE o.parent_id = :parent_id AND o.purpose = 'retry:' || told.code) END
 """
 
 
@@ -91,7 +95,7 @@ def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | N
     """Try again what failed, or *only* what failed by one code; once for each.
 
     All or nothing that was rolled back is tried again as a whole; what was cancelled, or left
-    undone after the first failure, is tried with what failed.
+    undone after the first failure, is tried with what failed; what was tried by its code is not.
     A conflict stays one, unless *only* conflicts are meant: then the rows are taken as they are.
     Who submitted it may, and who holds `operation.retry`.
 
