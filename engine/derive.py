@@ -65,6 +65,12 @@ SELECT i.id,
                WHERE o.parent_id = :parent_id AND o.purpose = 'retry:' || told.code) END
 """
 
+# Lines of a file that name no row stand below zero: there is nothing to try again.
+_CODES = text("""
+SELECT DISTINCT code FROM operation_chunk c, jsonb_object_keys(c.failure_codes) AS code
+ WHERE c.operation_id = :parent_id AND c.chunk_no >= 0 ORDER BY code
+""")
+
 
 def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
     """Do what a dry run found that can be done; each item is judged again, once the plan is.
@@ -112,6 +118,8 @@ def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | N
         raise InvalidInput(field="operation_id", got=str(operation_id), expected=expected)
     if parent.atomic and only is not None:
         raise InvalidInput(field="only", got=only, expected="nothing: it is all or nothing")
+    if only is not None:
+        _demand_code(platform, operation_id, only)
     chosen = _chosen(
         _FAILED,
         operation_id,
@@ -165,6 +173,14 @@ def _ended(platform: Platform, actor: Actor, operation_id: UUID) -> Row[Any]:
         told = f"The operation is {found.state}; wait until it has ended, or cancel it"
         raise IllegalTransition(message=told, state=found.state, allowed=[])
     return found
+
+
+def _demand_code(platform: Platform, parent_id: UUID, only: str) -> None:
+    with platform.single.connect() as db:
+        codes = db.scalars(_CODES, {"parent_id": parent_id}).all()
+    if only not in codes:
+        expected = f"a code that rows failed by: {', '.join(codes) or 'none did'}"
+        raise InvalidInput(field="only", got=only, expected=expected)
 
 
 def _chosen(query: str, parent_id: UUID, **names: Any) -> TextualSelect:

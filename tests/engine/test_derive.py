@@ -257,8 +257,19 @@ def test_nothing_to_try_again_is_told(site: lockside.Site) -> None:
 
     with pytest.raises(InvalidInput, match="0 items to retry"):
         again(site, asked)
-    with pytest.raises(InvalidInput, match="0 items to retry:locked"):
+    with pytest.raises(InvalidInput, match=r"only: got 'locked'.*: none did"):
         again(site, asked, "locked")
+
+
+def test_a_code_that_nothing_failed_by_is_told_with_those_that_there_are(
+    site: lockside.Site,
+) -> None:
+    bad, wrong = work_orders(site, 1, vendor=False), work_orders(site, 1, state="CLOSED")
+    asked = ask(site, bad + wrong, atomic=False)
+    drain(site, asked)
+
+    with pytest.raises(InvalidInput, match=r"'bogus'.*: illegal_transition, vendor_missing"):
+        again(site, asked, "bogus")
 
 
 def test_all_or_nothing_is_tried_again_as_a_whole(site: lockside.Site) -> None:
