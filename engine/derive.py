@@ -147,8 +147,9 @@ def undo(platform: Platform, actor: Actor, operation_id: UUID) -> UUID:
     demand_own(platform, actor, operation_id, "undo")
     parent = _ended(platform, actor, operation_id)
     if parent.dry_run or parent.verb not in (TRANSITION, *EDITS):
+        given = "a dry run" if parent.dry_run else "an undo" if parent.verb == UNDO else parent.verb
         expected = "a transition, an assignment or an update that was done"
-        raise InvalidInput(field="operation_id", got=str(operation_id), expected=expected)
+        raise InvalidInput(field="operation_id", got=given, expected=expected)
     chosen = _chosen(_DONE, operation_id, succeeded=Outcome.SUCCEEDED, is_undo=True)
     own = {
         "purpose": "undo",

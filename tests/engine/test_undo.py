@@ -234,7 +234,7 @@ def test_what_did_nothing_or_goes_on_is_not_undone(site: lockside.Site) -> None:
     undone = undo(site.platform, site.actor, approved)
     drain(site, undone)
 
-    for each, told in ((nothing, "0 items to undo"), (planned, "was done"), (undone, "was done")):
+    for each, told in ((nothing, "0 items to undo"), (planned, "a dry run"), (undone, "an undo")):
         with pytest.raises(InvalidInput, match=told):
             undo(site.platform, site.actor, each)
     with pytest.raises(IllegalTransition):
