@@ -77,7 +77,9 @@ def gather_rows(words: Sequence[str], file: Path | None, *others: object) -> lis
             field="ids", got="rows in two ways", expected="one: ids, --where, a file"
         )
     if not ways:
-        expected = "at least one: as arguments, as -, by --ids-file, by --where, by --from-csv"
+        expected = (
+            "at least one: as arguments, as -, by --ids-file, --where, --from-csv or --from-ndjson"
+        )
         raise InvalidInput(field="ids", got=None, expected=expected)
     return None if any(each is not None for each in others) else gather_ids(words, file)
 

@@ -23,7 +23,7 @@ ZERO = "00000000-0000-0000-0000-000000000000"
         ((*MOVE, "٣"), ("whole numbers",)),
         ((*MOVE, "0"), ("0", "from 1 on")),
         ((*MOVE, str(2**63)), (str(2**63), "whole numbers")),
-        (MOVE, ("ids", "at least one", "--ids-file")),
+        (MOVE, ("ids", "at least one", "--ids-file", "--from-csv", "--from-ndjson")),
         ((*MOVE, "7", "7"), ("7 more than once", "every id once")),
         ((*MOVE, "7", "--ids-file", "nowhere.txt"), ("nowhere.txt", "readable file")),
         ((*MOVE, "7", "--metadata", "{x"), ("metadata", "{x", "JSON object", "column 2")),

@@ -57,7 +57,7 @@ def test_another_number_than_expected_is_refused_with_its_option(
         (("--where", "state=FOO"), "--where: got 'state = FOO', expected one of DRAFT"),
         (("--where", "state=SUBMITTED", "17"), "rows in two ways"),
         (("--where", "state=SUBMITTED and"), "the end at character 20"),
-        ((), "by --where"),
+        ((), "--where"),
     ],
 )
 def test_a_senseless_choice_is_refused(
