@@ -169,7 +169,8 @@ def _print_list(output: Output, found: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _what(found: Mapping[str, Any]) -> str:
-    what = f"{found['kind']} {found['operation_type']}".replace("transition_to_", "→ ")
+    done = found["operation_type"].replace("undo_", "undo of ").replace("transition_to_", "→ ")
+    what = f"{found['kind']} {done}"
     return f"{what} (dry run)" if found["dry_run"] else what
 
 

@@ -145,6 +145,8 @@ def test_failures_are_tried_again_and_everything_is_undone(
     assert (retried.code, retried.json["successful_ids"]) == (0, [str(each) for each in bad])
     assert (undone.code, undone.json["successful_ids"]) == (0, [str(each) for each in good])
     assert undone.json["operation_type"] == "undo_transition_to_APPROVED"
+    shown = call(settings, "operations", "show", undone.json["operation_id"])
+    assert "undo of → APPROVED" in shown.out
 
 
 def test_a_file_is_sent_its_bad_lines_mended_and_sent_again(
