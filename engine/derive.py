@@ -19,6 +19,7 @@ from engine.owner import demand_own
 from engine.platform import Platform
 from engine.refusals import holdable
 from engine.verbs import EDITS, TRANSITION, UNDO
+from models.base import kinds
 
 # It is cut as it was: its largest chunk tells, but for all or nothing, which is one.
 _PARENT = text("""
@@ -150,6 +151,7 @@ def undo(platform: Platform, actor: Actor, operation_id: UUID) -> UUID:
         given = "a dry run" if parent.dry_run else "an undo" if parent.verb == UNDO else parent.verb
         expected = "a transition, an assignment or an update that was done"
         raise InvalidInput(field="operation_id", got=given, expected=expected)
+    _demand_way_back(parent)
     chosen = _chosen(_DONE, operation_id, succeeded=Outcome.SUCCEEDED, is_undo=True)
     own = {
         "purpose": "undo",
@@ -174,6 +176,14 @@ def _ended(platform: Platform, actor: Actor, operation_id: UUID) -> Row[Any]:
         told = f"The operation is {found.state}; wait until it has ended, or cancel it"
         raise IllegalTransition(message=told, state=found.state, allowed=[])
     return found
+
+
+def _demand_way_back(parent: Row[Any]) -> None:
+    machine, target = kinds()[parent.kind].machine, parent.target_state
+    arrows = [each for each in machine.transitions if each.target == target]
+    if arrows and not any(each.undo for each in arrows):
+        expected = f"one that can be taken back: no way to {target} can"
+        raise InvalidInput(field="operation_id", got=f"a way to {target}", expected=expected)
 
 
 def _demand_code(platform: Platform, parent_id: UUID, only: str) -> None:

@@ -78,10 +78,11 @@ def test_a_script_without_a_terminal_goes_on(site: lockside.Site, settings: Sett
 
 
 OPENED, CLOSED = {"to": "OPEN"}, {"to": "CLOSED"}
+CANCELLED = {"to": "CANCELLED", "comments": "Twice"}
 AGAIN = "Try 1,001 rows of ticket again?"
 OUT_OF_IT: dict[str, tuple[str, dict[str, Any], str]] = {
     "plan": ("submit plan", OPENED | {"dry_run": True}, "Do 1,001 rows of ticket as planned?"),
-    "undo": ("operations undo", OPENED, "Take back 1,001 rows of ticket?"),
+    "undo": ("operations undo", CANCELLED, "Take back 1,001 rows of ticket?"),
     "retry": ("operations retry", CLOSED, AGAIN),
     "of one code": ("operations retry --only illegal_transition", CLOSED, AGAIN),
 }

@@ -94,12 +94,21 @@ def test_every_kind_goes_back_from_a_final_state_too(
 
 
 def test_what_the_machine_does_not_take_back_is_reported(site: lockside.Site) -> None:
-    asked = done(site, "ticket", "OPEN", tickets(site, 2))
+    ids = [*tickets(site, 1, state="OPEN"), *tickets(site, 1, state="ONHOLD")]
+    asked = done(site, "ticket", "INPROGRESS", ids)
 
     result = take_back(site, asked)
 
-    assert result["failure_codes"] == {"not_undoable": 2}
-    assert {state for state, _ in rows(site, "ticket").values()} == {"OPEN"}
+    assert result["failure_codes"] == {"not_undoable": 1}
+    there = rows(site, "ticket")
+    assert [there[each][0] for each in ids] == ["OPEN", "INPROGRESS"]
+
+
+def test_where_no_way_can_be_taken_back_nothing_is_handed_in(site: lockside.Site) -> None:
+    asked = done(site, "ticket", "OPEN", tickets(site, 2))
+
+    with pytest.raises(InvalidInput, match="no way to OPEN can"):
+        undo(site.platform, site.actor, asked)
 
 
 def test_values_become_what_they_were_each_its_own(site: lockside.Site) -> None:
