@@ -13,6 +13,7 @@ needs_readings = Rule(
     lambda facts, _: not facts["readings_missing"],
     ("readings_missing",),
     mark="readings",
+    lists="readings_missing",
 )
 
 _OPEN = ("ASSIGNED", "INPROGRESS", "WORKING", "STANDBY", "MAINTENANCE")

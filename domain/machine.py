@@ -15,10 +15,19 @@ Facts = Mapping[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why something is refused: a stable code and a sentence for people."""
+    """Why something is refused: a stable code and a sentence for people.
+
+    The detail is of one row, such as which readings; the reason is the same without it.
+    """
 
     code: str
     message: str
+    detail: str = field(default="", compare=False)
+
+    @property
+    def told(self) -> str:
+        """Return the sentence with its detail, as one row is told."""
+        return f"{self.message}: {self.detail}" if self.detail else self.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +60,20 @@ class Rule:
         holds: Whether it holds for these facts and this request.
         facts: The names of the facts it looks at; without any it judges the request alone.
         mark: How diagrams and tables show the rule.
+        lists: The fact that holds what is missing, to be told with the reason.
     """
 
     reason: Reason
     holds: Callable[[Facts, Request], bool]
     facts: tuple[str, ...] = ()
     mark: str = ""
+    lists: str | None = None
+
+    def broken(self, facts: Facts) -> Reason:
+        """Return the reason as a row gives it."""
+        if self.lists is None:
+            return self.reason
+        return replace(self.reason, detail=", ".join(facts[self.lists]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +212,9 @@ class Judge:
         verdict, row_rules = known
         if not row_rules:
             return verdict
-        broken = tuple(rule.reason for rule in row_rules if not rule.holds(facts, self._request))
+        broken = tuple(
+            rule.broken(facts) for rule in row_rules if not rule.holds(facts, self._request)
+        )
         return Verdict(verdict.transition, verdict.reasons + broken) if broken else verdict
 
     def _judge_request(self, state: str) -> tuple[Verdict, tuple[Rule, ...]]:

@@ -43,7 +43,7 @@ class Judged:
         self.failures[row_id] = Failure(
             id=row_id,
             code=code,
-            message="; ".join(each.message for each in reasons),
+            message="; ".join(each.told for each in reasons),
             codes=tuple(each.code for each in reasons),
             retryable=error_named(code).retryable,
             facts=facts or None,

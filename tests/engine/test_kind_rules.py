@@ -64,6 +64,15 @@ def test_a_task_without_the_readings_of_its_job_is_not_completed(
     assert why(move(site, "task", row_id, "COMPLETED")) == ["readings_missing"]
 
 
+def test_a_task_is_told_which_readings_it_lacks(site: lockside.Site) -> None:
+    row_id = task(site, asks=["pressure", "flow", "noise"])
+    read(site, row_id, "flow")
+
+    told = move(site, "task", row_id, "COMPLETED")
+
+    assert told["failure_details"][str(row_id)].endswith("the job asks for: pressure, noise")
+
+
 def test_a_task_is_completed_after_its_last_reading(site: lockside.Site) -> None:
     row_id = task(site, asks=["pressure", "flow"])
     read(site, row_id, "flow")
