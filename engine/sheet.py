@@ -113,6 +113,7 @@ def hold_sheet(
         None if submission.verb in _WRITES else model.readings, {*sheet.mapping, *sheet.ignore}
     )
     cells.check_header(shape.header)
+    _demand_name(naming, shape.header)
     read, most = 0, most_items(pace, submission)
     reader = _Reader(db, tenant_id, submission, model, known, naming, cells, shape.header)
     digest = hashlib.sha256(_meaning(sheet, naming, shape).encode())
@@ -134,6 +135,13 @@ def hold_sheet(
     db.execute(_UNKNOWN)
     db.execute(_TWICE)
     return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()
+
+
+def _demand_name(naming: Naming, header: Sequence[str]) -> None:
+    # Said once: every line would be wrong.
+    if header and not {ID, REFERENCE} & {naming.field_of(each.strip()) for each in header}:
+        got = readable(", ".join(header))
+        raise InvalidInput(field="header", got=got, expected="a column id or reference")
 
 
 def _meaning(sheet: Load, naming: Naming, shape: Shape) -> str:

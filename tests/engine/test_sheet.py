@@ -208,6 +208,11 @@ def test_whom_a_line_of_an_assignment_leaves_empty_stays(site: lockside.Site) ->
     assert failed(asked) == {3: ("value_missing", None)}
 
 
+def test_a_header_that_names_no_row_is_told_once(site: lockside.Site) -> None:
+    with pytest.raises(InvalidInput, match=r"header: got 'title,.*a column id or reference"):
+        send(site, "work_order", "title,remarks\nA,B\nC,D\n")
+
+
 def test_a_line_that_brings_nothing_to_write_is_told(site: lockside.Site) -> None:
     ids = work_orders(site, 2, remarks="Kept")
     lines = [{"id": ids[0]}, {"id": ids[1], "remarks": None}]
