@@ -5,7 +5,7 @@ from dataclasses import asdict
 from sqlalchemy import Connection, text
 
 from domain.seal import DIGEST_BYTES, Seal, merkle_root
-from engine.hints import WRITE_AUDIT
+from engine.hints import WRITE_AUDIT, wake_audit
 from engine.platform import Platform
 from models.schema import MAKE_PARTITIONS
 from models.seal import commitment_of, leaf_of, words_in
@@ -13,8 +13,9 @@ from models.seal import commitment_of, leaf_of, words_in
 _BATCH = 50
 """Outbox rows, each of a whole chunk, that one transaction turns into records."""
 
-_BATCH_ITEMS = 50_000
-"""No more rows are taken beyond so many items, so that a statement stays within its time."""
+_BATCH_ITEMS = 10_000
+"""No more rows are taken beyond so many items: who waits for this process waits a tenth of a
+second at most."""
 
 # The tenant whose outbox waits longest, and whom nobody else writes for: what is committed
 # while somebody writes is found when he looks again. A head that isn't the last seal was
@@ -35,6 +36,8 @@ SELECT DISTINCT tenant_id FROM outbox o
  WHERE NOT EXISTS (SELECT FROM audit_chain c WHERE c.tenant_id = o.tenant_id)
 ON CONFLICT DO NOTHING
 """)
+
+_IS_MORE = text("SELECT EXISTS (SELECT FROM outbox)")
 
 _SEAL = text("""
 WITH sealed AS (
@@ -198,8 +201,27 @@ _WRITE = text(
 )
 
 
-def write_records(platform: Platform) -> int:
-    """Turn the outbox into sealed records until it is empty; return how many rows it was."""
+def write_some(platform: Platform) -> int:
+    """Turn a batch of the outbox into sealed records, and have the rest done next.
+
+    In between people's work gets its turn: their queue comes before that of the records.
+
+    Returns:
+        How many rows of the outbox it was.
+    """
+    written = write_records(platform, batches=1)
+    with platform.single.connect() as db:
+        if written and db.scalar(_IS_MORE):
+            wake_audit(platform, surely=True)
+    return written
+
+
+def write_records(platform: Platform, *, batches: int | None = None) -> int:
+    """Turn the outbox into sealed records, until it is empty or so many batches are written.
+
+    Returns:
+        How many rows of the outbox it was.
+    """
     platform.locks.forget(WRITE_AUDIT)
     written = 0
     while True:
@@ -210,6 +232,10 @@ def write_records(platform: Platform) -> int:
         written += taken
         if not taken and not _begin_chains(platform):
             return written
+        if taken and batches is not None:
+            batches -= 1
+            if not batches:
+                return written
 
 
 def _begin_chains(platform: Platform) -> bool:

@@ -3,7 +3,7 @@
 from celery import Celery
 
 from engine.anchors import PIN_SEALS, pin_seals
-from engine.audit import write_records
+from engine.audit import write_some
 from engine.hints import WRITE_AUDIT
 from tasks.base import PlatformOf
 
@@ -13,7 +13,7 @@ def register(app: Celery, platform: PlatformOf) -> None:
 
     @app.task(name=WRITE_AUDIT, shared=False)
     def write() -> str:
-        return f"{write_records(platform())} outbox rows"
+        return f"{write_some(platform())} outbox rows"
 
     @app.task(name=PIN_SEALS, shared=False)
     def pin() -> str:
