@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from domain.machine import check
 from domain.operation import OPERATION
+from domain.ways import check
 from models.base import kinds
 
 

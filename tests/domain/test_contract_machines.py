@@ -8,15 +8,9 @@ import pytest
 
 from domain.attendance import ATTENDANCE
 from domain.field_task import FIELD_TASK
-from domain.machine import (
-    Machine,
-    Request,
-    Transition,
-    check,
-    judge,
-    no_change,
-)
+from domain.machine import Machine, Request, Transition, judge, no_change
 from domain.ticket import TICKET
+from domain.ways import check
 from domain.work_order import WORK_ORDER
 
 MACHINES = {each.kind: each for each in (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)}

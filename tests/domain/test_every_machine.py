@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from domain.attendance import ATTENDANCE
 from domain.field_task import FIELD_TASK
-from domain.machine import Machine, Request, explain, judge, shortest_path
+from domain.machine import Machine, Request, explain, judge
 from domain.ticket import TICKET
+from domain.ways import shortest_path
 from domain.work_order import WORK_ORDER
 
 MACHINES = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)

@@ -7,9 +7,10 @@ import pytest
 
 from domain.attendance import ATTENDANCE
 from domain.field_task import FIELD_TASK
-from domain.machine import Machine, Transition, check
+from domain.machine import Machine, Transition
 from domain.operation import OPEN_STATES, OPERATION
 from domain.ticket import TICKET
+from domain.ways import check
 from domain.work_order import WORK_ORDER
 
 # The rows of the contract's table "Machines", as they stand there.

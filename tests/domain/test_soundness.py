@@ -17,16 +17,15 @@ from domain.machine import (
     Request,
     Rule,
     arrow,
-    check,
     explain,
     judge,
     needs,
     needs_comments,
     needs_manager,
-    shortest_path,
     system_only,
 )
 from domain.ticket import TICKET
+from domain.ways import check, shortest_path
 from domain.work_order import WORK_ORDER
 
 quickly = settings(max_examples=40)
