@@ -16,7 +16,7 @@ from reads.completeness import find_incomplete
 from reads.verification import verify_seals
 
 _LOCKS_GONE_S = 10.0
-_DRAINED_S = 10.0
+_DRAINED_S = 30.0
 
 # Each statement returns what breaks the rule that it is named for.
 _RULES = {

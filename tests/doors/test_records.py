@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 
 import lockside
 from engine.audit import write_records
@@ -240,9 +241,11 @@ def test_a_narrow_terminal_breaks_a_history_between_words(
 
 
 def test_a_history_that_is_not_written_yet_says_so(site: lockside.Site, settings: Settings) -> None:
-    (row,) = tickets(site, 1)
-
-    answer = records(settings, "history", "ticket", row)
+    with site.platform.database.begin() as db:
+        # Whoever writes records waits.
+        db.execute(text("LOCK TABLE audit_chain IN EXCLUSIVE MODE"))
+        (row,) = tickets(site, 1)
+        answer = records(settings, "history", "ticket", row)
 
     assert (answer.code, answer.out) == (0, "")
     assert "in a moment" in answer.err
