@@ -134,6 +134,11 @@ def _say(output: Output, seen: "Verified", *, complete: bool) -> None:
     looked = f"{records} in {seen.seals:,} seal{_s(seen.seals)}"
     if seen.unsealed:
         output.note(f"{seen.unsealed:,} records are from before sealing began.")
+    if not seen.pinned:
+        output.note(
+            "No seal of this tenant is pinned where LOCKSIDE_ANCHOR_FILE says: a chain "
+            "written anew as a whole would go unseen. `lockside audit pin` pins it."
+        )
     for each in seen.findings:
         output.say(f"{each.code}  {each.message}", "red")
     if seen.more:

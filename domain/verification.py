@@ -47,6 +47,7 @@ class Verified:
         dropped: So many of these were dropped from archives, as too old to be kept.
         erased: So many of these without their words, which were erased.
         unsealed: Records from before there were seals.
+        pinned: So many seals that were pinned outside were compared with.
         findings: The first hundred.
         more: How many findings there are beyond.
     """
@@ -57,6 +58,7 @@ class Verified:
     dropped: int = 0
     erased: int = 0
     unsealed: int = 0
+    pinned: int = 0
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
 

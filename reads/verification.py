@@ -50,6 +50,7 @@ def verify_seals(
     end = max(head.seal_no, head.newest) if last is None else last
     pinned = {each.seal_no: each for each in anchors if each.tenant_id == tenant_id}
     seen = Verified()
+    seen.pinned = len(pinned)
     link = _Link(seen, tenant_id, first, digest_of(db, tenant_id, first - 1))
     archived = ArchivedRecords(db, tenant_id, shelf, seen, first)
     for window in windows(db, tenant_id, first, end):

@@ -90,3 +90,12 @@ def test_who_may_not_verify_is_told_which_permission_it_takes(settings: Settings
     answer = call(settings, "audit", "verify", "--actor", "victor")
 
     assert (answer.code, "audit.verify" in answer.err) == (4, True)
+
+
+def test_a_chain_that_nobody_pinned_is_told(settings: Settings, site: lockside.Site) -> None:
+    sealed(site)
+
+    before = call(settings, "audit", "verify").err
+    call(settings, "audit", "pin")
+
+    assert ("lockside audit pin" in before, call(settings, "audit", "verify").err) == (True, "")
