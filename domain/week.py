@@ -1,0 +1,127 @@
+"""A week's hours as people write them: `Mon-Fri 08:00-18:00, Sat 09:00-13:00`.
+
+Days are English short names; a range of them may go past Sunday (`Sun-Thu`), and several may
+share their hours (`Mon, Wed 09:00-17:00`). Hours without a day are those of the days before
+(`Mon-Fri 08:00-12:00, 13:00-17:00`). A span that ends at 24:00 or 00:00 ends with the day; a
+night is two spans: `Mon 22:00-24:00, Tue 00:00-06:00`.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import time
+from itertools import groupby, pairwise
+from typing import NoReturn
+
+from domain.calendar import Hours
+from domain.errors import InvalidInput
+
+Week = tuple[tuple[Hours, ...], ...]
+"""The hours of each day in their order, from Monday on."""
+
+EXPECTED = "hours such as Mon-Fri 08:00-18:00, Sat 09:00-13:00"
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_LONGEST = 2_000
+_PART = re.compile(
+    r"(?P<first>[a-z]+)?(?:\s*[-\u2013]\s*(?P<last>[a-z]+))?\s*"
+    r"(?:(?P<since>\d{1,2}:\d\d)\s*[-\u2013]\s*(?P<until>\d{1,2}:\d\d))?",
+    re.IGNORECASE | re.ASCII,
+)
+_WHOLE_DAY = "24:00"
+
+
+def parse_week(text: str) -> Week:
+    """Return the hours of the seven days, from Monday on.
+
+    Raises:
+        InvalidInput: A part can't be read, a day isn't known, a span ends before it begins, or
+            two spans of a day overlap.
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        _refuse("no such text", f"{EXPECTED}, in {_LONGEST:,} characters at most")
+    week: list[list[Hours]] = [[] for _ in _DAYS]
+    for days, hours in _spans(text):
+        for day in days:
+            week[day].append(hours)
+    return tuple(_in_order(day, spans) for day, spans in enumerate(week))
+
+
+def write_week(week: Sequence[Sequence[Hours]]) -> str:
+    """Return the hours of a week in one way only: `parse_week` of it is the same week."""
+    told = []
+    for spans, days in groupby(range(len(_DAYS)), key=lambda day: tuple(week[day])):
+        first, *rest = days
+        name = f"{_DAYS[first]}-{_DAYS[rest[-1]]}" if rest else _DAYS[first]
+        if spans:
+            told.append(f"{name} {', '.join(map(_written, spans))}")
+    return ", ".join(told)
+
+
+def _spans(text: str) -> Iterator[tuple[Sequence[int], Hours]]:
+    """Yield each span with its days; days wait for the hours that come behind them."""
+    days: list[int] = []
+    has_hours = True
+    for part in (each.strip() for each in text.split(",")):
+        found = _PART.fullmatch(part)
+        if not part or found is None or (found["last"] and not found["first"]):
+            _refuse(part or "nothing between commas", EXPECTED)
+        if found["first"]:
+            named = _range(found["first"], found["last"] or found["first"])
+            days = named if has_hours else days + named
+            has_hours = False
+        if found["since"]:
+            if not days:
+                _refuse(part, "a day before the hours, such as Mon-Fri 08:00-18:00")
+            has_hours = True
+            yield sorted(set(days)), _hours(part, found["since"], found["until"])
+    if not has_hours:
+        _refuse(part, "hours behind the days, such as Mon-Fri 08:00-18:00")
+
+
+def _range(first: str, last: str) -> list[int]:
+    begin, end = _day(first), _day(last)
+    return [each % len(_DAYS) for each in range(begin, begin + (end - begin) % len(_DAYS) + 1)]
+
+
+def _day(name: str) -> int:
+    if name.capitalize() not in _DAYS:
+        _refuse(name, f"a day among {', '.join(_DAYS)}")
+    return _DAYS.index(name.capitalize())
+
+
+def _hours(part: str, since: str, until: str) -> Hours:
+    begin, end = _time(since), time.min if until == _WHOLE_DAY else _time(until)
+    if end != time.min and end <= begin:
+        _refuse(part, "a later end than beginning; two spans for a night")
+    return Hours(begin, end)
+
+
+def _time(text: str) -> time:
+    hour, minute = map(int, text.split(":"))
+    try:
+        return time(hour, minute)
+    except ValueError:
+        _refuse(text, "a time from 00:00 to 23:59, or 24:00 as an end")
+
+
+def _in_order(day: int, spans: Iterable[Hours]) -> tuple[Hours, ...]:
+    """Return the spans of a day in their order; those that touch are one."""
+    ordered = sorted(spans, key=lambda each: each.since)
+    for one, other in pairwise(ordered):
+        if one.until == time.min or other.since < one.until:
+            got = f"{_DAYS[day]} {_written(one)}, {_written(other)}"
+            _refuse(got, "spans of a day that don't overlap")
+    joined: list[Hours] = []
+    for each in ordered:
+        if joined and joined[-1].until == each.since:
+            each = Hours(joined.pop().since, each.until)  # noqa: PLW2901 -- grown by its neighbour
+        joined.append(each)
+    return tuple(joined)
+
+
+def _written(hours: Hours) -> str:
+    end = _WHOLE_DAY if hours.until == time.min else f"{hours.until:%H:%M}"
+    return f"{hours.since:%H:%M}-{end}"
+
+
+def _refuse(got: str, expected: str) -> NoReturn:
+    raise InvalidInput(field="hours", got=got, expected=expected)
