@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import time
 from itertools import groupby, pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from domain.calendar import Hours
 from domain.errors import InvalidInput
@@ -29,7 +29,7 @@ _PART = re.compile(
 _WHOLE_DAY = "24:00"
 
 
-def parse_week(text: str) -> Week:
+def parse_week(text: Any) -> Week:
     """Return the hours of the seven days, from Monday on.
 
     Raises:

@@ -258,6 +258,8 @@ def _parser(
     if column.name in model.choices:
         words = tuple(model.choices[column.name])
         return lambda value: word(words, value), f"one of {', '.join(words)}"
+    if column.name in model.parsers:
+        return model.parsers[column.name]
     if refers_to is not None:
         # Work is named by its reference, which has no blanks around it either.
         parse = trimmed(reference) if refers_to in kinds() else reference

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Date, Float, Integer, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Date, Float, Integer, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.types import TypeEngine
 
@@ -130,6 +130,14 @@ def _day(value: Any) -> date:
     return value if isinstance(value, date) else date.fromisoformat(value)
 
 
+def truth(value: Any) -> bool:
+    """Return whether something is so: true or false, or text that says so."""
+    found = _TRUTHS.get(value.strip().lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise ValueError
+    return found
+
+
 def _uuid(value: Any) -> UUID:
     return value if isinstance(value, UUID) else UUID(str(value))
 
@@ -141,6 +149,8 @@ def _words(value: Any) -> list[str]:
     return [text(each).strip() for each in parts]
 
 
+_TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
+
 # BigInteger is an Integer to isinstance, so it comes first.
 _PARSERS: dict[type, tuple[Parse, str]] = {
     BigInteger: (_whole, f"a whole number below {_LARGEST[BigInteger] + 1:,}"),
@@ -149,5 +159,6 @@ _PARSERS: dict[type, tuple[Parse, str]] = {
     TIMESTAMP: (moment, "a time with its zone such as 2026-11-22T09:30:00Z"),
     Date: (_day, "a day such as 2026-11-22"),
     ARRAY: (_words, "a list of words"),
+    Boolean: (truth, "true or false"),
     Uuid: (_uuid, "a UUID"),
 }

@@ -1,6 +1,6 @@
 """The base of all tables, and what every record and every row of work has."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -55,6 +55,8 @@ class Record(Base):
         permit: The verb whose permission over the parent a part's writer needs; None for
             parts with permissions of their own.
         choices: The words that a column takes, by column.
+        parsers: For text that has a form of its own, by column: what returns it as it is stored,
+            or raises InvalidInput or ValueError; and how it looks, as the end of a sentence.
         checks: What must hold of the columns together.
         set_by_platform: Columns that no door writes, beside those of every record.
     """
@@ -64,6 +66,7 @@ class Record(Base):
     parent: ClassVar[str | None] = None
     permit: ClassVar[str | None] = "update"
     choices: ClassVar[Mapping[str, Iterable[str]]] = {}
+    parsers: ClassVar[Mapping[str, tuple[Callable[[Any], Any], str]]] = {}
     checks: ClassVar[tuple[Check, ...]] = ()
     set_by_platform: ClassVar[frozenset[str]] = frozenset()
 

@@ -1,7 +1,7 @@
 """Where work is done: sites with their geofence."""
 
-from sqlalchemy import CheckConstraint, UniqueConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import Check, between
 from models.base import Record, named
@@ -10,12 +10,16 @@ _FENCE = ("latitude", "longitude", "radius_m")
 
 
 class Site(Record):
-    """A place; with a centre (degrees) and a radius (metres) it has a geofence."""
+    """A place; with a centre (degrees) and a radius (metres) it has a geofence.
+
+    Without a calendar of its own the tenant's default says when it is open.
+    """
 
     __tablename__ = "site"
     __table_args__ = (
         named("site"),
         UniqueConstraint("tenant_id", "id"),
+        ForeignKeyConstraint(["tenant_id", "calendar_id"], ["calendar.tenant_id", "calendar.id"]),
         # A fence is whole or not there.
         CheckConstraint("num_nulls(latitude, longitude, radius_m) IN (0, 3)", name="whole_fence"),
         CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude_in_range"),
@@ -38,3 +42,4 @@ class Site(Record):
     latitude: Mapped[float | None]
     longitude: Mapped[float | None]
     radius_m: Mapped[float | None]
+    calendar_id: Mapped[int | None] = mapped_column(BigInteger)

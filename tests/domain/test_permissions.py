@@ -10,7 +10,7 @@ from domain.ticket import TICKET
 from domain.work_order import WORK_ORDER
 
 MACHINES = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)
-OTHERS = ("site", "vendor", "payroll_period")
+OTHERS = ("site", "calendar", "vendor", "payroll_period")
 ADMINISTRATION = ("person", "person_role", "role")
 NOUNS = (*OTHERS, *ADMINISTRATION, *(each.kind for each in MACHINES))
 ASHA, DORA = 1, 2
@@ -144,7 +144,7 @@ def test_people_and_roles_are_the_administrators_alone() -> None:
 
 def test_payroll_keeps_its_periods_and_deletes_none() -> None:
     assert held_over("payroll", OTHERS) == spelled(
-        {"site": "view", "vendor": "view", "payroll_period": "view create update"}
+        {"payroll_period": "view create update", **dict.fromkeys(OTHERS[:-1], "view")}
     )
 
 

@@ -64,6 +64,9 @@ NOUNS = {
         },
         {"remarks": "Late"},
     ),
+    "calendar": Noun(
+        lambda site: name(site) | {"zone": "Asia/Kolkata"}, {"hours": "Mon 09:00-12:00"}
+    ),
     "job": Noun(name, {"asks_for": ["flow", "pressure"]}),
     "payroll_period": Noun(days, {"closed_at": PUNCHED}),
     "person": Noun(name, {"name": "Somebody else"}),

@@ -160,6 +160,7 @@ WRONG: list[Any] = [
     ("site", {}, "name"),
     ("payroll_period", {"name": "?", "starts_on": DAY, "ends_on": date(2026, 1, 1)}, "ends_on"),
     ("payroll_period", {"name": "?", "starts_on": DAY}, "ends_on"),
+    ("calendar", {"name": "?"}, "zone"),
     ("job", {"name": "?", "grace_minutes": -1}, "grace_minutes"),
     ("job", {"name": "?", "asks_for": [7]}, "asks_for"),
     ("role", {"name": "?", "permissions": {"a": 1}}, "permissions"),

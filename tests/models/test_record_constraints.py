@@ -29,6 +29,8 @@ BARE: dict[str, dict[str, Any]] = {
     "job": {"name": "Night round"},
     "role": {"permissions": []},
     "subscription": {"kind": "ticket"},
+    "calendar": {"zone": "UTC"},
+    "site": {"name": "Tower"},
 }
 
 
@@ -58,6 +60,7 @@ REFERENCES = {
     "subscription": {"person_id": "person"},
     "person_role": {"person_id": "person", "role_id": "role"},
     "team_member": {"team_id": "team", "person_id": "person"},
+    "site": {"calendar_id": "calendar"},
 }
 
 
@@ -102,6 +105,12 @@ REFUSED_ROWS = [
         "payroll_period",
         {"name": "Odd", "starts_on": date(2026, 11, 2), "ends_on": date(2026, 11, 1)},
         "in_order",
+    ),
+    pytest.param("calendar", {"name": "A", "zone": "UTC", "subdivision": "BY"}, "part_of_country"),
+    pytest.param(
+        "calendar",
+        {"name": "A", "zone": "UTC", "days_off": ["2026-12-24"], "work_days": ["2026-12-24"]},
+        "days_apart",
     ),
 ]
 
@@ -177,6 +186,16 @@ def test_a_name_is_free_again_once_its_record_is_deleted(passing: Session, table
     put(passing, table, name="Ours", tenant="other")
 
     assert put(passing, table, name="Ours")
+
+
+def test_a_tenant_has_one_default_calendar(passing: Session) -> None:
+    default: dict[str, Any] = {"zone": "UTC", "is_default": True}
+    put(passing, "calendar", name="Gone", deleted_at=MORNING, **default)
+    put(passing, "calendar", name="Theirs", tenant="other", **default)
+    put(passing, "calendar", name="Ours", **default)
+
+    with pytest.raises(psycopg.errors.UniqueViolation, match="uq_calendar_tenant_id_default"):
+        put(passing, "calendar", name="Another", **default)
 
 
 def test_a_person_holds_a_role_once(passing: Session) -> None:
