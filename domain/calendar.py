@@ -5,7 +5,7 @@ weekday, and the day is no holiday. So an hour that the clocks skip counts for n
 that they repeat counts twice: as it does for whoever works through it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -56,7 +56,15 @@ class Calendar:
 
     zone: ZoneInfo
     week: Sequence[Sequence[Hours]] = (ALL_DAY,) * 7
-    holidays: frozenset[date] = frozenset()
+    holidays: Container[date] = frozenset()
+
+    def is_working(self, moment: datetime) -> bool:
+        """Say whether a moment is working time."""
+        wall = moment.astimezone(self.zone)
+        return wall.date() not in self.holidays and any(
+            hours.since <= wall.time() and (hours.until == time.min or wall.time() < hours.until)
+            for hours in self.week[wall.weekday()]
+        )
 
     def elapsed(self, since: datetime, until: datetime) -> timedelta:
         """Return the business time between two moments; none if they are the other way round."""

@@ -150,3 +150,15 @@ def test_who_never_works_reaches_no_limit() -> None:
 def test_hours_that_end_before_they_begin_are_refused() -> None:
     with pytest.raises(InvalidInput, match="two spans for a night"):
         Hours(time(22), time(6))
+
+
+def test_a_moment_works_if_time_passes_after_it() -> None:
+    dice = Random("working")  # noqa: S311 -- no secret
+    for _ in range(200):
+        zone = ZoneInfo(dice.choice(ZONES))
+        calendar = any_calendar(dice, zone)
+        moment = datetime(2025, 1, 1, tzinfo=UTC) + dice.randrange(500_000) * MINUTE
+
+        passes = calendar.elapsed(moment, moment + timedelta(seconds=1)) > timedelta()
+
+        assert calendar.is_working(moment) is passes, (calendar, moment)

@@ -1,0 +1,118 @@
+"""Calendars are made as they are written, and business time goes by them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+import lockside
+from domain.calendar import Calendar
+from domain.errors import InvalidInput
+from engine.calendars import ALWAYS, calendars_of
+
+OFFICE = {"zone": "Europe/Berlin", "hours": "Mon-Fri 08:00-18:00", "country": "DE"}
+# The days before and after Christmas 2026, which is a Friday.
+BEGIN = datetime(2026, 12, 24, tzinfo=UTC)
+END = datetime(2026, 12, 29, tzinfo=UTC)
+
+
+def calendars(site: lockside.Site) -> dict[int | None, Calendar]:
+    with site.platform.database.connect() as db:
+        return calendars_of(db, site.actor.tenant_id)
+
+
+def made(site: lockside.Site, **values: Any) -> dict[str, Any]:
+    return site.records("calendar").create(**{"name": "Office", **OFFICE, **values})
+
+
+def test_what_is_written_is_stored_in_one_form(site: lockside.Site) -> None:
+    row = made(
+        site, zone="europe/berlin", hours="sat 9:00-13:00", country="de", subdivision="BY",
+        days_off="2026-12-31,2026-12-24", is_default="yes",
+    )  # fmt: skip
+
+    told = (row["zone"], row["hours"], row["country"], row["days_off"], row["is_default"])
+    days = ["2026-12-24", "2026-12-31"]
+    assert told == ("Europe/Berlin", "Sat 09:00-13:00", "DE", days, True)
+
+
+def test_business_hours_are_the_default(site: lockside.Site) -> None:
+    row = site.records("calendar").create(name="Office", zone="UTC")
+
+    assert (row["hours"], row["is_default"], row["days_off"]) == ("Mon-Fri 09:00-17:00", False, [])
+
+
+WRONG = [
+    ({"zone": "Berlin"}, "zone", "Berlin", "an IANA zone"),
+    ({"hours": "Mon 9-5"}, "hours", "Mon 9-5", "hours such as"),
+    ({"hours": "Mon 18:00-09:00"}, "hours", "Mon 18:00-09:00", "a later end"),
+    ({"country": "Germany"}, "country", "Germany", "a country by its code"),
+    ({"subdivision": "MH"}, "subdivision", "MH", "a part of the country"),
+    ({"country": None, "subdivision": "BY"}, "subdivision", "BY", "a part of the country"),
+    ({"days_off": "Christmas"}, "days_off", "Christmas", "days such as"),
+    ({"is_default": "maybe"}, "is_default", "maybe", "true or false"),
+    ({"days_off": "2026-12-25", "work_days": "2026-12-25"}, "work_days", ["2026-12-25"], "not amo"),
+]
+
+
+@pytest.mark.parametrize(("values", "field", "got", "expected"), WRONG)
+def test_a_calendar_that_can_not_be_is_refused(
+    site: lockside.Site, values: dict[str, Any], field: str, got: Any, expected: str
+) -> None:
+    with pytest.raises(InvalidInput, match=expected) as told:
+        made(site, **values)
+
+    assert (told.value.facts["field"], told.value.facts["got"]) == (field, got)
+
+
+def test_a_tenant_has_one_default(site: lockside.Site) -> None:
+    first = made(site, is_default=True)
+
+    with pytest.raises(InvalidInput):
+        made(site, name="Another", is_default=True)
+
+    site.records("calendar").update(first["id"], is_default=False)
+    assert made(site, name="Another", is_default=True)["is_default"]
+
+
+def test_a_tenant_without_a_default_works_day_and_night(site: lockside.Site) -> None:
+    row = made(site)
+
+    found = calendars(site)
+
+    assert set(found) == {None, row["id"]}
+    assert found[None] == ALWAYS
+    assert ALWAYS.elapsed(BEGIN, END) == END - BEGIN
+
+
+def test_business_time_leaves_out_nights_weekends_and_holidays(site: lockside.Site) -> None:
+    row = made(site, days_off=["2026-12-28"], is_default=True)
+
+    found = calendars(site)
+
+    assert found[None] is found[row["id"]]
+    assert found[None].elapsed(BEGIN, END) == timedelta(hours=10)
+
+
+def test_a_holiday_may_be_worked(site: lockside.Site) -> None:
+    row = made(site, work_days=["2026-12-25"])
+
+    assert calendars(site)[row["id"]].elapsed(BEGIN, END) == timedelta(hours=30)
+
+
+def test_calendars_of_others_and_deleted_ones_are_not_among_them(site: lockside.Site) -> None:
+    row = made(site, is_default=True)
+    site.records("calendar").delete(row["id"])
+    site.act_as("other", "admin")
+    made(site, is_default=True)
+    site.act_as("demo", "admin")
+
+    assert calendars(site) == {None: ALWAYS}
+
+
+def test_a_site_names_its_calendar(site: lockside.Site) -> None:
+    row = made(site)
+
+    place = site.records("site").create(name="Tower", calendar="Office")
+
+    assert place["calendar_id"] == row["id"]
