@@ -30,4 +30,4 @@ class Hours:
 
 
 USUAL = Hours()
-"""Not at night from 22 to 5 and not at weekends, by UTC: no tenant has stored its own yet."""
+"""Not at night from 22 to 5 and not at weekends, by UTC: of tenants without a calendar."""

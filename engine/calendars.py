@@ -1,7 +1,7 @@
 """The calendars of a tenant, by which its business time is counted."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, select
 
 from domain.calendar import Calendar
+from domain.hours import USUAL
+from domain.permissions import Actor
 from domain.public_holidays import DaysOff
 from domain.week import parse_week
 from models.calendar import BusinessCalendar
@@ -52,6 +54,17 @@ def default_of(db: Connection, tenant_id: int) -> Calendar | None:
     )
     row = db.execute(query).one_or_none()
     return None if row is None else _made(row)
+
+
+def is_out_of_hours(db: Connection, actor: Actor, moment: datetime) -> bool:
+    """Say whether somebody comes when their tenant's people don't usually work.
+
+    By the tenant's default calendar, or by the usual hours if it has none. The system has none.
+    """
+    if actor.person_id is None:
+        return False
+    calendar = default_of(db, actor.tenant_id)
+    return USUAL.are_over(moment) if calendar is None else not calendar.is_working(moment)
 
 
 def _made(row: Any) -> Calendar:

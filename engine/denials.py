@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.errors import PermissionDenied
-from domain.hours import USUAL
 from domain.permissions import NOWHERE, Actor, Origin, granted
 from domain.risk import REPEATS_COUNTED, Denial
+from engine.calendars import is_out_of_hours
 from engine.change import Change
 from engine.foreign import foreign_ids
 from engine.judged import Judged
@@ -47,8 +47,7 @@ def leave_denial(
     weighed = replace(
         denial,
         recent=db.execute(_RECENT, names | span).scalar_one(),
-        # The system has no hours.
-        is_out_of_hours=actor.person_id is not None and USUAL.are_over(now),
+        is_out_of_hours=is_out_of_hours(db, actor, now),
     )
     log_permission_denied(db, actor=actor, correlation_id=correlation_id, denial=weighed, now=now)
 

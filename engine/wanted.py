@@ -16,9 +16,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import LocksideError, NotFound, PermissionDenied
-from domain.hours import USUAL
 from domain.permissions import Actor
 from domain.risk import FOREIGN_IDS, OUT_OF_HOURS
+from engine.calendars import is_out_of_hours
 from engine.fields import plain
 from engine.nouns import table_of
 from engine.outbox import log_entity_refused
@@ -78,7 +78,7 @@ def _leave(
 ) -> None:
     now = platform.clock(db)
     version, before = _kept(db, actor, wanted)
-    flags = [OUT_OF_HOURS] if actor.person_id is not None and USUAL.are_over(now) else []
+    flags = [OUT_OF_HOURS] if is_out_of_hours(db, actor, now) else []
     if isinstance(refused, NotFound):
         verb = _VERBS[wanted.event_type]
         what, got = refused.facts["what"], refused.facts["got"]

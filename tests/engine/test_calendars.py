@@ -7,8 +7,10 @@ import pytest
 
 import lockside
 from domain.calendar import Calendar
-from domain.errors import InvalidInput
+from domain.errors import InvalidInput, PermissionDenied
 from engine.calendars import ALWAYS, calendars_of
+from tests.engine.steps import query
+from tests.engine.works import NOON, clock_from, denials
 
 OFFICE = {"zone": "Europe/Berlin", "hours": "Mon-Fri 08:00-18:00", "country": "DE"}
 # The days before and after Christmas 2026, which is a Friday.
@@ -116,3 +118,35 @@ def test_a_site_names_its_calendar(site: lockside.Site) -> None:
     place = site.records("site").create(name="Tower", calendar="Office")
 
     assert place["calendar_id"] == row["id"]
+
+
+NIGHT = datetime(2026, 11, 18, 23, 30, tzinfo=UTC)
+"""On a Wednesday: the morning after in Kolkata."""
+FAR_EAST = {"zone": "Asia/Kolkata", "hours": "Thu 05:00-06:00", "country": None}
+OUT = [
+    pytest.param({}, NOON, False, id="noon without a calendar"),
+    pytest.param({}, NIGHT, True, id="night without a calendar"),
+    pytest.param(FAR_EAST, NOON, True, id="evening in Kolkata"),
+    pytest.param(FAR_EAST, NIGHT, False, id="morning in Kolkata"),
+    pytest.param(FAR_EAST | {"days_off": "2026-11-19"}, NIGHT, True, id="on a day off"),
+    pytest.param(FAR_EAST | {"is_default": False}, NIGHT, True, id="not the default"),
+]
+
+
+@pytest.mark.parametrize(("values", "moment", "is_out"), OUT)
+def test_whoever_is_refused_out_of_their_tenants_hours_is_flagged(
+    site: lockside.Site, values: dict[str, Any], moment: datetime, *, is_out: bool
+) -> None:
+    if values:
+        made(site, **{"is_default": True, **values})
+    site.platform = clock_from(site, moment)
+    with pytest.raises(InvalidInput):
+        site.records("role").create(name="viewer", permissions=[])
+    site.act_as("demo", "victor")
+    with pytest.raises(PermissionDenied):
+        site.records("vendor").create(name="Mine")
+
+    (denial,) = denials(site)
+    (refused,) = query(site, "SELECT security_flags FROM audit_log WHERE NOT success")
+    assert ("out_of_hours" in refused["security_flags"]) is is_out
+    assert ("out_of_hours" in (denial["security_flags"] or ())) is is_out
