@@ -64,7 +64,9 @@ def redact_text(text: str) -> str:
 
 
 def has_mask(value: Any) -> bool:
-    """Say whether something of a text was made unreadable."""
+    """Say whether something of a text, or of a list of texts, was made unreadable."""
+    if isinstance(value, list):
+        return any(map(has_mask, value))
     return isinstance(value, str) and _MASK.search(value) is not None
 
 

@@ -201,7 +201,11 @@ def _broken_checks(model: type[Work], columns: Columns, given: Columns) -> Itera
 
 def _incoming(model: type[Work], known: Field, column: Column[Any]) -> Incoming:
     given = getattr(column.server_default, "arg", None)
-    default = known.parse(given) if isinstance(given, str) and not known.nullable else None
+    default = None
+    if known.is_list:
+        default = []
+    elif isinstance(given, str) and not known.nullable:
+        default = known.parse(given)
     return Incoming(known, _code_of(model, known, column), default, longest_of(column))
 
 

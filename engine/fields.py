@@ -44,6 +44,7 @@ class Field:
         name: The column.
         required: It has to be given for a new record, and never becomes empty.
         nullable: It may be empty.
+        is_list: It holds a list, and an empty one when nothing is given.
         expected: What a value has to look like, as the end of a sentence.
         refers_to: The noun of the record that it names, if it does.
         parse: Returns the value as the column holds it; raises ValueError for any other.
@@ -55,6 +56,7 @@ class Field:
     expected: str
     refers_to: str | None
     parse: Callable[[Any], Any]
+    is_list: bool = False
 
 
 @cache
@@ -221,6 +223,8 @@ def _parsed(field: Field, value: Any) -> Any:
     if is_empty(value):
         if field.nullable:
             return None
+        if field.is_list:
+            return []
         _refuse(field, value)
     try:
         return field.parse(value)
@@ -243,6 +247,7 @@ def read_field(model: type[Record], column: Column[Any]) -> Field:
         expected=expected,
         refers_to=refers_to,
         parse=parse,
+        is_list=isinstance(column.type, ARRAY) and column.server_default is not None,
     )
 
 

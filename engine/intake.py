@@ -27,6 +27,7 @@ from engine.columns import (
 from engine.direct import Direct, direct
 from engine.entry import demand_import, demand_states
 from engine.fields import REFERENCE, column_of, plain, shown
+from engine.lists import as_sent, as_stored, travels_as
 from engine.outbox import log_entities
 from engine.platform import Platform
 from engine.references import UNKNOWN, order_rows, replace_names, resolve_columns
@@ -142,8 +143,12 @@ def _statement(running: Direct, actor: Actor, model: type[Work], columns: Column
     # A column is one array: a placeholder for each value would take the driver longer to read
     # than the database to store.
     table = cast("Table", model.__table__)
-    arrays = [literal(list(each), ARRAY(table.c[name].type)) for name, each in columns.items()]
+    arrays = [
+        literal(as_sent(table.c[name], each), ARRAY(travels_as(table.c[name])))
+        for name, each in columns.items()
+    ]
     unnested = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+    new = [as_stored(table.c[name], unnested.c[name]) for name in columns]
     same = {
         "tenant_id": actor.tenant_id,
         "created_by": actor.person_id,
@@ -155,7 +160,7 @@ def _statement(running: Direct, actor: Actor, model: type[Work], columns: Column
     constants = [literal(value, table.c[name].type) for name, value in shared.items()]
     return (
         upsert(table)
-        .from_select([*columns, *shared], select(*unnested.c, *constants))
+        .from_select([*columns, *shared], select(*new, *constants))
         .on_conflict_do_nothing(
             index_elements=["tenant_id", REFERENCE], index_where=text("reference IS NOT NULL")
         )
@@ -203,6 +208,8 @@ def _written(values: Sequence[Any]) -> list[str]:
         return list(map(quoted, values))
     if types == {datetime}:
         return [f'"{each.isoformat()}"' for each in values]
+    if list in types:
+        return ["" if each is None else json.dumps(each) for each in values]
     written = {each: json.dumps(plain(each)) for each in set(values) - {None}}
     return [written.get(each, "") for each in values]
 

@@ -25,8 +25,10 @@ def resolve_columns(
     faults: list[Fault] = []
     for name, known in incoming(model).items():
         noun = known.field.refers_to
+        if noun is None or noun == model.noun:
+            continue
         distinct = set(columns.get(name, ())) - {None}
-        if noun is None or noun == model.noun or not distinct:
+        if not distinct:
             continue
         found, unsure = find_ids(db, tenant_id, noun, distinct)
         if unsure or len(found) < len(distinct):

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engine.judged import Judged
+from engine.lists import as_sent, as_stored, travels_as
 from models.base import kinds
 from models.facts import IDS, asked, is_own, locks_of, select_rows
 
@@ -81,6 +82,7 @@ def write_rows(
     """
     if not judged.passed:
         return
+    table = cast("Table", kinds()[kind].__table__)
     ids = [each.id for each in judged.passed]
     written = db.execute(
         _write_query(kind, tuple(values), tuple(own or ())),
@@ -90,7 +92,7 @@ def write_rows(
             "now": now,
             "actor_id": actor_id,
             **{f"new_{name}": value for name, value in values.items()},
-            **{f"new_{name}": list(each) for name, each in (own or {}).items()},
+            **{f"new_{name}": as_sent(table.c[name], each) for name, each in (own or {}).items()},
         },
     ).rowcount
     if written != len(ids):
@@ -102,7 +104,7 @@ def write_rows(
 @cache
 def _write_query(kind: str, names: tuple[str, ...], own: tuple[str, ...]) -> Update:
     table = cast("Table", kinds()[kind].__table__)
-    arrays = [bindparam(f"new_{name}", type_=ARRAY(table.c[name].type)) for name in own]
+    arrays = [bindparam(f"new_{name}", type_=ARRAY(travels_as(table.c[name]))) for name in own]
     seen = (
         func.unnest(
             bindparam("ids", type_=IDS), bindparam("versions", type_=ARRAY(Integer)), *arrays
@@ -118,6 +120,6 @@ def _write_query(kind: str, names: tuple[str, ...], own: tuple[str, ...]) -> Upd
             updated_at=bindparam("now"),
             updated_by=bindparam("actor_id"),
             **{name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names},
-            **{name: seen.c[name] for name in own},
+            **{name: as_stored(table.c[name], seen.c[name]) for name in own},
         )
     )

@@ -63,6 +63,11 @@ class _Asked:
         return isinstance(self.column.type, _ORDERED) and self.field.refers_to is None
 
     @property
+    def is_list(self) -> bool:
+        """Say whether its values are lists of words."""
+        return isinstance(self.column.type, ARRAY)
+
+    @property
     def tells_time(self) -> bool:
         """Say whether its values are times or days."""
         return isinstance(self.column.type, TIMESTAMP | Date)
@@ -114,11 +119,13 @@ def _values(known: Mapping[str, _Asked], asked: Comparison, now: datetime) -> li
     if found is None:
         fields = ", ".join(sorted({each.field.name for each in known.values()}))
         raise InvalidInput(field="where", got=asked.field, expected=f"a field among {fields}")
+    if found.is_list and asked.operator not in (CONTAINS, EMPTY):
+        _refuse(asked, "contains, with one of its words, or is empty")
     if asked.operator in _ORDERS and not found.is_ordered:
         _refuse(asked, "=, !=, in or is empty; it has no order")
     if asked.operator == CONTAINS:
-        if not isinstance(found.column.type, Text):
-            _refuse(asked, "a field of text before it")
+        if not found.is_list and not isinstance(found.column.type, Text):
+            _refuse(asked, "a field of text, or a list, before it")
         if not asked.values[0]:
             _refuse(asked, "some text to look for, or is not empty")
         return list(asked.values)
@@ -193,6 +200,8 @@ def _join(read: Filter, conditions: Mapping[Comparison, ColumnElement[bool]]) ->
 
 def _compare(asked: _Asked, comparison: Comparison, values: list[Any]) -> ColumnElement[bool]:
     column, operator = asked.column, comparison.operator
+    if asked.is_list:
+        return _compare_list(column, comparison)
     if operator == EMPTY:
         return column.is_(None)
     if operator == IN:
@@ -205,6 +214,13 @@ def _compare(asked: _Asked, comparison: Comparison, values: list[Any]) -> Column
     return (
         column.op(operator, is_comparison=True)(value) if operator in _ORDERS else column == value
     )
+
+
+def _compare_list(column: Column[Any], comparison: Comparison) -> ColumnElement[bool]:
+    if comparison.operator == EMPTY:
+        return func.coalesce(func.cardinality(column), 0) == 0
+    # One of its words as it is: a part of a word, or another case, is another word.
+    return literal(comparison.values[0], Text()) == any_(column)
 
 
 def _refuse(asked: Comparison, expected: str, value: str | None = None) -> NoReturn:

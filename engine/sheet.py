@@ -169,8 +169,10 @@ def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
         is_ours = name in (STATE, SINCE) or each.field.refers_to == model.noun
         if not is_ours and (name in ASSIGNED) == (verb == ASSIGN):
             # An empty cell empties the field: what a new row would begin with isn't meant.
-            written = replace(each.field, required=not each.field.nullable)
-            known.setdefault(name, replace(each, field=written, default=None))
+            is_list = each.field.is_list
+            written = replace(each.field, required=not (each.field.nullable or is_list))
+            empty = each.default if is_list else None
+            known.setdefault(name, replace(each, field=written, default=empty))
     return known
 
 

@@ -13,6 +13,8 @@ from sqlalchemy.schema import SchemaItem
 
 from domain.check import Check
 from domain.machine import Machine
+from domain.tags import EXPECTED as TAGS
+from domain.tags import parse_tags
 from models.related import Related
 
 
@@ -110,6 +112,7 @@ class Work(Record):
     related: ClassVar[Mapping[str, Related]] = {}
     readings: ClassVar[Readings | None] = None
     set_by_platform = frozenset({"state", "state_since", "uuid"})
+    parsers = {"tags": (parse_tags, TAGS)}  # noqa: RUF012 -- declared as a ClassVar by Record
 
     def __init_subclass__(cls, **more: Any) -> None:
         """Call a kind at the doors what its machine calls it."""
@@ -121,6 +124,7 @@ class Work(Record):
     reference: Mapped[str | None]
     state: Mapped[str]
     state_since: Mapped[datetime] = mapped_column(server_default=NOW)
+    tags: Mapped[list[str]] = mapped_column(server_default="{}")
 
 
 ASSIGNED = ("assigned_to_user", "assigned_to_team")
