@@ -16,6 +16,9 @@ needs_readings = Rule(
     lists="readings_missing",
 )
 
+DONE = ("COMPLETED", "PARTIALLYCOMPLETED")
+"""In these a technician has done their part."""
+
 _OPEN = ("ASSIGNED", "INPROGRESS", "WORKING", "STANDBY", "MAINTENANCE")
 
 FIELD_TASK = Machine(

@@ -7,7 +7,6 @@ from functools import cache, partial
 from typing import Any, NoReturn, cast
 
 from sqlalchemy import (
-    Column,
     ColumnElement,
     Connection,
     Date,
@@ -47,15 +46,25 @@ _FILTER = Expected(
     lambda given: isinstance(given, str) and can_be_stored(given),
     "a filter such as state=OPEN, as text without NUL",
 )
+_TRUE, _FALSE = "true", "false"
+_FACT = Field(
+    "",
+    required=False,
+    nullable=False,
+    expected="true or false",
+    refers_to=None,
+    parse=partial(word, (_TRUE, _FALSE)),
+)
 _ORDERS = frozenset({"<", "<=", ">", ">="})
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A column that filters may ask of, and what its values have to look like."""
+    """A column, or a derived fact, that filters ask of, and what its values have to look like."""
 
-    column: Column[Any]
+    column: ColumnElement[Any]
     field: Field
+    is_derived: bool = False
 
     @property
     def is_ordered(self) -> bool:
@@ -90,7 +99,7 @@ def select_where(
     meant = {each: _values(known, each, now) for each in comparisons(read)}
     for noun in sorted({known[each.field].field.refers_to or "" for each in meant} - {""}):
         _look_up(db, tenant_id, noun, known, meant)
-    conditions = {each: _compare(known[each.field], each, meant[each]) for each in meant}
+    conditions = {each: _condition(known[each.field], each, meant[each]) for each in meant}
     table = cast("Table", model.__table__)
     living = (table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None))
     return and_(*living, _join(read, conditions))
@@ -110,6 +119,8 @@ def _known(model: type[Record]) -> dict[str, _Asked]:
             field = replace(field, parse=partial(word, states), expected=expected)
         known[column.name] = _Asked(column, field)
         known.setdefault(column.name.removesuffix("_id"), known[column.name])
+    for name, fact in (model.derived if issubclass(model, Work) else {}).items():
+        known[name] = _Asked(fact, replace(_FACT, name=name), is_derived=True)
     return known
 
 
@@ -119,6 +130,8 @@ def _values(known: Mapping[str, _Asked], asked: Comparison, now: datetime) -> li
     if found is None:
         fields = ", ".join(sorted({each.field.name for each in known.values()}))
         raise InvalidInput(field="where", got=asked.field, expected=f"a field among {fields}")
+    if found.is_derived and asked.operator not in ("=", "!="):
+        _refuse(asked, f"= or !=, with {_FACT.expected}")
     if found.is_list and asked.operator not in (CONTAINS, EMPTY):
         _refuse(asked, "contains, with one of its words, or is empty")
     if asked.operator in _ORDERS and not found.is_ordered:
@@ -140,6 +153,8 @@ def _value(known: _Asked, asked: Comparison, given: str, now: datetime) -> Any:
             is_day = isinstance(known.column.type, Date)
             value = given if moment is None else moment.date() if is_day else moment
         return known.field.parse(value)
+    except InvalidInput as error:
+        _refuse(asked, error.facts["expected"], given)
     except (ValueError, TypeError, OverflowError) as error:
         _refuse(asked, _expected(known, given, error), given)
 
@@ -198,10 +213,16 @@ def _join(read: Filter, conditions: Mapping[Comparison, ColumnElement[bool]]) ->
     return join(*(_join(each, conditions) for each in read.parts))
 
 
-def _compare(asked: _Asked, comparison: Comparison, values: list[Any]) -> ColumnElement[bool]:
-    column, operator = asked.column, comparison.operator
+def _condition(asked: _Asked, comparison: Comparison, values: list[Any]) -> ColumnElement[bool]:
+    if asked.is_derived:
+        is_meant = (values[0] == _TRUE) is (comparison.operator == "=")
+        return asked.column if is_meant else not_(asked.column)
     if asked.is_list:
-        return _compare_list(column, comparison)
+        return _compare_list(asked.column, comparison)
+    return _compare(asked.column, comparison.operator, values)
+
+
+def _compare(column: ColumnElement[Any], operator: str, values: list[Any]) -> ColumnElement[bool]:
     if operator == EMPTY:
         return column.is_(None)
     if operator == IN:
@@ -216,7 +237,7 @@ def _compare(asked: _Asked, comparison: Comparison, values: list[Any]) -> Column
     )
 
 
-def _compare_list(column: Column[Any], comparison: Comparison) -> ColumnElement[bool]:
+def _compare_list(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[bool]:
     if comparison.operator == EMPTY:
         return func.coalesce(func.cardinality(column), 0) == 0
     # One of its words as it is: a part of a word, or another case, is another word.

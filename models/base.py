@@ -6,7 +6,18 @@ from datetime import date, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, ForeignKey, Identity, Index, MetaData, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Date,
+    ForeignKey,
+    Identity,
+    Index,
+    MetaData,
+    Text,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
@@ -104,12 +115,14 @@ class Work(Record):
     Attributes:
         machine: Its states and the ways between them.
         related: The facts of its rules that stand in other tables, by name.
+        derived: What can be said of a row by what stands elsewhere, by name; filters ask for it.
         readings: What its rows bring home, and a file brings with them; None for most kinds.
     """
 
     __abstract__ = True
     machine: ClassVar[Machine]
     related: ClassVar[Mapping[str, Related]] = {}
+    derived: ClassVar[Mapping[str, ColumnElement[bool]]] = {}
     readings: ClassVar[Readings | None] = None
     set_by_platform = frozenset({"state", "state_since", "uuid"})
     parsers = {"tags": (parse_tags, TAGS)}  # noqa: RUF012 -- declared as a ClassVar by Record

@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import between
-from domain.field_task import FIELD_TASK
+from domain.field_task import DONE, FIELD_TASK
 from models.base import LIVE, Assignable, Readings, Record, Work, named, work_table
 from models.people import assignee_keys
 from models.related import Related
@@ -128,5 +128,20 @@ FieldTask.related = {
         joined=Job,
         on=Job.id == FieldTask.job_id,
     )
+}
+_checkpoint = FieldTask.__table__.alias("checkpoint")
+_checkpoints = (
+    select(_checkpoint.c.id)
+    .where(
+        _checkpoint.c.parent_id == FieldTask.id,
+        _checkpoint.c.tenant_id == FieldTask.tenant_id,
+        _checkpoint.c.deleted_at.is_(None),
+    )
+    .correlate(FieldTask)
+)
+FieldTask.derived = {
+    # A tour of which some checkpoints are done and some are not.
+    "partly_done": _checkpoints.where(_checkpoint.c.state.in_(DONE)).exists()
+    & _checkpoints.where(_checkpoint.c.state.not_in(DONE)).exists(),
 }
 FieldTask.readings = Readings(FieldTaskReading, missing="readings_missing")

@@ -67,6 +67,21 @@ def test_a_calendar_that_can_not_be_is_refused(
     assert (told.value.facts["field"], told.value.facts["got"]) == (field, got)
 
 
+def test_calendars_are_found_by_what_they_hold(site: lockside.Site) -> None:
+    row = made(site, days_off="2026-12-24", is_default=True)
+    made(site, name="Another", zone="UTC")
+
+    for where in (
+        "zone = europe/berlin and country = DE",
+        "is_default = true",
+        "days_off contains 2026-12-24",
+    ):
+        found = site.records("calendar").list(where=f"{where} and name = Office")
+        assert [each["id"] for each in found] == [row["id"]]
+    with pytest.raises(InvalidInput, match="where: got 'zone = Atlantis', expected an IANA zone"):
+        site.records("calendar").list(where="zone = Atlantis")
+
+
 def test_a_tenant_has_one_default(site: lockside.Site) -> None:
     first = made(site, is_default=True)
 
