@@ -10,6 +10,12 @@ BEAT_SCHEDULE = {
         "schedule": 5.0,
         "options": {"queue": "upkeep", "expires": 5.0},
     },
+    # Closes what is overdue: the shortest period of a policy is a minute.
+    "autoclose": {
+        "task": "autoclose.tick",
+        "schedule": 15.0,
+        "options": {"queue": "upkeep", "expires": 15.0},
+    },
     # Makes the months of the records ahead; what has no month goes to the default partition.
     "partitions": {
         "task": "upkeep.partitions",

@@ -9,6 +9,7 @@ import rich_click as click
 import domain
 from domain.machine import Machine
 from domain.operation import OPERATION
+from domain.policies import DEFAULTS
 
 ISOLATION_LEVELS = ("read-committed", "repeatable-read", "serializable")
 
@@ -68,3 +69,8 @@ def _machines() -> dict[str, Machine]:
     values = [value for each in modules for value in vars(each).values()]
     found = [each for each in values if isinstance(each, Machine) and each is not OPERATION]
     return {each.kind: each for each in found}
+
+
+def complete_policies(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+    """Return the policies that every tenant begins with and that begin like *begun*."""
+    return _beginning(begun, [each["name"] for each in DEFAULTS])

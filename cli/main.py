@@ -3,6 +3,7 @@
 import rich_click as click
 
 from cli.audit import audit
+from cli.autoclose import autoclose
 from cli.command import Group
 from cli.demo import demo
 from cli.exits import MEANINGS
@@ -44,7 +45,7 @@ def lockside() -> None:
 
 for command in (
     *(up, demo, seed, doctor, db, check_machines),
-    *(submit, operations, explain, records, tenants, import_file, export, audit),
+    *(submit, operations, explain, records, tenants, import_file, export, autoclose, audit),
 ):
     lockside.add_command(command)
 

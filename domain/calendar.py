@@ -40,6 +40,11 @@ class Hours:
                 expected="a later end than beginning; two spans for a night",
             )
 
+    @property
+    def length(self) -> timedelta:
+        """Return how long it lasts on a day on which the clocks don't change."""
+        return (_since_midnight(self.until) or _DAY) - _since_midnight(self.since)
+
 
 ALL_DAY = (Hours(time.min, time.min),)
 

@@ -19,7 +19,7 @@ needs_readings = Rule(
 DONE = ("COMPLETED", "PARTIALLYCOMPLETED")
 """In these a technician has done their part."""
 
-_OPEN = ("ASSIGNED", "INPROGRESS", "WORKING", "STANDBY", "MAINTENANCE")
+OPEN_STATES = ("ASSIGNED", "INPROGRESS", "WORKING", "STANDBY", "MAINTENANCE")
 
 FIELD_TASK = Machine(
     kind="task",
@@ -39,12 +39,12 @@ FIELD_TASK = Machine(
         arrow("COMPLETED", "PARTIALLYCOMPLETED", "partial", needs_comments, undo=True),
         *(
             arrow(source, "PARTIALLYCOMPLETED", "partial", system_only, undo=True)
-            for source in _OPEN
+            for source in OPEN_STATES
             if source != "WORKING"
         ),
         *(
             arrow(source, "AUTOCLOSED", "autoclose", system_only, needs_comments, undo=True)
-            for source in (*_OPEN, "COMPLETED", "PARTIALLYCOMPLETED")
+            for source in (*OPEN_STATES, "COMPLETED", "PARTIALLYCOMPLETED")
         ),
     ),
 )

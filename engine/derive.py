@@ -36,6 +36,12 @@ SELECT id, kind, verb, operation_type, state, reason, target_state,
   FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id
 """)
 
+# What was undone is due as before: its policy waits until somebody lets it go on.
+_HOLD_POLICY = text("""
+UPDATE scheduled_run SET held_because = 'undone', released_at = NULL, released_by = NULL
+ WHERE operation_id = :parent_id
+""")
+
 _CHILD = text("SELECT id FROM operation WHERE parent_id = :parent_id AND purpose = :purpose")
 
 # The versions that a plan saw, or an operation left, are expected of the rows: so a change since
@@ -226,13 +232,15 @@ def _derive(
     cut = Cut.of(pace, items=values["chunk_items"], **shape)
     # What one person waits for stays as quick as it was: its lease and its waits are short.
     queue = values["queue"]
-    with holdable("operation_id"), platform.single.connect() as db:
+    with holdable("operation_id"), platform.database.begin() as db:
         if queue == "bulk":
             room = find_room(db, pace, actor.tenant_id, queue)
             cut = replace(cut, window=min(cut.window, room))
         stored = freeze(db, values, chosen, cut, most=most)
         if not stored.chunks:
             return _known(db, parent.id, own["purpose"], stored.total, most)
+        if values["verb"] == UNDO:
+            db.execute(_HOLD_POLICY, {"parent_id": parent.id})
     operation_id: UUID = values["id"]
     send_first(platform, operation_id, queue, min(stored.chunks, cut.window), cut.apart_s)
     return operation_id

@@ -21,6 +21,7 @@ from engine.refusals import refusal_of
 from models.operation import Operation
 
 QUEUE = "none"
+_NAMED = text("SELECT current_setting('lockside.operation_id', true)")
 _NAME = text("SELECT set_config('lockside.operation_id', :id, true)")
 
 
@@ -59,24 +60,22 @@ def direct(
         LockBusy: Another session held a row for longer than the lock timeout, or waited for one
             that this transaction holds.
     """
+    shared = {
+        "kind": kind,
+        "verb": verb,
+        "operation_type": verb,
+        "reason": reason,
+        "total": total,
+        "idempotency_key": idempotency_key,
+        "details": dict(details or {}),
+    }
     try:
         with platform.database.begin() as db:
-            now = platform.clock(db)
-            running = Direct(db, uuid4(), now)
-            shared = {
-                "kind": kind,
-                "verb": verb,
-                "operation_type": verb,
-                "reason": reason,
-                "total": total,
-                "idempotency_key": idempotency_key,
-                "details": dict(details or {}),
-            }
-            db.execute(insert(Operation), _row(running, actor) | shared)
-            db.execute(_NAME, {"id": str(running.operation_id)})
+            running = Direct(db, uuid4(), platform.clock(db))
+            _open(running, actor, shared)
             yield running
             if running.ids:
-                _close(platform, running, verb, total)
+                _close(running, platform.clock(db), verb, total)
             else:
                 db.rollback()
     except DBAPIError as error:
@@ -84,6 +83,39 @@ def direct(
         if refusal is None:
             raise
         raise refusal from error
+
+
+@contextmanager
+def beside(
+    db: Connection,
+    actor: Actor,
+    now: datetime,
+    *,
+    kind: str,
+    verb: str,
+    total: int,
+    parent_id: UUID,
+) -> Iterator[Direct]:
+    """Give an operation of its own within a transaction that belongs to another one.
+
+    So a hook of one kind of work writes work of another. Without any `ids` nothing is stored.
+    """
+    shared = {"kind": kind, "verb": verb, "operation_type": verb, "reason": "hook", "total": total}
+    outer = db.scalar(_NAMED)
+    with db.begin_nested() as nested:
+        running = Direct(db, uuid4(), now)
+        _open(running, actor, shared | {"parent_id": parent_id})
+        yield running
+        if running.ids:
+            _close(running, now, verb, total)
+        else:
+            nested.rollback()
+    db.execute(_NAME, {"id": outer})
+
+
+def _open(running: Direct, actor: Actor, shared: Mapping[str, Any]) -> None:
+    running.db.execute(insert(Operation), _row(running, actor) | dict(shared))
+    running.db.execute(_NAME, {"id": str(running.operation_id)})
 
 
 def _row(running: Direct, actor: Actor) -> dict[str, Any]:
@@ -104,8 +136,7 @@ def _row(running: Direct, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _close(platform: Platform, running: Direct, verb: str, total: int) -> None:
-    now = platform.clock(running.db)
+def _close(running: Direct, now: datetime, verb: str, total: int) -> None:
     done = list(running.ids)
     told = result(
         operation_id=str(running.operation_id),

@@ -55,6 +55,9 @@ class Pace:
     export_rows: int = 2_000
 
 
+Clock = Callable[[Connection], datetime]
+"""Tells the time by which work is judged; tests put their own in its place."""
+
 _CLOCK = select(func.clock_timestamp())
 
 
@@ -85,7 +88,7 @@ class Platform:
     publish: Publish
     anchors: AnchorFile
     pace: Pace = field(default_factory=Pace)
-    clock: Callable[[Connection], datetime] = database_clock
+    clock: Clock = database_clock
     step: Callable[[str], None] = unobserved
     hooks: tuple[Hook, ...] = ()
     retention: Retention = field(default_factory=Retention)

@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.errors import InvalidInput
 from domain.permissions import ROLES, Actor, permissions_of
+from domain.policies import DEFAULTS
+from domain.policy import SHADOW
 from engine.denials import demand
 from engine.nouns import known_noun, table_of
 from engine.outbox import log_entities
@@ -19,6 +21,7 @@ from engine.records import create_record
 from engine.wanted import Wanted, recorded_if_refused
 from models.base import Record, kinds, records
 from models.people import Person, PersonRole, Role, Tenant
+from models.policy import Policy
 
 
 def open_tenant(
@@ -74,6 +77,7 @@ def open_tenant(
             for role in given
         ]
         _bring(db, now, by, PersonRole, held)
+        _bring_policies(db, now, by, tenant_id, is_new=is_new)
     return tenant_id
 
 
@@ -105,6 +109,20 @@ def named_ids(db: Connection, tenant_id: int, model: type[Record]) -> dict[str, 
         .order_by(table.c.id)
     )
     return dict(rows.all())
+
+
+def _bring_policies(
+    db: Connection, now: datetime, by: Actor | None, tenant_id: int, *, is_new: bool
+) -> None:
+    """Give a tenant the policies that it begins with, unless it ever had some.
+
+    Where there is work already, they only look on until somebody turns them on.
+    """
+    if db.scalar(select(Policy.id).filter_by(tenant_id=tenant_id).limit(1)) is not None:
+        return
+    for values in DEFAULTS:
+        mode = values["mode"] if is_new else SHADOW
+        _bring(db, now, by, Policy, [{**values, "mode": mode, "tenant_id": tenant_id}])
 
 
 def _bring(

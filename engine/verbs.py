@@ -4,6 +4,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from engine.alerts import VERB as ALERT
+from engine.alerts import RaiseAlerts
 from engine.change import Change
 from engine.edit import Edit
 from engine.followup import VERB, FollowUp
@@ -33,4 +35,6 @@ def change_of(platform: Platform, operation: Row[Any]) -> Change:
         return Edit(operation)
     if operation.verb == UNDO:
         return undo_of(operation)
+    if operation.verb == ALERT:
+        return RaiseAlerts(operation)
     raise RuntimeError(f"no verb {operation.verb} here: a worker of another version?")

@@ -14,6 +14,7 @@ from engine.platform import Platform
 from engine.watch import watched
 from lockside.archives import Archives
 from lockside.audit import Audit
+from lockside.autoclose import Autoclose
 from lockside.configuration import read_settings
 from lockside.operation import Operation
 from lockside.records import Records
@@ -137,6 +138,11 @@ class Site(Submitting, Tenancy, Trail):
     def archives(self) -> Archives:
         """Return the archives of old records, to list, search, restore and hold them."""
         return Archives(self.platform, self.actor)
+
+    @property
+    def autoclose(self) -> Autoclose:
+        """Return what the clock does with work, to preview, run and look at."""
+        return Autoclose(self.platform, self.actor)
 
     def operation(self, operation_id: str | UUID) -> Operation:
         """Return the operation of an id; whether it exists shows when it is asked.

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     any_,
     bindparam,
+    func,
     literal_column,
     select,
 )
@@ -18,6 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.attendance import ATTENDANCE, LONGEST_SHIFT, OFFSETS_MIN
 from domain.check import Check, between, ordered
 from models.base import LIVE, Record, Work, named, work_table
+from models.clock import Clock
 from models.related import Related
 from models.site import Site
 
@@ -138,4 +140,14 @@ Attendance.related = {
     "site_latitude": Related(Site.latitude, joined=Site, on=Site.id == Attendance.site_id),
     "site_longitude": Related(Site.longitude, joined=Site, on=Site.id == Attendance.site_id),
     "site_radius_m": Related(Site.radius_m, joined=Site, on=Site.id == Attendance.site_id),
+}
+Attendance.clocks = {
+    "punched_in": Clock(Attendance.punchintime, "punched in"),
+    # By a person, or at its cutoff: whichever comes first.
+    "payroll_closed": Clock(
+        func.least(PayrollPeriod.closed_at, PayrollPeriod.cutoff_at),
+        "payroll closed",
+        PayrollPeriod,
+        _in_period,
+    ),
 }

@@ -1,6 +1,6 @@
 """The base of all tables, and what every record and every row of work has."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, ClassVar
@@ -26,6 +26,7 @@ from domain.check import Check
 from domain.machine import Machine
 from domain.tags import EXPECTED as TAGS
 from domain.tags import parse_tags
+from models.clock import Clock
 from models.related import Related
 
 
@@ -117,6 +118,8 @@ class Work(Record):
         related: The facts of its rules that stand in other tables, by name.
         derived: What can be said of a row by what stands elsewhere, by name; filters ask for it.
         readings: What its rows bring home, and a file brings with them; None for most kinds.
+        clocks: The named events of its own that a policy counts from, by name.
+        words: What a row says in the comments of a policy, by name.
     """
 
     __abstract__ = True
@@ -124,6 +127,8 @@ class Work(Record):
     related: ClassVar[Mapping[str, Related]] = {}
     derived: ClassVar[Mapping[str, ColumnElement[bool]]] = {}
     readings: ClassVar[Readings | None] = None
+    clocks: ClassVar[Mapping[str, Clock]] = {}
+    words: ClassVar[Mapping[str, ColumnElement[Any]]] = {}
     set_by_platform = frozenset({"state", "state_since", "uuid"})
     parsers = {"tags": (parse_tags, TAGS)}  # noqa: RUF012 -- declared as a ClassVar by Record
 
@@ -153,8 +158,8 @@ class Assignable:
 def work_table(name: str, *others: SchemaItem) -> tuple[Any, ...]:
     """Return the `__table_args__` of a kind of work: the shared indexes and *others*."""
     return (
-        # Listing and selecting a tenant's rows by state.
-        Index(f"ix_{name}_tenant_id_state", "tenant_id", "state"),
+        # Listing and selecting a tenant's rows by state, and those that are in it for long.
+        Index(f"ix_{name}_tenant_id_state", "tenant_id", "state", "state_since"),
         # A row of another system is imported once, however often it is sent.
         Index(
             f"uq_{name}_tenant_id_reference",
@@ -185,3 +190,14 @@ def records() -> dict[str, type[Record]]:
     """Return everything that doors create and change, by its noun, work included."""
     found = [each.class_ for each in Base.registry.mappers if issubclass(each.class_, Record)]
     return {each.noun: each for each in sorted(found, key=lambda each: each.noun)}
+
+
+class _Kinds:
+    """The kinds of work, asked for when all of them are mapped."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(kinds())
+
+
+KINDS = _Kinds()
+"""The words of a column that names a kind of work."""

@@ -19,8 +19,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.check import between
 from domain.field_task import DONE, FIELD_TASK
 from models.base import LIVE, Assignable, Readings, Record, Work, named, work_table
+from models.clock import Clock
 from models.people import assignee_keys
 from models.related import Related
+from models.ticket import TicketCategory
 
 READING_SORTS = ("observation", "meter")
 _LONGEST_GRACE_MIN = 60 * 24 * 365
@@ -65,6 +67,14 @@ class FieldTask(Assignable, Work):
         # The checkpoints of a tour.
         Index(
             "ix_field_task_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")
+        ),
+        # What is overdue, those longest due first.
+        Index(
+            "ix_field_task_due",
+            "tenant_id",
+            "state",
+            "due_at",
+            postgresql_where=text("due_at IS NOT NULL AND deleted_at IS NULL"),
         ),
     )
     machine = FIELD_TASK
@@ -145,3 +155,17 @@ FieldTask.derived = {
     & _checkpoints.where(_checkpoint.c.state.not_in(DONE)).exists(),
 }
 FieldTask.readings = Readings(FieldTaskReading, missing="readings_missing")
+_of_job = Job.id == FieldTask.job_id
+FieldTask.clocks = {
+    "due": Clock(FieldTask.due_at, "due"),
+    # The job says how long a task stays open after that.
+    "overdue": Clock(FieldTask.due_at, "due", Job, _of_job, Job.grace_minutes),
+    "planned": Clock(FieldTask.planned_at, "planned"),
+}
+FieldTask.words = {
+    "ticket_category": select(TicketCategory.name)
+    .join(Job, Job.ticket_category_id == TicketCategory.id)
+    .where(_of_job)
+    .correlate(FieldTask)
+    .scalar_subquery()
+}

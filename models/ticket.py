@@ -1,6 +1,14 @@
 """Tickets: what somebody reported and wants mended."""
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    select,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.ticket import PRIORITIES, TICKET
@@ -19,7 +27,7 @@ class TicketCategory(Record):
 
 
 class Ticket(Assignable, Work):
-    """A report of something that doesn't work."""
+    """A report of something that doesn't work; with `task_id` raised for an overdue task."""
 
     __tablename__ = "ticket"
     __table_args__ = work_table(
@@ -30,8 +38,17 @@ class Ticket(Assignable, Work):
             ["tenant_id", "category_id"], ["ticket_category.tenant_id", "ticket_category.id"]
         ),
         ForeignKeyConstraint(["tenant_id", "site_id"], ["site.tenant_id", "site.id"]),
+        ForeignKeyConstraint(["task_id"], ["field_task.id"]),
+        # A task raises one ticket, however often it is closed.
+        Index(
+            "uq_ticket_task_id",
+            "task_id",
+            unique=True,
+            postgresql_where=text("task_id IS NOT NULL"),
+        ),
     )
     machine = TICKET
+    set_by_platform = Work.set_by_platform | {"task_id"}
     choices = {"priority": PRIORITIES}  # noqa: RUF012 -- declared as a ClassVar by Record
 
     title: Mapped[str]
@@ -39,3 +56,12 @@ class Ticket(Assignable, Work):
     priority: Mapped[str] = mapped_column(server_default="MEDIUM")
     category_id: Mapped[int | None] = mapped_column(BigInteger)
     site_id: Mapped[int | None] = mapped_column(BigInteger)
+    task_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+Ticket.words = {
+    "ticket_category": select(TicketCategory.name)
+    .where(TicketCategory.id == Ticket.category_id)
+    .correlate(Ticket)
+    .scalar_subquery()
+}

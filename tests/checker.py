@@ -74,9 +74,14 @@ _RULES = {
               SELECT kind, entity_id, success, correlation_id FROM state_transition_audit
                UNION ALL SELECT kind, entity_id, success, correlation_id FROM audit_log) AS a
              WHERE a.correlation_id = o.id AND a.kind = o.kind AND a.success) AS n
-         WHERE o.queue <> 'none' AND o.verb <> 'hook'
+         WHERE o.queue <> 'none' AND o.verb NOT IN ('hook', 'alert')
            AND (n.moved <> n.items OR n.moved <> CASE WHEN o.dry_run THEN 0
                 ELSE CAST(o.result ->> 'successful_items' AS int) END)""",
+    "an operation that alerts raised one alert an item": """
+        SELECT o.id, o.result ->> 'successful_items' FROM operation o
+         WHERE o.verb = 'alert' AND NOT o.dry_run
+           AND CAST(o.result ->> 'successful_items' AS int)
+            <> (SELECT count(*) FROM alert a WHERE a.operation_id = o.id)""",
     "what a door wrote at once is recorded once, each row of an import": """
         SELECT o.id, o.verb, n.written, n.items, o.result ->> 'successful_items'
           FROM operation o, LATERAL (

@@ -81,7 +81,7 @@ def template(servers: embedded.Servers) -> str:
         add_named(platform, system, "vendor", ["Acme Lifts", "Bright Clean"])
     # Tests begin with empty books: no operation, no record.
     with engine.begin() as db:
-        db.execute(text("TRUNCATE outbox, operation, operation_chunk"))
+        db.execute(text("TRUNCATE outbox, operation, operation_chunk, scheduled_run, alert"))
     platform.database.dispose()
     engine.dispose()
     return TEMPLATE

@@ -7,8 +7,8 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from beat_schedule import BEAT_SCHEDULE
-from engine.platform import unobserved
-from tasks import archives, audit, bulk, upkeep
+from engine.platform import Clock, database_clock, unobserved
+from tasks import archives, audit, autoclose, bulk, upkeep
 from worker.processes import PlatformPerProcess
 from worker.settings import Settings
 
@@ -20,12 +20,17 @@ until the last of a million items is done.
 """
 
 
-def make_app(settings: Settings, step: Callable[[str], None] = unobserved) -> Celery:
+def make_app(
+    settings: Settings,
+    step: Callable[[str], None] = unobserved,
+    clock: Clock = database_clock,
+) -> Celery:
     """Return the application with its tasks; nothing is connected yet.
 
     Args:
         settings: Where the servers are, and how the work is paced.
         step: Told each step of the protocol right after it, in the worker's processes.
+        clock: Tells the worker's processes the time by which work is judged.
 
     Raises:
         Unavailable: No address is set, and no embedded servers run.
@@ -33,8 +38,8 @@ def make_app(settings: Settings, step: Callable[[str], None] = unobserved) -> Ce
     known = settings.resolved()
     app = Celery("lockside", set_as_current=False)
     app.conf.update(celery_settings(known))
-    platform = PlatformPerProcess(known, app, step)
-    for module in (bulk, audit, archives, upkeep):
+    platform = PlatformPerProcess(known, app, step, clock)
+    for module in (bulk, audit, archives, autoclose, upkeep):
         module.register(app, platform)
     return app
 

@@ -18,8 +18,10 @@ from sqlalchemy.exc import DisconnectionError
 from engine.anchor_file import AnchorFile
 from engine.digest import Digest
 from engine.locks import Locks
-from engine.platform import Platform, unobserved
+from engine.overdue_tickets import RaiseTickets
+from engine.platform import Clock, Platform, database_clock, unobserved
 from engine.results import Results
+from engine.still_due import StillDue
 from worker.arrays import QuickListDumper
 from worker.settings import Settings
 
@@ -32,23 +34,32 @@ class PlatformPerProcess:
     """Returns the platform of the process that asks, made at the first call after a fork."""
 
     def __init__(
-        self, settings: Settings, app: Celery, step: Callable[[str], None] = unobserved
+        self,
+        settings: Settings,
+        app: Celery,
+        step: Callable[[str], None] = unobserved,
+        clock: Clock = database_clock,
     ) -> None:
         """Remember how to make it; connects nothing."""
         self._settings = settings
         self._app = app
         self._step = step
+        self._clock = clock
         self._made: tuple[int, Platform] | None = None
 
     def __call__(self) -> Platform:
         """Return this process's platform."""
         if self._made is None or self._made[0] != os.getpid():
-            self._made = (os.getpid(), make_platform(self._settings, self._app, self._step))
+            made = make_platform(self._settings, self._app, self._step, self._clock)
+            self._made = (os.getpid(), made)
         return self._made[1]
 
 
 def make_platform(
-    settings: Settings, app: Celery, step: Callable[[str], None] = unobserved
+    settings: Settings,
+    app: Celery,
+    step: Callable[[str], None] = unobserved,
+    clock: Clock = database_clock,
 ) -> Platform:
     """Return a platform on the servers of *settings*; publishes through *app*.
 
@@ -56,6 +67,7 @@ def make_platform(
         settings: With the addresses of the servers.
         app: Publishes the hints.
         step: Told each step of the protocol right after it.
+        clock: Tells the time by which work is judged.
     """
     return Platform(
         database=make_engine(str(settings.database_url)),
@@ -65,7 +77,8 @@ def make_platform(
         anchors=AnchorFile(settings.anchors),
         pace=settings.pace,
         step=step,
-        hooks=(Digest(),),
+        clock=clock,
+        hooks=(StillDue(), RaiseTickets(), Digest()),
         retention=settings.retention,
         archives=settings.archives,
     )

@@ -2,16 +2,12 @@
 
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import lockside
+from tests.breaking.beats import beat
 from tests.breaking.plant import Plant
 from tests.factories import work_orders
-from tests.workers import PROJECT, environment
 
 NEVER_S = 3600.0
 
@@ -41,23 +37,3 @@ def forgotten(plant: Plant, ids: list[int]) -> lockside.Operation:
             "work_order", to="APPROVED", ids=ids, atomic=False, chunk_items=5
         )
     return site.operation(operation.id)
-
-
-@contextmanager
-def beat(plant: Plant, schedule: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run Celery's beat, ticking twice a second; it has ticked when the block begins."""
-    with subprocess.Popen(
-        [
-            sys.executable, "-m", "celery", "-A", "tests.breaking.worker_main", "beat",
-            "--schedule", str(schedule), "--pidfile", "", "-l", "INFO",
-        ],
-        cwd=PROJECT,
-        env=environment(plant.settings) | {"LOCKSIDE_TEST_TICK_S": "0.5"},
-        stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        try:
-            log = process.stderr or ()
-            assert any(b"Sending due task sweep" in line for line in log), "beat never ticked"
-            yield process
-        finally:
-            process.kill()

@@ -3,6 +3,7 @@
 LOCKSIDE_TEST_GATE          the port of the gate that stops processes at steps
 LOCKSIDE_TEST_COPIES        how often each message is sent
 LOCKSIDE_TEST_TICK_S        how often beat ticks
+LOCKSIDE_TEST_CLOCK         a clock that runs fast; see tests/breaking/clock.py
 LOCKSIDE_TEST_LOSES         `messages`: a killed process takes its message with it, as Redis may
 LOCKSIDE_TEST_SOFT_STOP_S   how long a soft shutdown lasts
 """
@@ -10,6 +11,7 @@ LOCKSIDE_TEST_SOFT_STOP_S   how long a soft shutdown lasts
 import os
 from typing import Any
 
+from tests.breaking.clock import clock_of
 from tests.breaking.observer import Observer
 from worker.app import make_app
 from worker.settings import Settings
@@ -18,7 +20,7 @@ from worker.signals import connect
 observer = Observer()
 observer.follow_celery()
 settings = Settings()
-app = make_app(settings, step=observer)
+app = make_app(settings, step=observer, clock=clock_of(os.environ))
 connect(app, settings)
 
 _COPIES = int(os.environ.get("LOCKSIDE_TEST_COPIES", "1"))

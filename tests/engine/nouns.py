@@ -67,6 +67,14 @@ NOUNS = {
     "calendar": Noun(
         lambda site: name(site) | {"zone": "Asia/Kolkata"}, {"hours": "Mon 09:00-12:00"}
     ),
+    "policy": Noun(
+        lambda site: (
+            name(site)
+            | {"kind": "ticket", "selection": "state=RESOLVED", "clock": "state", "after": "7d"}
+            | {"target_state": "CLOSED", "comments": "Closed by the clock"}
+        ),
+        {"after": "14d"},
+    ),
     "job": Noun(name, {"asks_for": ["flow", "pressure"]}),
     "payroll_period": Noun(days, {"closed_at": PUNCHED}),
     "person": Noun(name, {"name": "Somebody else"}),

@@ -246,7 +246,7 @@ def test_the_records_find_themselves_work_and_its_parts_among_them() -> None:
         *kinds(),
         *("work_order_line", "reading", "job", "ticket_category", "payroll_period"),
         *("person", "person_role", "role", "team", "team_member", "vendor", "site"),
-        *("subscription", "calendar"),
+        *("subscription", "calendar", "policy"),
     }
 
 

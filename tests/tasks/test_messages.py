@@ -14,7 +14,7 @@ from tests.workers import Worker
 
 OURS = {
     *("bulk.run_chunk", "audit.write", "audit.pin", "audit.archive", "audit.drop"),
-    *("upkeep.sweep", "upkeep.partitions", "audit.roll_up"),
+    *("upkeep.sweep", "upkeep.partitions", "audit.roll_up", "autoclose.tick"),
 }
 
 

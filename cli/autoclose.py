@@ -1,0 +1,262 @@
+"""`lockside autoclose`: what the clock does with work, and how to look before it does it."""
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from cli.asking import is_asked, is_meant, yes_option
+from cli.autoclose_told import print_alerts, print_history, print_policies, print_preview
+from cli.command import Group, Session
+from cli.complete import complete_policies
+from cli.exits import CANCELLED, DONE, REFUSED
+from cli.ids import read_id
+from cli.options import read_moment, timeout_option
+from cli.progress import watch
+from cli.results import print_result
+
+if TYPE_CHECKING:
+    import lockside
+
+_POLICY = click.argument("policy", shell_complete=complete_policies)
+_MAYBE_POLICY = click.argument(
+    "policy", metavar="[POLICY]", required=False, shell_complete=complete_policies
+)
+_LIMIT = click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=20,
+    show_default=True,
+    help="At most so many.",
+)
+
+
+@click.group(
+    cls=Group,
+    examples="""
+    lockside autoclose policies
+    lockside autoclose preview overdue-tasks
+    lockside autoclose mode stale-drafts on
+    lockside autoclose run resolved-tickets
+    lockside autoclose history
+    lockside autoclose alerts
+    """,
+)
+def autoclose() -> None:
+    """Look after what the clock does: overdue tasks, resolved tickets, payroll, alerts."""
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose policies
+    lockside records show policy 2
+    lockside records create policy name=old-news kind=ticket selection="state=NEW and priority=LOW"
+        clock=created after=90d target_state=CANCELLED comments="Nobody took it up"
+    """,
+)
+@click.pass_obj
+def policies(session: Session) -> None:
+    """List the policies, each with its last run.
+
+    They are records: `lockside records create policy` makes another, `update` changes one.
+    """
+    with session.connect() as site:
+        found = site.autoclose.policies()
+    if session.output.as_json:
+        session.output.json(found)
+    else:
+        print_policies(session.output, found)
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose preview overdue-tasks
+    lockside autoclose preview resolved-tickets --at +7d
+    lockside autoclose preview payroll-lock --limit 10000 --json > due.json
+    """,
+)
+@_POLICY
+@click.option("--at", metavar="TIME", help="As of then: a time with its zone, or +7d from now.")
+@_LIMIT
+@click.pass_obj
+def preview(session: Session, *, policy: str, at: str | None, limit: int) -> None:
+    """Tell which rows a policy would take now, each with its reason; nothing is changed."""
+    moment = read_moment("at", at)
+    with session.connect() as site, site.autoclose.preview(policy, at=moment) as stages:
+        told = [
+            {
+                "stage": each.stage,
+                "matched": each.matched,
+                "left": each.left,
+                "exempt": each.exempt,
+                "rows": list(islice(each.rows, limit)),
+            }
+            for each in stages
+        ]
+    if session.output.as_json:
+        session.output.json(told)
+    else:
+        print_preview(session.output, policy, told)
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose run overdue-tasks
+    lockside autoclose run stale-drafts --detach
+    """,
+)
+@_POLICY
+@click.option("--wait/--detach", default=True, help="Wait for the end, or only begin it.")
+@timeout_option
+@yes_option
+@click.pass_obj
+def run(session: Session, *, policy: str, wait: bool, timeout: float, yes: bool) -> int:
+    """Run a policy now, whatever its period; in shadow mode it only judges."""
+    output = session.output
+    with session.connect() as site:
+        if is_asked(session, yes=yes) and not _is_meant(site, policy):
+            output.note("Nothing was run.")
+            return CANCELLED
+        done = site.autoclose.run(policy)
+        if done.operation_id is None or not wait:
+            return _told(session, done)
+        if done.left and not output.as_json:
+            output.note(f"{done.left:,} rows are left for the next run.", "yellow")
+        operation = site.operation(done.operation_id)
+        result = watch(site, operation, output, within_s=timeout)
+        return print_result(output, operation, result)
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose mode stale-drafts on
+    lockside autoclose mode escalate-high-tickets off
+    """,
+)
+@_POLICY
+@click.argument("mode", type=click.Choice(["off", "shadow", "on"]))
+@click.pass_obj
+def mode(session: Session, *, policy: str, mode: str) -> None:
+    """Turn a policy off or on, or let it only judge in shadow mode."""
+    with session.connect() as site:
+        version = site.autoclose.set_mode(policy, mode)
+    if session.output.as_json:
+        session.output.json({"mode": mode, "version": version})
+    else:
+        session.output.say(f"{policy} is {'in shadow mode' if mode == 'shadow' else mode} now.")
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose resume overdue-tasks
+    """,
+)
+@_POLICY
+@click.pass_obj
+def resume(session: Session, *, policy: str) -> None:
+    """Let a policy go on that matched far too much, or whose run was undone.
+
+    As many rows as had stopped it, and twice as many, are let through from then on.
+    """
+    with session.connect() as site:
+        released = site.autoclose.resume(policy)
+    if session.output.as_json:
+        session.output.json({"released": released})
+    elif released:
+        session.output.say(f"{policy} goes on in its next period.")
+    else:
+        session.output.note(f"{policy} wasn't stopped.")
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose history
+    lockside autoclose history overdue-tasks --idle
+    lockside operations undo ID     # the operation of a run
+    """,
+)
+@_MAYBE_POLICY
+@click.option("--idle", is_flag=True, help="Also the runs that found nothing to do.")
+@_LIMIT
+@click.pass_obj
+def history(session: Session, *, policy: str | None, idle: bool, limit: int) -> None:
+    """List what was run, newest first: what matched, what was taken, what became of it.
+
+    A run is an operation: `lockside operations` shows, pauses, cancels and undoes it. Once undone,
+    its policy waits until somebody lets it go on.
+    """
+    with session.connect() as site:
+        found = site.autoclose.history(policy, idle=idle, limit=limit)
+    if session.output.as_json:
+        session.output.json(found)
+    else:
+        print_history(session.output, found)
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose alerts
+    lockside autoclose alerts task-sla --all
+    """,
+)
+@_MAYBE_POLICY
+@click.option("--all", "everything", is_flag=True, help="Also those that were looked at.")
+@_LIMIT
+@click.pass_obj
+def alerts(session: Session, *, policy: str | None, everything: bool, limit: int) -> None:
+    """List what somebody should look at: breaches, warnings, policies that were stopped."""
+    with session.connect() as site:
+        found = site.autoclose.alerts(policy, everything=everything, limit=limit)
+    if session.output.as_json:
+        session.output.json(found)
+    else:
+        print_alerts(session.output, found)
+
+
+@autoclose.command(
+    examples="""
+    lockside autoclose acknowledge 12 13
+    lockside autoclose acknowledge --all
+    """,
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--all", "everything", is_flag=True, help="All that there are.")
+@click.pass_obj
+def acknowledge(session: Session, *, ids: tuple[str, ...], everything: bool) -> None:
+    """Note that alerts were looked at."""
+    if bool(ids) == everything:
+        raise click.UsageError("Give the ids of alerts, or --all.")
+    with session.connect() as site:
+        done = site.autoclose.acknowledge(None if everything else [read_id(each) for each in ids])
+    if session.output.as_json:
+        session.output.json({"acknowledged": done})
+    else:
+        session.output.say(f"{done:,} alerts were looked at.")
+
+
+def _is_meant(site: "lockside.Site", policy: str) -> bool:
+    with site.autoclose.preview(policy) as stages:
+        matched = stages[-1].matched - stages[-1].left
+    kind = next(each["kind"] for each in site.autoclose.policies() if policy in _names(each))
+    return is_meant(matched, kind, f"Run {policy} over {{rows}}")
+
+
+def _names(policy: Mapping[str, Any]) -> tuple[str, str]:
+    return policy["name"], str(policy["id"])
+
+
+def _told(session: Session, done: Any) -> int:
+    output = session.output
+    stopped = done.outcome in ("stopped", "failed")
+    if output.as_json:
+        names = ("outcome", "matched", "taken", "left", "message")
+        told = {name: getattr(done, name) for name in names}
+        output.json({"policy": done.policy["name"], **told, "operation_id": done.operation_id})
+    elif stopped:
+        output.note(f"Not done: {done.message}.", "red")
+    elif done.operation_id is None:
+        output.say("Nothing is due.")
+    else:
+        output.say(str(done.operation_id))
+    return REFUSED if stopped else DONE

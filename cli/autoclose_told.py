@@ -1,0 +1,124 @@
+"""Policies, previews, runs and alerts as people read them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cli.output import Output, moment, table
+
+Told = Mapping[str, Any]
+
+_STAGES = {"act": "due", "warn": "to be warned of"}
+
+
+def print_policies(output: Output, policies: Sequence[Told]) -> None:
+    """Print policies, each with its last run."""
+    if not policies:
+        output.note("There is no policy. `lockside records create policy --help` makes one.")
+        return
+    shown = table("policy", "kind", "mode", "does", "after", "every", "last run", "became of it")
+    for each in policies:
+        shown.add_row(
+            each["name"],
+            each["kind"].replace("_", "-"),
+            f"{each['mode']}, stopped" if each["stopped"] else each["mode"],
+            each["target_state"] or each["verb"],
+            _after(each),
+            f"{each['every_minutes']} min",
+            moment(each["last_run_at"]),
+            _became(each),
+        )
+    output.say_table(shown, is_wrapped=True)
+    if any(each["stopped"] for each in policies):
+        output.note("`lockside autoclose resume POLICY` lets one that was stopped go on.", "yellow")
+
+
+def print_preview(output: Output, policy: str, stages: Sequence[Told]) -> None:
+    """Print which rows are due, with the reason of each."""
+    for stage in stages:
+        told = f"{stage['matched']:,} {_STAGES[stage['stage']]}"
+        more = [f"{stage['exempt']:,} exempt"] if stage["exempt"] else []
+        more += [f"{stage['left']:,} of them left for the next run"] if stage["left"] else []
+        output.say(", ".join([f"{policy}: {told}", *more]))
+        if not stage["rows"]:
+            continue
+        shown = table("id", "reference", "state", "why", right=("id",))
+        for each in stage["rows"]:
+            shown.add_row(str(each["id"]), each["reference"] or "", each["state"], each["reason"])
+        output.say_table(shown, is_wrapped=True)
+        hidden = stage["matched"] - len(stage["rows"])
+        if hidden > 0:
+            output.note(f"{hidden:,} more; --limit shows them.")
+
+
+def print_history(output: Output, runs: Sequence[Told]) -> None:
+    """Print runs, newest first."""
+    if not runs:
+        output.note("Nothing was run yet. Beat runs what is due; `lockside up` brings one along.")
+        return
+    shown = table(
+        *("time", "policy", "matched", "taken", "became of it", "operation"),
+        whole=("operation",),
+        right=("matched", "taken"),
+    )
+    for each in runs:
+        stage = "" if each["stage"] == "act" else " (warning)"
+        shown.add_row(
+            moment(each["as_of"]),
+            f"{each['policy']}{stage}",
+            f"{each['matched']:,}",
+            f"{each['taken']:,}",
+            _outcome(each),
+            str(each["operation_id"] or ""),
+        )
+    output.say_table(shown, is_wrapped=True)
+
+
+def print_alerts(output: Output, alerts: Sequence[Told]) -> None:
+    """Print alerts, newest first."""
+    if not alerts:
+        output.note("No alert that nobody has looked at.")
+        return
+    shown = table("id", "raised", "policy", "about", "what", right=("id",))
+    for each in alerts:
+        row = each["entity_id"]
+        about = f"{each['kind'].replace('_', '-')} {row}" if row else "the policy"
+        what = f"{each['code'].replace('_', ' ')}: {each['message']}"
+        seen = f" (seen by {each['acknowledged_by']})" if each["acknowledged_at"] else ""
+        shown.add_row(
+            str(each["id"]), moment(each["raised_at"]), each["policy"], about, what + seen
+        )
+    output.say_table(shown, is_wrapped=True)
+
+
+def _after(policy: Told) -> str:
+    business = " of working time" if policy["time"] == "business" else ""
+    grace = f", grace {policy['grace']}" if policy["grace"] else ""
+    return f"{policy['after']} {policy['clock'].replace('_', ' ')}{business}{grace}"
+
+
+def _became(policy: Told) -> str:
+    if policy["last_outcome"] is None:
+        return ""
+    if policy["last_outcome"] in ("stopped", "failed"):
+        return f"{policy['last_outcome']}: {policy['last_message']}"
+    left = policy["last_matched"] - policy["last_taken"]
+    more = f", {left:,} left" if left else ""
+    return f"{policy['last_outcome']}: {policy['last_taken']:,} taken{more}"
+
+
+def _outcome(run: Told) -> str:
+    parts = [run["outcome"]]
+    if run["message"]:
+        parts.append(run["message"])
+    elif run["succeeded"] is not None:
+        parts = [f"{run['succeeded']:,} done" if run["outcome"] == "ran" else
+                 f"shadow: {run['succeeded']:,} would be done"]  # fmt: skip
+        parts += [f"{run['failed']:,} refused"] if run["failed"] else []
+    elif run["state"]:
+        parts.append(run["state"].lower())
+    parts += [f"{run['left']:,} left"] if run["left"] and run["outcome"] != "stopped" else []
+    parts += [f"{run['missed']:,} periods caught up"] if run["missed"] else []
+    parts += ["undone"] if run["undone_by"] else []
+    parts += [f"asked for by {run['requested_by']}"] if run["requested_by"] else []
+    parts += [f"let go on by {run['released_by']}"] if run["released_by"] else []
+    return ", ".join(parts)

@@ -1,0 +1,153 @@
+"""Auto-closure: what the clock does with work, previewed, run and looked at."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from domain.errors import InvalidInput
+from domain.permissions import Actor
+from engine.denials import demand
+from engine.expected import is_id
+from engine.platform import Platform
+from engine.policies import NOUN, acknowledge, policy_named, resume_policy, run_now
+from engine.preview import Preview, preview
+from engine.records import update_record
+from engine.runs import Run
+from reads.policies import list_alerts, list_policies, list_runs
+
+_MOST = 10_000
+
+
+class Autoclose:
+    """What an actor may ask of a tenant's policies and their runs; `site.autoclose`.
+
+    A policy is named by its name or id. It is created and changed as any record:
+    `site.records("policy")`.
+    """
+
+    def __init__(self, platform: Platform, actor: Actor) -> None:
+        """Name them; nothing is asked yet."""
+        self._platform = platform
+        self._actor = actor
+
+    def policies(self) -> list[dict[str, Any]]:
+        """Return the policies, each with its last run.
+
+        Raises:
+            PermissionDenied: The actor may not see policies.
+        """
+        self._demand("view")
+        with self._platform.database.connect() as db:
+            return list_policies(db, self._actor.tenant_id)
+
+    @contextmanager
+    def preview(self, policy: str | int, *, at: datetime | None = None) -> Iterator[list[Preview]]:
+        """Tell what a policy would do now, or at a time, with a reason for each row.
+
+        A policy with a grace has two stages. The rows are read while the block lasts.
+
+        Raises:
+            NotFound: There is no such policy.
+            InvalidInput: One of its filters isn't one of its kind, or *at* has no zone.
+            PermissionDenied: The actor may not see policies, or that kind of work.
+        """
+        self._demand("view")
+        if at is not None and at.tzinfo is None:
+            raise InvalidInput(field="at", got=at, expected="a time with its zone")
+        with self._platform.database.connect() as db:
+            found = policy_named(db, self._actor.tenant_id, policy)
+            demand(self._platform, self._actor, found["kind"], "view")
+            yield preview(db, found, at or self._platform.clock(db))
+
+    def run(self, policy: str | int) -> Run:
+        """Run a policy now; in shadow mode it only judges.
+
+        Raises:
+            NotFound: There is no such policy.
+            PermissionDenied: The actor may not change it.
+            RuleRefused: It is off, it was stopped, or its last run hasn't ended.
+        """
+        return run_now(self._platform, self._actor, policy)
+
+    def set_mode(self, policy: str | int, mode: str) -> int:
+        """Turn a policy `off` or `on`, or let it only judge in `shadow`; return its version.
+
+        Raises:
+            NotFound: There is no such policy.
+            InvalidInput: There is no such mode.
+            PermissionDenied: The actor may not change it.
+        """
+        with self._platform.database.connect() as db:
+            policy_id = self._id(db, policy) or 0
+        return update_record(self._platform, self._actor, NOUN, policy_id, {"mode": mode})
+
+    def resume(self, policy: str | int) -> int:
+        """Let a policy that was stopped, or undone, go on; return how many runs had stopped it.
+
+        Raises:
+            NotFound: There is no such policy.
+            PermissionDenied: The actor may not change it.
+        """
+        return resume_policy(self._platform, self._actor, policy)
+
+    def history(
+        self, policy: str | int | None = None, *, idle: bool = False, limit: int = 20
+    ) -> list[dict[str, Any]]:
+        """Return the newest runs, of one policy if it is given; with *idle* also empty ones.
+
+        Raises:
+            NotFound: There is no such policy.
+            InvalidInput: The limit isn't a number above 0.
+            PermissionDenied: The actor may not see policies.
+        """
+        self._demand("view")
+        most = _limit(limit)
+        with self._platform.database.connect() as db:
+            policy_id = self._id(db, policy)
+            return list_runs(db, self._actor.tenant_id, policy_id=policy_id, idle=idle, most=most)
+
+    def alerts(
+        self, policy: str | int | None = None, *, everything: bool = False, limit: int = 20
+    ) -> list[dict[str, Any]]:
+        """Return the newest alerts that nobody has looked at, or all of them.
+
+        Raises:
+            NotFound: There is no such policy.
+            InvalidInput: The limit isn't a number above 0.
+            PermissionDenied: The actor may not see policies.
+        """
+        self._demand("view")
+        most = _limit(limit)
+        with self._platform.database.connect() as db:
+            policy_id = self._id(db, policy)
+            return list_alerts(
+                db, self._actor.tenant_id, policy_id=policy_id, everything=everything, most=most
+            )
+
+    def acknowledge(self, ids: Sequence[int] | None = None) -> int:
+        """Note that somebody has looked at these alerts, or at all; return at how many new ones.
+
+        Raises:
+            NotFound: There is no alert of one of these ids.
+            InvalidInput: An id is none.
+            PermissionDenied: The actor may not change policies.
+        """
+        wrong = next((each for each in ids or () if not is_id(each)), None)
+        if wrong is not None:
+            raise InvalidInput(field="ids", got=wrong, expected="whole numbers from 1 on")
+        return acknowledge(self._platform, self._actor, ids)
+
+    def _id(self, db: Any, policy: str | int | None) -> int | None:
+        if policy is None:
+            return None
+        return int(policy_named(db, self._actor.tenant_id, policy)["id"])
+
+    def _demand(self, action: str) -> None:
+        demand(self._platform, self._actor, NOUN, action)
+
+
+def _limit(given: Any) -> int:
+    if not is_id(given) or given > _MOST:
+        raise InvalidInput(field="limit", got=given, expected=f"1 to {_MOST:,}")
+    return int(given)

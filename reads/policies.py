@@ -1,0 +1,73 @@
+"""Policies with their last run, the history of runs, and alerts."""
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from models.policy import HELD
+
+_POLICIES = text(f"""
+SELECT p.id, p.name, p.kind, p.mode, p.selection, p.exempt, p.clock, p.after, p.grace, p.time,
+       p.verb, p.target_state, p.every_minutes, p.cap, p.version,
+       EXISTS (SELECT FROM scheduled_run r WHERE r.policy_id = p.id AND {HELD}) AS stopped,
+       last.as_of AS last_run_at, last.outcome AS last_outcome, last.matched AS last_matched,
+       last.taken AS last_taken, last.message AS last_message
+  FROM policy p LEFT JOIN LATERAL (
+    SELECT * FROM scheduled_run r
+     WHERE r.policy_id = p.id AND r.stage = 'act' ORDER BY r.id DESC LIMIT 1) AS last ON true
+ WHERE p.tenant_id = :tenant_id AND p.deleted_at IS NULL
+ ORDER BY p.kind, p.id
+""")  # noqa: S608 -- made of a constant
+
+_HISTORY = text("""
+SELECT r.id, r.policy ->> 'name' AS policy, CAST(r.policy ->> 'version' AS int) AS version,
+       r.stage, r.period, r.as_of, r.outcome, r.matched, r.taken, r.matched - r.taken AS left,
+       r.usual, r.missed, r.message, r.operation_id, o.state,
+       o.result -> 'successful_items' AS succeeded, o.result -> 'failed_items' AS failed,
+       (SELECT u.id FROM operation u
+         WHERE u.parent_id = r.operation_id AND u.purpose = 'undo') AS undone_by,
+       (SELECT name FROM person w WHERE w.id = r.requested_by) AS requested_by,
+       r.held_because, r.released_at,
+       (SELECT name FROM person w WHERE w.id = r.released_by) AS released_by
+  FROM scheduled_run r LEFT JOIN operation o ON o.id = r.operation_id
+ WHERE r.tenant_id = :tenant_id
+   AND (CAST(:policy_id AS bigint) IS NULL OR r.policy_id = :policy_id)
+   AND (:idle OR r.outcome <> 'nothing')
+ ORDER BY r.id DESC LIMIT :most
+""")
+
+_ALERTS = text("""
+SELECT a.id, p.name AS policy, a.code, a.kind, a.entity_id, a.message, a.since, a.raised_at,
+       a.operation_id, a.acknowledged_at,
+       (SELECT name FROM person w WHERE w.id = a.acknowledged_by) AS acknowledged_by
+  FROM alert a JOIN policy p ON p.id = a.policy_id
+ WHERE a.tenant_id = :tenant_id AND (:all OR a.acknowledged_at IS NULL)
+   AND (CAST(:policy_id AS bigint) IS NULL OR a.policy_id = :policy_id)
+ ORDER BY a.id DESC LIMIT :most
+""")
+
+Told = list[dict[str, Any]]
+
+
+def list_policies(db: Connection, tenant_id: int) -> Told:
+    """Return a tenant's policies, each with its last run."""
+    return _told(db, _POLICIES, tenant_id=tenant_id)
+
+
+def list_runs(
+    db: Connection, tenant_id: int, *, policy_id: int | None, idle: bool, most: int
+) -> Told:
+    """Return the newest runs, of one policy if it is given; those that found nothing if *idle*."""
+    return _told(db, _HISTORY, tenant_id=tenant_id, policy_id=policy_id, idle=idle, most=most)
+
+
+def list_alerts(
+    db: Connection, tenant_id: int, *, policy_id: int | None, everything: bool, most: int
+) -> Told:
+    """Return the newest alerts; those that somebody has looked at, too, if *everything*."""
+    names = {"tenant_id": tenant_id, "policy_id": policy_id, "all": everything, "most": most}
+    return _told(db, _ALERTS, **names)
+
+
+def _told(db: Connection, query: Any, **names: Any) -> Told:
+    return [dict(each._mapping) for each in db.execute(query, names)]
