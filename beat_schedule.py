@@ -1,56 +1,36 @@
 """What beat sends, and how often: bare ticks, which mean nothing by themselves.
 
-A lost or a doubled tick does no harm; each expires before the next one comes.
+A lost or a doubled tick does no harm; each expires before the next one comes. What is due once a
+day is asked for hourly: a scheduler that was started anew counts a day from its start, and where
+there is nothing to do it is a few queries.
 """
+
+from typing import Any
+
+
+def tick(task: str, every_s: float, queue: str) -> dict[str, Any]:
+    """Return an entry of the schedule: a Celery task by its name, without arguments."""
+    options = {"queue": queue, "expires": every_s}
+    return {"task": task, "schedule": every_s, "options": options}
+
+
+_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
 
 BEAT_SCHEDULE = {
     # Sends lost hints again, buries chunks that kill their workers, ends what has ended.
-    "sweep": {
-        "task": "upkeep.sweep",
-        "schedule": 5.0,
-        "options": {"queue": "upkeep", "expires": 5.0},
-    },
+    "sweep": tick("upkeep.sweep", 5.0, "upkeep"),
     # Closes what is overdue: the shortest period of a policy is a minute.
-    "autoclose": {
-        "task": "autoclose.tick",
-        "schedule": 15.0,
-        "options": {"queue": "upkeep", "expires": 15.0},
-    },
+    "autoclose": tick("autoclose.tick", 15.0, "upkeep"),
     # Makes the months of the records ahead; what has no month goes to the default partition.
-    "partitions": {
-        "task": "upkeep.partitions",
-        "schedule": 86_400.0,
-        "options": {"queue": "upkeep", "expires": 86_400.0},
-    },
-    # Takes cold months out of their tables, hourly: a scheduler that was started anew counts a day
-    # from its start. Where there is nothing to do it is a few queries.
-    "archive": {
-        "task": "audit.archive",
-        "schedule": 3_600.0,
-        "options": {"queue": "upkeep", "expires": 3_600.0},
-    },
+    "partitions": tick("upkeep.partitions", _DAY, "upkeep"),
+    # Takes cold months out of their tables.
+    "archive": tick("audit.archive", _HOUR, "upkeep"),
     # Drops what is too old to be kept.
-    "drop": {
-        "task": "audit.drop",
-        "schedule": 3_600.0,
-        "options": {"queue": "upkeep", "expires": 3_600.0},
-    },
+    "drop": tick("audit.drop", _HOUR, "upkeep"),
     # Drains the outbox even if every wake-up was lost.
-    "write-audit": {
-        "task": "audit.write",
-        "schedule": 30.0,
-        "options": {"queue": "audit", "expires": 30.0},
-    },
+    "write-audit": tick("audit.write", 30.0, "audit"),
     # Pins the newest seals outside; whoever sets a chain back has to do it within this time.
-    "pin-seals": {
-        "task": "audit.pin",
-        "schedule": 300.0,
-        "options": {"queue": "audit", "expires": 300.0},
-    },
+    "pin-seals": tick("audit.pin", 5 * _MINUTE, "audit"),
     # Counts what was sealed since into the hours that it belongs to.
-    "roll-up": {
-        "task": "audit.roll_up",
-        "schedule": 60.0,
-        "options": {"queue": "upkeep", "expires": 60.0},
-    },
+    "roll-up": tick("audit.roll_up", _MINUTE, "upkeep"),
 }

@@ -7,10 +7,12 @@ from uuid import uuid4
 import pytest
 
 import lockside
+from beat_schedule import BEAT_SCHEDULE
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, outbox
 from tests.factories import work_orders
 from tests.workers import Worker
+from worker.app import QUEUES
 
 OURS = {
     *("bulk.run_chunk", "audit.write", "audit.pin", "audit.archive", "audit.drop"),
@@ -65,6 +67,27 @@ def test_the_task_that_rolls_up_counts_what_was_sealed_once(site: lockside.Site)
     told = [site.app.tasks["audit.roll_up"]() for _ in range(2)]
 
     assert told == ["1 seals", "0 seals"]
+
+
+ENTRIES: dict[str, dict[str, Any]] = BEAT_SCHEDULE
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_tick_is_one_of_our_tasks_that_expires_before_the_next(
+    site: lockside.Site, name: str
+) -> None:
+    entry = ENTRIES[name]
+
+    assert entry["task"] in site.app.tasks
+    assert 0 < entry["options"]["expires"] <= entry["schedule"]
+    assert entry["options"]["queue"] in QUEUES
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_tick_says_nothing_but_that_it_is_time(name: str) -> None:
+    entry = ENTRIES[name]
+
+    assert not {"args", "kwargs"} & {*entry, *entry["options"]}
 
 
 ARGUMENTS: list[dict[str, Any]] = [
