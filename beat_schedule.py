@@ -23,6 +23,8 @@ BEAT_SCHEDULE = {
     "autoclose": tick("autoclose.tick", 15.0, "upkeep"),
     # Makes the months of the records ahead; what has no month goes to the default partition.
     "partitions": tick("upkeep.partitions", _DAY, "upkeep"),
+    # Forgets idempotency keys, and operations of which only their records remain.
+    "forget": tick("upkeep.forget", _HOUR, "upkeep"),
     # Takes cold months out of their tables.
     "archive": tick("audit.archive", _HOUR, "upkeep"),
     # Drops what is too old to be kept.

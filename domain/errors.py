@@ -91,10 +91,21 @@ class LockBusy(LocksideError):
 
 
 class NotFound(LocksideError):
-    """There is no such thing, or it belongs to another tenant: the answer is the same."""
+    """There is no such thing, or it belongs to another tenant: the answer is the same.
+
+    Of what isn't kept for ever, `kept_days` tells for how long.
+    """
 
     code = "not_found"
     template = "No {what} {got}. Check it, and the tenant that you act in."
+
+    def __init__(self, **facts: Any) -> None:
+        if "kept_days" in facts:
+            self.template += (
+                " One is kept for {kept_days} days after its end, its records for longer: "
+                "`lockside audit trail --{what} {got}`, and then `audit archives search`."
+            )
+        super().__init__(**facts)
 
 
 class InvalidInput(LocksideError):

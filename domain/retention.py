@@ -1,4 +1,4 @@
-"""How long records are kept: first in the tables, then in archives, then not at all."""
+"""How long things are kept: keys, operations, and records in tables and then in archives."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -6,17 +6,21 @@ from datetime import UTC, date, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The spans of a record's life, counted from when it occurred.
+    """The spans of a record's life, from when it occurred; of an operation's, from its end.
 
     Attributes:
-        hot_days: So many it stays in its table at least.
+        hot_days: So many a record stays in its table at least.
         kept_years: Then it is in an archive, until it is so old.
         restored_days: What was restored stays in its table for so many, by default.
+        key_days: For so many the same idempotency key gives the same operation.
+        operation_days: For so many an operation can be looked at, retried, taken back.
     """
 
     hot_days: int = 90
     kept_years: int = 2
     restored_days: int = 7
+    key_days: int = 30
+    operation_days: int = 90
 
     def cold_before(self, now: datetime) -> date:
         """Return the month before which every month is cold to its last record."""
@@ -25,6 +29,14 @@ class Retention:
     def gone_before(self, now: datetime) -> datetime:
         """Return the moment before which nothing is kept any more."""
         return _years_earlier(now, self.kept_years)
+
+    def keys_gone_before(self, now: datetime) -> datetime:
+        """Return the moment before which an operation's end lets go of its key."""
+        return now - timedelta(days=self.key_days)
+
+    def operations_gone_before(self, now: datetime) -> datetime:
+        """Return the moment before which operations ended that aren't kept any more."""
+        return now - timedelta(days=self.operation_days)
 
     def surely_kept_from(self, now: datetime) -> datetime:
         """Return the moment from which on everything has to be there.

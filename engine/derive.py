@@ -3,19 +3,23 @@
 Each is an operation of its own, once: asked for again it is the same one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
 
+from psycopg.errors import ForeignKeyViolation
 from sqlalchemy import BigInteger, Connection, Row, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import IntegrityError
 
 from domain.bulk import Outcome
-from domain.errors import IllegalTransition, InvalidInput, NotFound
+from domain.errors import IllegalTransition, InvalidInput
 from domain.permissions import Actor
 from engine.freeze import Cut, freeze, origin_of
 from engine.hints import find_room, send_first
-from engine.owner import demand_own
+from engine.owner import demand_own, not_there
 from engine.platform import Platform
 from engine.refusals import holdable
 from engine.verbs import EDITS, TRANSITION, UNDO
@@ -177,7 +181,7 @@ def _ended(platform: Platform, actor: Actor, operation_id: UUID) -> Row[Any]:
     with platform.single.connect() as db:
         found = db.execute(_PARENT, names).one_or_none()
     if found is None:
-        raise NotFound(what="operation", got=str(operation_id))
+        raise not_there(platform, operation_id)
     if found.finished_at is None:
         told = f"The operation is {found.state}; wait until it has ended, or cancel it"
         raise IllegalTransition(message=told, state=found.state, allowed=[])
@@ -232,7 +236,11 @@ def _derive(
     cut = Cut.of(pace, items=values["chunk_items"], **shape)
     # What one person waits for stays as quick as it was: its lease and its waits are short.
     queue = values["queue"]
-    with holdable("operation_id"), platform.database.begin() as db:
+    with (
+        _still_there(platform, parent.id),
+        holdable("operation_id"),
+        platform.database.begin() as db,
+    ):
         if queue == "bulk":
             room = find_room(db, pace, actor.tenant_id, queue)
             cut = replace(cut, window=min(cut.window, room))
@@ -244,6 +252,17 @@ def _derive(
     operation_id: UUID = values["id"]
     send_first(platform, operation_id, queue, min(stored.chunks, cut.window), cut.apart_s)
     return operation_id
+
+
+@contextmanager
+def _still_there(platform: Platform, parent_id: UUID) -> Iterator[None]:
+    """Say so if the operation was forgotten while something was to come out of it."""
+    try:
+        yield
+    except IntegrityError as error:
+        if not isinstance(error.orig, ForeignKeyViolation):
+            raise
+        raise not_there(platform, parent_id) from error
 
 
 def _known(db: Connection, parent_id: UUID, purpose: str, total: int, most: int) -> UUID:

@@ -47,9 +47,15 @@ def demand_own(platform: Platform, actor: Actor, operation_id: UUID, verb: str) 
         with platform.single.connect() as db:
             owners = db.scalars(_OWNERS, names).all()
         if not owners:
-            raise NotFound(what="operation", got=str(operation_id))
+            raise not_there(platform, operation_id)
     if actor.person_id not in owners:
         demand(platform, actor, "operation", verb)
+
+
+def not_there(platform: Platform, operation_id: UUID) -> NotFound:
+    """Return what is told of an operation that there never was, or that isn't kept any more."""
+    kept_days = platform.retention.operation_days
+    return NotFound(what="operation", got=str(operation_id), kept_days=kept_days)
 
 
 @contextmanager

@@ -63,5 +63,8 @@ def _refusal(error: ValidationError) -> InvalidInput:
     return InvalidInput(
         field=name if name.isupper() else f"LOCKSIDE_{name.upper()}",
         got=first["input"],
-        expected=first["msg"].removeprefix("Input should be ").removeprefix("a valid "),
+        expected=first["msg"]
+        .removeprefix("Value error, ")
+        .removeprefix("Input should be ")
+        .removeprefix("a valid "),
     )

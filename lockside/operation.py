@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from domain.bulk import Failure, Outcome
-from domain.errors import LocksideError
+from domain.errors import LocksideError, NotFound
 from domain.permissions import Actor
 from engine.cancel import cancel
 from engine.denials import demand
 from engine.derive import execute_plan, retry, undo
 from engine.expected import check, one_of
+from engine.owner import not_there
 from engine.pause import pause, resume
 from engine.platform import Platform
 from engine.watch import watched
@@ -271,7 +272,10 @@ class Operation:
             return
         watch = watched(self._platform, self._actor, "view")
         with watch, self._platform.database.connect() as db:
-            kind, actor_id = find_owner(db, self._actor.tenant_id, self._id)
+            try:
+                kind, actor_id = find_owner(db, self._actor.tenant_id, self._id)
+            except NotFound as error:
+                raise not_there(self._platform, self._id) from error
         if actor_id != self._actor.person_id and kind in records():
             demand(self._platform, self._actor, kind, "view")
         self._is_seen = True

@@ -69,6 +69,16 @@ class Operation(Base):
             "finished_at",
             postgresql_where=text("finished_at IS NOT NULL AND result_stored_at IS NULL"),
         ),
+        # Keys that have served their time, oldest first.
+        Index(
+            "ix_operation_key_ended",
+            "finished_at",
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
+        # What came out of an operation: it goes before the operation does.
+        Index(
+            "ix_operation_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")
+        ),
         CheckConstraint("parallel > 0", name="parallel_positive"),
         CheckConstraint("rate > 0", name="rate_positive"),
         CheckConstraint("hold_from > 0", name="hold_from_positive"),

@@ -1,15 +1,18 @@
-"""The Celery tasks that write records from the outbox, and pin their seals."""
+"""The Celery tasks that write records from the outbox, pin their seals, and count them."""
 
 from celery import Celery
 
 from engine.anchors import PIN_SEALS, pin_seals
 from engine.audit import write_some
 from engine.hints import WRITE_AUDIT
+from engine.rollup import roll_up
 from tasks.base import PlatformOf
+
+ROLL_UP = "audit.roll_up"
 
 
 def register(app: Celery, platform: PlatformOf) -> None:
-    """Add `audit.write` and `audit.pin` to *app*."""
+    """Add `audit.write`, `audit.pin` and `audit.roll_up` to *app*."""
 
     @app.task(name=WRITE_AUDIT, shared=False)
     def write() -> str:
@@ -18,3 +21,7 @@ def register(app: Celery, platform: PlatformOf) -> None:
     @app.task(name=PIN_SEALS, shared=False)
     def pin() -> str:
         return f"{len(pin_seals(platform()))} chains"
+
+    @app.task(name=ROLL_UP, shared=False)
+    def count_hours() -> str:
+        return f"{roll_up(platform())} seals"

@@ -5,17 +5,17 @@ from dataclasses import asdict
 from celery import Celery
 
 from engine.audit import make_partitions
+from engine.forget import forget
 from engine.rescue import sweep
-from engine.rollup import roll_up
 from tasks.base import PlatformOf
 
 SWEEP = "upkeep.sweep"
 PARTITIONS = "upkeep.partitions"
-ROLL_UP = "audit.roll_up"
+FORGET = "upkeep.forget"
 
 
 def register(app: Celery, platform: PlatformOf) -> None:
-    """Add `upkeep.sweep`, `upkeep.partitions` and `audit.roll_up` to *app*."""
+    """Add `upkeep.sweep`, `upkeep.partitions` and `upkeep.forget` to *app*."""
 
     @app.task(name=SWEEP, shared=False)
     def sweep_once() -> str:
@@ -25,6 +25,6 @@ def register(app: Celery, platform: PlatformOf) -> None:
     def partitions() -> None:
         make_partitions(platform())
 
-    @app.task(name=ROLL_UP, shared=False)
-    def count_hours() -> str:
-        return f"{roll_up(platform())} seals"
+    @app.task(name=FORGET, shared=False)
+    def forget_old() -> str:
+        return str(asdict(forget(platform())))

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import Unavailable
@@ -92,6 +92,27 @@ class Settings(BaseSettings):
     kept_years: int = Field(
         2, ge=1, description="Years after which archived records are dropped, unless held."
     )
+    key_days: int = Field(
+        30,
+        ge=1,
+        description="Days after an operation's end for which its idempotency key is known.",
+    )
+    operation_days: int = Field(
+        90,
+        validate_default=True,
+        description="Days after its end for which an operation is kept, no fewer than "
+        "`LOCKSIDE_KEY_DAYS`; its records stay for longer.",
+    )
+
+    @field_validator("operation_days")
+    @classmethod
+    def _outlives_its_key(cls, days: int, others: ValidationInfo) -> int:
+        key_days = others.data.get("key_days", days)
+        if days < key_days:
+            raise ValueError(
+                f"{key_days} or more: an operation outlives its idempotency key (LOCKSIDE_KEY_DAYS)"
+            )
+        return days
 
     @model_validator(mode="after")
     def _production_brings_servers(self) -> "Settings":
@@ -121,8 +142,13 @@ class Settings(BaseSettings):
 
     @property
     def retention(self) -> Retention:
-        """Return how long records are kept."""
-        return Retention(hot_days=self.hot_days, kept_years=self.kept_years)
+        """Return how long records, operations and keys are kept."""
+        return Retention(
+            hot_days=self.hot_days,
+            kept_years=self.kept_years,
+            key_days=self.key_days,
+            operation_days=self.operation_days,
+        )
 
     @property
     def archives(self) -> Path:

@@ -29,6 +29,13 @@ def test_two_years_before_the_29th_of_february_is_the_28th() -> None:
     assert KEPT.gone_before(datetime(2028, 2, 29, tzinfo=UTC)) == datetime(2026, 2, 28, tzinfo=UTC)
 
 
+def test_a_key_is_gone_30_days_after_its_operations_end_and_that_after_90() -> None:
+    now = datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+    assert KEPT.keys_gone_before(now) == datetime(2026, 10, 23, 9, tzinfo=UTC)
+    assert KEPT.operations_gone_before(now) == datetime(2026, 8, 24, 9, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(("years", "since"), [(1, 2027), (2, 2026), (5, 2026)])
 def test_a_longer_span_makes_nothing_missing_that_a_shorter_one_dropped(
     years: int, since: int

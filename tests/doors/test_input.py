@@ -306,6 +306,7 @@ def test_what_is_not_there_is_exit_6(
     [
         ("LOCKSIDE_CONCURRENCY", "many", "integer"),
         ("LOCKSIDE_CONCURRENCY", "0", "greater than or equal to 1"),
+        ("LOCKSIDE_OPERATION_DAYS", "29", "30 or more"),
         ("LOCKSIDE_ENVIRONMENT", "test", "'development' or 'production'"),
         ("DATABASE_URL", "mysql://u:secret@h/d", "postgresql+psycopg://"),
         ("REDIS_URL", "localhost:6379", "redis://"),

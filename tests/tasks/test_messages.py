@@ -16,7 +16,7 @@ from worker.app import QUEUES
 
 OURS = {
     *("bulk.run_chunk", "audit.write", "audit.pin", "audit.archive", "audit.drop"),
-    *("upkeep.sweep", "upkeep.partitions", "audit.roll_up", "autoclose.tick"),
+    *("upkeep.sweep", "upkeep.partitions", "upkeep.forget", "audit.roll_up", "autoclose.tick"),
 }
 
 
@@ -67,6 +67,10 @@ def test_the_task_that_rolls_up_counts_what_was_sealed_once(site: lockside.Site)
     told = [site.app.tasks["audit.roll_up"]() for _ in range(2)]
 
     assert told == ["1 seals", "0 seals"]
+
+
+def test_the_task_that_forgets_tells_what_it_did(site: lockside.Site) -> None:
+    assert site.app.tasks["upkeep.forget"]() == "{'keys': 0, 'operations': 0}"
 
 
 ENTRIES: dict[str, dict[str, Any]] = BEAT_SCHEDULE

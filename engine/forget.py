@@ -1,0 +1,115 @@
+"""What has served its time: keys of requests, and operations of which only their records remain.
+
+Any number may run at once, and be killed anywhere: each batch is a transaction of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import text
+
+from engine.platform import Platform
+
+_BATCH = 500
+_BATCH_ITEMS = 100_000
+"""No more operations are taken beyond so many items: their chunks go in the same transaction."""
+
+_BATCHES = 200
+"""So many a call; the next one takes the rest."""
+
+# Under its key an open operation is still found by whoever asks again.
+_KEYS = text("""
+WITH old AS (
+  SELECT id FROM operation WHERE idempotency_key IS NOT NULL AND finished_at < :before
+   ORDER BY finished_at LIMIT :most FOR UPDATE SKIP LOCKED
+)
+UPDATE operation o SET idempotency_key = NULL, fingerprint = NULL FROM old WHERE o.id = old.id
+""")
+
+# What came out of an operation goes before it: an undo reads what it takes back. None ended before
+# it began, so the index of a tenant's operations finds them.
+_OLD = text("""
+WITH old AS (
+  SELECT old.* FROM tenant t CROSS JOIN LATERAL (
+    SELECT o.id, o.total, o.created_at FROM operation o
+     WHERE o.tenant_id = t.id AND o.created_at < :before AND o.finished_at < :before
+       AND NOT EXISTS (SELECT FROM operation child WHERE child.parent_id = o.id)
+       AND o.id NOT IN (SELECT CAST(b.body ->> 'correlation_id' AS uuid) FROM outbox b
+                         WHERE b.body ->> 'correlation_id' IS NOT NULL)
+     ORDER BY o.created_at LIMIT :most) AS old
+   ORDER BY old.created_at, old.id LIMIT :most
+), counted AS (
+  SELECT id, sum(total) OVER (ORDER BY created_at, id) - total AS before FROM old
+)
+SELECT id FROM counted WHERE before < :items
+""")
+
+_LOCK = text("SELECT id FROM operation WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
+
+# A statement of its own: it sees the child that came while the lock was waited for, and after the
+# lock none can come.
+_DELETE = text("""
+WITH gone AS MATERIALIZED (
+  SELECT o.id FROM operation o
+   WHERE o.id = ANY(:ids)
+     AND NOT EXISTS (SELECT FROM operation child WHERE child.parent_id = o.id)
+), chunks AS (
+  DELETE FROM operation_chunk c USING gone WHERE c.operation_id = gone.id
+), told AS (
+  DELETE FROM notification n USING gone WHERE n.operation_id = gone.id
+)
+DELETE FROM operation o USING gone WHERE o.id = gone.id
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """So many keys were taken off their operations, and so many operations are gone."""
+
+    keys: int
+    operations: int
+
+
+def forget(platform: Platform) -> Forgotten:
+    """Forget old keys, and old operations with all that hangs on them; safe to repeat.
+
+    An operation that is open keeps its key. One that has ended stays while anything that came out
+    of it is kept, or while its records are yet to be written. The records stay.
+    """
+    with platform.single.connect() as db:
+        now = platform.clock(db)
+    kept = platform.retention
+    return Forgotten(
+        keys=_in_batches(partial(_forget_keys, platform, kept.keys_gone_before(now))),
+        operations=_in_batches(partial(_delete, platform, kept.operations_gone_before(now))),
+    )
+
+
+def _in_batches(some: Callable[[], int]) -> int:
+    done = 0
+    for _ in range(_BATCHES):
+        batch = some()
+        if not batch:
+            break
+        done += batch
+    return done
+
+
+def _forget_keys(platform: Platform, before: datetime) -> int:
+    with platform.database.begin() as db:
+        forgotten = db.execute(_KEYS, {"before": before, "most": _BATCH}).rowcount
+        platform.step("keys_forgotten")
+    return forgotten
+
+
+def _delete(platform: Platform, before: datetime) -> int:
+    with platform.database.begin() as db:
+        wanted = {"before": before, "most": _BATCH, "items": _BATCH_ITEMS}
+        old = list(db.scalars(_OLD, wanted))
+        platform.step("old_operations_found")
+        mine = list(db.scalars(_LOCK, {"ids": old})) if old else []
+        deleted = db.execute(_DELETE, {"ids": mine}).rowcount if mine else 0
+        platform.step("operations_forgotten")
+    return deleted
