@@ -22,7 +22,7 @@ from domain.seal import digest_of_events
 from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.denials import demand
-from engine.erase_archived import erase_archived
+from engine.erase_archived import Erase, erase_archived, kept_if_committed
 from engine.outbox import log_entities
 from engine.platform import Platform
 from models.base import Base, kinds
@@ -109,7 +109,7 @@ def erase_person(
     # What is recorded already can be found; the rest is erased in the outbox.
     write_records(platform)
     names = {"tenant_id": actor.tenant_id, "person_id": person_id}
-    with platform.database.begin() as db:
+    with kept_if_committed(platform) as made, platform.database.begin() as db:
         db.execute(text("SET LOCAL statement_timeout = 0"))
         db.execute(_LOCK, names)
         person = db.execute(_PERSON, names).first()
@@ -132,9 +132,8 @@ def erase_person(
             "by": actor.person_id,
             "name": f"erased {person_id}",
         }
-        erased = sorted(
-            {*_erase_records(db, wanted), *_erase_archived(platform, db, words, wanted)}
-        )
+        archived = erase_archived(platform, db, words, wanted, _erase_in(db, wanted), made=made)
+        erased = sorted({*_erase_records(db, wanted), *archived})
         places = {table: _erase_rows(db, table, wanted) for table in _PLACES}
         _rename(db, person.version + 1, erased, wanted)
         mentions = dict(_mentions(db, wanted))
@@ -169,13 +168,11 @@ def _erase_records(db: Connection, wanted: Mapping[str, Any]) -> Iterator[UUID]:
         yield from _erase_words(db, wanted, table, table)
 
 
-def _erase_archived(
-    platform: Platform, db: Connection, words: Sequence[str], wanted: Mapping[str, Any]
-) -> Iterator[UUID]:
+def _erase_in(db: Connection, wanted: Mapping[str, Any]) -> Erase:
     def erase(table: str, stored: str) -> Iterator[UUID]:
         return _erase_words(db, wanted, table, stored)
 
-    return erase_archived(platform, db, words, wanted, erase)
+    return erase
 
 
 def _erase_words(

@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError
 
 from domain.errors import Unavailable
 from engine.archive_lines import SAME_EVERYWHERE, Compared, put_back
 from engine.archive_rows import lock_month, note_archive
 from engine.platform import Platform
 from models.archive import READ_ARCHIVES
-from models.archive_file import Place, batches, read_whole, write_archive
+from models.archive_file import Place, Written, batches, read_whole, write_archive
 
 _ARCHIVES = text("""
 SELECT id, tenant_id, record, month, path, sha256, records, unsealed, first_seal, last_seal,
@@ -23,6 +25,8 @@ SELECT id, tenant_id, record, month, path, sha256, records, unsealed, first_seal
  ORDER BY id FOR UPDATE
 """)
 
+_IS_NAMED = text("SELECT EXISTS (SELECT FROM audit_archive WHERE path = :path)")
+
 _LINES = """
 SELECT CAST(row_to_json(r) AS text) FROM {table} r
  ORDER BY seal_no, seal_place, occurred_at, event_id
@@ -32,12 +36,39 @@ Erase = Callable[[str, str], Iterator[UUID]]
 """Erases the words of records: those of one table, which stand in another; yields which."""
 
 
+@contextmanager
+def kept_if_committed(platform: Platform) -> Iterator[list[tuple[Place, Written]]]:
+    """Give a list for the files that an erasure writes; if it fails, they are removed.
+
+    To be put around the erasure's transaction: whether that was committed may be unknown.
+    """
+    made: list[tuple[Place, Written]] = []
+    try:
+        yield made
+    except BaseException:
+        with suppress(DBAPIError, OSError):
+            for place, written in made:
+                _remove_unnamed(platform, place, written)
+        raise
+
+
+def _remove_unnamed(platform: Platform, place: Place, written: Written) -> None:
+    with platform.database.begin() as db:
+        # An erasure that holds the month may yet be committed, unheard.
+        if not lock_month(db, place.record, place.month):
+            return
+        if not db.scalar(_IS_NAMED, {"path": written.path}):
+            (platform.archives / written.path).unlink(missing_ok=True)
+
+
 def erase_archived(
     platform: Platform,
     db: Connection,
     words: Iterable[str],
     wanted: Mapping[str, Any],
     erase: Erase,
+    *,
+    made: list[tuple[Place, Written]],
 ) -> Iterator[UUID]:
     """Erase the words of archived records; yield those that no earlier erasure had emptied.
 
@@ -47,6 +78,7 @@ def erase_archived(
         words: What tells of the person, as it may stand in a line.
         wanted: The `tenant_id`, the `person_id` and the time `now`.
         erase: Erases records of a table in a temporary one.
+        made: Told of each new file; see `kept_if_committed`.
 
     Raises:
         Unavailable: An archive isn't there, the folder is full, or a month is being archived.
@@ -71,6 +103,7 @@ def erase_archived(
         lines = _without(db, archive, read_whole(path, archive.sha256), erase, erased)
         place = Place(archive.tenant_id, archive.record, archive.month)
         written = write_archive(platform.archives, place, lines, archive.records)
+        made.append((place, written))
         compared = Compared(
             records=archive.records,
             unsealed=archive.unsealed,

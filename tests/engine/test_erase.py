@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused, Unavailable
@@ -10,7 +11,7 @@ from engine.archive_rows import lock_month
 from engine.audit import write_records
 from models.archive_file import read_lines
 from tests.checker import check_invariants
-from tests.engine.archives import MAY, archive, record
+from tests.engine.archives import MAY, archive, archives, files, named, record
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
 
@@ -260,6 +261,40 @@ def test_without_the_archives_nothing_is_erased(archived: lockside.Site, person:
         archived.audit.erase(person)
 
     assert "audit_log" in told_in(archived, "Rosalind")
+
+
+def test_an_erasure_that_fails_takes_away_what_it_has_written(
+    archived: lockside.Site, person: int
+) -> None:
+    last = max(each["path"] for each in archives(archived) if each["record"] == "audit_log")
+    (archived.platform.archives / last).unlink()
+
+    with pytest.raises(Unavailable):
+        archived.audit.erase(person)
+
+    assert files(archived) == [each for each in named(archived) if each != last]
+
+
+# Fails when the transaction is to be committed.
+AT_THE_END = """
+CREATE FUNCTION speak_against() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN RAISE EXCEPTION 'not today'; END $$;
+CREATE CONSTRAINT TRIGGER speak_against AFTER UPDATE ON person
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION speak_against()
+"""
+
+
+def test_an_erasure_that_isnt_committed_takes_away_what_it_has_written(
+    archived: lockside.Site, person: int
+) -> None:
+    with archived.platform.database.begin() as db:
+        db.exec_driver_sql(AT_THE_END)
+
+    with pytest.raises(DBAPIError, match="not today"):
+        archived.audit.erase(person)
+
+    assert files(archived) == named(archived)
+    assert told_in_files(archived, "Rosalind")
 
 
 def test_a_month_that_is_being_archived_is_tried_again(
