@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from engine.tenants import add_named, open_tenant
 from models.schema import upgrade
 from tests.breaking.gate import Arrival, Fate, Gate
 from tests.breaking.plant import PATIENCE_S, Plant, eventually, impatient
+from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
 from tests.factories import work_orders
 from worker import embedded
 from worker.app import make_app
@@ -90,9 +92,9 @@ class Run:
         return told
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
-    folder = tmp_path_factory.mktemp("fragile")
+@contextmanager
+def raised(folder: Path) -> Iterator[Ground]:
+    """Build a plant without workers on servers of its own."""
     servers, _ = embedded.start(folder)
     try:
         postgres = servers.database_url.replace("+psycopg", "")
@@ -105,11 +107,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
         add_named(platform, Actor(tenant, None), "vendor", ["Acme Lifts"])
         platform.database.dispose()
         with lockside.connect(settings=settings) as site, Gate() as gate:
-            plant = Plant(settings, site, gate)
-            with plant.worker():
-                yield Ground(folder, plant)
+            yield Ground(folder, Plant(settings, site, gate))
     finally:
         embedded.stop(folder)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    with raised(tmp_path_factory.mktemp("fragile")) as ground, ground.plant.worker():
+        yield ground
+
+
+@pytest.fixture
+def still(tmp_path: Path) -> Iterator[Ground]:
+    """Give servers without a worker, so that records are written when the test says so."""
+    with raised(tmp_path / "fragile") as ground:
+        yield ground
 
 
 @pytest.fixture
@@ -202,3 +215,32 @@ def test_the_session_of_an_open_change_is_terminated(ground: Ground) -> None:
     assert ground.plant.ask("SELECT pg_terminate_backend(:session, 5000)", session=session)
 
     assert run.end()["successful_items"] == ITEMS
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(signal.SIGINT, id="fast"), pytest.param(signal.SIGKILL, id="killed")]
+)
+@pytest.mark.parametrize("step", ["archive_written", "archive_noted", "records_archived"])
+def test_postgresql_is_restarted_while_records_are_archived(
+    still: Ground, step: str, how: signal.Signals
+) -> None:
+    site, gate = still.plant.site, still.plant.gate
+    record(site)
+    before = sum(map(len, stored(site).values()))
+    gate.hold_at(step)
+    with still.plant.door("archive", COLD.isoformat()) as archiver:
+        caught = gate.next()
+        os.kill(still.mend().postgres_pid, how)
+        eventually(lambda: embedded.find(still.folder) is None)
+        still.mend()
+        gate.decide(lambda _: Fate.GO)
+        caught.go()
+        code = archiver.wait(PATIENCE_S)
+    midway = found(site)
+
+    archive(site)
+
+    assert (code != 0, midway, found(site)) == (True, [], [])
+    assert sum(each["records"] for each in archives(site)) == before
+    assert not any(stored(site).values())
+    assert files(site) == named(site)
