@@ -13,6 +13,7 @@ from rich.console import Console
 
 from benchmarks import report
 from benchmarks.bulk import measure_f1, measure_f6, measure_kinds
+from benchmarks.clock import measure_f10
 from benchmarks.crowd import measure_f5
 from benchmarks.house import PROJECT, House, open_house
 from benchmarks.measure import Figure
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
     "F5": measure_f5,
     "F6": measure_f6,
     "F9": measure_f9,
+    "F10": measure_f10,
     "REDACTION": measure_redaction,
     "TURNS": measure_turns,
 }

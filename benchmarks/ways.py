@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -56,7 +56,8 @@ def _refer(site: lockside.Site, kind: str) -> dict[str, Any]:
         return {"vendor_id": site.add_named("vendor", ["Acme Lifts"])["Acme Lifts"]}
     if kind == "task":
         job = site.records("job").create(name="Round", asks_for=["Temperature"])
-        return {"job_id": job["id"]}
+        # Overdue, for what the clock closes; people may still complete them.
+        return {"job_id": job["id"], "due_at": datetime.now(UTC) - timedelta(days=1)}
     if kind == "attendance":
         today = datetime.now(UTC).date()
         place = site.records("site").create(name="Tower", radius_m=200.0, **_PLACE)

@@ -1,0 +1,97 @@
+"""F10: what the clock closes, chosen and judged by a policy, against a bulk transition by ids.
+
+The time goes from the tick to the operation's end and an empty outbox.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import psycopg
+
+import lockside
+from benchmarks.bulk import WARM_UP, is_drained, operate, warm_up
+from benchmarks.house import House, Told, libpq, until, workers
+from benchmarks.measure import Figure, in_turn, medians
+from benchmarks.ways import WAYS
+from worker.settings import Settings
+
+TASK = WAYS["task"]
+POLICY = "overdue-tasks"
+_TICK = "autoclose.tick"
+
+
+def measure_f10(house: House, told: Told, *, quick: bool) -> list[Figure]:
+    """Compare the closure of overdue tasks with F1's operation, and with it on the same tasks."""
+    items, turns = (2000, 1) if quick else (100_000, 3)
+
+    def by_ids(kind: str) -> float:
+        house.build(**{kind: items + WARM_UP})
+        return operate(house, items, WAYS[kind])
+
+    def by_clock() -> float:
+        house.build(task=items + WARM_UP)
+        with house.database() as settings:
+            return _close(settings, items)
+
+    ways: dict[str, Callable[[], float]] = {
+        "F1": partial(by_ids, "work_order"),
+        "tasks by ids": partial(by_ids, "task"),
+        "the clock": by_clock,
+    }
+    rates = in_turn(ways, turns, told)
+    typical = medians(rates)
+    return [
+        Figure(
+            id="F10",
+            what="overdue tasks closed by the clock, selection included, against F1's operation",
+            ratio=typical["the clock"] / typical["F1"],
+            goal=0.7,
+            side="at least",
+            detail={
+                "items": items,
+                "items_per_s": {name: round(rate) for name, rate in typical.items()},
+                "all_items_per_s": {name: [round(r) for r in each] for name, each in rates.items()},
+            },
+        )
+    ]
+
+
+def _close(settings: Settings, items: int) -> float:
+    """Return the items per second of a policy's run, from the tick to fully audited."""
+    with (
+        workers(settings),
+        lockside.connect(settings=settings) as site,
+        psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
+    ):
+        for each in site.autoclose.policies():
+            site.autoclose.set_mode(each["name"], "on" if each["name"] == POLICY else "off")
+        ids = site.ids("task")
+        warm_up(site, db, TASK, ids[items:])
+        begun = perf_counter()
+        site.app.send_task(_TICK, queue="upkeep")
+        until(lambda: _has_ended(db), pause_s=0.01)
+        until(lambda: is_drained(db), pause_s=0.002)
+        taken_s = perf_counter() - begun
+        assert_closed(db, items)
+    return items / taken_s
+
+
+def _has_ended(db: "psycopg.Connection[Any]") -> bool:
+    row = db.execute(
+        "SELECT count(*) FROM scheduled_run r JOIN operation o ON o.id = r.operation_id"
+        " WHERE o.finished_at IS NOT NULL"
+    ).fetchone()
+    return row == (1,)
+
+
+def assert_closed(db: "psycopg.Connection[Any]", items: int) -> None:
+    """Assert that every overdue task was closed once and has its one record."""
+    row = db.execute(
+        "SELECT (SELECT count(*) FROM field_task WHERE state = 'AUTOCLOSED' AND version = 2),"
+        " (SELECT count(DISTINCT entity_id) FROM state_transition_audit"
+        "   WHERE reason = 'system_auto' AND success),"
+        " (SELECT count(*) FROM state_transition_audit WHERE reason = 'system_auto')"
+    ).fetchone()
+    assert row == (items, items, items), row
