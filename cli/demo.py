@@ -1,10 +1,12 @@
 """`lockside demo`: the platform at work, from nothing to nothing, in a minute."""
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
+from cli.autoclose_told import print_preview
 from cli.command import Command, Session, quieten
 from cli.exits import DONE, TRY_LATER
 from cli.explain import print_row
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     import lockside
 
 _KIND = "work_order"
+_POLICY = "overdue-tasks"
 _STARTED = 20
 _WITHIN_S = 60.0
 _ASK_EVERY_S = 0.05
@@ -65,6 +68,7 @@ _NEXT = (
     ("lockside records list work-order --state SUBMITTED", "see some"),
     ("lockside submit approve work-order 1 2 3", "move some"),
     ("lockside explain work-order 1", "what is possible, and why not more"),
+    ("lockside autoclose policies", "what the clock does"),
     ("lockside doctor", "is everything well?"),
 )
 
@@ -97,6 +101,7 @@ def _show(site: "lockside.Site", output: Output) -> dict[str, Any]:
     _explain(site, output, failed_id)
     rolled_back, unchanged = _all_or_nothing(site, output, failed_id)
     recorded = _records(site, output)
+    closed = _clock(site, output)
     return {
         "approved": approved,
         "all_or_nothing": rolled_back,
@@ -108,6 +113,7 @@ def _show(site: "lockside.Site", output: Output) -> dict[str, Any]:
             == approved["total_items"],
             "all or nothing changed nothing": unchanged,
             "every version has its record": recorded,
+            "nothing overdue is open": closed,
         },
     }
 
@@ -157,6 +163,28 @@ def _all_or_nothing(
     result = watch(site, operation, output, within_s=_WITHIN_S)
     _print(output, operation, result)
     return result, site.states(_KIND) == before
+
+
+def _clock(site: "lockside.Site", output: Output) -> bool:
+    """Close what is overdue, as the clock does every few minutes; say whether all of it is."""
+    _step(output, "Letting the clock close overdue tasks, and looking at why")
+    with site.autoclose.preview(_POLICY) as (stage,):
+        told = {"stage": stage.stage, "matched": stage.matched, "left": stage.left}
+        told |= {"exempt": stage.exempt, "rows": list(islice(stage.rows, 3))}
+    if not output.as_json:
+        print_preview(output, _POLICY, [told])
+    # Beat's own tick may have come first.
+    if not _runs(site):
+        site.autoclose.run(_POLICY)
+    operation = site.operation(_runs(site)[0]["operation_id"])
+    result = watch(site, operation, output, within_s=_WITHIN_S)
+    _print(output, operation, result)
+    with site.autoclose.preview(_POLICY) as (stage,):
+        return stage.matched == 0
+
+
+def _runs(site: "lockside.Site") -> list[dict[str, Any]]:
+    return site.autoclose.history(_POLICY)
 
 
 def _records(site: "lockside.Site", output: Output) -> bool:
