@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from engine.platform import Platform
+from models.policy import HELD
 
 _BATCH = 500
 _BATCH_ITEMS = 100_000
@@ -64,16 +65,36 @@ DELETE FROM operation o USING gone WHERE o.id = gone.id
 """)
 
 
+# A run that keeps its policy from going on stays until somebody lets it.
+_RUNS = text(f"""
+DELETE FROM scheduled_run WHERE id IN (
+  SELECT id FROM scheduled_run
+   WHERE created_at < :before AND operation_id IS NULL AND NOT ({HELD})
+   ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)
+""")  # noqa: S608 -- made of a constant
+
+# Whoever was warned of a row is closed by that warning, however long the grace.
+_ALERTS = text("""
+DELETE FROM alert WHERE id IN (
+  SELECT id FROM alert WHERE acknowledged_at < :before AND code <> 'closing_soon'
+   ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """So many keys were taken off their operations, and so many operations are gone."""
+    """So many keys were taken off their operations, and so many of the others are gone."""
 
     keys: int
     operations: int
+    runs: int
+    alerts: int
 
 
 def forget(platform: Platform) -> Forgotten:
     """Forget old keys, and old operations with all that hangs on them; safe to repeat.
+
+    Runs of policies go after their operation, alerts after somebody has looked at them.
 
     An operation that is open keeps its key. One that has ended stays while anything that came out
     of it is kept, or while its records are yet to be written. The records stay.
@@ -81,9 +102,12 @@ def forget(platform: Platform) -> Forgotten:
     with platform.single.connect() as db:
         now = platform.clock(db)
     kept = platform.retention
+    old = kept.operations_gone_before(now)
     return Forgotten(
-        keys=_in_batches(partial(_forget_keys, platform, kept.keys_gone_before(now))),
-        operations=_in_batches(partial(_delete, platform, kept.operations_gone_before(now))),
+        keys=_in_batches(partial(_treat, platform, _KEYS, kept.keys_gone_before(now))),
+        operations=_in_batches(partial(_delete, platform, old)),
+        runs=_in_batches(partial(_treat, platform, _RUNS, old)),
+        alerts=_in_batches(partial(_treat, platform, _ALERTS, old)),
     )
 
 
@@ -97,11 +121,11 @@ def _in_batches(some: Callable[[], int]) -> int:
     return done
 
 
-def _forget_keys(platform: Platform, before: datetime) -> int:
+def _treat(platform: Platform, statement: TextClause, before: datetime) -> int:
     with platform.database.begin() as db:
-        forgotten = db.execute(_KEYS, {"before": before, "most": _BATCH}).rowcount
-        platform.step("keys_forgotten")
-    return forgotten
+        treated = db.execute(statement, {"before": before, "most": _BATCH}).rowcount
+        platform.step("forgotten")
+    return treated
 
 
 def _delete(platform: Platform, before: datetime) -> int:

@@ -20,6 +20,7 @@ from engine.runs import Run, Turn
 from models.policy import HELD, Policy
 
 NOUN = Policy.noun
+Change = Mapping[str, Mapping[str, Any]]
 
 _HELD = text(f"""
 SELECT id, held_because, message FROM scheduled_run WHERE policy_id = :policy_id AND {HELD}
@@ -27,7 +28,7 @@ SELECT id, held_because, message FROM scheduled_run WHERE policy_id = :policy_id
 """)  # noqa: S608 -- made of a constant
 _RELEASE = text(f"""
 UPDATE scheduled_run SET released_at = :now, released_by = :person_id
- WHERE policy_id = :policy_id AND {HELD} RETURNING id, held_because
+ WHERE policy_id = :policy_id AND {HELD} RETURNING id
 """)  # noqa: S608
 # What is acknowledged twice was acknowledged by the first.
 _ACKNOWLEDGE = text("""
@@ -91,8 +92,9 @@ def resume_policy(platform: Platform, actor: Actor, name: str | int) -> int:
         policy = policy_named(db, actor.tenant_id, name)
         now = platform.clock(db)
         names = {"policy_id": policy["id"], "now": now, "person_id": actor.person_id}
-        released = {each.id: each.held_because for each in db.execute(_RELEASE, names)}
-        _log(db, actor, "scheduled_run", field="held_because", before=released, now=now)
+        released = [each.id for each in db.execute(_RELEASE, names)]
+        change = {"policy": {"before": "stopped", "after": policy["mode"]}}
+        _log(db, actor, "scheduled_run", ids=released, change=change, now=now)
     return len(released)
 
 
@@ -115,18 +117,17 @@ def acknowledge(platform: Platform, actor: Actor, ids: Sequence[int] | None) -> 
                 raise NotFound(what="alert", got=missing)
         now = platform.clock(db)
         done = db.scalars(_ACKNOWLEDGE, names | {"now": now, "person_id": actor.person_id}).all()
-        _log(db, actor, "alert", field="acknowledged", before=dict.fromkeys(done, False), now=now)
+        change = {"acknowledged": {"before": False, "after": True}}
+        _log(db, actor, "alert", ids=done, change=change, now=now)
     return len(done)
 
 
 def _log(
-    db: Connection, actor: Actor, kind: str, *, field: str, before: Mapping[int, Any], now: datetime
+    db: Connection, actor: Actor, kind: str, *, ids: Sequence[int], change: Change, now: datetime
 ) -> None:
-    """Record that somebody let go on, or looked at, each of some things."""
-    if not before:
+    """Record that somebody let runs go on, or looked at alerts; they have no versions."""
+    if not ids:
         return
-    after = None if field == "held_because" else True
-    changes = [json.dumps({field: {"before": was, "after": after}}) for was in before.values()]
     log_entities(
         db,
         event_type="UPDATED",
@@ -135,9 +136,10 @@ def _log(
         actor_id=actor.person_id,
         correlation_id=None,
         reason="user_action",
-        ids=list(before),
-        versions=[None] * len(before),
-        changes=changes,
+        ids=[None],
+        versions=[None],
+        changes=[json.dumps(change)],
+        details={"ids": list(ids)},
         now=now,
         origin=actor.origin.told,
     )

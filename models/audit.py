@@ -178,14 +178,16 @@ class AuditLog(Sealed, Base):
 
     A refused one (`success` false) has the version that it keeps, and neither id nor version
     where there is no such row. What somebody did to an `operation` has its id as
-    `correlation_id`.
+    `correlation_id`; of runs that they let go on, and alerts that they looked at, the ids are
+    in `metadata`.
     """
 
     __tablename__ = "audit_log"
     __table_args__ = (
         CheckConstraint(f"event_type IN {EVENT_TYPES}", name="event_type_known"),
         CheckConstraint(
-            "num_nulls(entity_id, version) = 0 OR NOT success OR kind = 'operation'",
+            "num_nulls(entity_id, version) = 0 OR NOT success"
+            " OR kind IN ('operation', 'scheduled_run', 'alert')",
             name="done_to_a_version",
         ),
         # One row's history, newest first.

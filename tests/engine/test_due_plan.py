@@ -57,8 +57,8 @@ def test_a_million_tasks_are_looked_through_by_their_index(site: lockside.Site) 
 
 def explain(db: Any, query: Any) -> Any:
     """Run a query and return its plan with what each step really did."""
-    dialect = postgresql.psycopg.dialect()
-    compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+    dialect: Any = postgresql.psycopg.dialect  # its class is its maker
+    compiled = query.compile(dialect=dialect(), compile_kwargs={"render_postcompile": True})
     asked = f"EXPLAIN (ANALYZE, FORMAT JSON) {compiled}"
     return db.exec_driver_sql(asked, dict(compiled.params)).scalar_one()
 

@@ -6,8 +6,11 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused
+from engine.audit import write_records
+from engine.forget import forget
 from tests.checker import check_invariants
 from tests.engine.clockwork import HOUR, NOON, alone, end, overdue, policy, run_at, states, undo
+from tests.engine.steps import outbox
 from tests.engine.works import clock_at
 from tests.factories import tickets, work_orders
 
@@ -376,3 +379,40 @@ def test_clock_at_is_the_clock_that_runs_go_by(site: lockside.Site) -> None:
 
     assert site.autoclose.history()[0]["as_of"] == NOON
     assert run.taken == 1
+
+
+def test_what_somebody_let_go_on_or_looked_at_is_recorded(site: lockside.Site) -> None:
+    alone(site, clock="due", verb="alert", target_state=None, comments=None)
+    overdue(site)
+    (run,) = run_at(site)
+    policy(site, name="closes")
+    (closed,) = run_at(site, NOON + HOUR)[1:]
+    undo(site, closed)
+
+    site.autoclose.acknowledge()
+    site.autoclose.resume("closes")
+
+    told = {each["body"]["kind"]: each for each in outbox(site) if each["body"].get("kind")}
+    assert told["alert"]["changes"] == ['{"acknowledged": {"before": false, "after": true}}']
+    assert told["scheduled_run"]["body"]["metadata"] == {"ids": [closed.id]}
+    assert told["scheduled_run"]["body"]["actor_id"] == site.actor.person_id
+    assert run.outcome == "ran"
+
+
+def test_runs_are_forgotten_with_their_operations_and_alerts_once_seen(
+    site: lockside.Site,
+) -> None:
+    alone(site, clock="due", verb="alert", target_state=None, comments=None)
+    overdue(site, 2)
+    run_at(site)
+    write_records(site.platform)
+    seen, _ = site.autoclose.alerts()
+    site.autoclose.acknowledge([seen["id"]])
+    write_records(site.platform)
+
+    late = clock_at(site, datetime.now(UTC) + 91 * DAY)
+    forgotten = forget(late)
+
+    assert (forgotten.runs, forgotten.alerts) == (1, 1)
+    assert site.autoclose.history(idle=True) == []
+    assert len(site.autoclose.alerts(everything=True)) == 1

@@ -10,6 +10,10 @@ branch_labels = None
 depends_on = None
 
 
+_DONE = "ck_audit_log_done_to_a_version"
+_TO_ROWS = "num_nulls(entity_id, version) = 0 OR NOT success OR kind "
+
+
 def upgrade() -> None:
     """Add the tables of the clock, and let due rows be found by their time."""
     op.create_table(
@@ -244,10 +248,12 @@ def upgrade() -> None:
         ["tenant_id", "state", "state_since"],
         unique=False,
     )
+    _let("IN ('operation', 'scheduled_run', 'alert')")
 
 
 def downgrade() -> None:
     """Take everything back."""
+    _let("= 'operation'")
     op.drop_index("ix_work_order_tenant_id_state", table_name="work_order")
     op.create_index(
         op.f("ix_work_order_tenant_id_state"), "work_order", ["tenant_id", "state"], unique=False
@@ -297,3 +303,9 @@ def downgrade() -> None:
         postgresql_where=sa.text("deleted_at IS NULL"),
     )
     op.drop_table("policy")
+
+
+def _let(kinds: str) -> None:
+    """Say what is done to things that have no versions."""
+    op.drop_constraint(op.f(_DONE), "audit_log", type_="check")
+    op.create_check_constraint(op.f(_DONE), "audit_log", f"{_TO_ROWS}{kinds}")
