@@ -29,9 +29,9 @@ WARN, ACT = "warn", "act"
 STAGES = (WARN, ACT)
 
 _WORD = re.compile(r"\s*[-:,]?\s*\{(\w+)\}")
-_WEEKDAYS = 7
 _HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
+_SHORT = 2 * _HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,13 @@ def told_due(
         unit: What is put before hours: `business ` or nothing.
     """
     passed = calendar.elapsed(since, now)
-    # A limit of half an hour, or of an hour and a half, is told by the minute.
-    step, name = (_MINUTE, "minutes") if limit % _HOUR or not limit else (_HOUR, "hours")
+    # A limit of half an hour is told by the minute, and so is what has only just come to its end.
+    is_short = limit % _HOUR or max(passed, limit) < _SHORT
+    step, name = (_MINUTE, "minute") if is_short else (_HOUR, "hour")
     there = since.astimezone(calendar.zone)
+    count = passed // step
     return (
-        f"{event} {there:%Y-%m-%d %H:%M %Z}, {passed // step:,} {unit}{name}, "
+        f"{event} {there:%Y-%m-%d %H:%M %Z}, {count:,} {unit}{name}{'' if count == 1 else 's'}, "
         f"limit {limit // step:,}"
     )
 

@@ -127,7 +127,7 @@ def test_somebody_is_warned_and_the_grace_goes_by_before_a_row_is_closed(
     alerts = site.autoclose.alerts()
     assert {each["code"] for each in alerts} == {"closing_soon"}
     assert {each["entity_id"] for each in alerts} == set(late)
-    assert alerts[0]["message"] == "due 2026-11-18 11:00 UTC, 1 hours, limit 1"
+    assert alerts[0]["message"] == "due 2026-11-18 11:00 UTC, 60 minutes, limit 60"
     check_invariants(site)
 
 
