@@ -41,7 +41,7 @@ def parse_span(text: str) -> Span:
     """
     plain = text.strip().lower()
     if _WHOLE.fullmatch(plain) is None:
-        raise ValueError(text)
+        raise ValueError(f"no span: {text!r}")
     parts = [(int(number), unit) for number, unit in _PART.findall(plain)]
     days = sum(number * _DAYS[unit] for number, unit in parts if unit in _DAYS)
     rest = [timedelta(**{_UNITS[unit]: number}) for number, unit in parts if unit in _UNITS]
