@@ -20,7 +20,7 @@ def print_policies(output: Output, policies: Sequence[Told]) -> None:
         shown.add_row(
             each["name"],
             each["kind"].replace("_", "-"),
-            f"{each['mode']}, stopped" if each["stopped"] else each["mode"],
+            _mode(each),
             each["target_state"] or each["verb"],
             _after(each),
             f"{each['every_minutes']} min",
@@ -88,6 +88,14 @@ def print_alerts(output: Output, alerts: Sequence[Told]) -> None:
             str(each["id"]), moment(each["raised_at"]), each["policy"], about, what + seen
         )
     output.say_table(shown, is_wrapped=True)
+
+
+def _mode(policy: Told) -> str:
+    if policy["stopped"]:
+        return f"{policy['mode']}, stopped"
+    if policy["waits_for"]:
+        return f"{policy['mode']}, {policy['waits_in'].lower()}"
+    return str(policy["mode"])
 
 
 def _after(policy: Told) -> str:

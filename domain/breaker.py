@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
 
 HISTORY = 30
 """So many earlier runs say what is usual."""
@@ -11,6 +10,7 @@ ENOUGH = 3
 """From so many earlier runs on something is usual."""
 
 _TWICE = 2
+_MOST = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Breaker:
     """How much more than usual a run may match.
 
     Attributes:
-        factor: So many times the median of the earlier runs.
+        factor: So many times what nine of ten earlier runs matched at most.
         least: Up to so many rows are never too many.
     """
 
@@ -31,12 +31,13 @@ class Breaker:
         """Return how many rows a run may match; None as long as nobody knows what is usual.
 
         Args:
-            earlier: How many the runs before it matched.
+            earlier: How many the runs before it matched that matched any.
             periods: So many periods lie between the last run and this one: after an outage
                 there is as much more to do.
             released: What matched when somebody last looked and said that it is right.
         """
         if len(earlier) < ENOUGH:
             return None
-        usual = int(median(earlier)) * max(1, periods)
+        # Most of what was matched lies below; the few wildest runs don't count.
+        usual = sorted(earlier)[int(_MOST * (len(earlier) - 1))] * max(1, periods)
         return max(self.least, self.factor * usual, _TWICE * (released or 0))

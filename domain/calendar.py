@@ -5,6 +5,7 @@ weekday, and the day is no holiday. So an hour that the clocks skip counts for n
 that they repeat counts twice: as it does for whoever works through it.
 """
 
+from bisect import bisect_right
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,7 +15,8 @@ from domain.errors import InvalidInput
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
-_FURTHEST = timedelta(days=3 * 366)
+_BLOCK = timedelta(days=14)
+_FURTHEST = timedelta(days=10 * 366)
 """Whoever works so seldom that a limit isn't reached in this time never reaches it."""
 
 Span = tuple[datetime, datetime]
@@ -71,19 +73,18 @@ class Calendar:
             for hours in self.week[wall.weekday()]
         )
 
+    @property
+    def is_always(self) -> bool:
+        """Say whether every moment is working time: then no day has to be looked at."""
+        off = self.holidays
+        return isinstance(off, frozenset) and not off and tuple(self.week) == (ALL_DAY,) * 7
+
     def elapsed(self, since: datetime, until: datetime) -> timedelta:
         """Return the business time between two moments; none if they are the other way round."""
-        spans = self._working(since, until)
+        if self.is_always:
+            return _apart(since, until)
+        spans = self.working(since, until)
         return sum((end - begin for begin, end in spans), timedelta())
-
-    def ahead(self, since: datetime, amount: timedelta) -> datetime | None:
-        """Return the first moment by which so much business time has passed; None if never."""
-        left = amount
-        for begin, end in self._working(since, since + _FURTHEST):
-            if end - begin >= left:
-                return begin + left
-            left -= end - begin
-        return None
 
     def ago(self, until: datetime, amount: timedelta) -> datetime | None:
         """Return the last moment since which so much business time has passed; None if never.
@@ -92,18 +93,20 @@ class Calendar:
         """
         if amount <= timedelta():
             return until
+        if self.is_always:
+            return _before(until, amount)
         left = amount
         far = until - _FURTHEST
         stop = until
         while stop > far:
-            for begin, end in reversed(list(self._working(max(stop - 14 * _DAY, far), stop))):
+            for begin, end in reversed(list(self.working(max(stop - _BLOCK, far), stop))):
                 if end - begin >= left:
                     return end - left
                 left -= end - begin
-            stop -= 14 * _DAY
+            stop -= _BLOCK
         return None
 
-    def _working(self, since: datetime, until: datetime) -> Iterator[Span]:
+    def working(self, since: datetime, until: datetime) -> Iterator[Span]:
         """Yield the spans of work between two moments in order, in UTC."""
         for begin, end in self._steady(since.astimezone(UTC), until.astimezone(UTC)):
             offset = begin.astimezone(self.zone).utcoffset() or timedelta()
@@ -154,3 +157,53 @@ def _since_midnight(moment: time) -> timedelta:
         seconds=moment.second,
         microseconds=moment.microsecond,
     )
+
+
+def _apart(since: datetime, until: datetime) -> timedelta:
+    # Two times of one zone differ by what its clock shows, which isn't what has passed.
+    return max(until.astimezone(UTC) - since.astimezone(UTC), timedelta())
+
+
+def _before(moment: datetime, amount: timedelta) -> datetime | None:
+    try:
+        return moment.astimezone(UTC) - amount
+    except OverflowError:
+        return None
+
+
+class Passed:
+    """How much business time has passed at one moment, since any others.
+
+    Days are looked at once, however many beginnings are asked for.
+    """
+
+    def __init__(self, calendar: Calendar, until: datetime) -> None:
+        """Count up to *until*."""
+        self._calendar = calendar
+        self._until = self._far = until.astimezone(UTC)
+        # Of each span of work, newest first: its age when it began, its end, the time since.
+        self._ages: list[timedelta] = []
+        self._ends: list[datetime] = []
+        self._sums = [timedelta()]
+
+    def since(self, moment: datetime) -> timedelta:
+        """Return the business time from a moment on; none if it is yet to come."""
+        age = _apart(moment, self._until)
+        if not age or self._calendar.is_always:
+            return age
+        while self._far > moment:
+            self._look_back()
+        newer = bisect_right(self._ages, age)
+        passed = self._sums[newer]
+        # The span in which the moment lies counts from there.
+        if newer < len(self._ends) and self._ends[newer] > moment:
+            passed += _apart(moment, self._ends[newer])
+        return passed
+
+    def _look_back(self) -> None:
+        begin = self._far - _BLOCK
+        for opens, closes in reversed(list(self._calendar.working(begin, self._far))):
+            self._ages.append(self._until - opens)
+            self._ends.append(closes)
+            self._sums.append(self._sums[-1] + closes - opens)
+        self._far = begin

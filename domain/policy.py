@@ -10,7 +10,7 @@ passed as well.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from domain.calendar import Calendar
@@ -32,6 +32,9 @@ _WORD = re.compile(r"\s*[-:,]?\s*\{(\w+)\}")
 _HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
 _SHORT = 2 * _HOUR
+LONGEST = timedelta(days=3_650)
+LONGEST_BUSINESS = timedelta(days=365)
+"""No policy waits for longer, in days of 24 hours; of working days there are fewer a year."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,11 @@ class Terms:
         """Return how much of a calendar's time passes before a stage."""
         day = working_day(calendar)
         limit = self.after.as_time(day) + extra_minutes * _MINUTE
-        return limit + self.grace.as_time(day) if stage == ACT else limit
+        return limit + self.warned(calendar) if stage == ACT else limit
+
+    def warned(self, calendar: Calendar) -> timedelta:
+        """Return how much of a calendar's time passes between a warning and a row's end."""
+        return self.grace.as_time(working_day(calendar))
 
 
 def working_day(calendar: Calendar) -> timedelta:
@@ -88,23 +95,22 @@ def working_day(calendar: Calendar) -> timedelta:
 
 
 def told_due(
-    event: str, since: datetime, now: datetime, calendar: Calendar, limit: timedelta, *, unit: str
+    event: str, since: datetime, passed: timedelta, zone: tzinfo, limit: timedelta, *, unit: str
 ) -> str:
     """Return why a row is due, as in `due 2026-11-14 09:12 CET, 73 business hours, limit 72`.
 
     Args:
         event: What it began with, e.g. `due`.
         since: When.
-        now: Until when it counts.
-        calendar: Whose time counts.
+        passed: How much time has passed since.
+        zone: In whose time it is told.
         limit: How much of it may pass.
         unit: What is put before hours: `business ` or nothing.
     """
-    passed = calendar.elapsed(since, now)
     # A limit of half an hour is told by the minute, and so is what has only just come to its end.
     is_short = limit % _HOUR or max(passed, limit) < _SHORT
     step, name = (_MINUTE, "minute") if is_short else (_HOUR, "hour")
-    there = since.astimezone(calendar.zone)
+    there = since.astimezone(zone)
     count = passed // step
     return (
         f"{event} {there:%Y-%m-%d %H:%M %Z}, {count:,} {unit}{name}{'' if count == 1 else 's'}, "

@@ -80,7 +80,7 @@ class RaiseAlerts(Change):
                 "operation_id": self.operation.id,
                 "ids": [each.id for each in rows],
                 "since": [each.since for each in rows],
-                "messages": [told(policy, due, each, now, stage) for each in rows],
+                "messages": [told(policy, due, each, stage) for each in rows],
                 "now": now,
             },
         )

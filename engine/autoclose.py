@@ -14,7 +14,6 @@ from uuid import uuid4
 import structlog
 from sqlalchemy import Connection, Text, case, func, literal, null
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError
 
 from domain.errors import LocksideError
 from domain.policy import ASSIGN, ON, TRANSITION, UPDATE, WARN, plain_comment, words_in
@@ -24,7 +23,17 @@ from engine.due import Due, find_due
 from engine.freeze import Cut, Rows, freeze
 from engine.hints import find_room, send_first
 from engine.platform import Platform
-from engine.runs import Run, Turn, alert, begin_run, end_run, has_failed_before, most_rows, turns
+from engine.runs import (
+    Run,
+    Turn,
+    alert,
+    begin_run,
+    end_run,
+    has_failed_before,
+    most_rows,
+    refused_last,
+    turns,
+)
 
 LEASE_S = 15.0
 WAIT_S = 10.0
@@ -43,9 +52,8 @@ def tick(platform: Platform) -> list[Run]:
     for each in due:
         try:
             runs.append(run_policy(platform, each))
-        except DBAPIError as error:
-            # One that can't be run now must not keep the others waiting; the next tick tries again.
-            _log.error("policy_not_run", policy_id=each.policy_id, error=told_plainly(error))
+        except Exception as error:  # noqa: BLE001 -- told, and kept from everybody else's policies
+            runs.append(_fail(platform, each, error))
     return [each for each in runs if each is not None]
 
 
@@ -86,18 +94,23 @@ def _run(platform: Platform, db: Connection, turn: Turn) -> tuple[Run | None, in
     return run, window
 
 
-def _fail(platform: Platform, turn: Turn, error: LocksideError) -> Run | None:
-    """Note that a policy can't be run as it stands; alert whoever looks after it, once."""
+def _fail(platform: Platform, turn: Turn, error: Exception) -> Run | None:
+    """Note that a policy can't be run as it stands; alert whoever looks after it, once.
+
+    Raises:
+        DBAPIError: The database can't be asked at all; the next tick tries again.
+    """
+    message = str(error) if isinstance(error, LocksideError) else told_plainly(error)
+    _log.error("policy_failed", policy_id=turn.policy_id, error=message)
     with platform.database.begin() as db:
         now = platform.clock(db)
         run = begin_run(db, turn, now)
         if run is None:
             return None
-        run = replace(run, outcome="failed", message=str(error))
+        run = replace(run, outcome="failed", message=message)
         end_run(db, run)
         if not has_failed_before(db, run):
             alert(db, run, now)
-    _log.error("policy_failed", policy=run.policy["name"], error=str(error))
     return run
 
 
@@ -105,8 +118,8 @@ def _too_many(run: Run) -> str:
     name = run.policy["name"]
     return (
         f"{run.matched:,} rows matched, {run.usual:,} at most were expected: nothing was done. "
-        f"Look at `lockside autoclose preview {name}`, then change the policy, or let it go on "
-        f"with `lockside autoclose resume {name}`"
+        f"Look at `lockside autoclose preview {name}`, change the policy if it is wrong, and let "
+        f"it go on with `lockside autoclose resume {name}`"
     )
 
 
@@ -138,7 +151,9 @@ def _chosen(policy: Mapping[str, Any], due: Due, cap: int) -> Rows:
         inputs = case((said.is_not(None), func.jsonb_build_object("comments", comments)))
     version = null().cast(due.model.id.type)
     query = due.select(due.model.id, version.label("version"), inputs.label("inputs"))
-    return query.where(due.is_due).order_by(due.since, due.model.id).limit(cap)
+    # What the last run couldn't do must not keep the others from their turn.
+    refused = due.model.id.in_(refused_last(policy["id"]))
+    return query.where(due.is_due).order_by(refused, due.since, due.model.id).limit(cap)
 
 
 def _operation(run: Run, *, max_retries: int, is_shadow: bool) -> dict[str, Any]:

@@ -32,6 +32,7 @@ SELECT id, kind, verb, operation_type, state, reason, target_state,
        CAST(details AS text) AS details,
        atomic, dry_run, isolation_level, max_retries, lease_seconds, wait_seconds,
        stop_at_first_failure, parallel, canary, rate, queue, finished_at,
+       EXISTS (SELECT FROM scheduled_run r WHERE r.operation_id = operation.id) AS of_policy,
        CASE WHEN NOT atomic THEN (
          SELECT max(cardinality(c.ids)) FROM operation_chunk c
           WHERE c.operation_id = operation.id AND c.chunk_no >= 0) END AS chunk_items,
@@ -99,6 +100,7 @@ def execute_plan(platform: Platform, actor: Actor, plan_id: UUID) -> UUID:
     """
     demand_own(platform, actor, plan_id, "execute")
     plan = _ended(platform, actor, plan_id)
+    _demand_person(plan, "turn the policy on with `lockside autoclose mode`")
     if not plan.dry_run:
         raise InvalidInput(field="plan", got=str(plan_id), expected="a dry run's id")
     if plan.atomic and plan.undone:
@@ -127,6 +129,7 @@ def retry(platform: Platform, actor: Actor, operation_id: UUID, *, only: str | N
     if parent.dry_run or parent.verb not in (TRANSITION, *EDITS, UNDO):
         expected = "an operation that changes work; a dry run changes nothing"
         raise InvalidInput(field="operation_id", got=str(operation_id), expected=expected)
+    _demand_person(parent, "its policy tries again: now with `lockside autoclose run`")
     if parent.atomic and only is not None:
         raise InvalidInput(field="only", got=only, expected="nothing: it is all or nothing")
     if only is not None:
@@ -186,6 +189,13 @@ def _ended(platform: Platform, actor: Actor, operation_id: UUID) -> Row[Any]:
         told = f"The operation is {found.state}; wait until it has ended, or cancel it"
         raise IllegalTransition(message=told, state=found.state, allowed=[])
     return found
+
+
+def _demand_person(parent: Row[Any], instead: str) -> None:
+    # The clock judges by its policy, and as the system; nobody does that for it.
+    if parent.of_policy:
+        expected = f"what a person handed in; {instead}"
+        raise InvalidInput(field="operation_id", got="a run of the clock", expected=expected)
 
 
 def _demand_way_back(parent: Row[Any]) -> None:

@@ -5,8 +5,8 @@ moment since which enough of it has passed. A row whose time began then or earli
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -27,14 +27,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from domain.calendar import Calendar
-from domain.policy import ACT, ALERT, ON, WARN, Terms, working_day
+from domain.calendar import Calendar, Passed
+from domain.policy import ACT, ALERT, ON, WARN, Terms
 from engine.calendars import ALWAYS, calendars_of
 from engine.selection import select_where
 from models.base import Work, kinds
 from models.clock import Clock, clocks_of
 from models.policy import Alert
 from models.site import Site
+
+Limit = tuple[int, int, datetime]
+"""A calendar, the minutes that are added, and the last beginning of a time that is over."""
 
 _DEFAULT = 0
 """In the place of the id of a calendar: the tenant's own."""
@@ -66,6 +69,8 @@ class Due:
     extra: ColumnElement[int]
     calendars: Mapping[int | None, Calendar]
     joins: Sequence[tuple[Any, Any]]
+    now: datetime
+    _passed: dict[int, Passed] = field(default_factory=dict, compare=False)
 
     @property
     def is_due(self) -> ColumnElement[bool]:
@@ -82,6 +87,13 @@ class Due:
     def calendar_of(self, calendar_id: int) -> Calendar:
         """Return the calendar of a row by its `calendar`."""
         return self.calendars[calendar_id or None]
+
+    def passed(self, calendar_id: int, since: datetime) -> timedelta:
+        """Return how much of a calendar's time has passed since a moment."""
+        known = self._passed.get(calendar_id)
+        if known is None:
+            known = self._passed[calendar_id] = Passed(self.calendar_of(calendar_id), self.now)
+        return known.since(since)
 
 
 def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage: str = ACT) -> Due:
@@ -114,6 +126,9 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
     if clock.extra_minutes is not None:
         extra = func.coalesce(clock.extra_minutes, 0)
     limits = _limits(terms, stage, now, calendars, _extras(db, tenant_id, clock))
+    warned = _is_over(
+        Alert.raised_at, calendar, literal(0, Integer), _warned(terms, calendars, now)
+    )
     exempt: ColumnElement[bool] = false()
     if terms.exempt is not None:
         exempt = func.coalesce(select_where(db, tenant_id, model, terms.exempt, now), False)
@@ -123,11 +138,12 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
         meant=select_where(db, tenant_id, model, terms.selection, now),
         exempt=exempt,
         is_over=_is_over(clock.value, calendar, extra, limits),
-        is_ready=_is_ready(policy, model, clock.value, stage, _warned_by(terms, calendars, now)),
+        is_ready=_is_ready(policy, model, clock.value, stage, warned),
         calendar=calendar,
         extra=extra,
         calendars=calendars,
         joins=joins,
+        now=now,
     )
 
 
@@ -138,27 +154,27 @@ def alert_code(policy: Mapping[str, Any], stage: str) -> str | None:
     return "overdue" if policy["verb"] == ALERT else None
 
 
-def _warned_by(
-    terms: Terms, calendars: Mapping[int | None, Calendar], now: datetime
-) -> datetime | None:
-    own = calendars[None]
-    return own.ago(now, terms.grace.as_time(working_day(own)))
+def _warned(terms: Terms, calendars: Mapping[int | None, Calendar], now: datetime) -> list[Limit]:
+    """Return when somebody must have been warned at the latest, by calendar."""
+    found = ((each, known.ago(now, terms.warned(known))) for each, known in calendars.items())
+    return [(each or _DEFAULT, 0, latest) for each, latest in found if latest is not None]
 
 
 def _is_ready(
-    policy: Mapping[str, Any], model: type[Work], since: Any, stage: str, latest: datetime | None
+    policy: Mapping[str, Any],
+    model: type[Work],
+    since: Any,
+    stage: str,
+    warned: ColumnElement[bool],
 ) -> ColumnElement[bool]:
     """Return the condition that what has to come first was done, and what is done once wasn't."""
     code = alert_code(policy, stage)
     if code is not None:
         return not_(_alerted(policy, model, since, Alert.code == code))
     # Whoever was never warned isn't acted on; what only looks on warns nobody.
-    if not policy["grace"] or policy["mode"] != ON:
+    if not Terms.of(policy).warns or policy["mode"] != ON:
         return true()
-    if latest is None:
-        return false()
-    early = and_(Alert.code == "closing_soon", Alert.raised_at <= latest)
-    return _alerted(policy, model, since, early)
+    return _alerted(policy, model, since, and_(Alert.code == "closing_soon", warned))
 
 
 def _alerted(
@@ -189,7 +205,7 @@ def _limits(
     now: datetime,
     calendars: Mapping[int | None, Calendar],
     extras: Sequence[int],
-) -> list[tuple[int, int, datetime]]:
+) -> list[Limit]:
     """Return the last beginning of a time that is over, by calendar and minutes that are added."""
     found = []
     for calendar_id, calendar in calendars.items():
@@ -204,7 +220,7 @@ def _is_over(
     since: Any,
     calendar: ColumnElement[int],
     extra: ColumnElement[int],
-    limits: Sequence[tuple[int, int, datetime]],
+    limits: Sequence[Limit],
 ) -> ColumnElement[bool]:
     if not limits:
         return false()

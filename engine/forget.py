@@ -5,7 +5,7 @@ Any number may run at once, and be killed anywhere: each batch is a transaction 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import TextClause, text
@@ -17,6 +17,7 @@ _BATCH = 500
 _BATCH_ITEMS = 100_000
 """No more operations are taken beyond so many items: their chunks go in the same transaction."""
 
+_IDLE_KEPT = timedelta(days=2)
 _BATCHES = 200
 """So many a call; the next one takes the rest."""
 
@@ -65,19 +66,30 @@ DELETE FROM operation o USING gone WHERE o.id = gone.id
 """)
 
 
+# A run that found nothing is there so that its period isn't run again; the last one of a policy
+# says from when on periods were missed.
+_IDLE = text("""
+DELETE FROM scheduled_run WHERE id IN (
+  SELECT id FROM scheduled_run r
+   WHERE created_at < :before AND outcome = 'nothing' AND EXISTS (
+     SELECT FROM scheduled_run later
+      WHERE later.policy_id = r.policy_id AND later.stage = r.stage AND later.period > r.period)
+   ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED)
+""")
+
 # A run that keeps its policy from going on stays until somebody lets it.
 _RUNS = text(f"""
 DELETE FROM scheduled_run WHERE id IN (
   SELECT id FROM scheduled_run
-   WHERE created_at < :before AND operation_id IS NULL AND NOT ({HELD})
-   ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)
+   WHERE created_at < :before AND outcome <> 'nothing' AND operation_id IS NULL AND NOT ({HELD})
+   ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED)
 """)  # noqa: S608 -- made of a constant
 
-# Whoever was warned of a row is closed by that warning, however long the grace.
+# As long as records: a row that is open still was told of once.
 _ALERTS = text("""
 DELETE FROM alert WHERE id IN (
-  SELECT id FROM alert WHERE acknowledged_at < :before AND code <> 'closing_soon'
-   ORDER BY id LIMIT :most FOR UPDATE SKIP LOCKED)
+  SELECT id FROM alert WHERE raised_at < :before
+   ORDER BY raised_at LIMIT :most FOR UPDATE SKIP LOCKED)
 """)
 
 
@@ -94,7 +106,7 @@ class Forgotten:
 def forget(platform: Platform) -> Forgotten:
     """Forget old keys, and old operations with all that hangs on them; safe to repeat.
 
-    Runs of policies go after their operation, alerts after somebody has looked at them.
+    Runs of policies that found nothing go after two days, others with the records, and alerts, too.
 
     An operation that is open keeps its key. One that has ended stays while anything that came out
     of it is kept, or while its records are yet to be written. The records stay.
@@ -106,8 +118,9 @@ def forget(platform: Platform) -> Forgotten:
     return Forgotten(
         keys=_in_batches(partial(_treat, platform, _KEYS, kept.keys_gone_before(now))),
         operations=_in_batches(partial(_delete, platform, old)),
-        runs=_in_batches(partial(_treat, platform, _RUNS, old)),
-        alerts=_in_batches(partial(_treat, platform, _ALERTS, old)),
+        runs=_in_batches(partial(_treat, platform, _IDLE, now - _IDLE_KEPT))
+        + _in_batches(partial(_treat, platform, _RUNS, kept.gone_before(now))),
+        alerts=_in_batches(partial(_treat, platform, _ALERTS, kept.gone_before(now))),
     )
 
 

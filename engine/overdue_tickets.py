@@ -16,10 +16,11 @@ from engine.outbox import log_entities
 from models.field_task import FieldTask
 from models.ticket import Ticket
 
-# `o` is the operation that ends. Only what the clock did raises tickets.
+# `o` is the operation that ends. Only what the clock closed because it was overdue raises tickets.
 _OF_THE_CLOCK = f"""
 o.kind = '{FieldTask.noun}' AND o.verb = 'transition' AND NOT o.dry_run AND o.actor_id IS NULL
-AND EXISTS (SELECT FROM scheduled_run r WHERE r.operation_id = o.id)
+AND EXISTS (SELECT FROM scheduled_run r
+             WHERE r.operation_id = o.id AND r.policy ->> 'clock' IN ('due', 'overdue'))
 """
 
 _CLOSED = text("""

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Row, select, text
+from sqlalchemy.exc import DBAPIError
 
 from domain.errors import NotFound, RuleRefused
 from domain.permissions import Actor
@@ -16,6 +17,7 @@ from engine.fields import find_ids, plain
 from engine.nouns import table_of
 from engine.outbox import log_entities
 from engine.platform import Platform
+from engine.refusals import refusal_of
 from engine.runs import Run, Turn
 from models.policy import HELD, Policy
 
@@ -32,9 +34,10 @@ UPDATE scheduled_run SET released_at = :now, released_by = :person_id
 """)  # noqa: S608
 # What is acknowledged twice was acknowledged by the first.
 _ACKNOWLEDGE = text("""
-UPDATE alert SET acknowledged_at = :now, acknowledged_by = :person_id
+WITH done AS (UPDATE alert SET acknowledged_at = :now, acknowledged_by = :person_id
  WHERE tenant_id = :tenant_id AND acknowledged_at IS NULL
-   AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) RETURNING id
+   AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) RETURNING id)
+SELECT count(*) AS alerts, min(id) AS first, max(id) AS last FROM done
 """)
 _KNOWN = text("SELECT id FROM alert WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
 
@@ -72,10 +75,20 @@ def run_now(platform: Platform, actor: Actor, name: str | int) -> Run:
         _refuse("policy_off", f"{policy['name']} is off: set its mode to shadow or on first")
     if stopped is not None:
         _refuse("policy_stopped", _why_stopped(policy["name"], stopped))
-    run = run_policy(platform, Turn(policy["id"], ACT, now, actor.person_id))
+    run = _ran(platform, Turn(policy["id"], ACT, now, actor.person_id))
     if run is None:
         _refuse("policy_running", f"{policy['name']} is running: wait for its operation to end")
     return run
+
+
+def _ran(platform: Platform, turn: Turn) -> Run | None:
+    try:
+        return run_policy(platform, turn)
+    except DBAPIError as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
 
 
 def resume_policy(platform: Platform, actor: Actor, name: str | int) -> int:
@@ -94,7 +107,8 @@ def resume_policy(platform: Platform, actor: Actor, name: str | int) -> int:
         names = {"policy_id": policy["id"], "now": now, "person_id": actor.person_id}
         released = [each.id for each in db.execute(_RELEASE, names)]
         change = {"policy": {"before": "stopped", "after": policy["mode"]}}
-        _log(db, actor, "scheduled_run", ids=released, change=change, now=now)
+        if released:
+            _log(db, actor, "scheduled_run", about={"ids": released}, change=change, now=now)
     return len(released)
 
 
@@ -116,18 +130,23 @@ def acknowledge(platform: Platform, actor: Actor, ids: Sequence[int] | None) -> 
             if missing is not None:
                 raise NotFound(what="alert", got=missing)
         now = platform.clock(db)
-        done = db.scalars(_ACKNOWLEDGE, names | {"now": now, "person_id": actor.person_id}).all()
-        change = {"acknowledged": {"before": False, "after": True}}
-        _log(db, actor, "alert", ids=done, change=change, now=now)
-    return len(done)
+        done = db.execute(_ACKNOWLEDGE, names | {"now": now, "person_id": actor.person_id}).one()
+        if done.alerts:
+            change = {"acknowledged": {"before": False, "after": True}}
+            _log(db, actor, "alert", about=dict(done._mapping), change=change, now=now)
+    return int(done.alerts)
 
 
 def _log(
-    db: Connection, actor: Actor, kind: str, *, ids: Sequence[int], change: Change, now: datetime
+    db: Connection,
+    actor: Actor,
+    kind: str,
+    *,
+    about: Mapping[str, Any],
+    change: Change,
+    now: datetime,
 ) -> None:
     """Record that somebody let runs go on, or looked at alerts; they have no versions."""
-    if not ids:
-        return
     log_entities(
         db,
         event_type="UPDATED",
@@ -139,7 +158,7 @@ def _log(
         ids=[None],
         versions=[None],
         changes=[json.dumps(change)],
-        details={"ids": list(ids)},
+        details=about,
         now=now,
         origin=actor.origin.told,
     )

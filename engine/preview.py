@@ -84,5 +84,5 @@ def _rows(
             "reference": row.reference,
             "state": row.state,
             "since": row.since,
-            "reason": told(policy, due, row, now, stage),
+            "reason": told(policy, due, row, stage),
         }

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select, text
+from sqlalchemy import BigInteger, Connection, Row, Select, select, text
 
 from domain.breaker import ENOUGH, HISTORY, Breaker
+from domain.bulk import Outcome
 from domain.operation import OPEN_STATES
 from domain.policy import ACT, WARN
 from engine.fields import plain
@@ -31,16 +32,19 @@ _PERIOD = (
     "'2001-01-01 00:00Z')"
 )
 
+# The last run of each policy is one look into an index, however many there were. Who only warns and
+# alerts comes first: what is closed has no breach any more that could be seen.
 _IN_TURN = text(f"""
 SELECT p.id AS policy_id, s.stage, {_PERIOD} AS period
   FROM policy p CROSS JOIN unnest(CAST(:stages AS text[])) AS s(stage)
+  LEFT JOIN LATERAL (
+    SELECT r.period FROM scheduled_run r
+     WHERE r.policy_id = p.id AND r.stage = s.stage ORDER BY r.period DESC LIMIT 1) AS last ON true
  WHERE p.deleted_at IS NULL AND p.mode <> 'off'
    AND (s.stage = 'act' OR p.grace IS NOT NULL AND p.mode = 'on')
-   AND NOT EXISTS (
-     SELECT FROM scheduled_run r
-      WHERE r.policy_id = p.id AND r.stage = s.stage AND r.period >= {_PERIOD})
+   AND (last.period IS NULL OR last.period < {_PERIOD})
    AND NOT {_WAITS}
- ORDER BY s.stage DESC, p.id
+ ORDER BY s.stage DESC, p.verb <> 'alert', p.id
 """)  # noqa: S608
 
 _TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('policy', :policy_id))")
@@ -68,24 +72,36 @@ _END = text("""
 UPDATE scheduled_run
    SET outcome = CAST(:outcome AS text), matched = :matched, taken = :taken, usual = :usual,
        message = :message, operation_id = :operation_id,
+       policy = CASE WHEN CAST(:outcome AS text) <> 'nothing' THEN policy
+                     ELSE jsonb_build_object('name', policy -> 'name', 'mode', policy -> 'mode',
+                                             'version', policy -> 'version') END,
        held_because = CASE WHEN CAST(:outcome AS text) = 'stopped' THEN 'stopped' END
  WHERE id = :run_id
 """)
 
+# Runs that found nothing say nothing of how much is usual when there is something.
 _EARLIER = text("""
-SELECT matched, policy ->> 'mode' = 'on' AS was_on FROM scheduled_run
+SELECT matched, outcome = 'ran' AS was_on FROM scheduled_run
  WHERE policy_id = :policy_id AND stage = :stage AND id <> :run_id
-   AND outcome IN ('ran', 'nothing', 'shadow')
+   AND outcome IN ('ran', 'shadow')
  ORDER BY period DESC LIMIT :history
 """)
 _RELEASED = text("""
 SELECT max(matched) FROM scheduled_run
  WHERE policy_id = :policy_id AND stage = :stage AND outcome = 'stopped'
-   AND released_at > clock_timestamp() - interval '30 days'
+   AND released_at IS NOT NULL
 """)
 _LAST = text("""
 SELECT outcome FROM scheduled_run
  WHERE policy_id = :policy_id AND stage = :stage AND id <> :run_id ORDER BY period DESC LIMIT 1
+""")
+
+_REFUSED = text("""
+SELECT i.id FROM operation_chunk c, unnest(c.ids, c.outcomes) AS i(id, outcome)
+ WHERE c.failed > 0 AND i.outcome = :failed AND c.operation_id = (
+   SELECT r.operation_id FROM scheduled_run r
+    WHERE r.policy_id = :policy_id AND r.stage = 'act' AND r.operation_id IS NOT NULL
+    ORDER BY r.period DESC LIMIT 1)
 """)
 
 _ALERT = text("""
@@ -178,6 +194,12 @@ def has_failed_before(db: Connection, run: Run) -> bool:
     """Say whether the run before failed as well."""
     names = {"policy_id": run.policy["id"], "stage": run.stage, "run_id": run.id}
     return bool(db.scalar(_LAST, names) == "failed")
+
+
+def refused_last(policy_id: int) -> Select[Any]:
+    """Return the query for the rows that the last run of a policy couldn't do."""
+    found = _REFUSED.bindparams(policy_id=policy_id, failed=int(Outcome.FAILED))
+    return select(found.columns(id=BigInteger).subquery("refused").c.id)
 
 
 def alert(db: Connection, run: Run, now: datetime) -> None:

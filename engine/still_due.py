@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, any_, literal, true
+from sqlalchemy import BigInteger, Connection, Row, and_, any_, literal, not_, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.machine import Reason
-from domain.policy import ACT, Terms, told_due
-from engine.due import Due, find_due
+from domain.policy import Terms, told_due
+from engine.due import Due, alert_code, find_due
 from engine.hooks import Hook
 from engine.runs import run_of
 from models.base import kinds
@@ -37,23 +37,27 @@ def not_due(db: Connection, run: Row[Any], ids: Sequence[int], now: datetime) ->
     """Return why some of these rows aren't due, by id."""
     due = find_due(db, run.policy, now, stage=run.stage)
     among = due.model.id == any_(literal(list(ids), ARRAY(BigInteger)))
+    # A breach stays one, whoever closed the row meanwhile: the clock itself may have been first.
+    meant = due.meant if alert_code(run.policy, run.stage) != "overdue" else true()
     left = due.select(
         due.model.id,
         due.model.state,
         due.since.label("since"),
-        due.meant.label("meant"),
+        meant.label("meant"),
         due.exempt.label("exempt"),
         due.is_over.label("is_over"),
         due.calendar.label("calendar"),
         due.extra.label("extra"),
-    ).where(among, due.is_due.is_distinct_from(true()))
+    ).where(
+        among, and_(meant, due.is_over, not_(due.exempt), due.is_ready).is_distinct_from(true())
+    )
     return {
-        each.id: Reason(CODE, "It is no longer due", _why(run.policy, due, each, now))
+        each.id: Reason(CODE, "It is no longer due", _why(run.policy, run.stage, due, each))
         for each in db.execute(left)
     }
 
 
-def told(policy: Mapping[str, Any], due: Due, row: Row[Any], now: datetime, stage: str) -> str:
+def told(policy: Mapping[str, Any], due: Due, row: Row[Any], stage: str) -> str:
     """Return why a row is due: since when, how much time has passed, and the limit."""
     terms = Terms.of(policy)
     calendar = due.calendar_of(row.calendar)
@@ -61,14 +65,14 @@ def told(policy: Mapping[str, Any], due: Due, row: Row[Any], now: datetime, stag
     return told_due(
         clock.told or row.state.lower(),
         row.since,
-        now,
-        calendar,
+        due.passed(row.calendar, row.since),
+        calendar.zone,
         terms.limit(calendar, stage, row.extra),
         unit="business " if terms.business else "",
     )
 
 
-def _why(policy: Mapping[str, Any], due: Due, row: Row[Any], now: datetime) -> str:
+def _why(policy: Mapping[str, Any], stage: str, due: Due, row: Row[Any]) -> str:
     if not row.meant:
         return f"it isn't one of {policy['selection']} any more"
     if row.exempt:
@@ -76,5 +80,5 @@ def _why(policy: Mapping[str, Any], due: Due, row: Row[Any], now: datetime) -> s
     if row.since is None:
         return f"it has no time {policy['clock']} any more"
     if not row.is_over:
-        return told(policy, due, row, now, ACT)
-    return "nobody was warned of it in time"
+        return told(policy, due, row, stage)
+    return "nobody was warned of it in time" if alert_code(policy, stage) is None else "it was told"

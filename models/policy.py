@@ -1,7 +1,7 @@
 """Policies, their runs, and the alerts that they raise."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,10 @@ from domain.errors import InvalidInput
 from domain.policy import (
     ACT,
     ASSIGN,
+    BUSINESS,
     ELAPSED,
+    LONGEST,
+    LONGEST_BUSINESS,
     MODES,
     SHADOW,
     STAGES,
@@ -26,7 +29,7 @@ from domain.policy import (
 )
 from domain.policy import VERBS as POLICY_VERBS
 from domain.selection import comparisons, parse_filter
-from domain.span import parse_span
+from domain.span import NO_SPAN, parse_span
 from domain.ticket import PRIORITIES
 from models.base import KINDS, NOW, Base, Record, Work, kinds, named
 from models.clock import clocks_of
@@ -54,6 +57,22 @@ def _is_span(name: str) -> Callable[[Mapping[str, Any]], bool]:
         return True
 
     return holds
+
+
+def _is_grace(values: Mapping[str, Any]) -> bool:
+    given = values.get("grace")
+    return given is None or (_is_span("grace")(values) and parse_span(given) != NO_SPAN)
+
+
+def _is_reachable(values: Mapping[str, Any]) -> bool:
+    if not (_is_span("after")(values) and _is_span("grace")(values)):
+        return True
+    most = LONGEST_BUSINESS if values.get("time") == BUSINESS else LONGEST
+    spans = [parse_span(values.get(name) or "0m") for name in ("after", "grace")]
+    try:
+        return sum((each.as_time(timedelta(days=1)) for each in spans), timedelta()) <= most
+    except OverflowError:
+        return False
 
 
 def _asks(name: str) -> Callable[[type[Work], Mapping[str, Any]], bool]:
@@ -124,7 +143,12 @@ class Policy(Record):
         between("breaker_factor", 2, 10_000, "times the usual"),
         between("breaker_least", 0, 1_000_000, "rows"),
         Check("after", "a span such as 72h, 3d or 1w2d12h", _is_span("after")),
-        Check("grace", "a span such as 24h or 2d", _is_span("grace")),
+        Check("grace", "a span above 0 such as 24h, or nothing for no warning", _is_grace),
+        Check(
+            "after",
+            "10 years at most together with grace, of working days 365",
+            _is_reachable,
+        ),
         Check(
             "selection",
             "a filter over that kind's fields, such as state=RESOLVED",
@@ -205,6 +229,22 @@ class ScheduledRun(Base):
         CheckConstraint("taken BETWEEN 0 AND matched", name="taken_of_what_matched"),
         # The history of a tenant, newest first.
         Index("ix_scheduled_run_tenant_id_id", "tenant_id", "id"),
+        # What was run, and what was let go on; runs that found nothing are most of them.
+        Index(
+            "ix_scheduled_run_done",
+            "tenant_id",
+            "policy_id",
+            "id",
+            postgresql_where=sql("outcome <> 'nothing'"),
+        ),
+        Index(
+            "ix_scheduled_run_stopped",
+            "policy_id",
+            "stage",
+            postgresql_where=sql("outcome = 'stopped'"),
+        ),
+        # What has served its time.
+        Index("ix_scheduled_run_created_at", "created_at"),
         # What keeps a policy from going on.
         Index("ix_scheduled_run_held", "policy_id", postgresql_where=sql(HELD)),
     )
@@ -258,6 +298,8 @@ class Alert(Base):
         ),
         # What an operation raised; asked for when operations are forgotten.
         Index("ix_alert_operation_id", "operation_id"),
+        # What has served its time.
+        Index("ix_alert_raised_at", "raised_at"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

@@ -4,22 +4,27 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.operation import OPEN_STATES
 from models.policy import HELD
 
 _POLICIES = text(f"""
 SELECT p.id, p.name, p.kind, p.mode, p.selection, p.exempt, p.clock, p.after, p.grace, p.time,
        p.verb, p.target_state, p.every_minutes, p.cap, p.version,
        EXISTS (SELECT FROM scheduled_run r WHERE r.policy_id = p.id AND {HELD}) AS stopped,
+       open.id AS waits_for, open.state AS waits_in,
        last.as_of AS last_run_at, last.outcome AS last_outcome, last.matched AS last_matched,
        last.taken AS last_taken, last.message AS last_message
   FROM policy p LEFT JOIN LATERAL (
     SELECT * FROM scheduled_run r
-     WHERE r.policy_id = p.id AND r.stage = 'act' ORDER BY r.id DESC LIMIT 1) AS last ON true
+     WHERE r.policy_id = p.id AND r.stage = 'act' ORDER BY r.period DESC LIMIT 1) AS last ON true
+  LEFT JOIN LATERAL (
+    SELECT o.id, o.state FROM operation o JOIN scheduled_run r ON r.operation_id = o.id
+     WHERE o.state IN {OPEN_STATES} AND r.policy_id = p.id LIMIT 1) AS open ON true
  WHERE p.tenant_id = :tenant_id AND p.deleted_at IS NULL
  ORDER BY p.kind, p.id
 """)  # noqa: S608 -- made of a constant
 
-_HISTORY = text("""
+_HISTORY = """
 SELECT r.id, r.policy ->> 'name' AS policy, CAST(r.policy ->> 'version' AS int) AS version,
        r.stage, r.period, r.as_of, r.outcome, r.matched, r.taken, r.matched - r.taken AS left,
        r.usual, r.missed, r.message, r.operation_id, o.state,
@@ -32,9 +37,11 @@ SELECT r.id, r.policy ->> 'name' AS policy, CAST(r.policy ->> 'version' AS int) 
   FROM scheduled_run r LEFT JOIN operation o ON o.id = r.operation_id
  WHERE r.tenant_id = :tenant_id
    AND (CAST(:policy_id AS bigint) IS NULL OR r.policy_id = :policy_id)
-   AND (:idle OR r.outcome <> 'nothing')
+   {which}
  ORDER BY r.id DESC LIMIT :most
-""")
+"""
+_EVERY_RUN = text(_HISTORY.format(which=""))
+_RUNS_WITH_WORK = text(_HISTORY.format(which="AND r.outcome <> 'nothing'"))
 
 _ALERTS = text("""
 SELECT a.id, p.name AS policy, a.code, a.kind, a.entity_id, a.message, a.since, a.raised_at,
@@ -58,7 +65,8 @@ def list_runs(
     db: Connection, tenant_id: int, *, policy_id: int | None, idle: bool, most: int
 ) -> Told:
     """Return the newest runs, of one policy if it is given; those that found nothing if *idle*."""
-    return _told(db, _HISTORY, tenant_id=tenant_id, policy_id=policy_id, idle=idle, most=most)
+    query = _EVERY_RUN if idle else _RUNS_WITH_WORK
+    return _told(db, query, tenant_id=tenant_id, policy_id=policy_id, most=most)
 
 
 def list_alerts(

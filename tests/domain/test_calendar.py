@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.calendar import ALL_DAY, Calendar, Hours
+from domain.calendar import ALL_DAY, Calendar, Hours, Passed
 from domain.errors import InvalidInput
 
 ZONES = (
@@ -20,6 +20,7 @@ ZONES = (
 )
 CASES = 10_000
 NEAR_AN_EDGE = 0.7
+UTC_ZONE = ZoneInfo("UTC")
 MINUTE = timedelta(minutes=1)
 QUARTER = timedelta(minutes=15)
 OFFICE = (Hours(time(9), time(12)), Hours(time(13), time(17, 30)))
@@ -83,24 +84,24 @@ def test_business_time_is_what_a_plain_count_gives(name: str) -> None:
         since = near - dice.randrange(2 * 96) * QUARTER
         until = since + dice.randrange(4 * 96) * QUARTER
 
-        assert calendar.elapsed(since, until) == counted(calendar, since, until), (calendar, since)
+        expected = counted(calendar, since, until)
+        assert calendar.elapsed(since, until) == expected, (calendar, since)
+        assert Passed(calendar, until).since(since) == expected, (calendar, since)
 
 
 @pytest.mark.parametrize("name", ZONES)
-def test_ahead_and_ago_are_the_ends_of_so_much_business_time(name: str) -> None:
-    dice = Random(f"ahead and ago {name}")  # noqa: S311 -- no secret
+def test_ago_is_the_last_moment_since_which_so_much_business_time_passed(name: str) -> None:
+    dice = Random(f"ago {name}")  # noqa: S311 -- no secret
     zone = ZoneInfo(name)
     for _ in range(10):
         calendar = any_calendar(dice, zone)
         moment = datetime(2025, 1, 1, tzinfo=UTC) + dice.randrange(500_000) * MINUTE
         amount = dice.randrange(1, 100 * 60) * MINUTE
-        later, earlier = calendar.ahead(moment, amount), calendar.ago(moment, amount)
-        if later is None or earlier is None:
+        earlier = calendar.ago(moment, amount)
+        if earlier is None:
             assert not any(calendar.week)
             continue
 
-        assert calendar.elapsed(moment, later) == amount
-        assert calendar.elapsed(moment, later - MINUTE) < amount
         assert calendar.elapsed(earlier, moment) == amount
         assert calendar.elapsed(earlier + MINUTE, moment) < amount
 
@@ -144,7 +145,26 @@ def test_who_never_works_reaches_no_limit() -> None:
     never = Calendar(BERLIN.zone, ((),) * 7)
     now = datetime(2026, 11, 22, tzinfo=UTC)
 
-    assert (never.ahead(now, MINUTE), never.ago(now, MINUTE)) == (None, None)
+    assert never.ago(now, MINUTE) is None
+
+
+def test_what_had_passed_is_the_same_however_many_ask_and_in_whatever_order() -> None:
+    until = datetime(2026, 11, 20, 13, tzinfo=UTC)
+    passed = Passed(BERLIN, until)
+    begins = [until - timedelta(hours=n * 37) for n in (3, 200, 0, 45, 1000, 1, -5)]
+
+    assert [passed.since(each) for each in begins] == [
+        BERLIN.elapsed(each, until) for each in begins
+    ]
+
+
+def test_whoever_is_always_there_needs_no_days_counted() -> None:
+    always = Calendar(UTC_ZONE)
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+
+    assert always.ago(now, timedelta(days=3_000)) == now - timedelta(days=3_000)
+    assert always.ago(now, timedelta(days=900_000)) is None
+    assert always.elapsed(now - timedelta(days=3_000), now) == timedelta(days=3_000)
 
 
 def test_hours_that_end_before_they_begin_are_refused() -> None:

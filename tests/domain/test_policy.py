@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.breaker import Breaker
-from domain.calendar import Calendar, Hours
+from domain.calendar import Calendar, Hours, Passed
 from domain.policies import DEFAULTS
 from domain.policy import ACT, WARN, Terms, plain_comment, told_due, words_in, working_day
 from domain.span import Span, parse_span
@@ -31,15 +31,15 @@ HOUR = timedelta(hours=1)
 def test_time_is_told_by_the_minute_only_where_it_is_short(
     passed: timedelta, limit: timedelta, told: str
 ) -> None:
-    found = told_due("due", MONDAY, MONDAY + passed, ALWAYS, limit, unit="")
+    found = told_due("due", MONDAY, passed, ALWAYS.zone, limit, unit="")
 
     assert found == f"due 2026-11-16 08:00 UTC, {told}"
 
 
 def test_working_time_is_told_in_the_zone_of_its_calendar() -> None:
-    found = told_due(
-        "resolved", MONDAY, MONDAY + timedelta(days=4), OFFICE, 24 * HOUR, unit="business "
-    )
+    passed = Passed(OFFICE, MONDAY + timedelta(days=4)).since(MONDAY)
+
+    found = told_due("resolved", MONDAY, passed, OFFICE.zone, 24 * HOUR, unit="business ")
 
     assert found == "resolved 2026-11-16 09:00 CET, 32 business hours, limit 24"
 
@@ -80,7 +80,7 @@ def test_the_breaker_asks_for_a_history_first() -> None:
 def test_the_breaker_knows_outages_small_numbers_and_what_was_released() -> None:
     breaker = Breaker(10, 100)
 
-    assert breaker.most([0, 0, 0, 5]) == 100
+    assert breaker.most([1, 1, 1, 5]) == 100
     assert breaker.most([50] * 5) == 500
     assert breaker.most([50] * 5, periods=3) == 1500
     assert breaker.most([50] * 5, released=4000) == 8000

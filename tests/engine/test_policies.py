@@ -399,21 +399,18 @@ def test_what_somebody_let_go_on_or_looked_at_is_recorded(site: lockside.Site) -
     assert run.outcome == "ran"
 
 
-def test_runs_are_forgotten_with_their_operations_and_alerts_once_seen(
+def test_runs_that_found_nothing_are_forgotten_soon_but_for_the_last(
     site: lockside.Site,
 ) -> None:
-    alone(site, clock="due", verb="alert", target_state=None, comments=None)
+    alone(site)
     overdue(site, 2)
-    run_at(site)
-    write_records(site.platform)
-    seen, _ = site.autoclose.alerts()
-    site.autoclose.acknowledge([seen["id"]])
+    for n in range(4):
+        run_at(site, NOON + n * HOUR)
     write_records(site.platform)
 
-    late = clock_at(site, datetime.now(UTC) + 91 * DAY)
-    forgotten = forget(late)
+    forgotten = forget(clock_at(site, datetime.now(UTC) + 3 * DAY))
 
-    assert forgotten.runs > 0
-    assert forgotten.alerts == 1
-    assert site.autoclose.history(idle=True) == []
-    assert len(site.autoclose.alerts(everything=True)) == 1
+    assert forgotten.alerts == 0
+    kept = site.autoclose.history(idle=True)
+    assert [each["outcome"] for each in kept] == ["nothing", "ran"]
+    assert kept[0]["as_of"] == NOON + 3 * HOUR

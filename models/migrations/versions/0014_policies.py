@@ -11,7 +11,6 @@ depends_on = None
 
 
 _DONE = "ck_audit_log_done_to_a_version"
-_TO_ROWS = "num_nulls(entity_id, version) = 0 OR NOT success OR kind "
 
 
 def upgrade() -> None:
@@ -248,64 +247,26 @@ def upgrade() -> None:
         ["tenant_id", "state", "state_since"],
         unique=False,
     )
-    _let("IN ('operation', 'scheduled_run', 'alert')")
-
-
-def downgrade() -> None:
-    """Take everything back."""
-    _let("= 'operation'")
-    op.drop_index("ix_work_order_tenant_id_state", table_name="work_order")
+    op.create_index("ix_alert_raised_at", "alert", ["raised_at"], unique=False)
+    op.create_index("ix_scheduled_run_created_at", "scheduled_run", ["created_at"], unique=False)
     op.create_index(
-        op.f("ix_work_order_tenant_id_state"), "work_order", ["tenant_id", "state"], unique=False
+        "ix_scheduled_run_done",
+        "scheduled_run",
+        ["tenant_id", "policy_id", "id"],
+        unique=False,
+        postgresql_where=sa.text("outcome <> 'nothing'"),
     )
-    op.drop_constraint(op.f("fk_ticket_task_id"), "ticket", type_="foreignkey")
-    op.drop_index(
-        "uq_ticket_task_id", table_name="ticket", postgresql_where=sa.text("task_id IS NOT NULL")
-    )
-    op.drop_index("ix_ticket_tenant_id_state", table_name="ticket")
     op.create_index(
-        op.f("ix_ticket_tenant_id_state"), "ticket", ["tenant_id", "state"], unique=False
+        "ix_scheduled_run_stopped",
+        "scheduled_run",
+        ["policy_id", "stage"],
+        unique=False,
+        postgresql_where=sa.text("outcome = 'stopped'"),
     )
-    op.drop_column("ticket", "task_id")
-    op.drop_index(
-        "ix_field_task_due",
-        table_name="field_task",
-        postgresql_where=sa.text("due_at IS NOT NULL AND deleted_at IS NULL"),
-    )
-    op.drop_index("ix_field_task_tenant_id_state", table_name="field_task")
-    op.create_index(
-        op.f("ix_field_task_tenant_id_state"), "field_task", ["tenant_id", "state"], unique=False
-    )
-    op.drop_index("ix_attendance_tenant_id_state", table_name="attendance")
-    op.create_index(
-        op.f("ix_attendance_tenant_id_state"), "attendance", ["tenant_id", "state"], unique=False
-    )
-    op.drop_index("ix_scheduled_run_tenant_id_id", table_name="scheduled_run")
-    op.drop_index(
-        "ix_scheduled_run_held",
-        table_name="scheduled_run",
-        postgresql_where=sa.text("held_because IS NOT NULL AND released_at IS NULL"),
-    )
-    op.drop_table("scheduled_run")
-    op.drop_index(
-        "uq_alert_policy_id_entity_id",
-        table_name="alert",
-        postgresql_where=sa.text("entity_id IS NOT NULL"),
-    )
-    op.drop_index("ix_alert_operation_id", table_name="alert")
-    op.drop_index(
-        "ix_alert_open", table_name="alert", postgresql_where=sa.text("acknowledged_at IS NULL")
-    )
-    op.drop_table("alert")
-    op.drop_index(
-        "uq_policy_tenant_id_name",
-        table_name="policy",
-        postgresql_where=sa.text("deleted_at IS NULL"),
-    )
-    op.drop_table("policy")
-
-
-def _let(kinds: str) -> None:
-    """Say what is done to things that have no versions."""
     op.drop_constraint(op.f(_DONE), "audit_log", type_="check")
-    op.create_check_constraint(op.f(_DONE), "audit_log", f"{_TO_ROWS}{kinds}")
+    op.create_check_constraint(
+        op.f(_DONE),
+        "audit_log",
+        "num_nulls(entity_id, version) = 0 OR NOT success"
+        " OR kind IN ('operation', 'scheduled_run', 'alert')",
+    )
