@@ -39,9 +39,9 @@ SELECT id, tenant_id, sha256, records, held_because, restored_until FROM audit_a
 
 _ADD = text("""
 INSERT INTO audit_archive (tenant_id, record, month, path, sha256, bytes, records, unsealed,
-                           first_seal, last_seal, archived_at, held_because)
+                           first_seal, last_seal, archived_at, held_because, restored_until)
 VALUES (:tenant_id, :record, :month, :path, :sha256, :bytes, :records, :unsealed,
-        :first_seal, :last_seal, :now, :held_because)
+        :first_seal, :last_seal, :now, :held_because, :restored_until)
 """)
 
 _STANDS_AGAIN = text("UPDATE audit_archive SET restored_until = NULL WHERE id = :id")
@@ -97,11 +97,13 @@ def note_archive(
     compared: Compared,
     *,
     former: Sequence[Row[Any]],
+    restored_until: datetime | None = None,
     now: datetime,
 ) -> None:
-    """Note an archive; it takes the place of the *former* ones that were restored.
+    """Note an archive; it takes the place of the *former* ones.
 
-    Where one of these is the same file, that one stands again.
+    Where one of these is the same file, that one stands again. Until *restored_until* its
+    records are in their table as well.
     """
     same = [each.id for each in former if each.sha256 == written.sha256][:1]
     if same:
@@ -123,6 +125,7 @@ def note_archive(
                 "last_seal": compared.last_seal,
                 "now": now,
                 "held_because": held or None,
+                "restored_until": restored_until,
             },
         )
     others = [each.id for each in former if each.id not in same]

@@ -22,7 +22,7 @@ from domain.seal import digest_of_events
 from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.denials import demand
-from engine.erase_archived import Erase, erase_archived, kept_if_committed
+from engine.erase_archived import Erase, erase_archived, hold_still, kept_if_committed
 from engine.outbox import log_entities
 from engine.platform import Platform
 from models.base import Base, kinds
@@ -103,6 +103,7 @@ def erase_person(
         NotFound: The tenant has no such person.
         RuleRefused: The person isn't deleted yet.
         InvalidInput: A word is too short or a mere number: too much would go.
+        Unavailable: An archive isn't there, the folder is full, or records are being archived.
     """
     demand(platform, actor, "audit", "erase", [person_id])
     extra = [_checked(each) for each in also]
@@ -132,7 +133,9 @@ def erase_person(
             "by": actor.person_id,
             "name": f"erased {person_id}",
         }
-        archived = erase_archived(platform, db, words, wanted, _erase_in(db, wanted), made=made)
+        archives = hold_still(db, actor.tenant_id)
+        erase = _erase_in(db, wanted)
+        archived = erase_archived(platform, db, archives, words, wanted, erase=erase, made=made)
         erased = sorted({*_erase_records(db, wanted), *archived})
         places = {table: _erase_rows(db, table, wanted) for table in _PLACES}
         _rename(db, person.version + 1, erased, wanted)

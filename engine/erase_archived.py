@@ -1,11 +1,12 @@
 """Erasure in archives: a file that tells of the person gives way to one that doesn't."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
+from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
@@ -15,13 +16,22 @@ from engine.archive_rows import lock_month, note_archive
 from engine.platform import Platform
 from models.archive import READ_ARCHIVES
 from models.archive_file import Place, Written, batches, read_whole, write_archive
+from models.seal import TABLES
+
+# No month of a tenant's goes out of its table, or comes back, while it is erased in. The tables
+# come first, as they do for whoever archives; what he has committed by then is seen.
+_LOCK_TABLES = text(f"LOCK TABLE {', '.join(TABLES)} IN ROW EXCLUSIVE MODE")
+
+_MONTHS = text("""
+SELECT DISTINCT record, month FROM audit_archive
+ WHERE tenant_id = :tenant_id AND dropped_at IS NULL AND replaced_at IS NULL ORDER BY 2, 1
+""")
 
 _ARCHIVES = text("""
 SELECT id, tenant_id, record, month, path, sha256, records, unsealed, first_seal, last_seal,
        held_because, restored_until
   FROM audit_archive
  WHERE tenant_id = :tenant_id AND dropped_at IS NULL AND replaced_at IS NULL
-   AND restored_until IS NULL
  ORDER BY id FOR UPDATE
 """)
 
@@ -61,34 +71,60 @@ def _remove_unnamed(platform: Platform, place: Place, written: Written) -> None:
             (platform.archives / written.path).unlink(missing_ok=True)
 
 
+def hold_still(db: Connection, tenant_id: int) -> Sequence[Row[Any]]:
+    """Let no record of a tenant come into a table or an archive; return the archives.
+
+    What comes out of the outbox is the caller's to hold: the head of the chain.
+
+    Raises:
+        Unavailable: Records are being archived or restored.
+    """
+    try:
+        db.execute(_LOCK_TABLES)
+        for each in db.execute(_MONTHS, {"tenant_id": tenant_id}).all():
+            if not lock_month(db, each.record, each.month):
+                raise Unavailable(
+                    message=f"{each.month:%Y-%m} is being archived or restored. Try again."
+                )
+        return db.execute(_ARCHIVES, {"tenant_id": tenant_id}).all()
+    except DBAPIError as error:
+        if not isinstance(error.orig, errors.LockNotAvailable | errors.DeadlockDetected):
+            raise
+        raise Unavailable(message="Records are being archived. Try again.") from error
+
+
 def erase_archived(
     platform: Platform,
     db: Connection,
+    archives: Iterable[Row[Any]],
     words: Iterable[str],
     wanted: Mapping[str, Any],
-    erase: Erase,
     *,
+    erase: Erase,
     made: list[tuple[Place, Written]],
 ) -> Iterator[UUID]:
     """Erase the words of archived records; yield those that no earlier erasure had emptied.
 
+    What was restored is erased in its file as well: it is searched, and archived again.
+
     Args:
         platform: With the archive folder.
         db: The erasure's transaction; the new files count when it is committed.
+        archives: As `hold_still` returned them.
         words: What tells of the person, as it may stand in a line.
-        wanted: The `tenant_id`, the `person_id` and the time `now`.
+        wanted: The `person_id` and the time `now`.
         erase: Erases records of a table in a temporary one.
         made: Told of each new file; see `kept_if_committed`.
 
     Raises:
-        Unavailable: An archive isn't there, the folder is full, or a month is being archived.
+        Unavailable: An archive isn't there, or the folder is full.
         RuleRefused: An archive isn't as it was written.
     """
     db.execute(SAME_EVERYWHERE)
     db.execute(READ_ARCHIVES)
     told = re.compile("|".join(re.escape(each) for each in words), re.IGNORECASE)
     actor = f'"actor_id":{wanted["person_id"]},'
-    for archive in db.execute(_ARCHIVES, {"tenant_id": wanted["tenant_id"]}).all():
+    for archive in archives:
         path = platform.archives / archive.path
 
         def may_tell(line: bytes) -> bool:
@@ -97,20 +133,28 @@ def erase_archived(
 
         if not any(may_tell(each) for each in read_whole(path, archive.sha256)):
             continue
-        if not lock_month(db, archive.record, archive.month):
-            raise Unavailable(message=f"{archive.month:%Y-%m} is being archived. Try again.")
         erased: list[UUID] = []
         lines = _without(db, archive, read_whole(path, archive.sha256), erase, erased)
         place = Place(archive.tenant_id, archive.record, archive.month)
         written = write_archive(platform.archives, place, lines, archive.records)
         made.append((place, written))
+        if written.sha256 == archive.sha256:
+            continue
         compared = Compared(
             records=archive.records,
             unsealed=archive.unsealed,
             first_seal=archive.first_seal,
             last_seal=archive.last_seal,
         )
-        note_archive(db, place, written, compared, former=[archive], now=wanted["now"])
+        note_archive(
+            db,
+            place,
+            written,
+            compared,
+            former=[archive],
+            restored_until=archive.restored_until,
+            now=wanted["now"],
+        )
         yield from erased
 
 

@@ -1,0 +1,91 @@
+"""Erasure beside archives: what is restored, what comes back meanwhile, what is erased twice."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+import lockside
+from domain.errors import Unavailable
+from domain.retention import month_of
+from engine.audit import write_records
+from engine.restore import restore
+from models.archive_file import read_lines
+from tests.engine.archives import COLD, MAY, archive, archives, at, make_months, record, verified
+from tests.engine.steps import query, raw, then
+
+NAME = "Rosalind Okafor"
+TRANSITIONS = ("state_transition_audit",)
+AFTER = COLD + timedelta(days=8)
+
+
+@pytest.fixture
+def person(site: lockside.Site) -> int:
+    """Hire somebody, archive records that tell of them, and delete them; return their id."""
+    make_months(site, MAY)
+    made = site.records("person").create(name=NAME)
+    record(site, count=3, comments=f"by {NAME}")
+    archive(site)
+    site.records("person").delete(made["id"])
+    write_records(site.platform)
+    row_id: int = made["id"]
+    return row_id
+
+
+def bring_back(site: lockside.Site) -> None:
+    """Restore May's transitions, for seven days from when May is cold."""
+    restore(at(site.platform, COLD), site.actor, month_of(MAY), records=TRANSITIONS)
+
+
+def told_of(site: lockside.Site) -> Iterator[str]:
+    """Yield where the name still stands: tables, archives, what a search of these finds."""
+    if query(site, "SELECT FROM state_transition_audit WHERE comments LIKE '%Rosalind%'"):
+        yield "table"
+    if any(b"Rosalind" in line for each in site.platform.archives.rglob("*.zst")
+           for line in read_lines(each)):  # fmt: skip
+        yield "file"
+    if any("Rosalind" in str(each) for each in site.archives.search(kind="work_order")):
+        yield "search"
+
+
+def test_the_file_of_what_was_restored_is_erased_too(site: lockside.Site, person: int) -> None:
+    bring_back(site)
+
+    site.audit.erase(person)
+
+    assert list(told_of(site)) == []
+    assert verified(site).findings == []
+
+
+def test_what_was_restored_stays_for_its_days_when_it_was_erased(
+    site: lockside.Site, person: int
+) -> None:
+    bring_back(site)
+    (before,) = [each["restored_until"] for each in archives(site) if each["restored_until"]]
+
+    site.audit.erase(person)
+
+    (after,) = [each["restored_until"] for each in archives(site) if each["restored_until"]]
+    assert after == before
+    archive(site, AFTER)
+    assert (list(told_of(site)), verified(site).findings) == ([], [])
+
+
+def test_an_erasure_beside_a_restore_is_tried_again(site: lockside.Site, person: int) -> None:
+    def erase() -> None:
+        with pytest.raises(Unavailable, match="Try again"):
+            site.audit.erase(person)
+
+    platform = then(at(site.platform, COLD), "records_restored", erase)
+    restore(platform, site.actor, month_of(MAY), records=TRANSITIONS)
+
+    site.audit.erase(person)
+
+    assert (list(told_of(site)), verified(site).findings) == ([], [])
+
+
+def test_an_erasure_beside_who_archives_is_tried_again(site: lockside.Site, person: int) -> None:
+    with raw(site) as db:
+        db.execute("LOCK TABLE audit_log_default IN SHARE ROW EXCLUSIVE MODE")
+        with pytest.raises(Unavailable, match="Try again"):
+            site.audit.erase(person)
