@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.errors import Unavailable
+from domain.errors import RuleRefused, Unavailable
 from engine.archive_lines import SAME_EVERYWHERE, Compared, put_back
 from engine.archive_rows import lock_month, note_archive
 from engine.platform import Platform
@@ -140,12 +141,7 @@ def erase_archived(
         made.append((place, written))
         if written.sha256 == archive.sha256:
             continue
-        compared = Compared(
-            records=archive.records,
-            unsealed=archive.unsealed,
-            first_seal=archive.first_seal,
-            last_seal=archive.last_seal,
-        )
+        compared = _read_back(platform, db, archive, written)
         note_archive(
             db,
             place,
@@ -156,6 +152,34 @@ def erase_archived(
             now=wanted["now"],
         )
         yield from erased
+
+
+def _read_back(platform: Platform, db: Connection, archive: Row[Any], written: Written) -> Compared:
+    """Make sure that a file holds what the former one did, as far as that was as it was sealed.
+
+    Raises:
+        RuleRefused: It doesn't, and the former one stays.
+    """
+    compared = _compared(db, archive, platform.archives / written.path, written.sha256)
+    differing = compared.differing
+    if differing:
+        # What somebody else did to the former one doesn't keep a person from being erased.
+        path = platform.archives / archive.path
+        differing -= _compared(db, archive, path, archive.sha256).differing
+    is_all = (compared.records, compared.unsealed) == (archive.records, archive.unsealed)
+    if differing > 0 or not is_all:
+        raise RuleRefused(
+            message=f"The archive {archive.path} can't be erased in: {compared.records:,} of its "
+            f"{archive.records:,} records were read back, {differing:,} not as they were sealed."
+        )
+    return compared
+
+
+def _compared(db: Connection, archive: Row[Any], path: Path, digest: bytes) -> Compared:
+    compared = Compared()
+    for batch in batches(read_whole(path, digest)):
+        compared.add(db, archive.record, archive.tenant_id, batch)
+    return compared
 
 
 def _without(

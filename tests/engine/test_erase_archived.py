@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 import lockside
-from domain.errors import Unavailable
+from domain.errors import RuleRefused, Unavailable
 from domain.retention import month_of
 from engine.audit import write_records
 from engine.restore import restore
@@ -89,3 +89,14 @@ def test_an_erasure_beside_who_archives_is_tried_again(site: lockside.Site, pers
         db.execute("LOCK TABLE audit_log_default IN SHARE ROW EXCLUSIVE MODE")
         with pytest.raises(Unavailable, match="Try again"):
             site.audit.erase(person)
+
+
+def test_an_archive_is_read_back_before_it_takes_the_others_place(
+    site: lockside.Site, person: int
+) -> None:
+    query(
+        site, "UPDATE audit_archive SET records = records + 1 WHERE record = :r", r=TRANSITIONS[0]
+    )
+
+    with pytest.raises(RuleRefused, match="were read back"):
+        site.audit.erase(person)
