@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import BinaryIO
 
 from domain.errors import InvalidInput, Unavailable
 from domain.verification import Anchor
+
+_BLOCK = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,15 @@ class AnchorFile:
     def add(self, lines: list[str]) -> None:
         """Add lines so that they are on the disk when this returns.
 
+        What a crash left of a last line goes: with an end to it, it would be a line that is none.
+
         Raises:
             Unavailable: The file can't be written.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab+") as file:
-                if file.tell():
-                    file.seek(-1, os.SEEK_END)
-                    if file.read(1) != b"\n":
-                        lines = ["", *lines]
+                file.truncate(_end_of_lines(file))
                 file.write("".join(f"{each}\n" for each in lines).encode())
                 file.flush()
                 os.fsync(file.fileno())
@@ -71,3 +73,16 @@ class AnchorFile:
             message=f"The anchors can't be {done} {self.path}: {error.strerror}. Mend it, or set "
             "LOCKSIDE_ANCHOR_FILE to another place."
         )
+
+
+def _end_of_lines(file: BinaryIO) -> int:
+    """Return where the last whole line of a file ends."""
+    end = file.seek(0, os.SEEK_END)
+    while end:
+        begin = max(0, end - _BLOCK)
+        file.seek(begin)
+        found = file.read(end - begin).rfind(b"\n")
+        if found >= 0:
+            return begin + found + 1
+        end = begin
+    return 0

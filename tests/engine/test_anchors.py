@@ -1,6 +1,5 @@
 """Anchors: each new seal is pinned once, and a file that isn't one of anchors is refused."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,19 +49,32 @@ def test_what_was_pinned_is_read_again(site: lockside.Site, platform: Platform) 
     assert list(platform.anchors.read()) == pinned
 
 
+@pytest.mark.parametrize("torn", ['{"tenant_id": 1, "seal', " " * 9_000])
 def test_a_line_that_a_crash_cut_short_is_passed_over(
-    site: lockside.Site, platform: Platform, path: Path
+    site: lockside.Site, platform: Platform, path: Path, torn: str
 ) -> None:
     sealed(site)
     pinned = pin_seals(platform)
-    path.write_text(path.read_text() + '{"tenant_id": 1, "seal')
+    path.write_text(path.read_text() + torn)
     sealed(site)
     before = list(platform.anchors.read())
 
     pinned_later = pin_seals(platform)
 
     assert before == pinned
-    assert json.loads(path.read_text().splitlines()[-1])["seal_no"] == pinned_later[0].seal_no
+    assert list(platform.anchors.read()) == [*pinned, *pinned_later]
+
+
+def test_a_first_line_that_a_crash_cut_short_is_passed_over(
+    site: lockside.Site, platform: Platform, path: Path
+) -> None:
+    path.parent.mkdir()
+    path.write_text('{"tenant_id": 1, "seal')
+    sealed(site)
+
+    pinned = pin_seals(platform)
+
+    assert list(platform.anchors.read()) == pinned
 
 
 @pytest.mark.parametrize(
