@@ -18,10 +18,10 @@ from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.errors import Unavailable
 from domain.retention import span_of
 from engine.archive_lines import SAME_EVERYWHERE, Compared, copied
 from engine.archive_rows import (
+    expect_folder,
     is_partition,
     lock_month,
     months_of,
@@ -44,11 +44,6 @@ from models.archive_file import (
 from models.seal import TABLES
 
 _TRIES = 5
-
-_NEWEST = text("""
-SELECT path FROM audit_archive WHERE path IS NOT NULL AND dropped_at IS NULL AND replaced_at IS NULL
- ORDER BY id DESC LIMIT 100
-""")
 
 _COUNT = """
 SELECT tenant_id, count(*) AS records FROM {table}
@@ -96,7 +91,7 @@ def archive_records(platform: Platform, *, even_restored: bool = False) -> Archi
         Unavailable: The folder is full, or isn't there; what wasn't archived is where it was.
     """
     done = Archived()
-    _expect_folder(platform)
+    expect_folder(platform)
     for table in TABLES:
         with platform.database.connect() as db:
             cold = months_of(db, table, platform.retention.cold_before(platform.clock(db)))
@@ -238,17 +233,6 @@ def _remove(folder: Path, paths: Sequence[str], known: set[str]) -> None:
         if each not in known:
             with suppress(OSError):
                 (folder / each).unlink(missing_ok=True)
-
-
-def _expect_folder(platform: Platform) -> None:
-    """Make sure that the folder is the one with the archives, not one where it isn't mounted."""
-    with platform.database.connect() as db:
-        paths = db.scalars(_NEWEST).all()
-    if paths and not any((platform.archives / each).exists() for each in paths):
-        raise Unavailable(
-            message=f"None of the newest archives is in {platform.archives}. Mount the archive "
-            "folder, or set LOCKSIDE_ARCHIVE_FOLDER to where it is."
-        )
 
 
 @contextmanager

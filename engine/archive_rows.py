@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from domain.errors import Unavailable
 from domain.retention import span_of
 from engine.archive_lines import Compared
 from engine.platform import Platform
@@ -48,6 +50,11 @@ _STANDS_AGAIN = text("UPDATE audit_archive SET restored_until = NULL WHERE id = 
 
 _REPLACED = text("""
 UPDATE audit_archive SET restored_until = NULL, replaced_at = :now WHERE id = ANY(:ids)
+""")
+
+_NEWEST = text("""
+SELECT path FROM audit_archive WHERE path IS NOT NULL AND dropped_at IS NULL AND replaced_at IS NULL
+ ORDER BY id DESC LIMIT 100
 """)
 
 _GONE = text("""
@@ -132,18 +139,42 @@ def note_archive(
     db.execute(_REPLACED, {"ids": others, "now": now})
 
 
+def expect_folder(platform: Platform) -> None:
+    """Make sure that the folder is the one with the archives, not one where it isn't mounted.
+
+    Raises:
+        Unavailable: None of the newest archives is in it.
+    """
+    with platform.database.connect() as db:
+        paths = db.scalars(_NEWEST).all()
+    if paths and not any((platform.archives / each).exists() for each in paths):
+        raise Unavailable(
+            message=f"None of the newest archives is in {platform.archives}. Mount the archive "
+            "folder, or set LOCKSIDE_ARCHIVE_FOLDER to where it is."
+        )
+
+
 def remove_gone(platform: Platform) -> int:
     """Remove the files of archives that were dropped or replaced, unless somebody reads.
 
+    A file that isn't there is forgotten only where its tenant's folder is: else the archive folder
+    isn't mounted, and the file would come back with it, for ever.
+
     Returns:
-        How many there were. What stays because of a reader, or a crash, is removed next time.
+        How many were removed. What stays because of a reader, or a crash, is removed next time.
     """
     with platform.database.begin() as db:
         if not db.scalar(REMOVE_ARCHIVES):
             return 0
-        gone = db.execute(_GONE).all()
-        for each in gone:
-            (platform.archives / each.path).unlink(missing_ok=True)
+        gone = [
+            each for each in db.execute(_GONE).all() if _unlinked(platform.archives / each.path)
+        ]
         platform.step("archives_removed")
         db.execute(_FORGET, {"ids": [each.id for each in gone]})
     return len(gone)
+
+
+def _unlinked(path: Path) -> bool:
+    """Remove a file; return whether it is surely gone."""
+    path.unlink(missing_ok=True)
+    return path.parent.is_dir()

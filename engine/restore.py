@@ -13,7 +13,7 @@ from domain.errors import InvalidInput, LockBusy, NotFound, RuleRefused
 from domain.permissions import Actor
 from domain.retention import month_of, span_of
 from engine.archive_lines import SAME_EVERYWHERE, Compared, put_back
-from engine.archive_rows import is_partition, lock_month, partition_of, remove_gone
+from engine.archive_rows import expect_folder, is_partition, lock_month, partition_of, remove_gone
 from engine.outbox import log_entities
 from engine.platform import Platform
 from engine.refusals import refusal_of
@@ -214,8 +214,12 @@ def drop_archives(platform: Platform) -> Treated:
 
     It is noted before its file is removed: a crash between leaves a file that the next call
     removes.
+
+    Raises:
+        Unavailable: The archive folder isn't there.
     """
     done = Treated()
+    expect_folder(platform)
     with platform.database.begin() as db:
         now = platform.clock(db)
         gone_before = platform.retention.gone_before(now)

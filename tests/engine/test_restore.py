@@ -1,6 +1,8 @@
 """Archives on demand: restored and archived again, held and released, dropped when too old."""
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import lockside
 from domain.errors import InvalidInput, LockBusy, NotFound, RuleRefused, Unavailable
 from domain.permissions import Actor
 from domain.retention import month_of
+from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.platform import Platform
 from engine.restore import Treated, drop_archives, hold, release, restore
@@ -286,6 +289,29 @@ def test_a_file_stays_while_somebody_reads_archives(archived: lockside.Site) -> 
     drop(archived)
 
     assert (len(during), files(archived)) == (3, [])
+
+
+def test_nothing_is_dropped_where_the_folder_is_not_mounted(
+    archived: lockside.Site, tmp_path: Path
+) -> None:
+    away = replace(at(archived.platform, GONE), archives=tmp_path / "empty")
+
+    with pytest.raises(Unavailable, match="Mount the archive folder"):
+        drop(archived, away)
+
+    assert drop(archived).archives == 3
+
+
+def test_a_file_is_not_forgotten_where_the_folder_is_not_mounted(
+    archived: lockside.Site, tmp_path: Path
+) -> None:
+    with pytest.raises(Crash):
+        drop(archived, crash_at(at(archived.platform, GONE), "archives_dropped"))
+    away = replace(archived.platform, archives=tmp_path / "empty")
+
+    removed = remove_gone(away), remove_gone(archived.platform)
+
+    assert (removed, files(archived)) == ((0, 3), [])
 
 
 def test_what_is_held_stays_however_old_it_is(archived: lockside.Site) -> None:
