@@ -5,7 +5,7 @@ leaves of a Merkle tree, and a seal binds its root to the seal before it. The pr
 leaf, a node and a seal from ever being taken for each other (RFC 6962, section 2.1).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -45,6 +45,11 @@ def merkle_root(leaves: bytes) -> bytes:
 def digest_of_events(event_ids: Iterable[UUID]) -> str:
     """Return what stands for a set of records: a digest over their event ids in order."""
     return sha256(b"".join(each.bytes for each in sorted(event_ids))).hexdigest()
+
+
+def digest_of_rests(rests: Mapping[UUID, bytes]) -> str:
+    """Return what stands for what was left of a set of records: over each event id and digest."""
+    return sha256(b"".join(each.bytes + rests[each] for each in sorted(rests))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,29 @@ def words_in(table: str, alias: str) -> str:
     return f"num_nonnulls({_named(words, alias)})" if words else "0"
 
 
+def rest_of(table: str, alias: str) -> str:
+    """Return SQL for a digest over what an erasure left of a record's words."""
+    words = _WORDS[table]
+    return f"sha256(record_send(ROW({_named(words, alias)})))"
+
+
+def erasure_of(table: str) -> tuple[str, str]:
+    """Return the columns that tell which erasure a record is of, and what it says it emptied.
+
+    A caller's own metadata tells of none: people aren't work.
+    """
+    if table != "audit_log":
+        return "correlation_id", "NULL::jsonb AS erasure"
+    is_one = "kind = 'person' AND event_type = 'UPDATED' AND success"
+    return "correlation_id", f"CASE WHEN {is_one} THEN metadata -> 'erased' END AS erasure"
+
+
+def emptied_of(table: str) -> tuple[str, ...]:
+    """Return the columns that tell what is left of a record that lost words, of table `r`."""
+    rest = f"CASE WHEN erased_by IS NOT NULL THEN {rest_of(table, 'r')} END AS rest"
+    return "erased_by", "occurred_at", rest
+
+
 def told_of(table: str, source: str, *more: str) -> str:
     """Return SQL for what records say of their seals: their place, their digest, their words.
 

@@ -18,9 +18,12 @@ from domain.retention import Retention
 from domain.verification import Verified
 from models.archive import AuditArchive, told_of_lines
 from models.archive_file import Unreadable, as_array, batches, digest_of_file, read_lines
-from models.seal import TABLES, identity_of
+from models.seal import TABLES, emptied_of, erasure_of, identity_of
 
-_TOLD = {each: text(told_of_lines(each, *identity_of(each))) for each in TABLES}
+_TOLD = {
+    each: text(told_of_lines(each, *identity_of(each), *emptied_of(each)[1:], *erasure_of(each)))
+    for each in TABLES
+}
 
 # What only a line that PostgreSQL never wrote can cause.
 _NO_RECORD = (errors.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
@@ -103,10 +106,19 @@ class ArchivedRecords:
         is_old = self._kept_from is not None and seal.sealed_at < self._kept_from
         return is_old and self._gone.cover(seal.seal_no)
 
-    def emptied(self) -> Iterator[tuple[UUID, list[UUID]]]:
-        """Yield the records that lost their words, by erasure, once all archives are read."""
+    def emptied(self) -> Iterator[Row[Any]]:
+        """Yield the records that lost words, once all archives are read."""
         for stream in self._streams:
-            yield from stream.emptied.items()
+            yield from stream.emptied
+
+    def erasures(self) -> dict[UUID, Any]:
+        """Return what each erasure that is archived says it emptied, once all archives are read."""
+        told = [each.erasures for each in self._streams]
+        return {erasure_id: each for one in told for erasure_id, each in one.items()}
+
+    def may_lack(self, moment: datetime) -> bool:
+        """Say whether what was recorded of a record after this moment may be gone by right."""
+        return not self._lost.is_empty or (self._kept_from is not None and moment < self._kept_from)
 
     @property
     def is_cut(self) -> bool:
@@ -150,7 +162,8 @@ class _Stream:
         self._at = archive.first_seal or 0
         self._is_named = False
         self.unsealed = 0
-        self.emptied: dict[UUID, list[UUID]] = {}
+        self.emptied: list[Row[Any]] = []
+        self.erasures: dict[UUID, Any] = {}
 
     def begins_by(self, last: int) -> bool:
         first = self._archive.first_seal
@@ -215,9 +228,10 @@ class _Stream:
                 return False
             found = self._told(lines)
             self.unsealed += sum(1 for each in found if each.seal_no is None)
-            for each in found:
-                if each.erased_by is not None:
-                    self.emptied.setdefault(each.erased_by, []).append(each.event_id)
+            self.emptied.extend(each for each in found if each.erased_by is not None)
+            self.erasures |= {
+                each.correlation_id: each.erasure for each in found if each.erasure is not None
+            }
             self._rows.extend(each for each in found if each.seal_no is not None)
         return True
 

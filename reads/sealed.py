@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 from domain.seal import FIRST
 from models.archive import READ_ARCHIVES
-from models.seal import TABLES, identity_of, told_of
+from models.seal import TABLES, emptied_of, erasure_of, identity_of, told_of
 
 _WINDOW_RECORDS = 50_000
 _PAGE_SEALS = 1_000
@@ -48,20 +48,19 @@ SELECT s.leaves, coalesce(r.leaves = s.leaves AND r.is_kept, false) AS is_same,
 """
 
 # What erasures say that they emptied, recorded or about to be.
-_ERASURES = text("""
-SELECT correlation_id AS erased_by, metadata -> 'erased' AS told FROM audit_log
- WHERE tenant_id = :tenant_id AND metadata ? 'erased'
+_ERASURES = """
+SELECT {told} FROM audit_log WHERE tenant_id = :tenant_id AND metadata ? 'erased'
 UNION ALL
-SELECT CAST(body ->> 'correlation_id' AS uuid), body -> 'metadata' -> 'erased' FROM outbox
- WHERE tenant_id = :tenant_id AND body -> 'metadata' ? 'erased'
-""")
-
-_EMPTIED = """
-SELECT erased_by, array_agg(event_id) AS event_ids FROM ({emptied}) AS emptied GROUP BY erased_by
+SELECT {told}
+  FROM (SELECT CAST(body ->> 'correlation_id' AS uuid) AS correlation_id,
+               body ->> 'kind' AS kind, body ->> 'event_type' AS event_type,
+               error_codes IS NULL AS success, body -> 'metadata' AS metadata
+          FROM outbox
+         WHERE tenant_id = :tenant_id AND body -> 'metadata' ? 'erased') AS waiting
 """
 
 _EMPTY = """
-  SELECT erased_by, event_id FROM {table} WHERE tenant_id = :tenant_id AND erased_by IS NOT NULL
+SELECT {told} FROM {table} r WHERE tenant_id = :tenant_id AND erased_by IS NOT NULL
 """
 
 _LOOKED_INTO = "SELECT * FROM ({records}) AS stored ORDER BY seal_no, seal_place"
@@ -90,8 +89,12 @@ _LOOK_INTO = text(
         )
     )
 )
+_LOOK_FOR_ERASURES = text(_ERASURES.format(told=", ".join(erasure_of("audit_log"))))
 _LOOK_FOR_EMPTIED = text(
-    _EMPTIED.format(emptied=" UNION ALL ".join(_EMPTY.format(table=each) for each in TABLES))
+    " UNION ALL ".join(
+        _EMPTY.format(table=each, told=", ".join(("event_id", *emptied_of(each))))
+        for each in TABLES
+    )
 )
 _LOOK_BESIDE = text(
     _BESIDE.format(counted=" UNION ALL ".join(_COUNTED.format(table=each) for each in TABLES))
@@ -163,11 +166,11 @@ def beside(db: Connection, tenant_id: int, last: int) -> Row[Any]:
 
 
 def erasures(db: Connection, tenant_id: int) -> dict[UUID, Any]:
-    """Return what each erasure says that it emptied: `records` and their `digest`."""
-    return {each.erased_by: each.told for each in db.execute(_ERASURES, {"tenant_id": tenant_id})}
+    """Return what each erasure in the tables, or on its way there, says that it emptied."""
+    found = db.execute(_LOOK_FOR_ERASURES, {"tenant_id": tenant_id})
+    return {each.correlation_id: each.erasure for each in found if each.erasure is not None}
 
 
-def emptied(db: Connection, tenant_id: int) -> dict[UUID, list[UUID]]:
-    """Return the records in the tables that lost their words, by erasure."""
-    found = db.execute(_LOOK_FOR_EMPTIED, {"tenant_id": tenant_id})
-    return {each.erased_by: list(each.event_ids) for each in found}
+def emptied(db: Connection, tenant_id: int) -> Iterable[Row[Any]]:
+    """Return the records in the tables that lost words, and what is left of these."""
+    return db.execute(_LOOK_FOR_EMPTIED, {"tenant_id": tenant_id})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
@@ -9,9 +10,20 @@ import lockside
 from domain.errors import RuleRefused, Unavailable
 from domain.retention import month_of
 from engine.audit import write_records
-from engine.restore import restore
+from engine.erase import erase_person
+from engine.restore import drop_archives, hold, restore
 from models.archive_file import read_lines
-from tests.engine.archives import COLD, MAY, archive, archives, at, make_months, record, verified
+from tests.engine.archives import (
+    COLD,
+    GONE,
+    MAY,
+    archive,
+    archives,
+    at,
+    make_months,
+    record,
+    verified,
+)
 from tests.engine.steps import query, raw, then
 
 NAME = "Rosalind Okafor"
@@ -27,9 +39,18 @@ def person(site: lockside.Site) -> int:
     record(site, count=3, comments=f"by {NAME}")
     archive(site)
     site.records("person").delete(made["id"])
-    write_records(site.platform)
+    query(site, "UPDATE outbox SET occurred_at = :at", at=MAY)
+    write_records(at(site.platform, MAY + timedelta(days=1)))
     row_id: int = made["id"]
     return row_id
+
+
+def erase_in_may(site: lockside.Site, person: int) -> UUID:
+    """Erase the person as of May, so that the record of it is soon cold as well."""
+    known = at(site.platform, MAY + timedelta(days=2))
+    done = erase_person(known, site.actor, person)
+    write_records(known)
+    return done.erasure_id
 
 
 def bring_back(site: lockside.Site) -> None:
@@ -100,3 +121,28 @@ def test_an_archive_is_read_back_before_it_takes_the_others_place(
 
     with pytest.raises(RuleRefused, match="were read back"):
         site.audit.erase(person)
+
+
+def test_an_erasure_whose_own_record_is_archived_still_holds(
+    site: lockside.Site, person: int
+) -> None:
+    erasure_id = erase_in_may(site, person)
+
+    archive(site)
+
+    archived = [each["correlation_id"] for each in site.archives.search(kind="person")]
+    assert str(erasure_id) in archived
+    assert verified(site).findings == []
+
+
+def test_what_is_held_for_longer_than_its_erasure_is_kept_still_holds(
+    site: lockside.Site, person: int
+) -> None:
+    erase_in_may(site, person)
+    archive(site)
+    hold(site.platform, site.actor, month_of(MAY), because="Case 7", records=TRANSITIONS)
+
+    drop_archives(at(site.platform, GONE))
+
+    kept = {each["record"] for each in archives(site) if each["path"]}
+    assert (kept, verified(site, GONE).findings) == ({*TRANSITIONS}, [])
