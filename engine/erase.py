@@ -1,32 +1,32 @@
 """Erasure: what tells of one person goes, wherever it stands, and the seals still hold.
 
 Only the commitment to a record's words is sealed, so the words and their salt can go. What was
-erased is itself recorded: how many records, and a digest over which, so that nobody else can
-empty a record and call it an erasure.
+erased is itself recorded: how many records, and digests over which and what was left of them, so
+that nobody else can empty a record and call it an erasure, or change what is left.
 """
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from domain.erasure import Emptied, told_of_erasure
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
 from domain.redaction import ERASED
-from domain.seal import digest_of_events
 from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.denials import demand
 from engine.erase_archived import Erase, erase_archived, hold_still, kept_if_committed
+from engine.erase_words import forms_of, prepare, tells, told, wanted_of, without
 from engine.outbox import log_entities
 from engine.platform import Platform
-from models.base import Base, kinds
-from models.seal import TABLES, words_of
+from models.base import records
+from models.seal import TABLES, rest_of, words_of
 
 _SHORTEST = 3
 
@@ -42,30 +42,40 @@ UPDATE person SET name = :name, version = version + 1, updated_at = :now, update
  WHERE tenant_id = :tenant_id AND id = :person_id
 """)
 
+# The later erasure of a record is the one that it counts with, and tells of the earlier one.
 _RECORDS = """
-UPDATE {table} SET {erased}, salt = NULL, erased_by = coalesce(erased_by, :erasure)
+UPDATE {table} r SET {erased}, salt = NULL, erased_by = :erasure
  WHERE tenant_id = :tenant_id AND commitment IS NOT NULL AND ({told})
-RETURNING event_id, erased_by = :erasure AS is_new
+RETURNING event_id, {rest} AS rest
+"""
+
+_FORMER = """
+SELECT event_id, erased_by, {rest} AS rest FROM {table} r
+ WHERE tenant_id = :tenant_id AND erased_by <> :erasure AND ({told})
 """
 
 _ELSEWHERE = """
 UPDATE {table} SET {erased} WHERE {meant} AND ({told})
 """
 
-# Where words stand beside the records. Work itself is changed by its own doors.
+# Where words stand beside the records. Rows are changed by their own doors.
 _PLACES = {
     "outbox": ("body", "changes", "comments", "error_messages"),
     "operation_chunk": ("inputs", "failures", "error"),
-    "operation": ("comments", "details", "changes", "selection", "result"),
+    "operation": (
+        *("comments", "details", "changes", "selection", "result", "origin"),
+        *("paused_by", "cancelled_by", "idempotency_key"),
+    ),
     "notification": ("body",),
+    "audit_archive": ("held_because",),
 }
 _MEANT = {
     "operation_chunk": "operation_id IN (SELECT id FROM operation WHERE tenant_id = :tenant_id)"
 }
 
 _MENTIONS = """
-SELECT id FROM {table} w WHERE tenant_id = :tenant_id AND CAST(to_jsonb(w) AS text) ~* :pattern
- ORDER BY id LIMIT 1000
+SELECT id FROM (SELECT id, to_jsonb(w) AS row FROM {table} w WHERE tenant_id = :tenant_id) AS told
+ WHERE {tells} ORDER BY id LIMIT 1000
 """
 
 
@@ -77,8 +87,8 @@ class Erased:
         erasure_id: Its records' correlation id.
         records: So many records lost words.
         places: So many rows beside the records lost words, by table.
-        mentions: Rows of work that still tell of the person, at most 1,000 of a kind: their
-            own doors change them.
+        mentions: Rows that still tell of the person, at most 1,000 of a noun, work and other
+            records: their own doors change them.
     """
 
     erasure_id: UUID
@@ -124,19 +134,21 @@ def erase_person(
                 id=person_id,
             )
         erasure_id = uuid4()
-        words = _forms([person.name, *extra])
-        wanted = names | {
+        words = [person.name, *extra]
+        wanted = {
+            **names,
+            **wanted_of(words),
             "erasure": erasure_id,
-            "pattern": _pattern(words),
-            "mask": ERASED,
             "now": platform.clock(db),
             "by": actor.person_id,
             "name": f"erased {person_id}",
         }
         archives = hold_still(db, actor.tenant_id)
-        erase = _erase_in(db, wanted)
-        archived = erase_archived(platform, db, archives, words, wanted, erase=erase, made=made)
-        erased = sorted({*_erase_records(db, wanted), *archived})
+        prepare(db)
+        erased = {each.event_id: each for each in _erase_records(db, wanted)}
+        erase, told_so = _erase_in(db, wanted), forms_of(words)
+        archived = erase_archived(platform, db, archives, told_so, wanted, erase=erase, made=made)
+        erased |= {each.event_id: each for each in archived}
         places = {table: _erase_rows(db, table, wanted) for table in _PLACES}
         _rename(db, person.version + 1, erased, wanted)
         mentions = dict(_mentions(db, wanted))
@@ -153,26 +165,13 @@ def _checked(word: str) -> str:
     return told
 
 
-def _pattern(words: Iterable[str]) -> str:
-    """Return the pattern of whole words."""
-    told = "|".join(re.sub(r"([^\w\s])", r"\\\1", each) for each in words)
-    return f"(?<![[:alnum:]_])({told})(?![[:alnum:]_])"
-
-
-def _forms(words: Iterable[str]) -> list[str]:
-    """Return words as they stand in text, in JSON, and in arrays of both."""
-    known = {form for each in words for form in (each, json.dumps(each, ensure_ascii=False)[1:-1])}
-    known |= {re.sub(r'(["\\])', r"\\\1", each) for each in known}
-    return sorted(known)
-
-
-def _erase_records(db: Connection, wanted: Mapping[str, Any]) -> Iterator[UUID]:
+def _erase_records(db: Connection, wanted: Mapping[str, Any]) -> Iterator[Emptied]:
     for table in TABLES:
         yield from _erase_words(db, wanted, table, table)
 
 
 def _erase_in(db: Connection, wanted: Mapping[str, Any]) -> Erase:
-    def erase(table: str, stored: str) -> Iterator[UUID]:
+    def erase(table: str, stored: str) -> Iterator[Emptied]:
         return _erase_words(db, wanted, table, stored)
 
     return erase
@@ -180,53 +179,38 @@ def _erase_in(db: Connection, wanted: Mapping[str, Any]) -> Erase:
 
 def _erase_words(
     db: Connection, wanted: Mapping[str, Any], table: str, stored: str
-) -> Iterator[UUID]:
-    """Erase the words of records; yield those that no earlier erasure had emptied."""
+) -> Iterator[Emptied]:
+    """Erase the words of records; yield what was left of each."""
     words = words_of(table)
-    if words:
-        statement = _RECORDS.format(
-            table=stored, erased=_erased(table, words), told=_told(table, words)
-        )
-        found = db.execute(text(statement), wanted)
-        yield from (each.event_id for each in found if each.is_new)
+    parts = {
+        "table": stored,
+        "erased": _erased(table, words),
+        "told": told(table, words),
+        "rest": rest_of(table, "r"),
+    }
+    former = {
+        each.event_id: (each.erased_by, bytes(each.rest))
+        for each in db.execute(text(_FORMER.format(**parts)), wanted)
+    }
+    for each in db.execute(text(_RECORDS.format(**parts)), wanted):
+        yield Emptied(each.event_id, bytes(each.rest), former.get(each.event_id))
 
 
 def _erase_rows(db: Connection, table: str, wanted: Mapping[str, Any]) -> int:
     columns = _PLACES[table]
     meant = _MEANT.get(table, "tenant_id = :tenant_id")
     statement = _ELSEWHERE.format(
-        table=table, erased=_erased(table, columns), told=_told(table, columns), meant=meant
+        table=table, erased=_erased(table, columns), told=told(table, columns), meant=meant
     )
     return db.execute(text(statement), wanted).rowcount
 
 
 def _erased(table: str, columns: Iterable[str]) -> str:
-    return ", ".join(f"{each} = {_without(table, each)}" for each in columns)
-
-
-def _told(table: str, columns: Iterable[str]) -> str:
-    told = [f"CAST({each} AS text) ~* :pattern" for each in columns]
-    told += [f"actor_id = :person_id AND {each} IS NOT NULL" for each in _of_actor(table)]
-    return " OR ".join(told)
-
-
-def _of_actor(table: str) -> list[str]:
-    """Return the columns that tell from where somebody acted."""
-    return [each for each in ("session_id", "ip_address") if each in Base.metadata.tables[table].c]
-
-
-def _without(table: str, column: str) -> str:
-    """Return SQL for a column without the words: of what its actor did, it is gone whole."""
-    kind = Base.metadata.tables[table].c[column].type
-    stored = "jsonb" if isinstance(kind, JSONB) else "text[]" if isinstance(kind, ARRAY) else "text"
-    left = f"regexp_replace(CAST({column} AS text), :pattern, :mask, 'gi')"
-    if column in _of_actor(table):
-        left = f"CASE WHEN actor_id = :person_id THEN NULL ELSE {left} END"
-    return f"CAST({left} AS {stored})"
+    return ", ".join(f"{each} = {without(table, each)}" for each in columns)
 
 
 def _rename(
-    db: Connection, version: int, erased: Sequence[UUID], wanted: Mapping[str, Any]
+    db: Connection, version: int, erased: Mapping[UUID, Emptied], wanted: Mapping[str, Any]
 ) -> None:
     """Take the name away, and record the erasure with what it emptied."""
     db.execute(_RENAME, wanted)
@@ -241,13 +225,14 @@ def _rename(
         ids=[wanted["person_id"]],
         versions=[version],
         changes=[json.dumps({"name": {"before": ERASED, "after": wanted["name"]}})],
-        details={"erased": {"records": len(erased), "digest": digest_of_events(erased)}},
+        details={"erased": told_of_erasure(erased)},
         now=wanted["now"],
     )
 
 
 def _mentions(db: Connection, wanted: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
-    for kind, model in kinds().items():
-        found = db.scalars(text(_MENTIONS.format(table=model.__tablename__)), wanted).all()
+    for noun, model in records().items():
+        statement = _MENTIONS.format(table=model.__tablename__, tells=tells("row"))
+        found = db.scalars(text(statement), wanted).all()
         if found:
-            yield kind, list(found)
+            yield noun, list(found)

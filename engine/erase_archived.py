@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
+from domain.erasure import Emptied
 from domain.errors import RuleRefused, Unavailable
 from engine.archive_lines import SAME_EVERYWHERE, Compared, put_back
 from engine.archive_rows import lock_month, note_archive
@@ -43,8 +43,8 @@ SELECT CAST(row_to_json(r) AS text) FROM {table} r
  ORDER BY seal_no, seal_place, occurred_at, event_id
 """
 
-Erase = Callable[[str, str], Iterator[UUID]]
-"""Erases the words of records: those of one table, which stand in another; yields which."""
+Erase = Callable[[str, str], Iterator[Emptied]]
+"""Erases the words of records: those of one table, which stand in another; yields what is left."""
 
 
 @contextmanager
@@ -103,8 +103,8 @@ def erase_archived(
     *,
     erase: Erase,
     made: list[tuple[Place, Written]],
-) -> Iterator[UUID]:
-    """Erase the words of archived records; yield those that no earlier erasure had emptied.
+) -> Iterator[Emptied]:
+    """Erase the words of archived records; yield what was left of each.
 
     What was restored is erased in its file as well: it is searched, and archived again.
 
@@ -134,7 +134,7 @@ def erase_archived(
 
         if not any(may_tell(each) for each in read_whole(path, archive.sha256)):
             continue
-        erased: list[UUID] = []
+        erased: list[Emptied] = []
         lines = _without(db, archive, read_whole(path, archive.sha256), erase, erased)
         place = Place(archive.tenant_id, archive.record, archive.month)
         written = write_archive(platform.archives, place, lines, archive.records)
@@ -183,7 +183,7 @@ def _compared(db: Connection, archive: Row[Any], path: Path, digest: bytes) -> C
 
 
 def _without(
-    db: Connection, archive: Row[Any], lines: Iterable[bytes], erase: Erase, erased: list[UUID]
+    db: Connection, archive: Row[Any], lines: Iterable[bytes], erase: Erase, erased: list[Emptied]
 ) -> Iterator[bytes]:
     """Yield the lines without the words; the file stays in the order of the seals."""
     own = f"erasing_{archive.id}"

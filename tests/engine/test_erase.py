@@ -1,12 +1,14 @@
 """Erasure: nothing tells of the person any more, and everything verifies as before."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import DBAPIError
 
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused, Unavailable
+from domain.seal import digest_of_events
 from engine.archive_rows import lock_month
 from engine.audit import write_records
 from models.archive_file import read_lines
@@ -19,7 +21,7 @@ NAME = 'Rosalind O\'Hara "Roz"'
 PHONE = "+91 98204 11873"
 STORES = (
     *("state_transition_audit", "audit_log", "bulk_operation_audit", "permission_denial_audit"),
-    *("outbox", "operation", "operation_chunk", "notification", "person"),
+    *("outbox", "operation", "operation_chunk", "notification", "person", "audit_archive"),
 )
 
 
@@ -48,6 +50,13 @@ def person(site: lockside.Site) -> int:
     site.records("person").delete(made["id"])
     row_id: int = made["id"]
     return row_id
+
+
+def hold_back_records(site: lockside.Site) -> None:
+    """Let nothing be written from the outbox any more."""
+    chain = "SELECT FROM audit_chain WHERE tenant_id = :id"
+    assert query(site, chain, id=site.actor.tenant_id)
+    query(site, "UPDATE audit_chain SET seal_no = seal_no + 1")
 
 
 def whole(site: lockside.Site) -> list[str]:
@@ -115,6 +124,72 @@ def test_an_erasure_that_nobody_recorded_is_found(site: lockside.Site, person: i
     assert whole(site) == ["erasure_differs"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "comments = 'Agreed with nobody'",
+        "metadata = '{}'",
+        "comments = NULL, metadata = NULL",
+    ],
+)
+def test_what_an_erasure_left_of_a_record_can_not_be_changed(
+    site: lockside.Site, person: int, change: str
+) -> None:
+    site.audit.erase(person)
+    write_records(site.platform)
+
+    query(
+        site, f"UPDATE state_transition_audit SET {change} WHERE erased_by IS NOT NULL AND success"
+    )
+
+    assert whole(site) == ["erasure_differs"]
+
+
+def test_what_was_erased_twice_can_not_be_changed_either(site: lockside.Site, person: int) -> None:
+    second = site.records("person").create(name="Magnus Lindqvist")
+    drain(site, ask(site, work_orders(site, 1), comments=f"{NAME} and Magnus Lindqvist"))
+    write_records(site.platform)
+    site.records("person").delete(second["id"])
+    site.audit.erase(person)
+    site.audit.erase(second["id"])
+    write_records(site.platform)
+
+    query(
+        site,
+        "UPDATE state_transition_audit SET comments = 'x' WHERE comments LIKE '%[erased] and %'",
+    )
+
+    assert whole(site) == ["erasure_differs"]
+
+
+def test_an_erasure_of_before_that_told_nothing_of_what_is_left_still_holds(
+    site: lockside.Site, person: int
+) -> None:
+    site.audit.erase(person)
+    query(site, "UPDATE outbox SET body = body #- '{metadata,erased,left}'")
+    write_records(site.platform)
+
+    assert whole(site) == []
+
+
+def test_a_callers_metadata_is_no_record_of_an_erasure(site: lockside.Site) -> None:
+    ids = tickets(site, 2)
+    site.records("ticket").update(ids[0], title="Evidence")
+    write_records(site.platform)
+    emptied = [each["event_id"] for each in query(
+        site, "SELECT event_id FROM audit_log WHERE kind = 'ticket' AND event_type = 'UPDATED'"
+    )]  # fmt: skip
+    claimed = {"records": len(emptied), "digest": digest_of_events(emptied)}
+    done = site.update("ticket", [ids[1]], {"title": "z"}, metadata={"erased": claimed})
+    drain(site, UUID(done.id))
+    write_records(site.platform)
+
+    query(site, "UPDATE audit_log SET changes = '{}', salt = NULL, erased_by = :id"
+          " WHERE event_id = ANY(:emptied)", id=done.id, emptied=emptied)  # fmt: skip
+
+    assert whole(site) == ["erasure_differs"]
+
+
 def test_two_people_of_one_record_are_erased_one_after_the_other(
     site: lockside.Site, person: int
 ) -> None:
@@ -131,14 +206,116 @@ def test_two_people_of_one_record_are_erased_one_after_the_other(
 
 
 def test_what_waits_in_the_outbox_is_erased_too(site: lockside.Site, person: int) -> None:
-    chain = "SELECT FROM audit_chain WHERE tenant_id = :id"
-    assert query(site, chain, id=site.actor.tenant_id)
-    query(site, "UPDATE audit_chain SET seal_no = seal_no + 1")  # nothing is written now
+    hold_back_records(site)
     drain(site, ask(site, work_orders(site, 1), comments=f"late: {NAME}"))
 
     site.audit.erase(person)
 
     assert told_in(site, "Rosalind") == []
+
+
+@pytest.mark.parametrize("before", ["\n", "\t", "\\", "\\\\\n", '"', "\u0001", "C:\\new\n"])
+def test_a_name_behind_whatever_sign_is_erased_from_json(site: lockside.Site, before: str) -> None:
+    made = site.records("person").create(name="Rosalind Okafor")
+    said = f"Desk{before}Rosalind Okafor"
+    drain(site, ask(site, work_orders(site, 1), metadata={"said": said, said: [said]}))
+    site.records("ticket").update(tickets(site, 1)[0], description=said)
+    write_records(site.platform)
+    late = site.update("ticket", site.ids("ticket"), {"description": f"{said}!"}).id
+    site.records("person").delete(made["id"])
+    hold_back_records(site)
+    drain(site, UUID(late))
+
+    site.audit.erase(made["id"])
+
+    assert told_in(site, "Rosalind") == []
+
+
+@pytest.mark.parametrize("name", ["1", "null", "true", "state", "after", "title", "17.5"])
+def test_a_person_whose_name_is_also_something_else_is_erased(
+    site: lockside.Site, name: str
+) -> None:
+    made = site.records("person").create(name=name)
+    (row_id,) = tickets(site, 1)
+    drain(site, ask(site, work_orders(site, 2), comments=f"by {name}"))
+    site.records("ticket").update(row_id, description=f"Desk of {name}.")
+    write_records(site.platform)
+    site.records("person").delete(made["id"])
+
+    site.audit.erase(made["id"])
+    write_records(site.platform)
+
+    (told,) = query(site, "SELECT changes FROM audit_log"
+                    " WHERE kind = 'ticket' AND event_type = 'UPDATED'")  # fmt: skip
+    assert told["changes"] == {"description": {"before": None, "after": "Desk of [erased]."}}
+    assert query(site, "SELECT DISTINCT comments FROM state_transition_audit") == [
+        {"comments": "by [erased]"}
+    ]
+    assert whole(site) == []
+
+
+def test_what_does_not_tell_of_the_person_keeps_its_words(site: lockside.Site) -> None:
+    made = site.records("person").create(name="1")
+    drain(site, ask(site, work_orders(site, 2)))
+    write_records(site.platform)
+    site.records("person").delete(made["id"])
+
+    site.audit.erase(made["id"])
+
+    numbers = query(site, "SELECT FROM audit_log WHERE changes -> 'vendor_id' @> '{\"after\": 1}'")
+    assert numbers
+    assert not query(site, "SELECT FROM audit_log WHERE erased_by IS NOT NULL"
+                     " AND CAST(changes AS text) NOT LIKE '%[erased]%'")  # fmt: skip
+
+
+def test_who_steered_an_operation_and_from_where_is_erased(site: lockside.Site) -> None:
+    made = site.records("person").create(name=NAME)
+    (role,) = query(site, "SELECT id FROM role WHERE name = 'admin' AND tenant_id = :id",
+                    id=site.actor.tenant_id)  # fmt: skip
+    held = site.records("person_role").create(person_id=made["id"], role_id=role["id"])
+    site.act_as("demo", NAME)
+    first = ask(site, work_orders(site, 1), idempotency_key=f"of {NAME}")
+    site.operation(first).pause()
+    site.operation(first).cancel()
+    drain(site, first)
+    site.act_as("demo", None)
+    site.records("person_role").delete(held["id"])
+    site.records("person").delete(made["id"])
+
+    site.audit.erase(made["id"])
+
+    assert told_in(site, "Rosalind") == []
+    assert not query(site, "SELECT FROM operation WHERE actor_id = :id AND origin IS NOT NULL",
+                     id=made["id"])  # fmt: skip
+
+
+def test_from_where_somebody_acted_is_erased_in_the_outbox_too(site: lockside.Site) -> None:
+    made = site.records("person").create(name=NAME)
+    (role,) = query(site, "SELECT id FROM role WHERE name = 'admin' AND tenant_id = :id",
+                    id=site.actor.tenant_id)  # fmt: skip
+    held = site.records("person_role").create(person_id=made["id"], role_id=role["id"])
+    write_records(site.platform)
+    hold_back_records(site)
+    site.act_as("demo", NAME)
+    tickets(site, 1)
+    site.act_as("demo", None)
+    site.records("person_role").delete(held["id"])
+    site.records("person").delete(made["id"])
+
+    site.audit.erase(made["id"])
+
+    assert not query(site, "SELECT FROM outbox WHERE body ->> 'actor_id' = CAST(:id AS text)"
+                     " AND body ?| ARRAY['session_id', 'ip_address']", id=made["id"])  # fmt: skip
+
+
+def test_records_beside_work_that_tell_of_the_person_are_named(
+    site: lockside.Site, person: int
+) -> None:
+    made = site.records("vendor").create(name=f"{NAME} and sons")
+
+    done = site.audit.erase(person)
+
+    assert done.mentions == {"vendor": [made["id"]]}
 
 
 def test_work_that_tells_of_the_person_is_named(site: lockside.Site, person: int) -> None:

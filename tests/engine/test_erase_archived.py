@@ -22,6 +22,7 @@ from tests.engine.archives import (
     at,
     make_months,
     record,
+    rewrite,
     verified,
 )
 from tests.engine.steps import query, raw, then
@@ -135,6 +136,18 @@ def test_an_erasure_whose_own_record_is_archived_still_holds(
     assert verified(site).findings == []
 
 
+def test_what_is_left_in_an_archive_is_held_against_an_archived_erasure(
+    site: lockside.Site, person: int
+) -> None:
+    erase_in_may(site, person)
+    archive(site)
+
+    rewrite(site, lambda lines: [each.replace(b"by [erased]", b"by Asha") for each in lines],
+            is_noted=True)  # fmt: skip
+
+    assert [each.code for each in verified(site).findings] == ["erasure_differs"]
+
+
 def test_what_is_held_for_longer_than_its_erasure_is_kept_still_holds(
     site: lockside.Site, person: int
 ) -> None:
@@ -146,3 +159,13 @@ def test_what_is_held_for_longer_than_its_erasure_is_kept_still_holds(
 
     kept = {each["record"] for each in archives(site) if each["path"]}
     assert (kept, verified(site, GONE).findings) == ({*TRANSITIONS}, [])
+
+
+def test_no_hold_tells_of_who_was_erased(site: lockside.Site, person: int) -> None:
+    hold(site.platform, site.actor, month_of(MAY), because=f"Case of {NAME}")
+
+    site.audit.erase(person)
+
+    assert {each["held_because"] for each in archives(site) if each["replaced_at"] is None} == {
+        "Case of [erased]"
+    }
