@@ -49,6 +49,11 @@ class Shelf:
     retention: Retention = field(default_factory=Retention)
     now: datetime | None = None
 
+    def kept_from(self, db: Connection) -> datetime:
+        """Return the moment from which on nothing was dropped as too old to be kept."""
+        now = self.now or db.execute(select(func.clock_timestamp())).scalar_one()
+        return self.retention.surely_kept_from(now)
+
 
 class ArchivedRecords:
     """A tenant's archives, read once from the first seal to the last."""
@@ -77,8 +82,7 @@ class ArchivedRecords:
         self._lost = _Spans([])
         self._kept_from: datetime | None = None
         if shelf is not None and gone:
-            now = shelf.now or db.execute(select(func.clock_timestamp())).scalar_one()
-            self._kept_from = shelf.retention.surely_kept_from(now)
+            self._kept_from = shelf.kept_from(db)
         folder = shelf.folder if shelf is not None and shelf.folder.is_dir() else None
         if met and folder is None:
             seen.tell("archives_unreachable", _unreachable(shelf, len(met)))

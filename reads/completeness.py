@@ -4,6 +4,7 @@ What was changed or deleted past the platform shows here: the records know nothi
 of it is arithmetic in one snapshot, the outbox included and archives counted.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -15,6 +16,9 @@ from domain.verification import Verified
 from models.archive_file import Unreadable, as_array, batches, read_lines
 from models.base import Record, records
 from reads.archived import Shelf
+
+_BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
+_NEVER = datetime(9999, 12, 30, tzinfo=UTC)
 
 _NOT_TOLD = frozenset(
     {"id", "tenant_id", "uuid", "version", "deleted_at"}
@@ -54,10 +58,11 @@ SELECT coalesce(w.id, c.entity_id) AS id, w.version, coalesce(c.records, 0) AS r
        coalesce(c.versions, 0) AS versions, c.last, c.is_deleted, w.deleted_at
   FROM (SELECT * FROM {table} WHERE tenant_id = :tenant_id) AS w
   FULL JOIN counted c ON c.entity_id = w.id
- WHERE w.id IS NULL OR c.entity_id IS NULL AND NOT :is_cut
-    OR c.records <> w.version - CASE WHEN :is_cut THEN c.first - 1 ELSE 0 END
+ WHERE w.id IS NULL OR c.entity_id IS NULL AND w.updated_at >= :kept_from
+    OR c.records <> w.version - CASE WHEN w.created_at < :kept_from THEN c.first - 1 ELSE 0 END
     OR c.versions <> c.records OR c.last <> w.version
-    OR NOT :is_cut AND coalesce(c.is_deleted, false) <> (w.deleted_at IS NOT NULL)
+    OR coalesce(c.is_deleted, false) <> (w.deleted_at IS NOT NULL)
+       AND (w.deleted_at IS NULL OR w.deleted_at >= :kept_from)
  ORDER BY 1
 """
 
@@ -122,15 +127,16 @@ def find_incomplete(
         db: A transaction of one snapshot; a temporary table of it holds what archives tell.
         tenant_id: Whose.
         seen: Is told.
-        shelf: Where archives are. Where some were dropped, or can't be read, a row's records
-            may begin later than with its first version.
+        shelf: Where archives are. Where some were dropped, the records of a row that is older
+            than anything is kept may begin later than with its first version; where some can't
+            be read, those of every row.
     """
     db.execute(_MAKE)
     db.execute(text("TRUNCATE archived_told"))
-    is_cut = not _take_archived(db, tenant_id, shelf)
+    kept_from = _take_archived(db, tenant_id, shelf)
     for noun, model in records().items():
         table = str(model.__tablename__)
-        names = {"tenant_id": tenant_id, "noun": noun, "is_cut": is_cut}
+        names = {"tenant_id": tenant_id, "noun": noun, "kept_from": kept_from}
         for row in db.execute(text(_VERSIONS.format(told=_TOLD, table=table)), names):
             code, message = _say(noun, row)
             seen.tell(code, message, record=_which(noun, row))
@@ -141,12 +147,14 @@ def find_incomplete(
             seen.tell("row_changed", message, record=_which(noun, row))
 
 
-def _take_archived(db: Connection, tenant_id: int, shelf: Shelf | None) -> bool:
-    """Read what archives tell into the table; return whether that is all of it."""
-    is_all = True
+def _take_archived(db: Connection, tenant_id: int, shelf: Shelf | None) -> datetime:
+    """Read what archives tell into the table; return from when on everything has to be there."""
+    kept_from = _BEGINNING
     for archive in db.execute(_ARCHIVES, {"tenant_id": tenant_id}).all():
-        if archive.dropped_at is not None or shelf is None:
-            is_all = False
+        if shelf is None:
+            return _NEVER
+        if archive.dropped_at is not None:
+            kept_from = max(kept_from, shelf.kept_from(db))
             continue
         try:
             for lines in batches(read_lines(shelf.folder / archive.path)):
@@ -154,8 +162,8 @@ def _take_archived(db: Connection, tenant_id: int, shelf: Shelf | None) -> bool:
                     db.execute(_TAKE, {"lines": as_array(lines)})
         except (Unreadable, Unavailable, DataError):
             # Verification has told what is wrong with the file.
-            is_all = False
-    return is_all
+            kept_from = _NEVER
+    return kept_from
 
 
 def _columns(model: type[Record]) -> list[str]:

@@ -7,7 +7,7 @@ from shutil import copyfile
 import pytest
 
 import lockside
-from domain.verification import Verified
+from domain.verification import Finding, Verified
 from engine.restore import drop_archives
 from reads.archived import Shelf
 from reads.completeness import find_incomplete
@@ -255,11 +255,15 @@ def incomplete(site: lockside.Site, shelf: Shelf | None) -> set[str]:
 
     Their times aren't those of their records, which were made to be old.
     """
+    return {each.code for each in all_incomplete(site, shelf)} - {"row_changed"}
+
+
+def all_incomplete(site: lockside.Site, shelf: Shelf | None) -> list[Finding]:
+    """Return all that isn't complete of the tenant's work orders."""
     seen = Verified()
     with site.platform.database.begin() as db:
         find_incomplete(db, site.actor.tenant_id, seen, shelf)
-    told = [(each.code, each.record or {}) for each in seen.findings]
-    return {code for code, which in told if which["kind"] == "work_order"} - {"row_changed"}
+    return [each for each in seen.findings if (each.record or {})["kind"] == "work_order"]
 
 
 def test_what_is_in_archives_is_counted_as_recorded(archived: lockside.Site) -> None:
@@ -275,7 +279,38 @@ def test_a_change_past_the_records_is_found_beside_archives(archived: lockside.S
     assert incomplete(archived, Shelf(archived.platform.archives)) == {"version_unrecorded"}
 
 
+def made_in_may(site: lockside.Site) -> None:
+    """Let the work be as old as its records."""
+    query(site, "ALTER TABLE work_order DISABLE TRIGGER USER")
+    query(site, "UPDATE work_order SET created_at = :at, updated_at = :at", at=MAY)
+
+
 def test_what_was_dropped_as_too_old_is_not_missed(archived: lockside.Site) -> None:
+    made_in_may(archived)
     drop_archives(at(archived.platform, GONE))
 
-    assert incomplete(archived, Shelf(archived.platform.archives)) == set()
+    assert incomplete(archived, Shelf(archived.platform.archives, now=GONE)) == set()
+
+
+def test_what_was_slipped_in_after_something_was_dropped_is_found(archived: lockside.Site) -> None:
+    made_in_may(archived)
+    drop_archives(at(archived.platform, GONE))
+    query(archived, "INSERT INTO work_order (tenant_id, title, state, created_at, updated_at)"
+          " SELECT tenant_id, 'Mine', 'DRAFT', :at, :at FROM work_order LIMIT 1",
+          at=GONE)  # fmt: skip
+
+    assert incomplete(archived, Shelf(archived.platform.archives, now=GONE)) == {
+        "version_unrecorded"
+    }
+
+
+def test_a_row_deleted_past_the_records_after_something_was_dropped_is_found(
+    archived: lockside.Site,
+) -> None:
+    made_in_may(archived)
+    drop_archives(at(archived.platform, GONE))
+    query(archived, "UPDATE work_order SET deleted_at = :at", at=GONE)
+
+    told = all_incomplete(archived, Shelf(archived.platform.archives, now=GONE))
+
+    assert any("is deleted, and its records say otherwise" in each.message for each in told)
