@@ -10,12 +10,17 @@ _TOLD = 100
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """A seal as it was pinned outside the database."""
+    """A seal as it was pinned outside the database.
+
+    `unsealed` is how many records of the tenant were from before there were seals; None where it
+    wasn't told yet.
+    """
 
     tenant_id: int
     seal_no: int
     digest: bytes
     pinned_at: datetime
+    unsealed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,14 @@ class AnchorFile:
                 told = json.loads(line)
                 pinned_at = datetime.fromisoformat(told["pinned_at"])
                 digest = bytes.fromhex(told["digest"])
-                yield Anchor(int(told["tenant_id"]), int(told["seal_no"]), digest, pinned_at)
+                unsealed = told.get("unsealed")
+                yield Anchor(
+                    int(told["tenant_id"]),
+                    int(told["seal_no"]),
+                    digest,
+                    pinned_at,
+                    unsealed=None if unsealed is None else int(unsealed),
+                )
             except (ValueError, KeyError, TypeError) as error:
                 raise InvalidInput(
                     field="anchors",

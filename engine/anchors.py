@@ -12,7 +12,9 @@ _log = structlog.get_logger(__name__)
 
 PIN_SEALS = "audit.pin"
 
-_HEADS = text("SELECT tenant_id, seal_no, digest FROM audit_chain WHERE seal_no > 0 ORDER BY 1")
+_HEADS = text("""
+SELECT tenant_id, seal_no, digest, unsealed FROM audit_chain WHERE seal_no > 0 ORDER BY 1
+""")
 
 
 def pin_seals(platform: Platform) -> list[Anchor]:
@@ -28,7 +30,7 @@ def pin_seals(platform: Platform) -> list[Anchor]:
     with platform.database.connect() as db:
         now = platform.clock(db)
         heads = [
-            Anchor(each.tenant_id, each.seal_no, bytes(each.digest), now)
+            Anchor(each.tenant_id, each.seal_no, bytes(each.digest), now, each.unsealed)
             for each in db.execute(_HEADS)
         ]
     new = [each for each in heads if pinned.get(each.tenant_id) != each.digest]
@@ -38,6 +40,7 @@ def pin_seals(platform: Platform) -> list[Anchor]:
             "seal_no": each.seal_no,
             "digest": each.digest.hex(),
             "pinned_at": each.pinned_at.isoformat(),
+            "unsealed": each.unsealed,
         }
         for each in new
     ]

@@ -51,7 +51,8 @@ def verify_seals(
     stand_still(db)
     head = head_of(db, tenant_id)
     end = max(head.seal_no, head.newest) if last is None else last
-    pinned = {each.seal_no: each for each in anchors if each.tenant_id == tenant_id}
+    known = [each for each in anchors if each.tenant_id == tenant_id]
+    pinned = {each.seal_no: each for each in known}
     seen = Verified()
     seen.pinned = len(pinned)
     link = _Link(seen, tenant_id, first, digest_of(db, tenant_id, first - 1))
@@ -78,10 +79,24 @@ def verify_seals(
     for number in sorted(pinned):
         if first <= number and (last is None or number <= last):
             seen.tell("anchor_differs", _differs(pinned[number]), seal_no=number)
+    _verify_unsealed(head.unsealed, known, seen)
     if last is None:
         is_all = first == 1
         _verify_end(db, tenant_id, head, link.previous, archived=archived, seen=seen, is_all=is_all)
     yield seen
+
+
+def _verify_unsealed(unsealed: int, anchors: Iterable[Anchor], seen: Verified) -> None:
+    """Verify that nobody counts more records as from before sealing began than were pinned."""
+    for each in anchors:
+        if each.unsealed is not None and each.unsealed != unsealed:
+            message = (
+                f"{unsealed:,} records are counted as from before sealing began, and "
+                f"{each.unsealed:,} were at {each.pinned_at:%Y-%m-%d %H:%M:%S}Z: records were "
+                "added or taken away."
+            )
+            seen.tell("record_unsealed", message)
+            return
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from engine.anchor_file import AnchorFile
 from engine.anchors import pin_seals
 from engine.audit import write_records
 from engine.platform import Platform
+from tests.engine.steps import query
 from tests.factories import tickets
 
 
@@ -86,6 +87,30 @@ def test_a_line_that_is_no_anchor_is_refused_by_its_number(path: Path, line: str
 
     with pytest.raises(InvalidInput, match=r"line 1 of .*put the file back"):
         list(AnchorFile(path).read())
+
+
+def test_a_record_can_not_be_counted_as_from_before_once_that_is_pinned(
+    site: lockside.Site, platform: Platform
+) -> None:
+    sealed(site)
+    pin_seals(platform)
+    query(site, "UPDATE audit_log SET seal_no = NULL")
+    query(site, "UPDATE audit_chain SET unsealed = (SELECT count(*) FROM audit_log)")
+
+    site.platform = platform
+    found = [each.code for each in site.audit.verify().findings]
+
+    assert "record_unsealed" in found
+
+
+def test_an_anchor_of_before_that_counts_nothing_is_read(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text('{"tenant_id": 1, "seal_no": 2, "digest": "00",'
+                    ' "pinned_at": "2026-01-01T00:00:00+00:00"}\n')  # fmt: skip
+
+    (anchor,) = AnchorFile(path).read()
+
+    assert (anchor.seal_no, anchor.unsealed) == (2, None)
 
 
 def test_a_file_that_can_not_be_written_says_what_to_do(
