@@ -4,6 +4,7 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -235,6 +236,19 @@ def test_a_head_that_was_set_back_is_found(site: lockside.Site) -> None:
           " WHERE s.seal_no = c.seal_no - 1")  # fmt: skip
 
     assert found(site) == ["head_moved"]
+
+
+def test_a_head_that_was_moved_is_mended_as_the_page_says(site: lockside.Site) -> None:
+    seal(site)
+    for table in ("state_transition_audit", "bulk_operation_audit", "audit_log", "audit_seal"):
+        query(site, f"DELETE FROM {table} WHERE seal_no = (SELECT seal_no FROM audit_chain)")
+    page = Path(__file__).parents[2] / "docs/how-to/trust-the-audit.md"
+    statement = page.read_text().split("```sql\n")[1].split("```")[0]
+
+    query(site, statement.replace("= 1", f"= {site.actor.tenant_id}"))
+    seal(site)
+
+    assert found(site) == []
 
 
 def test_nothing_is_sealed_onto_a_head_that_was_set_back(site: lockside.Site) -> None:
