@@ -2,13 +2,17 @@
 
 from dataclasses import asdict
 
+import structlog
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from domain.seal import DIGEST_BYTES, Seal, merkle_root
 from engine.hints import WRITE_AUDIT, wake_audit
 from engine.platform import Platform
 from models.schema import MAKE_PARTITIONS
 from models.seal import commitment_of, leaf_of, words_in
+
+_log = structlog.get_logger(__name__)
 
 _BATCH = 50
 """Outbox rows, each of a whole chunk, that one transaction turns into records."""
@@ -26,7 +30,7 @@ SELECT c.tenant_id, c.seal_no, c.digest FROM audit_chain c
   LEFT JOIN LATERAL (SELECT s.seal_no, s.digest FROM audit_seal s WHERE s.tenant_id = c.tenant_id
                       ORDER BY s.seal_no DESC LIMIT 1) AS last ON true
  WHERE waiting.id IS NOT NULL AND c.seal_no = coalesce(last.seal_no, 0)
-   AND c.digest = coalesce(last.digest, c.digest)
+   AND c.digest = coalesce(last.digest, c.digest) AND c.tenant_id <> ALL(:but)
  ORDER BY waiting.id LIMIT 1 FOR UPDATE OF c SKIP LOCKED
 """)
 
@@ -175,6 +179,10 @@ SELECT string_agg(leaf, ''::bytea ORDER BY place) AS leaves, (SELECT count(*) FR
 """
 
 
+class _Unwritable(Exception):
+    """What waits of a tenant can't be written: which tenant, and why."""
+
+
 def _stored(table: str, columns: str, records: str) -> str:
     """Return SQL that stores records with their place in the seal, and tells their digests."""
     return _STORED.format(
@@ -219,23 +227,31 @@ def write_some(platform: Platform) -> int:
 def write_records(platform: Platform, *, batches: int | None = None) -> int:
     """Turn the outbox into sealed records, until it is empty or so many batches are written.
 
+    Where something of a tenant can't be written, all of his waits, and the log says why.
+
     Returns:
         How many rows of the outbox it was.
     """
     platform.locks.forget(WRITE_AUDIT)
     written = 0
-    while True:
-        with platform.database.begin() as db:
-            taken = _write_batch(platform, db)
-            if taken:
-                platform.step("records_written")
+    stuck: list[int] = []
+    while batches is None or batches > 0:
+        try:
+            with platform.database.begin() as db:
+                taken = _write_batch(platform, db, but=stuck)
+                if taken:
+                    platform.step("records_written")
+        except _Unwritable as unwritable:
+            tenant_id, error = unwritable.args
+            _log.error("records can't be written", tenant_id=tenant_id, error=str(error.orig))
+            stuck.append(tenant_id)
+            continue
         written += taken
         if not taken and not _begin_chains(platform):
-            return written
+            break
         if taken and batches is not None:
             batches -= 1
-            if not batches:
-                return written
+    return written
 
 
 def _begin_chains(platform: Platform) -> bool:
@@ -247,14 +263,23 @@ def _begin_chains(platform: Platform) -> bool:
         return bool(db.execute(_BEGIN_CHAINS).rowcount)
 
 
-def _write_batch(platform: Platform, db: Connection) -> int:
-    """Write and seal a batch of one tenant's, in his chain's order; return its outbox rows."""
-    head = db.execute(_LOCK_HEAD).first()
+def _write_batch(platform: Platform, db: Connection, *, but: list[int]) -> int:
+    """Write and seal a batch of one tenant's, in his chain's order; return its outbox rows.
+
+    Raises:
+        _Unwritable: PostgreSQL doesn't take it.
+    """
+    head = db.execute(_LOCK_HEAD, {"but": but}).first()
     if head is None:
         return 0
     seal_no = head.seal_no + 1
     wanted = {"tenant_id": head.tenant_id, "seal_no": seal_no}
-    done = db.execute(_WRITE, {**wanted, "most": _BATCH, "items": _BATCH_ITEMS}).one()
+    try:
+        done = db.execute(_WRITE, {**wanted, "most": _BATCH, "items": _BATCH_ITEMS}).one()
+    except (DataError, IntegrityError, ProgrammingError) as error:
+        raise _Unwritable(head.tenant_id, error) from error
+    if done.leaves is None:
+        return int(done.taken)  # rows about nothing
     seal = Seal(
         tenant_id=head.tenant_id,
         seal_no=seal_no,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 import lockside
 from engine.audit import write_records
@@ -417,3 +418,34 @@ def test_a_tenants_records_are_sealed_while_anothers_head_is_held(site: lockside
         write_records(site.platform)
 
     assert {each["tenant_id"] for each in outbox(site)} == {ours}
+
+
+def test_what_can_not_be_written_of_one_tenant_keeps_nobody_elses_back(
+    site: lockside.Site,
+) -> None:
+    site.open_tenant("harbor", {"asha": ["admin", "manager"]})
+    write_records(site.platform)
+    theirs = next(each["id"] for each in query(site, "SELECT id FROM tenant WHERE name = 'harbor'"))
+    query(site, "INSERT INTO outbox (tenant_id, event_id, record, occurred_at, body, entity_ids,"
+          " versions, changes) VALUES (:id, gen_random_uuid(), 'audit_log', now(), '{}', '{1}',"
+          " '{1}', ARRAY['no JSON'])", id=theirs)  # fmt: skip
+    work_orders(site, 1)
+
+    with capture_logs() as logs:
+        write_records(site.platform)
+
+    assert {each["tenant_id"] for each in outbox(site)} == {theirs}
+    assert [each["tenant_id"] for each in logs if each["log_level"] == "error"] == [theirs]
+
+
+def test_a_row_of_the_outbox_about_nothing_goes_without_a_seal(site: lockside.Site) -> None:
+    work_orders(site, 1)
+    write_records(site.platform)
+    query(site, "INSERT INTO outbox (tenant_id, event_id, record, occurred_at, body, entity_ids,"
+          " versions, changes) VALUES (:id, gen_random_uuid(), 'audit_log', now(), '{}', '{}',"
+          " '{}', '{}')", id=site.actor.tenant_id)  # fmt: skip
+    work_orders(site, 1)
+
+    write_records(site.platform)
+
+    assert (outbox(site), site.audit.verify().findings) == ([], [])
