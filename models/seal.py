@@ -3,6 +3,7 @@
 The digest of a record is taken by PostgreSQL from the stored row itself, as it is written and
 as it is verified: over `record_send` of its columns, which gives each by its type, its length
 and its binary value, so times are UTC microseconds and nothing depends on how a session prints.
+Text comes in the session's encoding: every session of Lockside has UTF-8.
 """
 
 from datetime import datetime

@@ -95,6 +95,8 @@ def make_engine(database_url: str) -> Engine:
         connect_args={
             "connect_timeout": 3,
             "application_name": "lockside",
+            # Digests are over what PostgreSQL sends, which depends on it.
+            "client_encoding": "UTF8",
             # A server that vanished without a word is noticed in a minute, not in two hours.
             "keepalives_idle": 30,
             "keepalives_interval": 10,

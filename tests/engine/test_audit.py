@@ -15,6 +15,7 @@ from engine.bulk import run_chunk
 from tests.checker import check_invariants
 from tests.engine.steps import Crash, ask, at_once, crash_at, drain, operation, outbox, query
 from tests.factories import MAKERS, tickets, work_orders
+from worker.processes import make_engine
 
 
 def person(site: lockside.Site, name: str) -> int:
@@ -449,3 +450,16 @@ def test_a_row_of_the_outbox_about_nothing_goes_without_a_seal(site: lockside.Si
     write_records(site.platform)
 
     assert (outbox(site), site.audit.verify().findings) == ([], [])
+
+
+def test_digests_do_not_depend_on_a_sessions_encoding(
+    site: lockside.Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    engine = make_engine(str(site.settings.database_url))
+
+    with engine.connect() as db:
+        encoding = db.scalar(text("SHOW client_encoding"))
+    engine.dispose()
+
+    assert encoding == "UTF8"
