@@ -65,6 +65,9 @@ UPDATE audit_archive a SET dropped_at = :now, version = version + 1
 RETURNING id, version, tenant_id, records
 """)
 
+# What their records came to by the hour goes with them.
+_DROP_HOURS = text("DELETE FROM audit_rollup WHERE hour < :gone_before")
+
 
 @dataclass(slots=True)
 class Treated:
@@ -212,6 +215,8 @@ def _hold(
 def drop_archives(platform: Platform) -> Treated:
     """Drop every archive that is older than anything is kept, and isn't held; safe to repeat.
 
+    So go the hours that were counted of records as old.
+
     It is noted before its file is removed: a crash between leaves a file that the next call
     removes.
 
@@ -225,6 +230,7 @@ def drop_archives(platform: Platform) -> Treated:
         gone_before = platform.retention.gone_before(now)
         wanted = {"now": now, "gone_before": gone_before, "before": month_of(gone_before)}
         rows = db.execute(_DROP, wanted).all()
+        db.execute(_DROP_HOURS, wanted)
         for tenant_id in sorted({each.tenant_id for each in rows}):
             mine = [each for each in rows if each.tenant_id == tenant_id]
             told = [{"records": _change(each.records, None)} for each in mine]

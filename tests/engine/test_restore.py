@@ -15,6 +15,7 @@ from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.platform import Platform
 from engine.restore import Treated, drop_archives, hold, release, restore
+from engine.rollup import roll_up
 from tests.engine.archives import (
     AUGUST,
     COLD,
@@ -258,6 +259,18 @@ def test_what_is_too_old_is_dropped_with_its_file(archived: lockside.Site) -> No
 
     assert (done, files(archived)) == (Treated(archives=3, records=11), [])
     assert found(archived, GONE) == []
+
+
+def test_the_hours_of_what_is_too_old_go_with_it(archived: lockside.Site) -> None:
+    bring_back(archived)
+    roll_up(archived.platform)
+    of_may = "SELECT FROM audit_rollup WHERE hour < '2026-06-01Z'"
+    before = query(archived, of_may)
+    early = drop(archived, at(archived.platform, COLD)), query(archived, of_may)
+
+    drop(archived)
+
+    assert (bool(before), early, query(archived, of_may)) == (True, (Treated(), before), [])
 
 
 def test_nothing_is_dropped_before_its_time(archived: lockside.Site) -> None:
