@@ -70,7 +70,7 @@ def list_all(session: Session, *, month: str | None, record: str | None) -> None
     """,
 )
 @click.option(
-    "--even-restored", is_flag=True, help="Also what was restored and was to stay for longer."
+    "--even-restored", is_flag=True, help="Also what you restored and was to stay for longer."
 )
 @click.pass_obj
 def make(session: Session, *, even_restored: bool) -> None:

@@ -14,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import structlog
 from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
@@ -43,6 +44,8 @@ from models.archive_file import (
 )
 from models.seal import TABLES
 
+_log = structlog.get_logger(__name__)
+
 _TRIES = 5
 
 _COUNT = """
@@ -63,6 +66,10 @@ class _Stays(Exception):
     """A month stays as it is, and why."""
 
 
+class _Differs(_Stays):
+    """It stays until somebody looks into it; so long nothing of it is dropped either."""
+
+
 @dataclass(slots=True)
 class Archived:
     """What came of archiving.
@@ -80,12 +87,12 @@ class Archived:
     stays: list[str] = field(default_factory=list)
 
 
-def archive_records(platform: Platform, *, even_restored: bool = False) -> Archived:
+def archive_records(platform: Platform, *, even_restored_of: int | None = None) -> Archived:
     """Archive every month whose records are all older than the hot days; safe to repeat.
 
     Args:
         platform: With the folder, and the spans.
-        even_restored: Also what was restored for longer than until now.
+        even_restored_of: Also what this tenant restored for longer than until now.
 
     Raises:
         Unavailable: The folder is full, or isn't there; what wasn't archived is where it was.
@@ -97,15 +104,17 @@ def archive_records(platform: Platform, *, even_restored: bool = False) -> Archi
             cold = months_of(db, table, platform.retention.cold_before(platform.clock(db)))
         for month in cold:
             try:
-                _archive_month(platform, table, month, done, even_restored=even_restored)
+                _archive_month(platform, table, month, done, even_restored_of=even_restored_of)
             except _Stays as why:
+                if isinstance(why, _Differs):
+                    _log.warning("month not archived", table=table, month=str(month), why=str(why))
                 done.stays.append(f"{table} {month:%Y-%m}: {why}")
     remove_gone(platform)
     return done
 
 
 def _archive_month(
-    platform: Platform, table: str, month: date, done: Archived, *, even_restored: bool
+    platform: Platform, table: str, month: date, done: Archived, *, even_restored_of: int | None
 ) -> None:
     """Archive what all tenants have of a month, and take it out of its table.
 
@@ -123,7 +132,8 @@ def _archive_month(
             db.execute(text(_LOCK.format(part=part)))
         now = platform.clock(db)
         restored = restored_in(db, table, month)
-        if not even_restored and any(each.restored_until > now for each in restored):
+        others = [each for each in restored if each.tenant_id != even_restored_of]
+        if any(each.restored_until > now for each in others):
             raise _Stays("its records were restored")
         known = _clean(db, platform.archives, table, month)
         made: list[Written] = []
@@ -157,7 +167,7 @@ def _shares(
         records = counted.get(tenant_id, 0)
         lost = sum(each.records for each in former) - records
         if lost > 0:
-            raise _Stays(f"{lost:,} of the records that were restored are gone: verify them")
+            raise _Differs(f"{lost:,} of the records that were restored are gone: verify them")
         yield Place(tenant_id, table, month), records, former
 
 
@@ -180,9 +190,9 @@ def _store(
 def _expect(written: Written, compared: Compared, records: int) -> None:
     """Make sure that an archive holds what it has to, as it was sealed."""
     if written.records != records or compared.records != records:
-        raise _Stays(f"{compared.records:,} of {records:,} records were read back")
+        raise _Differs(f"{compared.records:,} of {records:,} records were read back")
     if compared.differing:
-        raise _Stays(f"{compared.differing:,} records aren't as they were sealed: verify them")
+        raise _Differs(f"{compared.differing:,} records aren't as they were sealed: verify them")
 
 
 def _take_away(db: Connection, part: str, month: date, records: int) -> None:
@@ -190,7 +200,7 @@ def _take_away(db: Connection, part: str, month: date, records: int) -> None:
     if not is_partition(part):
         deleted = db.execute(text(_DELETE.format(part=part)), _span(month)).rowcount
         if deleted != records:
-            raise _Stays(f"{deleted:,} records are there, {records:,} were archived")
+            raise _Differs(f"{deleted:,} records are there, {records:,} were archived")
         return
     # Readers of the table wait behind whoever waits to drop a part of it: better to give way.
     db.execute(text("SET LOCAL lock_timeout = '2s'"))

@@ -48,14 +48,18 @@ class Archives:
             return list_archives(db, self._actor.tenant_id, month=known, record=record)
 
     def archive_now(self, *, even_restored: bool = False) -> Archived:
-        """Archive what is older than the hot days, of all tenants, as the daily tick does.
+        """Archive what is older than the hot days, of all tenants, as the hourly tick does.
+
+        With *even_restored* also what the actor's tenant restored for longer; where another one
+        did so, the month stays as it is.
 
         Raises:
             PermissionDenied: The actor may not.
             Unavailable: The folder is full, or isn't there; what wasn't archived is where it was.
         """
         self._demand("archive")
-        return archive_records(self._platform, even_restored=even_restored)
+        of = self._actor.tenant_id if even_restored else None
+        return archive_records(self._platform, even_restored_of=of)
 
     def search(
         self,

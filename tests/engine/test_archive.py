@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from psycopg.errors import LockNotAvailable
+from structlog.testing import capture_logs
 
 import lockside
 from domain.errors import Unavailable
@@ -242,6 +243,17 @@ def test_a_month_with_a_record_that_was_changed_stays(site: lockside.Site) -> No
         "state_transition_audit 2026-05: 1 records aren't as they were sealed: verify them"
     ]
     assert (found(site), files(site)) == (["record_changed"], named(site))
+
+
+def test_the_log_says_which_month_stays_until_somebody_looks_into_it(site: lockside.Site) -> None:
+    record(site)
+    query(site, "UPDATE state_transition_audit SET to_state = 'X'")
+
+    with capture_logs() as logs:
+        archive(site)
+
+    told = [(each["table"], each["month"]) for each in logs if each["log_level"] == "warning"]
+    assert told == [("state_transition_audit", "2026-05-01")]
 
 
 def test_records_from_before_there_were_seals_are_archived_too(site: lockside.Site) -> None:

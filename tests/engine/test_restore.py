@@ -158,7 +158,16 @@ def test_archived_again_it_is_the_same_file(archived: lockside.Site) -> None:
 def test_who_asks_for_it_has_it_archived_again_at_once(archived: lockside.Site) -> None:
     bring_back(archived)
 
-    assert archive(archived, NEXT_DAY, even_restored=True).records == 11
+    mine = archived.actor.tenant_id
+    assert archive(archived, NEXT_DAY, even_restored_of=mine).records == 11
+
+
+def test_nobody_has_archived_what_another_tenant_restored(archived: lockside.Site) -> None:
+    bring_back(archived)
+
+    done = archive(archived, NEXT_DAY, even_restored_of=archived.actor.tenant_id + 1)
+
+    assert (done.records, len(done.stays)) == (0, 3)
 
 
 def test_with_what_came_late_it_is_a_new_archive_in_the_place_of_the_old(
