@@ -54,7 +54,7 @@ def main() -> int:
     console = Console()
     # Whoever stops the run stops its servers and workers with it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with open_house() as house:
+    with open_house(quick=given.quick) as house:
         figures = [
             figure
             for name in wanted

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 import lockside
-from benchmarks.bulk import WARM_UP, is_drained, operate, warm_up
+from benchmarks.bulk import QUICK_ITEMS, is_drained, operate, warm_up
 from benchmarks.house import House, Told, libpq, until, workers
 from benchmarks.measure import Figure, in_turn, medians
 from benchmarks.ways import WAYS
@@ -24,16 +24,16 @@ _TICK = "autoclose.tick"
 
 def measure_f10(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare the closure of overdue tasks with F1's operation, and with it on the same tasks."""
-    items, turns = (2000, 1) if quick else (100_000, 3)
+    items, turns = (QUICK_ITEMS, 1) if quick else (100_000, 3)
 
     def by_ids(kind: str) -> float:
-        house.build(**{kind: items + WARM_UP})
-        return operate(house, items, WAYS[kind])
+        house.build(**{kind: items + house.warm_up_rows})
+        return operate(house, items, WAYS[kind]).rate
 
     def by_clock() -> float:
-        house.build(task=items + WARM_UP)
+        house.build(task=items + house.warm_up_rows)
         with house.database() as settings:
-            return _close(settings, items)
+            return _close(house, settings, items)
 
     ways: dict[str, Callable[[], float]] = {
         "F1": partial(by_ids, "work_order"),
@@ -58,7 +58,7 @@ def measure_f10(house: House, told: Told, *, quick: bool) -> list[Figure]:
     ]
 
 
-def _close(settings: Settings, items: int) -> float:
+def _close(house: House, settings: Settings, items: int) -> float:
     """Return the items per second of a policy's run, from the tick to fully audited."""
     with (
         workers(settings),
@@ -68,7 +68,7 @@ def _close(settings: Settings, items: int) -> float:
         for each in site.autoclose.policies():
             site.autoclose.set_mode(each["name"], "on" if each["name"] == POLICY else "off")
         ids = site.ids("task")
-        warm_up(site, db, TASK, ids[items:])
+        warm_up(house, site, db, TASK, ids[items:])
         begun = perf_counter()
         site.app.send_task(_TICK, queue="upkeep")
         until(lambda: _has_ended(db), pause_s=0.01)

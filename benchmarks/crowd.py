@@ -36,7 +36,7 @@ SELECT count(*) FROM ticket t
 
 def measure_f5(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare the slowest hundredth of waits on shared rows with that on own rows."""
-    clients, transitions, turns = (10, 3, 1) if quick else (50, 20, 2)
+    clients, transitions, turns = (8, 2, 1) if quick else (50, 20, 2)
     house.build(ticket=SHARED_ROWS + clients * OWN_ROWS)
     samples: dict[str, list[Sample]] = {"own": [], "shared": []}
     with house.database() as settings, workers(settings), lockside.connect(settings=settings) as s:

@@ -1,11 +1,12 @@
 """Servers in a temporary folder, databases copied from one template, real workers."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from time import monotonic, sleep
@@ -14,6 +15,7 @@ import psycopg
 from redis import Redis
 
 import lockside
+from benchmarks.measure import Run
 from benchmarks.ways import add_parts, rows_of
 from engine.audit import write_records
 from engine.tenants import open_tenant
@@ -29,15 +31,25 @@ ONE_ITEM = "benchmark.one_item"
 PROCESSES = 2
 PATIENCE_S = 120.0
 _IMPORTED_AT_ONCE = 10_000
+_BASE = "template_base"
 
 Told = Callable[[str], None]
 """Is told what is being measured now."""
 
 
 class House:
-    """One pair of servers, and in a template database the rows that a round begins with."""
+    """One pair of servers, and in a template database the rows that a round begins with.
 
-    def __init__(self, servers: embedded.Servers) -> None:
+    Attributes:
+        quick: Whether it only matters that all runs, not how fast.
+        warm_up_rows: How many rows more than are measured a round needs for its warm-up.
+        known: What was measured in this house already, by what was asked for.
+    """
+
+    def __init__(self, servers: embedded.Servers, *, quick: bool) -> None:
+        self.quick = quick
+        self.warm_up_rows = 4 if quick else 40
+        self.known: dict[Hashable, Run] = {}
         self._servers = servers
         self._rounds = 0
         self._templates: set[str] = set()
@@ -48,12 +60,12 @@ class House:
         self._template = "template_" + "_".join(f"{kind}_{n}" for kind, n in counts.items())
         if self._template in self._templates:
             return
-        self._maintain(f"CREATE DATABASE {self._template}")
+        if not self._templates:
+            self._build_base()
+        self._maintain(f"CREATE DATABASE {self._template} TEMPLATE {_BASE}")
         self._templates.add(self._template)
         settings = self._settings(self._template)
         platform = make_platform(settings, make_app(settings))
-        upgrade(platform.database)
-        open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
         with (
             lockside.connect(settings=settings) as site,
             psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
@@ -91,6 +103,14 @@ class House:
             told = redis.info("server")
         return {"postgres": str(row and row[0]), "valkey": str(told.get("valkey_version"))}
 
+    def _build_base(self) -> None:
+        self._maintain(f"CREATE DATABASE {_BASE}")
+        settings = self._settings(_BASE)
+        platform = make_platform(settings, make_app(settings))
+        upgrade(platform.database)
+        open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
+        platform.database.dispose()
+
     def _settings(self, name: str) -> Settings:
         return Settings(
             database_url=self._servers.database_url_for(name),
@@ -106,13 +126,13 @@ class House:
 
 
 @contextmanager
-def open_house() -> Iterator[House]:
+def open_house(*, quick: bool) -> Iterator[House]:
     """Run a pair of servers in a temporary folder; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="lockside-benchmark-") as name:
         folder = Path(name) / "servers"
         servers, _ = embedded.start(folder)
         try:
-            yield House(servers)
+            yield House(servers, quick=quick)
         finally:
             embedded.stop(folder)
 
@@ -138,6 +158,7 @@ def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Itera
             env=os.environ | given | dict(extra or {}),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            process_group=0,
         )
         try:
             until(lambda: " ready." in Path(log.name).read_text() or process.poll() is not None)
@@ -145,7 +166,9 @@ def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Itera
                 raise RuntimeError("the worker did not start:\n" + Path(log.name).read_text())
             yield process.pid
         finally:
-            process.terminate()
+            # All is measured and its database is thrown away: there is nothing to wait for.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait(PATIENCE_S)
 
 

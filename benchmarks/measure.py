@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,18 @@ class Figure:
             "ok": self.ok,
             "detail": dict(self.detail),
         }
+
+
+class Run(NamedTuple):
+    """What an operation took.
+
+    Attributes:
+        rate: Items a second, submitted to fully audited.
+        behind_s: From the operation's end to an empty outbox.
+    """
+
+    rate: float
+    behind_s: float
 
 
 def in_turn(

@@ -10,20 +10,19 @@ import psutil
 import psycopg
 
 import lockside
-from benchmarks.bulk import assert_done, is_drained, warm_up
+from benchmarks.bulk import QUICK_ITEMS, assert_done, is_drained, warm_up
 from benchmarks.house import House, Told, libpq, until, workers
 from benchmarks.measure import Figure
 from benchmarks.ways import WAYS
 
 WORK_ORDER = WAYS["work_order"]
-WARM_UP = 40
 MEGABYTE = 2**20
 PATIENCE_S = 600.0
 
 
 def measure_f3(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare the rates of a large and of a small operation, and weigh the worker."""
-    large, small, turns = (4000, 1000, 1) if quick else (1_000_000, 10_000, 3)
+    large, small, turns = (QUICK_ITEMS, 500, 1) if quick else (1_000_000, 10_000, 3)
     rates: dict[str, list[float]] = {"small": []}
     for turn in range(turns):
         told(f"{small:,} items, turn {turn + 1} of {turns}")
@@ -55,14 +54,15 @@ def measure_f3(house: House, told: Told, *, quick: bool) -> list[Figure]:
 
 def _operate(house: House, items: int) -> tuple[float, list[float]]:
     """Return the items per second of one operation, and how far each process grew, in MB."""
-    house.build(work_order=items + WARM_UP)
+    house.build(work_order=items + house.warm_up_rows)
     with (
         house.database() as settings,
         workers(settings) as pid,
         lockside.connect(settings=settings) as site,
         psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
     ):
-        warm_up(site, db, WORK_ORDER, site.ids("work_order", limit=WARM_UP))
+        warm_ids = site.ids("work_order", limit=house.warm_up_rows)
+        warm_up(house, site, db, WORK_ORDER, warm_ids)
         before = _resident(pid)
         begun = perf_counter()
         outcome = site.transition(
@@ -78,7 +78,7 @@ def _operate(house: House, items: int) -> tuple[float, list[float]]:
         after = _resident(pid)
         assert outcome["state"] == "SUCCEEDED", outcome
         assert outcome["successful_items"] == items
-        assert_done(db, items, WORK_ORDER)
+        assert_done(db, items + house.warm_up_rows, WORK_ORDER)
     grown = [(after[each] - before[each]) / MEGABYTE for each in before.keys() & after.keys()]
     return items / taken_s, grown
 

@@ -15,7 +15,7 @@ from celery import group
 from sqlalchemy import insert
 
 import lockside
-from benchmarks.bulk import WARM_UP, WORK_ORDER, operate
+from benchmarks.bulk import QUICK_ITEMS, WORK_ORDER, operate
 from benchmarks.house import ONE_ITEM, House, Told, libpq, workers
 from benchmarks.measure import Figure, in_turn, medians
 from domain.machine import Request
@@ -32,11 +32,11 @@ _FACTS = ("vendor_id",)
 
 def measure_f2(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare the rates of an operation, of a Celery group, and of a loop of transactions."""
-    items, few, turns = (2000, 100, 1) if quick else (100_000, 2000, 3)
-    house.build(work_order=items + WARM_UP)
+    items, few, turns = (QUICK_ITEMS, 40, 1) if quick else (100_000, 2000, 3)
+    house.build(work_order=items + house.warm_up_rows)
     rates = in_turn(
         {
-            "lockside": lambda: operate(house, items),
+            "lockside": lambda: operate(house, items).rate,
             "Celery group": lambda: _as_group(house, few),
             "one transaction per item": lambda: _as_loop(house, few),
         },
@@ -120,7 +120,7 @@ def _as_group(house: House, items: int) -> float:
         psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
     ):
         _quiet(db)
-        ids = site.ids(WORK_ORDER.kind)
+        ids = site.ids(WORK_ORDER.kind, limit=items + house.warm_up_rows)
         actor = site.actor
         made = [
             site.app.signature(
@@ -129,14 +129,14 @@ def _as_group(house: House, items: int) -> float:
                 queue="interactive",
                 options={"ignore_result": False},
             )
-            for row_id in ids[: items + WARM_UP]
+            for row_id in ids
         ]
-        assert all(group(made[:WARM_UP]).apply_async().get(timeout=120))
+        assert all(group(made[: house.warm_up_rows]).apply_async().get(timeout=120))
         begun = perf_counter()
-        outcomes = group(made[WARM_UP:]).apply_async().get(timeout=600)
+        outcomes = group(made[house.warm_up_rows :]).apply_async().get(timeout=600)
         taken_s = perf_counter() - begun
         assert outcomes == [True] * items
-        _assert_moved(db, ids[: items + WARM_UP])
+        _assert_moved(db, ids)
     return items / taken_s
 
 
@@ -147,15 +147,15 @@ def _as_loop(house: House, items: int) -> float:
         psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
     ):
         _quiet(db)
-        ids = site.ids(WORK_ORDER.kind)
+        ids = site.ids(WORK_ORDER.kind, limit=items + house.warm_up_rows)
         who = (site.actor.tenant_id, site.actor.person_id or 0)
-        for row_id in ids[:WARM_UP]:
+        for row_id in ids[: house.warm_up_rows]:
             assert move_one(site.platform, *who, row_id)
         begun = perf_counter()
-        for row_id in ids[WARM_UP : items + WARM_UP]:
+        for row_id in ids[house.warm_up_rows :]:
             assert move_one(site.platform, *who, row_id)
         taken_s = perf_counter() - begun
-        _assert_moved(db, ids[: items + WARM_UP])
+        _assert_moved(db, ids)
     return items / taken_s
 
 

@@ -14,25 +14,24 @@ from benchmarks.measure import Figure, percentile
 KIND = "ticket"
 CYCLE = ("ONHOLD", "INPROGRESS")
 ROWS = 10
-WARM_UP = 20
 
 
 def measure_f4(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare round trips: a transition's and a no-op's, one after the other."""
-    turns = 20 if quick else 400
+    warm_up, turns = (4, 10) if quick else (20, 400)
     house.build(ticket=ROWS)
     with house.database() as settings, workers(settings), lockside.connect(settings=settings) as s:
         told(f"{turns} transitions and {turns} no-ops, one after the other")
         ids = s.ids(KIND)
-        for turn in range(WARM_UP):
+        for turn in range(warm_up):
             _transition(s, ids, turn)
             _noop(s.app)
         taken: dict[str, list[float]] = {"transition": [], "no-op": []}
-        for turn in range(WARM_UP, WARM_UP + turns):
+        for turn in range(warm_up, warm_up + turns):
             taken["transition"].append(_transition(s, ids, turn))
             taken["no-op"].append(_noop(s.app))
         versions = [s.row(KIND, each)["version"] for each in ids]
-    assert sum(versions) == ROWS + WARM_UP + turns, versions
+    assert sum(versions) == ROWS + warm_up + turns, versions
     ms = {
         name: {"p50": percentile(values, 0.5) * 1000, "p99": percentile(values, 0.99) * 1000}
         for name, values in taken.items()

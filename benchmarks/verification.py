@@ -6,6 +6,7 @@ import psutil
 import psycopg
 
 import lockside
+from benchmarks.bulk import QUICK_ITEMS
 from benchmarks.house import House, Told, libpq
 from benchmarks.measure import Figure, in_turn, medians
 from domain.verification import Verified
@@ -18,8 +19,8 @@ _BARE = "SELECT count(sha256(convert_to(CAST(r AS text), 'UTF8'))) FROM audit_lo
 
 def measure_f9(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Compare the rates at which the same records are verified and merely hashed."""
-    records, turns = (3000, 1) if quick else (400_000, 3)
-    house.build(work_order=records)
+    records, turns = (QUICK_ITEMS, 1) if quick else (400_000, 3)
+    house.build(work_order=records + house.warm_up_rows)
     with house.database() as settings:
         grown: list[float] = []
         rates = in_turn(

@@ -16,7 +16,8 @@ def test_every_benchmark_does_its_work_and_tells_a_ratio(tmp_path: Path) -> None
     running = subprocess.Popen(
         [sys.executable, "-m", "benchmarks", "--quick", "--into", tmp_path],
         cwd=PROJECT,
-        env=os.environ | {"PYTHONPATH": str(PROJECT)},
+        # Its databases beside those of all tests, which are in memory where there is room.
+        env=os.environ | {"PYTHONPATH": str(PROJECT), "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
