@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from cli.command import Command, Session
 from cli.exits import CONFLICT
-from cli.output import Output
+from cli.output import Output, moment
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -138,6 +138,12 @@ def _say(output: Output, seen: "Verified", *, complete: bool) -> None:
         output.note(
             "No seal of this tenant is pinned where LOCKSIDE_ANCHOR_FILE says: a chain "
             "written anew as a whole would go unseen. `lockside audit pin` pins it."
+        )
+    if seen.waiting:
+        output.note(
+            f"{seen.waiting:,} changes have yet to become records, the oldest since "
+            f"{moment(seen.waiting_since)}: they aren't among these.",
+            "yellow",
         )
     for each in seen.findings:
         output.say(f"{each.code}  {each.message}", "red")

@@ -90,6 +90,7 @@ def preview(session: Session, *, policy: str, at: str | None, limit: int) -> Non
                 "matched": each.matched,
                 "left": each.left,
                 "exempt": each.exempt,
+                "waits": each.waits,
                 "rows": list(islice(each.rows, limit)),
             }
             for each in stages
@@ -232,7 +233,7 @@ def acknowledge(session: Session, *, ids: tuple[str, ...], everything: bool) -> 
     if session.output.as_json:
         session.output.json({"acknowledged": done})
     else:
-        session.output.say(f"{done:,} alerts were looked at.")
+        session.output.say(f"{done:,} {'alert was' if done == 1 else 'alerts were'} looked at.")
 
 
 def _is_meant(site: "lockside.Site", policy: str) -> bool:

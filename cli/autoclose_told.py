@@ -8,6 +8,7 @@ from cli.output import Output, moment, table
 Told = Mapping[str, Any]
 
 _STAGES = {"act": "due", "warn": "to be warned of"}
+_NOT_YET = "none of them before its warning and the grace, once the policy is on"
 
 
 def print_policies(output: Output, policies: Sequence[Told]) -> None:
@@ -15,9 +16,11 @@ def print_policies(output: Output, policies: Sequence[Told]) -> None:
     if not policies:
         output.note("There is no policy. `lockside records create policy --help` makes one.")
         return
-    shown = table("policy", "kind", "mode", "does", "after", "every", "last run", "became of it")
+    columns = ("id", "policy", "kind", "mode", "does", "after", "every", "last run")
+    shown = table(*columns, "became of it", right=("id",))
     for each in policies:
         shown.add_row(
+            str(each["id"]),
             each["name"],
             each["kind"].replace("_", "-"),
             _mode(each),
@@ -38,6 +41,7 @@ def print_preview(output: Output, policy: str, stages: Sequence[Told]) -> None:
         told = f"{stage['matched']:,} {_STAGES[stage['stage']]}"
         more = [f"{stage['exempt']:,} exempt"] if stage["exempt"] else []
         more += [f"{stage['left']:,} of them left for the next run"] if stage["left"] else []
+        more += [_NOT_YET] if stage["waits"] and stage["matched"] else []
         output.say(", ".join([f"{policy}: {told}", *more]))
         if not stage["rows"]:
             continue
@@ -109,9 +113,17 @@ def _became(policy: Told) -> str:
         return ""
     if policy["last_outcome"] in ("stopped", "failed"):
         return f"{policy['last_outcome']}: {policy['last_message']}"
+    if policy["last_outcome"] == "nothing":
+        return "nothing was due"
+    done, refused = policy["last_succeeded"], policy["last_failed"]
+    if done is None:
+        told = f"{policy['last_taken']:,} taken"
+    else:
+        told = f"{done:,} {'would be done' if policy['last_outcome'] == 'shadow' else 'done'}"
     left = policy["last_matched"] - policy["last_taken"]
-    more = f", {left:,} left" if left else ""
-    return f"{policy['last_outcome']}: {policy['last_taken']:,} taken{more}"
+    more = [f"{refused:,} refused"] if refused else []
+    more += [f"{left:,} left"] if left else []
+    return ", ".join([told, *more])
 
 
 def _outcome(run: Told) -> str:

@@ -170,7 +170,7 @@ def _clock(site: "lockside.Site", output: Output) -> bool:
     _step(output, "Letting the clock close overdue tasks, and looking at why")
     with site.autoclose.preview(_POLICY) as (stage,):
         told = {"stage": stage.stage, "matched": stage.matched, "left": stage.left}
-        told |= {"exempt": stage.exempt, "rows": list(islice(stage.rows, 3))}
+        told |= {"exempt": stage.exempt, "waits": stage.waits, "rows": list(islice(stage.rows, 3))}
     if not output.as_json:
         print_preview(output, _POLICY, [told])
     # Beat's own tick may have come first.

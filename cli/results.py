@@ -83,6 +83,8 @@ def _print_next(
         output.say(f"Mend {told}, and send it again: {command}")
     if is_dry and result["failed_items"] and operation.show()["atomic"]:
         output.say("Mend them, or ask with --continue for what can be done.")
+    elif operation.show()["by_clock"]:
+        return
     elif is_dry and result["successful_items"]:
         output.say(f"Do what can be done: lockside submit plan {operation.id}")
     elif not is_dry and result["failed_items"] > lines:

@@ -107,15 +107,18 @@ def told_due(
         limit: How much of it may pass.
         unit: What is put before hours: `business ` or nothing.
     """
-    # A limit of half an hour is told by the minute, and so is what has only just come to its end.
-    is_short = limit % _HOUR or max(passed, limit) < _SHORT
-    step, name = (_MINUTE, "minute") if is_short else (_HOUR, "hour")
     there = since.astimezone(zone)
-    count = passed // step
-    return (
-        f"{event} {there:%Y-%m-%d %H:%M %Z}, {count:,} {unit}{name}{'' if count == 1 else 's'}, "
-        f"limit {limit // step:,}"
-    )
+    short = passed < _SHORT
+    # The limit is told in the same unit, unless it isn't whole in it.
+    same = short or not limit % _HOUR
+    told = f"{limit // (_MINUTE if short else _HOUR):,}" if same else _amount(limit, short=True)
+    return f"{event} {there:%Y-%m-%d %H:%M %Z}, {_amount(passed, unit, short=short)}, limit {told}"
+
+
+def _amount(span: timedelta, unit: str = "", *, short: bool) -> str:
+    step, name = (_MINUTE, "minute") if short else (_HOUR, "hour")
+    count = span // step
+    return f"{count:,} {unit}{name}{'' if count == 1 else 's'}"
 
 
 def plain_comment(template: str | None) -> str | None:

@@ -53,6 +53,8 @@ class Verified:
         erased: So many of these without their words, which were erased.
         unsealed: Records from before there were seals.
         pinned: So many seals that were pinned outside were compared with.
+        waiting: So many changes have yet to become records.
+        waiting_since: Since when the oldest of them waits.
         findings: The first hundred.
         more: How many findings there are beyond.
     """
@@ -64,6 +66,8 @@ class Verified:
     erased: int = 0
     unsealed: int = 0
     pinned: int = 0
+    waiting: int = 0
+    waiting_since: datetime | None = None
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
 

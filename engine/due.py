@@ -28,12 +28,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
 from domain.calendar import Calendar, Passed
-from domain.policy import ACT, ALERT, ON, WARN, Terms
+from domain.policy import ACT, ALERT, ASSIGN, ON, TRANSITION, UPDATE, WARN, Terms
 from engine.calendars import ALWAYS, calendars_of
 from engine.selection import select_where
 from models.base import Work, kinds
 from models.clock import Clock, clocks_of
-from models.policy import Alert
+from models.scheduled_run import Alert
 from models.site import Site
 
 Limit = tuple[int, int, datetime]
@@ -132,10 +132,11 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
     exempt: ColumnElement[bool] = false()
     if terms.exempt is not None:
         exempt = func.coalesce(select_where(db, tenant_id, model, terms.exempt, now), False)
+    meant = select_where(db, tenant_id, model, terms.selection, now)
     return Due(
         model=model,
         since=clock.value,
-        meant=select_where(db, tenant_id, model, terms.selection, now),
+        meant=and_(meant, _is_undone(policy, model)),
         exempt=exempt,
         is_over=_is_over(clock.value, calendar, extra, limits),
         is_ready=_is_ready(policy, model, clock.value, stage, warned),
@@ -145,6 +146,16 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
         joins=joins,
         now=now,
     )
+
+
+def _is_undone(policy: Mapping[str, Any], model: type[Work]) -> ColumnElement[bool]:
+    """Return the condition that a row isn't yet as wanted: else it would be in others' way."""
+    column, wanted = {
+        TRANSITION: ("state", policy["target_state"]),
+        ASSIGN: ("assigned_to_team", policy["assigned_to_team"]),
+        UPDATE: ("priority", policy["priority"]),
+    }.get(policy["verb"], (None, None))
+    return true() if column is None else getattr(model, column).is_distinct_from(wanted)
 
 
 def alert_code(policy: Mapping[str, Any], stage: str) -> str | None:

@@ -68,6 +68,8 @@ _PLACES = {
     ),
     "notification": ("body",),
     "audit_archive": ("held_because",),
+    "scheduled_run": ("policy", "message"),
+    "alert": ("message",),
 }
 _MEANT = {
     "operation_chunk": "operation_id IN (SELECT id FROM operation WHERE tenant_id = :tenant_id)"

@@ -11,7 +11,7 @@ from functools import partial
 from sqlalchemy import TextClause, text
 
 from engine.platform import Platform
-from models.policy import HELD
+from models.scheduled_run import HELD
 
 _BATCH = 500
 _BATCH_ITEMS = 100_000

@@ -19,7 +19,8 @@ from engine.outbox import log_entities
 from engine.platform import Platform
 from engine.refusals import refusal_of
 from engine.runs import Run, Turn
-from models.policy import HELD, Policy
+from models.policy import Policy
+from models.scheduled_run import HELD
 
 NOUN = Policy.noun
 Change = Mapping[str, Mapping[str, Any]]
@@ -165,8 +166,12 @@ def _log(
 
 
 def _why_stopped(name: str, run: Row[Any]) -> str:
-    because = run.message if run.held_because == "stopped" else "its last run was undone"
-    return f"{name} is stopped: {because}. `lockside autoclose resume {name}` lets it go on"
+    if run.held_because == "stopped":
+        return f"{name} is stopped: {run.message}"
+    return (
+        f"{name} is stopped: its last run was undone. `lockside autoclose resume {name}` lets "
+        "it go on"
+    )
 
 
 def _refuse(code: str, message: str) -> NoReturn:

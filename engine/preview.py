@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func
 
-from domain.policy import ACT, WARN, Terms
+from domain.policy import ACT, ON, WARN, Terms
 from engine.due import find_due
 from engine.still_due import told
 
@@ -23,6 +23,7 @@ class Preview:
         matched: So many rows are due.
         left: So many of them would be left for the next run.
         exempt: So many are left alone although their time is over.
+        waits: They would be acted on only after a warning, which nobody gets: it isn't on.
         rows: Each that is due, those longest due first, with its reason.
     """
 
@@ -30,6 +31,7 @@ class Preview:
     matched: int
     left: int
     exempt: int
+    waits: bool
     rows: Iterator[dict[str, Any]]
 
 
@@ -57,6 +59,7 @@ def _preview(db: Connection, policy: dict[str, Any], stage: str, now: datetime) 
         matched=matched,
         left=max(0, matched - policy["cap"]),
         exempt=exempt,
+        waits=stage == ACT and Terms.of(policy).warns and policy["mode"] != ON,
         rows=_rows(db, policy, stage, now),
     )
 

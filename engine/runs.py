@@ -15,7 +15,8 @@ from domain.operation import OPEN_STATES
 from domain.policy import ACT, WARN
 from engine.fields import plain
 from engine.nouns import table_of
-from models.policy import HELD, Policy, ScheduledRun
+from models.policy import Policy
+from models.scheduled_run import HELD, ScheduledRun
 
 # A policy waits for its own last operation, and for somebody to look at it once it was stopped
 # or undone.

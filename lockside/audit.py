@@ -13,7 +13,7 @@ from engine.erase import Erased, erase_person
 from engine.platform import Platform
 from reads.archived import Shelf
 from reads.completeness import find_incomplete
-from reads.sealed import head_of
+from reads.sealed import head_of, waiting
 from reads.verification import verify_seals
 
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -70,6 +70,11 @@ class Audit:
                 db, tenant_id, first=first, last=last, anchors=anchors, shelf=shelf
             ):
                 on_progress(seen)
+            newest = int(head_of(db, tenant_id).newest)
+            if first > max(1, newest):
+                got, expected = f"from {first} on", f"at most {newest}, the newest"
+                raise InvalidInput(field="seals", got=got, expected=expected)
+            seen.waiting, seen.waiting_since = waiting(db, tenant_id)
             if complete:
                 find_incomplete(db, tenant_id, seen, shelf)
         return seen

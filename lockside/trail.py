@@ -218,6 +218,9 @@ def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> Sough
         raise InvalidInput(field="kind", got=None, expected="the noun of the row beside its id")
     for name in ("since", "until"):
         _check_zone(name, wanted.get(name))
+    begin, end = wanted.get("since"), wanted.get("until")
+    if begin is not None and end is not None and end <= begin:
+        raise InvalidInput(field="until", got=end.isoformat(), expected="a time after since")
     record, event = wanted.get("record"), wanted.get("event")
     if wanted.get("denied"):
         record = "permission_denial"

@@ -1,11 +1,10 @@
 """Policies, their runs, and the alerts that they raise."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, UniqueConstraint
 from sqlalchemy import ForeignKeyConstraint as Refers
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,7 +12,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.check import Check, between
 from domain.errors import InvalidInput
 from domain.policy import (
-    ACT,
     ASSIGN,
     BUSINESS,
     ELAPSED,
@@ -21,23 +19,26 @@ from domain.policy import (
     LONGEST_BUSINESS,
     MODES,
     SHADOW,
-    STAGES,
     TIMES,
     TRANSITION,
     UPDATE,
     words_in,
 )
 from domain.policy import VERBS as POLICY_VERBS
-from domain.selection import comparisons, parse_filter
+from domain.selection import Comparison, comparisons, parse_filter
 from domain.span import NO_SPAN, parse_span
 from domain.ticket import PRIORITIES
-from models.base import KINDS, NOW, Base, Record, Work, kinds, named
+from models.base import KINDS, Record, Work, kinds, named
 from models.clock import clocks_of
 
-OUTCOMES = ("ran", "nothing", "shadow", "stopped", "failed")
-ALERT_CODES = ("closing_soon", "overdue", "stopped", "failed")
 _FILTER = "a filter over the fields of that kind of work, such as"
 _WEEK_MIN = 7 * 24 * 60
+
+
+def _state(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(given)
+    return given.strip().upper()
 
 
 def _of_kind(check: Callable[[type[Work], Mapping[str, Any]], bool]) -> Any:
@@ -85,9 +86,24 @@ def _asks(name: str) -> Callable[[type[Work], Mapping[str, Any]], bool]:
             return False
         columns = {each.name for each in model.__table__.columns}
         known = {*columns, *(each.removesuffix("_id") for each in columns), *model.derived}
-        return {each.field for each in asked} <= known
+        states = {each.upper() for each in _states_asked(asked)}
+        return {each.field for each in asked} <= known and states <= {*model.machine.states}
 
     return holds
+
+
+def _states_asked(asked: Iterable[Comparison]) -> Iterator[str]:
+    return (value for each in asked if each.field == "state" for value in each.values)
+
+
+def _leads_there(model: type[Work], values: Mapping[str, Any]) -> bool:
+    """Say whether some state that the filter names has a way to the target."""
+    target = values.get("target_state")
+    if target is None or not _asks("selection")(model, values):
+        return True
+    named = {each.upper() for each in _states_asked(comparisons(parse_filter(values["selection"])))}
+    sources = {each.source for each in model.machine.transitions if each.target == target}
+    return not named or not named.isdisjoint(sources)
 
 
 def _says_what_it_does(values: Mapping[str, Any]) -> bool:
@@ -100,11 +116,6 @@ def _says_what_it_does(values: Mapping[str, Any]) -> bool:
 def _has(model: type[Work], values: Mapping[str, Any]) -> bool:
     names = (name for name in ("assigned_to_team", "priority") if values.get(name))
     return all(hasattr(model, name) for name in names)
-
-
-def _of_operation() -> Any:
-    # Operations are forgotten some day, what the clock did isn't.
-    return mapped_column(ForeignKey("operation.id", ondelete="SET NULL"))
 
 
 class Policy(Record):
@@ -136,6 +147,9 @@ class Policy(Record):
         "mode": MODES,
         "time": TIMES,
         "priority": PRIORITIES,
+    }
+    parsers = {  # noqa: RUF012 -- declared as a ClassVar by Record
+        "target_state": (_state, "a state of that kind of work"),
     }
     checks = (
         between("every_minutes", 1, _WEEK_MIN, "minutes"),
@@ -172,6 +186,7 @@ class Policy(Record):
                 lambda model, values: values.get("target_state") in (None, *model.machine.states)
             ),
         ),
+        Check("target_state", "one that some state of selection leads to", _of_kind(_leads_there)),
         Check(
             "verb",
             "transition with a target_state, assign with assigned_to_team, update with priority, "
@@ -204,113 +219,3 @@ class Policy(Record):
     cap: Mapped[int] = mapped_column(server_default=sql("100000"))
     breaker_factor: Mapped[int] = mapped_column(server_default=sql("10"))
     breaker_least: Mapped[int] = mapped_column(server_default=sql("100"))
-
-
-HELD = "held_because IS NOT NULL AND released_at IS NULL"
-"""SQL: a run keeps its policy from going on, until somebody releases it."""
-
-
-class ScheduledRun(Base):
-    """What became of a policy in one period: there is one row of it, whoever comes first.
-
-    `policy` is the policy as it was. `matched` rows were due, `taken` of them went into the
-    operation; the others are left for the next run. `usual` is how many might have matched.
-    A run that was stopped, or undone, holds its policy (`held_because`) until somebody releases it.
-    """
-
-    __tablename__ = "scheduled_run"
-    __table_args__ = (
-        Refers(["tenant_id", "policy_id"], ["policy.tenant_id", "policy.id"]),
-        UniqueConstraint("policy_id", "stage", "period"),
-        UniqueConstraint("operation_id"),
-        CheckConstraint(f"stage IN {STAGES}", name="stage_known"),
-        CheckConstraint(f"outcome IN {OUTCOMES}", name="outcome_known"),
-        CheckConstraint("held_because IN ('stopped', 'undone')", name="held_for_a_reason"),
-        CheckConstraint("taken BETWEEN 0 AND matched", name="taken_of_what_matched"),
-        # The history of a tenant, newest first.
-        Index("ix_scheduled_run_tenant_id_id", "tenant_id", "id"),
-        # What was run, and what was let go on; runs that found nothing are most of them.
-        Index(
-            "ix_scheduled_run_done",
-            "tenant_id",
-            "policy_id",
-            "id",
-            postgresql_where=sql("outcome <> 'nothing'"),
-        ),
-        Index(
-            "ix_scheduled_run_stopped",
-            "policy_id",
-            "stage",
-            postgresql_where=sql("outcome = 'stopped'"),
-        ),
-        # What has served its time.
-        Index("ix_scheduled_run_created_at", "created_at"),
-        # What keeps a policy from going on.
-        Index("ix_scheduled_run_held", "policy_id", postgresql_where=sql(HELD)),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
-    policy_id: Mapped[int] = mapped_column(BigInteger)
-    policy: Mapped[dict[str, Any]]
-    stage: Mapped[str] = mapped_column(server_default=ACT)
-    period: Mapped[datetime]
-    as_of: Mapped[datetime]
-    outcome: Mapped[str]
-    matched: Mapped[int] = mapped_column(server_default=sql("0"))
-    taken: Mapped[int] = mapped_column(server_default=sql("0"))
-    usual: Mapped[int | None]
-    missed: Mapped[int] = mapped_column(server_default=sql("0"))
-    message: Mapped[str | None]
-    operation_id: Mapped[UUID | None] = _of_operation()
-    requested_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
-    held_because: Mapped[str | None]
-    released_at: Mapped[datetime | None]
-    released_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))
-    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-
-
-class Alert(Base):
-    """That somebody should look: at a row whose time is up, or at a policy that was stopped.
-
-    For one row and one beginning (`since`) of its time a policy raises each sort once.
-    """
-
-    __tablename__ = "alert"
-    __table_args__ = (
-        Refers(["tenant_id", "policy_id"], ["policy.tenant_id", "policy.id"]),
-        CheckConstraint(f"code IN {ALERT_CODES}", name="code_known"),
-        Index(
-            "uq_alert_policy_id_entity_id",
-            "policy_id",
-            "entity_id",
-            "since",
-            "code",
-            unique=True,
-            postgresql_where=sql("entity_id IS NOT NULL"),
-        ),
-        # What nobody has looked at yet.
-        Index(
-            "ix_alert_open",
-            "tenant_id",
-            "id",
-            postgresql_where=sql("acknowledged_at IS NULL"),
-        ),
-        # What an operation raised; asked for when operations are forgotten.
-        Index("ix_alert_operation_id", "operation_id"),
-        # What has served its time.
-        Index("ix_alert_raised_at", "raised_at"),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"))
-    policy_id: Mapped[int] = mapped_column(BigInteger)
-    code: Mapped[str]
-    kind: Mapped[str]
-    entity_id: Mapped[int | None] = mapped_column(BigInteger)
-    since: Mapped[datetime | None]
-    message: Mapped[str]
-    operation_id: Mapped[UUID | None] = _of_operation()
-    raised_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    acknowledged_at: Mapped[datetime | None]
-    acknowledged_by: Mapped[int | None] = mapped_column(ForeignKey("person.id"))

@@ -13,6 +13,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.operation import OPERATION
 from models.operation import Chunk, Operation
 from models.people import Person
+from models.scheduled_run import ScheduledRun
 from reads.people import SeenBy
 
 _SHOWN = (
@@ -40,6 +41,11 @@ _SHOWN = (
     Operation.result,
     Person.name.label("actor"),
     func.extract("epoch", func.clock_timestamp() - Operation.started_at).label("elapsed_s"),
+    select(ScheduledRun.id)
+    .where(ScheduledRun.operation_id == Operation.id)
+    .correlate(Operation)
+    .exists()
+    .label("by_clock"),
 )
 
 _Child = aliased(Operation)

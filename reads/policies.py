@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.operation import OPEN_STATES
-from models.policy import HELD
+from models.scheduled_run import HELD
 
 _POLICIES = text(f"""
 SELECT p.id, p.name, p.kind, p.mode, p.selection, p.exempt, p.clock, p.after, p.grace, p.time,
@@ -13,9 +13,11 @@ SELECT p.id, p.name, p.kind, p.mode, p.selection, p.exempt, p.clock, p.after, p.
        EXISTS (SELECT FROM scheduled_run r WHERE r.policy_id = p.id AND {HELD}) AS stopped,
        open.id AS waits_for, open.state AS waits_in,
        last.as_of AS last_run_at, last.outcome AS last_outcome, last.matched AS last_matched,
-       last.taken AS last_taken, last.message AS last_message
+       last.taken AS last_taken, last.message AS last_message,
+       last.succeeded AS last_succeeded, last.failed AS last_failed
   FROM policy p LEFT JOIN LATERAL (
-    SELECT * FROM scheduled_run r
+    SELECT r.*, o.result -> 'successful_items' AS succeeded, o.result -> 'failed_items' AS failed
+      FROM scheduled_run r LEFT JOIN operation o ON o.id = r.operation_id
      WHERE r.policy_id = p.id AND r.stage = 'act' ORDER BY r.period DESC LIMIT 1) AS last ON true
   LEFT JOIN LATERAL (
     SELECT o.id, o.state FROM operation o JOIN scheduled_run r ON r.operation_id = o.id

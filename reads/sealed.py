@@ -1,6 +1,7 @@
 """The seals and the records that they pin, as verification reads them: window by window."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,12 @@ SELECT coalesce(c.seal_no, 0) AS seal_no, c.digest, coalesce(c.records, 0) AS re
        coalesce(c.unsealed, 0) AS unsealed, coalesce(newest, 0) AS newest
   FROM (SELECT max(seal_no) AS newest FROM audit_seal WHERE tenant_id = :tenant_id) AS s
   LEFT JOIN audit_chain c ON c.tenant_id = :tenant_id
+""")
+
+_WAITING = text("""
+SELECT coalesce(sum(coalesce(cardinality(entity_ids), 1)), 0)::bigint AS changes,
+       min(occurred_at) AS since
+  FROM outbox WHERE tenant_id = :tenant_id
 """)
 
 _DIGEST = text("""
@@ -115,6 +122,12 @@ def stand_still(db: Connection) -> None:
 def head_of(db: Connection, tenant_id: int) -> Row[Any]:
     """Return the head of a tenant's chain, and the number of its newest seal."""
     return db.execute(_HEAD, {"tenant_id": tenant_id}).one()
+
+
+def waiting(db: Connection, tenant_id: int) -> tuple[int, datetime | None]:
+    """Return how many changes of a tenant have yet to become records, and since when."""
+    row = db.execute(_WAITING, {"tenant_id": tenant_id}).one()
+    return int(row.changes), row.since
 
 
 def digest_of(db: Connection, tenant_id: int, seal_no: int) -> bytes | None:

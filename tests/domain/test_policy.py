@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
         (timedelta(minutes=1), timedelta(), "1 minute, limit 0"),
         (timedelta(hours=30), timedelta(), "30 hours, limit 0"),
         (timedelta(minutes=61), HOUR, "61 minutes, limit 60"),
-        (timedelta(hours=9), timedelta(minutes=90), "540 minutes, limit 90"),
+        (timedelta(hours=9), timedelta(minutes=90), "9 hours, limit 90 minutes"),
         (timedelta(hours=80), 72 * HOUR, "80 hours, limit 72"),
     ],
 )

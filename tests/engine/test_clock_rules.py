@@ -233,3 +233,39 @@ def test_a_tick_looks_at_the_last_run_of_each_policy_alone(site: lockside.Site) 
     seen = [each for each in walk(plan["Plan"]) if each.get("Relation Name") == "scheduled_run"]
     assert all("Seq Scan" not in each["Node Type"] for each in seen)
     assert max(each["Actual Rows"] for each in seen) <= 1
+
+
+def test_rows_that_are_as_asked_already_are_not_taken_again(site: lockside.Site) -> None:
+    site.add_named("team", ["Night shift"])
+    alone(
+        site,
+        selection="state=ASSIGNED",
+        verb="assign",
+        assigned_to_team="Night shift",
+        target_state=None,
+        comments=None,
+        cap=2,
+    )
+    late = overdue(site, 5)
+
+    runs = [run_at(site, NOON + n * HOUR)[0] for n in range(4)]
+
+    assert [(each.matched, each.taken) for each in runs] == [(5, 2), (3, 2), (1, 1), (0, 0)]
+    assert all(site.row("task", each)["assigned_to_team"] for each in late)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"selection": "state=NOPE"}, "selection"),
+        ({"exempt": "state in (OPEN)"}, "exempt"),
+        ({"selection": "state=AUTOCLOSED", "target_state": "COMPLETED"}, "target_state"),
+    ],
+)
+def test_states_that_lead_nowhere_are_refused(
+    site: lockside.Site, wrong: dict[str, str], field: str
+) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        policy(site, **wrong)
+
+    assert refused.value.facts["field"] == field

@@ -129,7 +129,7 @@ def test_a_row_is_shown_with_all_its_columns(site: lockside.Site) -> None:
 
     common = {"id", "uuid", "reference", "state", "version", "state_since"}
     audit = {"created_at", "created_by", "updated_at", "updated_by"}
-    own = {"title", "description", "priority", "category_id", "site_id", "tags"}
+    own = {"title", "description", "priority", "category_id", "site_id", "tags", "task_id"}
     assigned = {"assigned_to_user", "assigned_to_team"}
     assert set(row) == common | audit | own | assigned | {"warnings"}
 

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 import lockside
+from domain.errors import InvalidInput
 from domain.seal import Seal, merkle_root
 from domain.verification import Anchor, Verified
 from engine.audit import write_records
@@ -57,6 +58,25 @@ def test_what_nobody_touched_is_whole(site: lockside.Site) -> None:
 
     (records,) = query(site, "SELECT sum(records) AS n, count(*) AS seals FROM audit_seal")
     assert (seen.findings, seen.seals, seen.records) == ([], records["seals"], records["n"])
+
+
+def test_what_waits_to_be_recorded_is_told(site: lockside.Site) -> None:
+    work_orders(site, 3)
+    before = site.audit.verify()
+    write_records(site.platform)
+
+    after = site.audit.verify()
+
+    assert (before.waiting, after.waiting) == (3, 0)
+    assert before.waiting_since is not None
+
+
+def test_seals_beyond_the_newest_are_refused(site: lockside.Site) -> None:
+    work_orders(site, 1)
+    write_records(site.platform)
+
+    with pytest.raises(InvalidInput, match="the newest"):
+        site.audit.verify(first=99)
 
 
 def test_a_tenant_without_records_is_whole(site: lockside.Site) -> None:
