@@ -81,6 +81,16 @@ def open_tenant(
     return tenant_id
 
 
+def give_policies(platform: Platform) -> int:
+    """Give the tenants that were there before policies were theirs; return how many got some."""
+    given = 0
+    with platform.database.begin() as db:
+        now = platform.clock(db)
+        for tenant_id in db.scalars(select(Tenant.id).order_by(Tenant.id)).all():
+            given += _bring_policies(db, now, None, tenant_id, is_new=False)
+    return given
+
+
 def add_named(platform: Platform, actor: Actor, noun: str, names: Sequence[str]) -> dict[str, int]:
     """Make sure that records of these names exist; return the ids of all the tenant's, by name.
 
@@ -113,16 +123,17 @@ def named_ids(db: Connection, tenant_id: int, model: type[Record]) -> dict[str, 
 
 def _bring_policies(
     db: Connection, now: datetime, by: Actor | None, tenant_id: int, *, is_new: bool
-) -> None:
-    """Give a tenant the policies that it begins with, unless it ever had some.
+) -> bool:
+    """Give a tenant the policies that it begins with, unless it ever had some; say whether.
 
     Where there is work already, they only look on until somebody turns them on.
     """
     if db.scalar(select(Policy.id).filter_by(tenant_id=tenant_id).limit(1)) is not None:
-        return
+        return False
     for values in DEFAULTS:
         mode = values["mode"] if is_new else SHADOW
         _bring(db, now, by, Policy, [{**values, "mode": mode, "tenant_id": tenant_id}])
+    return True
 
 
 def _bring(

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select, text
 
-from engine.tenants import open_tenant
+from engine.tenants import give_policies, open_tenant
 from lockside.configuration import Settings
 from lockside.trouble import TROUBLES, refusal_of
 from models import schema
@@ -49,7 +49,19 @@ def upgrade(settings: Settings) -> tuple[str, ...]:
         raise refusal from error
     finally:
         engine.dispose()
+    if missing:
+        _give_policies(settings)
     return missing
+
+
+def _give_policies(settings: Settings) -> None:
+    app = make_app(settings)
+    platform = make_platform(settings, app)
+    try:
+        give_policies(platform)
+    finally:
+        platform.database.dispose()
+        app.close()
 
 
 def open_first_tenant(settings: Settings) -> bool:

@@ -7,7 +7,9 @@ from sqlalchemy import event, text
 
 import lockside
 from domain.errors import InvalidInput
+from domain.policies import DEFAULTS
 from engine.runs import turns
+from engine.tenants import give_policies
 from tests.checker import check_invariants
 from tests.engine.clockwork import (
     HOUR,
@@ -269,3 +271,18 @@ def test_states_that_lead_nowhere_are_refused(
         policy(site, **wrong)
 
     assert refused.value.facts["field"] == field
+
+
+def test_a_tenant_from_before_gets_its_policies_once_and_they_only_look_on(
+    site: lockside.Site,
+) -> None:
+    with site.platform.database.begin() as db:
+        # As it was before there were policies.
+        db.execute(text("DELETE FROM policy"))
+        db.execute(text("DELETE FROM outbox"))
+
+    first, again = give_policies(site.platform), give_policies(site.platform)
+
+    assert (first, again) == (2, 0)
+    assert {each["mode"] for each in site.autoclose.policies()} == {"shadow"}
+    assert len(site.autoclose.policies()) == len(DEFAULTS)
