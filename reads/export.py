@@ -21,6 +21,9 @@ _HIDDEN = frozenset({"tenant_id", "deleted_at"})
 _NOT_TAKEN = frozenset({"id", "uuid", "version"}) | {
     f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")
 }
+_BROUGHT = frozenset({"state", "state_since"})
+"""What doors don't write otherwise, and an import brings along."""
+
 _BY_ID = "_id"
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """What goes into a cell as it is; most values do."""
@@ -61,7 +64,8 @@ def known_fields(kind: str, asked: Sequence[str] | None = None) -> list[str]:
     """
     known = [each.name for each in _table(kind).c if each.name not in _HIDDEN]
     if asked is None:
-        taken = [each for each in known if each not in _NOT_TAKEN]
+        not_taken = _NOT_TAKEN | (kinds()[kind].set_by_platform - _BROUGHT)
+        taken = [each for each in known if each not in not_taken]
         return sorted(taken, key=lambda each: each != "reference")
     fields: list[str] = []
     for name in asked:

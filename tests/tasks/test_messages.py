@@ -70,7 +70,9 @@ def test_the_task_that_rolls_up_counts_what_was_sealed_once(site: lockside.Site)
 
 
 def test_the_task_that_forgets_tells_what_it_did(site: lockside.Site) -> None:
-    assert site.app.tasks["upkeep.forget"]() == "{'keys': 0, 'operations': 0}"
+    assert (
+        site.app.tasks["upkeep.forget"]() == "{'keys': 0, 'operations': 0, 'runs': 0, 'alerts': 0}"
+    )
 
 
 ENTRIES: dict[str, dict[str, Any]] = BEAT_SCHEDULE
