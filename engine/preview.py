@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func
 
 from domain.policy import ACT, ON, WARN, Terms
-from engine.due import find_due
+from engine.due import Due, find_due
 from engine.still_due import told
 
 _AT_A_TIME = 2_000
@@ -60,14 +60,11 @@ def _preview(db: Connection, policy: dict[str, Any], stage: str, now: datetime) 
         left=max(0, matched - policy["cap"]),
         exempt=exempt,
         waits=stage == ACT and Terms.of(policy).warns and policy["mode"] != ON,
-        rows=_rows(db, policy, stage, now),
+        rows=_rows(db, policy, due, stage),
     )
 
 
-def _rows(
-    db: Connection, policy: dict[str, Any], stage: str, now: datetime
-) -> Iterator[dict[str, Any]]:
-    due = find_due(db, policy, now, stage=stage)
+def _rows(db: Connection, policy: dict[str, Any], due: Due, stage: str) -> Iterator[dict[str, Any]]:
     query = (
         due.select(
             due.model.id,

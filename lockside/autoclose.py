@@ -1,6 +1,6 @@
 """Auto-closure: what the clock does with work, previewed, run and looked at."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from engine.policies import NOUN, acknowledge, policy_named, resume_policy, run_
 from engine.preview import Preview, preview
 from engine.records import update_record
 from engine.runs import Run
-from reads.policies import list_alerts, list_policies, list_runs
+from reads.policies import Told, list_alerts, list_policies, list_runs
 
 _MOST = 10_000
 
@@ -79,7 +79,7 @@ class Autoclose:
             PermissionDenied: The actor may not change it.
         """
         with self._platform.database.connect() as db:
-            policy_id = self._id(db, policy) or 0
+            policy_id = policy_named(db, self._actor.tenant_id, policy)["id"]
         return update_record(self._platform, self._actor, NOUN, policy_id, {"mode": mode})
 
     def resume(self, policy: str | int) -> int:
@@ -101,11 +101,7 @@ class Autoclose:
             InvalidInput: The limit isn't a number above 0.
             PermissionDenied: The actor may not see policies.
         """
-        self._demand("view")
-        most = _limit(limit)
-        with self._platform.database.connect() as db:
-            policy_id = self._id(db, policy)
-            return list_runs(db, self._actor.tenant_id, policy_id=policy_id, idle=idle, most=most)
+        return self._listed(list_runs, policy, limit, idle=idle)
 
     def alerts(
         self, policy: str | int | None = None, *, everything: bool = False, limit: int = 20
@@ -117,13 +113,7 @@ class Autoclose:
             InvalidInput: The limit isn't a number above 0.
             PermissionDenied: The actor may not see policies.
         """
-        self._demand("view")
-        most = _limit(limit)
-        with self._platform.database.connect() as db:
-            policy_id = self._id(db, policy)
-            return list_alerts(
-                db, self._actor.tenant_id, policy_id=policy_id, everything=everything, most=most
-            )
+        return self._listed(list_alerts, policy, limit, everything=everything)
 
     def acknowledge(self, ids: Sequence[int] | None = None) -> int:
         """Note that somebody has looked at these alerts, or at all; return at how many new ones.
@@ -138,10 +128,14 @@ class Autoclose:
             raise InvalidInput(field="ids", got=wrong, expected="whole numbers from 1 on")
         return acknowledge(self._platform, self._actor, ids)
 
-    def _id(self, db: Any, policy: str | int | None) -> int | None:
-        if policy is None:
-            return None
-        return int(policy_named(db, self._actor.tenant_id, policy)["id"])
+    def _listed(
+        self, read: Callable[..., Told], policy: str | int | None, limit: int, **how: bool
+    ) -> Told:
+        self._demand("view")
+        most, tenant_id = _limit(limit), self._actor.tenant_id
+        with self._platform.database.connect() as db:
+            policy_id = None if policy is None else policy_named(db, tenant_id, policy)["id"]
+            return read(db, tenant_id, policy_id=policy_id, most=most, **how)
 
     def _demand(self, action: str) -> None:
         demand(self._platform, self._actor, NOUN, action)

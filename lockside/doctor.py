@@ -20,6 +20,7 @@ from models.base import kinds
 from models.operation import Chunk, MachineArrow, Operation
 from models.schema import missing_migrations
 from reads.people import find_actor
+from reads.policies import troubled
 from worker.app import make_app
 from worker.processes import make_engine
 
@@ -198,7 +199,23 @@ def _dead(db: Connection) -> Check:
     )
 
 
-_LOOKS: tuple[Callable[[Connection], Check], ...] = (_guard, _clock, _waiting, _outbox, _dead)
+def _policies(db: Connection) -> Check:
+    stopped, late = troubled(db)
+    if late:
+        found = f"{late:,} weren't run when it was their time"
+        return Check("policies", "warn", found, "Start beat, and a worker for the queue upkeep.")
+    return _ok(
+        "policies",
+        not stopped,
+        f"stopped: {', '.join(stopped)}" if stopped else "run in their periods",
+        "`lockside autoclose policies` says why, `autoclose resume` lets one go on.",
+        otherwise="warn",
+    )
+
+
+_LOOKS: tuple[Callable[[Connection], Check], ...] = (
+    *(_guard, _clock, _waiting, _outbox, _dead, _policies),
+)
 
 
 def _redis(settings: Settings) -> Iterator[Check]:

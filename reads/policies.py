@@ -55,6 +55,20 @@ SELECT a.id, p.name AS policy, a.code, a.kind, a.entity_id, a.message, a.since, 
  ORDER BY a.id DESC LIMIT :most
 """)
 
+# Late is who missed three periods, and has been there for as long.
+_TROUBLED = text(f"""
+SELECT array_agg(p.name ORDER BY p.id) FILTER (WHERE held.is_so) AS stopped,
+       count(*) FILTER (WHERE NOT held.is_so AND coalesce(last.created_at, p.updated_at)
+         < clock_timestamp() - greatest(make_interval(mins => 3 * p.every_minutes),
+                                        interval '10 min')) AS late
+  FROM policy p CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM scheduled_run r WHERE r.policy_id = p.id AND {HELD}) AS is_so
+  ) AS held LEFT JOIN LATERAL (
+    SELECT r.created_at FROM scheduled_run r
+     WHERE r.policy_id = p.id AND r.stage = 'act' ORDER BY r.period DESC LIMIT 1) AS last ON true
+ WHERE p.mode <> 'off' AND p.deleted_at IS NULL
+""")  # noqa: S608 -- made of a constant
+
 Told = list[dict[str, Any]]
 
 
@@ -77,6 +91,12 @@ def list_alerts(
     """Return the newest alerts; those that somebody has looked at, too, if *everything*."""
     names = {"tenant_id": tenant_id, "policy_id": policy_id, "all": everything, "most": most}
     return _told(db, _ALERTS, **names)
+
+
+def troubled(db: Connection) -> tuple[list[str], int]:
+    """Return which policies of all tenants are stopped, and how many weren't run in time."""
+    row = db.execute(_TROUBLED).one()
+    return list(row.stopped or ()), int(row.late)
 
 
 def _told(db: Connection, query: Any, **names: Any) -> Told:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -120,3 +121,24 @@ def test_ids_or_all_are_wanted_to_acknowledge(settings: Settings) -> None:
 
 def policy_id(site: lockside.Site, name: str) -> int:
     return next(int(each["id"]) for each in site.autoclose.policies() if each["name"] == name)
+
+
+def test_the_doctor_names_a_policy_that_waits_for_somebody(
+    settings: Settings, site: lockside.Site, closing: str
+) -> None:
+    told = call(settings, "autoclose", "run", closing, "--detach", "--json").json
+    drain(site, UUID(told["operation_id"]))
+    undone = site.operation(told["operation_id"]).undo()
+    drain(site, UUID(undone.id))
+
+    stopped = policies_of(call(settings, "doctor", "--json").json)
+    call(settings, "autoclose", "resume", closing)
+    going_on = policies_of(call(settings, "doctor", "--json").json)
+
+    assert (stopped["status"], stopped["found"]) == ("warn", f"stopped: {closing}")
+    assert going_on["status"] == "ok"
+
+
+def policies_of(told: dict[str, Any]) -> dict[str, Any]:
+    (found,) = (each for each in told["checks"] if each["name"] == "policies")
+    return dict(found)
