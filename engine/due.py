@@ -31,8 +31,8 @@ from domain.calendar import Calendar, Passed
 from domain.policy import ACT, ALERT, ASSIGN, ON, TRANSITION, UPDATE, WARN, Terms
 from engine.calendars import ALWAYS, calendars_of
 from engine.selection import select_where
-from models.base import Work, kinds
-from models.clock import Clock, clocks_of
+from models.base import Work, clocks_of, kinds
+from models.clock import Clock
 from models.scheduled_run import Alert
 from models.site import Site
 

@@ -12,8 +12,7 @@ from domain.policy import Terms, told_due
 from engine.due import Due, alert_code, find_due
 from engine.hooks import Hook
 from engine.runs import run_of
-from models.base import kinds
-from models.clock import clocks_of
+from models.base import clocks_of, kinds
 
 CODE = "no_longer_due"
 

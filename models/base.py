@@ -192,6 +192,15 @@ def records() -> dict[str, type[Record]]:
     return {each.noun: each for each in sorted(found, key=lambda each: each.noun)}
 
 
+def clocks_of(model: type[Work]) -> Mapping[str, Clock]:
+    """Return the clocks of a kind of work by name: those that every kind has, and its own."""
+    common = {
+        "created": Clock(model.created_at, "created"),
+        "state": Clock(model.state_since, None),
+    }
+    return common | dict(model.clocks)
+
+
 class _Kinds:
     """The kinds of work, asked for when all of them are mapped."""
 

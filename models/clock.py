@@ -1,14 +1,10 @@
 """Clocks: the named events of work that a policy counts from; never its last change."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.orm import InstrumentedAttribute
-
-if TYPE_CHECKING:
-    from models.base import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +25,3 @@ class Clock:
     joined: Any = None
     on: ColumnElement[bool] | None = None
     extra_minutes: InstrumentedAttribute[Any] | None = None
-
-
-def clocks_of(model: "type[Work]") -> Mapping[str, Clock]:
-    """Return the clocks of a kind of work by name: those that every kind has, and its own."""
-    common = {
-        "created": Clock(model.created_at, "created"),
-        "state": Clock(model.state_since, None),
-    }
-    return common | dict(model.clocks)

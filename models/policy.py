@@ -28,8 +28,7 @@ from domain.policy import VERBS as POLICY_VERBS
 from domain.selection import Comparison, comparisons, parse_filter
 from domain.span import NO_SPAN, parse_span
 from domain.ticket import PRIORITIES
-from models.base import KINDS, Record, Work, kinds, named
-from models.clock import clocks_of
+from models.base import KINDS, Record, Work, clocks_of, kinds, named
 
 _FILTER = "a filter over the fields of that kind of work, such as"
 _WEEK_MIN = 7 * 24 * 60
