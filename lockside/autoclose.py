@@ -14,7 +14,7 @@ from engine.policies import NOUN, acknowledge, policy_named, resume_policy, run_
 from engine.preview import Preview, preview
 from engine.records import update_record
 from engine.runs import Run
-from reads.policies import Told, list_alerts, list_policies, list_runs
+from reads.policies import Told, list_alerts, list_policies, list_runs, policy_id_of
 
 _MOST = 10_000
 
@@ -134,7 +134,7 @@ class Autoclose:
         self._demand("view")
         most, tenant_id = _limit(limit), self._actor.tenant_id
         with self._platform.database.connect() as db:
-            policy_id = None if policy is None else policy_named(db, tenant_id, policy)["id"]
+            policy_id = None if policy is None else policy_id_of(db, tenant_id, policy)
             return read(db, tenant_id, policy_id=policy_id, most=most, **how)
 
     def _demand(self, action: str) -> None:

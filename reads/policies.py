@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from domain.errors import NotFound
 from domain.operation import OPEN_STATES
 from models.scheduled_run import HELD
 
@@ -69,12 +70,29 @@ SELECT array_agg(p.name ORDER BY p.id) FILTER (WHERE held.is_so) AS stopped,
  WHERE p.mode <> 'off' AND p.deleted_at IS NULL
 """)  # noqa: S608 -- made of a constant
 
+_NAMED = text("""
+SELECT id FROM policy WHERE tenant_id = :tenant_id AND (name = :name OR CAST(id AS text) = :name)
+ ORDER BY deleted_at IS NOT NULL, name <> :name, id DESC LIMIT 1
+""")
+
 Told = list[dict[str, Any]]
 
 
 def list_policies(db: Connection, tenant_id: int) -> Told:
     """Return a tenant's policies, each with its last run."""
     return _told(db, _POLICIES, tenant_id=tenant_id)
+
+
+def policy_id_of(db: Connection, tenant_id: int, name: str | int) -> int:
+    """Return the id of a policy by its name or id; one that was deleted has its runs still.
+
+    Raises:
+        NotFound: There never was one.
+    """
+    found = db.scalar(_NAMED, {"tenant_id": tenant_id, "name": str(name)})
+    if found is None:
+        raise NotFound(what="policy", got=name)
+    return int(found)
 
 
 def list_runs(

@@ -286,3 +286,14 @@ def test_a_tenant_from_before_gets_its_policies_once_and_they_only_look_on(
     assert (first, again) == (2, 0)
     assert {each["mode"] for each in site.autoclose.policies()} == {"shadow"}
     assert len(site.autoclose.policies()) == len(DEFAULTS)
+
+
+def test_the_runs_of_a_policy_that_was_deleted_are_found_by_its_name(site: lockside.Site) -> None:
+    alone(site)
+    overdue(site)
+    run_at(site)
+    (known,) = (each["id"] for each in site.autoclose.policies() if each["name"] == "closing")
+    site.records("policy").delete(known)
+
+    assert [each["taken"] for each in site.autoclose.history("closing")] == [1]
+    assert run_at(site, NOON + HOUR) == []
