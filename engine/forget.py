@@ -13,13 +13,7 @@ from sqlalchemy import TextClause, text
 from engine.platform import Platform
 from models.scheduled_run import HELD
 
-_BATCH = 500
-_BATCH_ITEMS = 100_000
-"""No more operations are taken beyond so many items: their chunks go in the same transaction."""
-
 _IDLE_KEPT = timedelta(days=2)
-_BATCHES = 200
-"""So many a call; the next one takes the rest."""
 
 # Under its key an open operation is still found by whoever asks again.
 _KEYS = text("""
@@ -116,17 +110,17 @@ def forget(platform: Platform) -> Forgotten:
     kept = platform.retention
     old = kept.operations_gone_before(now)
     return Forgotten(
-        keys=_in_batches(partial(_treat, platform, _KEYS, kept.keys_gone_before(now))),
-        operations=_in_batches(partial(_delete, platform, old)),
-        runs=_in_batches(partial(_treat, platform, _IDLE, now - _IDLE_KEPT))
-        + _in_batches(partial(_treat, platform, _RUNS, kept.gone_before(now))),
-        alerts=_in_batches(partial(_treat, platform, _ALERTS, kept.gone_before(now))),
+        keys=_in_batches(platform, partial(_treat, platform, _KEYS, kept.keys_gone_before(now))),
+        operations=_in_batches(platform, partial(_delete, platform, old)),
+        runs=_in_batches(platform, partial(_treat, platform, _IDLE, now - _IDLE_KEPT))
+        + _in_batches(platform, partial(_treat, platform, _RUNS, kept.gone_before(now))),
+        alerts=_in_batches(platform, partial(_treat, platform, _ALERTS, kept.gone_before(now))),
     )
 
 
-def _in_batches(some: Callable[[], int]) -> int:
+def _in_batches(platform: Platform, some: Callable[[], int]) -> int:
     done = 0
-    for _ in range(_BATCHES):
+    for _ in range(platform.pace.forget_batches):
         batch = some()
         if not batch:
             break
@@ -136,14 +130,20 @@ def _in_batches(some: Callable[[], int]) -> int:
 
 def _treat(platform: Platform, statement: TextClause, before: datetime) -> int:
     with platform.database.begin() as db:
-        treated = db.execute(statement, {"before": before, "most": _BATCH}).rowcount
+        treated = db.execute(
+            statement, {"before": before, "most": platform.pace.forget_rows}
+        ).rowcount
         platform.step("forgotten")
     return treated
 
 
 def _delete(platform: Platform, before: datetime) -> int:
     with platform.database.begin() as db:
-        wanted = {"before": before, "most": _BATCH, "items": _BATCH_ITEMS}
+        wanted = {
+            "before": before,
+            "most": platform.pace.forget_rows,
+            "items": platform.pace.forget_items,
+        }
         old = list(db.scalars(_OLD, wanted))
         platform.step("old_operations_found")
         mine = list(db.scalars(_LOCK, {"ids": old})) if old else []

@@ -35,7 +35,9 @@ class Publish(Protocol):
 class Pace:
     """The sizes and times of the chunk protocol and of files; spans are seconds.
 
-    A lease lasts longer than the statement timeout, so that a claim outlives its change.
+    A lease lasts longer than the statement timeout, so that a claim outlives its change. What has
+    served its time is forgotten in so many batches a call, each of so many rows, and of operations
+    no more than of so many items.
     """
 
     chunk_items: int = 1000
@@ -53,6 +55,9 @@ class Pace:
     republish_after_s: float = 10.0
     import_rows: int = 5_000
     export_rows: int = 2_000
+    forget_rows: int = 500
+    forget_items: int = 100_000
+    forget_batches: int = 200
 
 
 Clock = Callable[[Connection], datetime]

@@ -1,5 +1,6 @@
 """What has served its time is forgotten: keys after 30 days, operations after 90, records not."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,6 @@ import pytest
 
 import lockside
 from domain.errors import NotFound
-from engine import forget as forgetting
 from engine.audit import write_records
 from engine.derive import undo
 from engine.forget import Forgotten, forget
@@ -32,9 +32,10 @@ from tests.factories import work_orders
 STEPS = ("forgotten", "operations_forgotten")
 
 
-def after(site: lockside.Site, days: float) -> Forgotten:
-    """Forget what is to be forgotten so many days from now."""
-    return forget(at(site.platform, datetime.now(UTC) + timedelta(days=days)))
+def after(site: lockside.Site, days: float, **pace: int) -> Forgotten:
+    """Forget what is to be forgotten so many days from now, at another pace if one is given."""
+    late = at(site.platform, datetime.now(UTC) + timedelta(days=days))
+    return forget(replace(late, pace=replace(late.pace, **pace)))
 
 
 def done(site: lockside.Site, count: int = 2, **options: Any) -> UUID:
@@ -140,30 +141,24 @@ def test_an_operation_stays_while_its_records_wait_to_be_written(site: lockside.
     assert kept(site) == set()
 
 
-def test_a_tenant_with_much_to_forget_keeps_no_other_waiting(
-    site: lockside.Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tenant_with_much_to_forget_keeps_no_other_waiting(site: lockside.Site) -> None:
     done(site)
     site.act_as("other", "admin")
     done(site)
     write_records(site.platform)
     every = len(kept(site))
-    monkeypatch.setattr(forgetting, "_BATCH", 1)
-    monkeypatch.setattr(forgetting, "_BATCHES", 2)
+    slow = {"forget_rows": 1, "forget_batches": 2}
 
-    told = [after(site, 400).operations for _ in range(every)]
+    told = [after(site, 400, **slow).operations for _ in range(every)]
 
     assert (sum(told), max(told)) == (every, 2)
 
 
-def test_an_operation_of_more_items_than_a_batch_goes_too(
-    site: lockside.Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_operation_of_more_items_than_a_batch_goes_too(site: lockside.Site) -> None:
     done(site, 5)
     done(site, 5)
-    monkeypatch.setattr(forgetting, "_BATCH_ITEMS", 2)
 
-    after(site, 400)
+    after(site, 400, forget_items=2)
 
     assert kept(site) == set()
 
