@@ -56,14 +56,17 @@ SELECT a.id, p.name AS policy, a.code, a.kind, a.entity_id, a.message, a.since, 
  ORDER BY a.id DESC LIMIT :most
 """)
 
-# Late is who missed three periods, and has been there for as long.
+# Late is who missed three periods and has been there for as long; who waits for an operation isn't.
 _TROUBLED = text(f"""
 SELECT array_agg(p.name ORDER BY p.id) FILTER (WHERE held.is_so) AS stopped,
-       count(*) FILTER (WHERE NOT held.is_so AND coalesce(last.created_at, p.updated_at)
+       count(*) FILTER (WHERE NOT held.is_so AND NOT held.waits
+         AND coalesce(last.created_at, p.updated_at)
          < clock_timestamp() - greatest(make_interval(mins => 3 * p.every_minutes),
                                         interval '10 min')) AS late
   FROM policy p CROSS JOIN LATERAL (
-    SELECT EXISTS (SELECT FROM scheduled_run r WHERE r.policy_id = p.id AND {HELD}) AS is_so
+    SELECT EXISTS (SELECT FROM scheduled_run r WHERE r.policy_id = p.id AND {HELD}) AS is_so,
+           EXISTS (SELECT FROM operation o JOIN scheduled_run r ON r.operation_id = o.id
+                    WHERE o.state IN {OPEN_STATES} AND r.policy_id = p.id) AS waits
   ) AS held LEFT JOIN LATERAL (
     SELECT r.created_at FROM scheduled_run r
      WHERE r.policy_id = p.id AND r.stage = 'act' ORDER BY r.period DESC LIMIT 1) AS last ON true
