@@ -59,7 +59,7 @@ CASE WHEN {column} IS NOT NULL THEN ARRAY(
 
 
 def prepare(db: Connection) -> None:
-    """Make what takes words out of JSON, for this session alone."""
+    """Make what takes words out of JSON, for this connection alone."""
     db.execute(_WITHOUT_WORDS)
 
 

@@ -194,7 +194,7 @@ def test_a_policy_whose_operation_is_paused_says_that_it_waits(site: lockside.Si
     assert (told["waits_for"], told["waits_in"]) == (run.operation_id, "PAUSED")
 
 
-def test_an_undo_in_parts_leaves_what_was_changed_since(site: lockside.Site) -> None:
+def test_a_run_over_tickets_is_undone_as_any_operation(site: lockside.Site) -> None:
     alone(
         site,
         kind="ticket",
