@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from domain.redaction import KINDS, redact
+from domain.redaction.redact import KINDS, redact
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus"
 _MASK = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")

@@ -18,7 +18,7 @@ import lockside
 from benchmarks.bulk import QUICK_ITEMS, WORK_ORDER, operate
 from benchmarks.house import ONE_ITEM, House, Told, libpq, workers
 from benchmarks.measure import Figure, in_turn, medians
-from domain.machine import Request
+from domain.machines.machine import Request
 from engine.judged import Judged
 from engine.locks import row_key
 from engine.platform import Platform

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.corpus import files, items, judge
 from benchmarks.house import House, Told
 from benchmarks.measure import Figure
-from domain.redaction import redact
+from domain.redaction.redact import redact
 
 GOAL_A_SECOND = 20_000
 PERSONAL_EVERY = 100

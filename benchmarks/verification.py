@@ -9,7 +9,7 @@ import lockside
 from benchmarks.bulk import QUICK_ITEMS
 from benchmarks.house import House, Told, libpq
 from benchmarks.measure import Figure, in_turn, medians
-from domain.verification import Verified
+from domain.audit.verification import Verified
 from worker.settings import Settings
 
 MEGABYTE = 2**20

@@ -15,7 +15,7 @@ from cli.output import Output, moment
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from domain.verification import Verified
+    from domain.audit.verification import Verified
 
 
 @click.command(

@@ -6,10 +6,10 @@ from pkgutil import iter_modules
 
 import rich_click as click
 
-import domain
-from domain.machine import Machine
-from domain.operation import OPERATION
-from domain.policies import DEFAULTS
+from domain import machines as machine_modules
+from domain.machines.machine import Machine
+from domain.machines.operation import OPERATION
+from domain.policies.defaults import DEFAULTS
 
 ISOLATION_LEVELS = ("read-committed", "repeatable-read", "serializable")
 
@@ -65,7 +65,10 @@ def _beginning(begun: str, words: Iterable[str]) -> list[str]:
 
 
 def _machines() -> dict[str, Machine]:
-    modules = [import_module(f"domain.{each.name}") for each in iter_modules(domain.__path__)]
+    modules = [
+        import_module(f"{machine_modules.__name__}.{each.name}")
+        for each in iter_modules(machine_modules.__path__)
+    ]
     values = [value for each in modules for value in vars(each).values()]
     found = [each for each in values if isinstance(each, Machine) and each is not OPERATION]
     return {each.kind: each for each in found}

@@ -6,8 +6,8 @@ from typing import Any
 
 import rich_click as click
 
+from domain.business_time.span import from_now
 from domain.errors import InvalidInput
-from domain.span import from_now
 
 _BLOCKS = " ▏▎▍▌▋▊▉█"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))

@@ -12,8 +12,8 @@ import rich_click as click
 from cli.asking import yes_option
 from cli.complete import complete_isolation_levels
 from cli.ids import gather_rows
+from domain.business_time.span import from_now
 from domain.errors import InvalidInput
-from domain.span import from_now
 
 _TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span from now such as +2h or +30m"
 

@@ -13,9 +13,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from cli.exits import MEANINGS, exit_code_of_error
 from cli.main import lockside
 from docs.reasons import CELERY, HTTP
-from domain.diagram import mermaid, table
 from domain.errors import LocksideError
-from domain.operation import OPERATION
+from domain.machines.diagram import mermaid, table
+from domain.machines.operation import OPERATION
 from domain.permissions import ROLES, permissions_of
 from engine.fields import fields_of
 from engine.nouns import whole_of

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
-from domain import operation as states
+from domain.machines import operation as states
 
 IDS_IN_RESULT = 1000
 """Up to so many ids stand in a result; beyond that they come from `results`."""

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from domain.machine import Machine
+from domain.machines.machine import Machine
 
 RECORD_VERBS = ("view", "create", "update", "delete")
 """What doors do with any record."""

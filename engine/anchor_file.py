@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from domain.audit.verification import Anchor
 from domain.errors import InvalidInput, Unavailable
-from domain.verification import Anchor
 
 _BLOCK = 4096
 

@@ -5,7 +5,7 @@ import json
 import structlog
 from sqlalchemy import text
 
-from domain.verification import Anchor
+from domain.audit.verification import Anchor
 from engine.platform import Platform
 
 _log = structlog.get_logger(__name__)

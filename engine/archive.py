@@ -19,7 +19,7 @@ from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.retention import span_of
+from domain.audit.retention import span_of
 from engine.archive_lines import SAME_EVERYWHERE, Compared, copied
 from engine.archive_rows import (
     expect_folder,

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from domain.audit.retention import span_of
 from domain.errors import Unavailable
-from domain.retention import span_of
 from engine.archive_lines import Compared
 from engine.platform import Platform
 from models.archive import REMOVE_ARCHIVES

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
-from domain.seal import DIGEST_BYTES, Seal, merkle_root
+from domain.audit.seal import DIGEST_BYTES, Seal, merkle_root
 from engine.hints import WRITE_AUDIT, wake_audit
 from engine.platform import Platform
 from models.schema import MAKE_PARTITIONS

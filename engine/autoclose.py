@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Text, case, func, literal, null
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import LocksideError
-from domain.policy import ASSIGN, ON, TRANSITION, UPDATE, WARN, plain_comment, words_in
+from domain.policies.policy import ASSIGN, ON, TRANSITION, UPDATE, WARN, plain_comment, words_in
 from engine.alerts import VERB as ALERT_VERB
 from engine.claim import told_plainly
 from engine.due import Due, find_due

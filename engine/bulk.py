@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from domain.bulk import Outcome, count, progress
-from domain.machine import Reason
+from domain.machines.machine import Reason
 from engine.cancel import cancel_waiting
 from engine.change import Change, Measured
 from engine.claim import Claim, backoff_s, end_claim, give_back, take_claim, told_plainly

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
 
-from domain.calendar import Calendar
-from domain.hours import USUAL
+from domain.business_time.calendar import Calendar
+from domain.business_time.public_holidays import DaysOff
+from domain.business_time.week import parse_week
+from domain.business_time.working_hours import USUAL
 from domain.permissions import Actor
-from domain.public_holidays import DaysOff
-from domain.week import parse_week
 from models.calendar import BusinessCalendar
 
 ALWAYS = Calendar(ZoneInfo("UTC"))

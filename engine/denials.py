@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from domain.audit.denial_risk import REPEATS_COUNTED, Denial
 from domain.errors import PermissionDenied
 from domain.permissions import NOWHERE, Actor, Origin, granted
-from domain.risk import REPEATS_COUNTED, Denial
 from engine.calendars import is_out_of_hours
 from engine.change import Change
 from engine.foreign import foreign_ids

@@ -27,8 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from domain.calendar import Calendar, Passed
-from domain.policy import ACT, ALERT, ASSIGN, ON, TRANSITION, UPDATE, WARN, Terms
+from domain.business_time.calendar import Calendar, Passed
+from domain.policies.policy import ACT, ALERT, ASSIGN, ON, TRANSITION, UPDATE, WARN, Terms
 from engine.calendars import ALWAYS, calendars_of
 from engine.selection import select_where
 from models.base import Work, clocks_of, kinds

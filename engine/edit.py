@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from domain.bulk import Outcome
-from domain.machine import Reason, no_change
+from domain.machines.machine import Reason, no_change
 from engine.change import Change, Measured
 from engine.fields import fields_of, find_ids, plain
 from engine.judged import Judged, conflict, stale

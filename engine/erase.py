@@ -14,10 +14,10 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
-from domain.erasure import Emptied, told_of_erasure
+from domain.audit.erasure import Emptied, told_of_erasure
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
-from domain.redaction import ERASED
+from domain.redaction.redact import ERASED
 from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.denials import demand

@@ -10,7 +10,7 @@ from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from domain.erasure import Emptied
+from domain.audit.erasure import Emptied
 from domain.errors import RuleRefused, Unavailable
 from engine.archive_lines import SAME_EVERYWHERE, Compared, put_back
 from engine.archive_rows import lock_month, note_archive

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DBAPIError
 
-from domain.machine import Reason
+from domain.machines.machine import Reason
 
 
 class Hook:

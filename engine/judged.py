@@ -11,7 +11,7 @@ from sqlalchemy.orm import aliased
 
 from domain.bulk import Failure, Outcome
 from domain.errors import error_named
-from domain.machine import Reason
+from domain.machines.machine import Reason
 from models.base import Record, records
 from models.people import Person
 

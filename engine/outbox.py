@@ -12,9 +12,9 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, Row, insert
 
+from domain.audit.denial_risk import Denial, flags_of_write
 from domain.bulk import Failure
 from domain.permissions import Actor
-from domain.risk import Denial, flags_of_write
 from engine.change import Measured
 from engine.expected import is_id
 from engine.redacted import redacted_arrays, redacted_body

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from domain.errors import IllegalTransition, NotFound
-from domain.operation import OPERATION
+from domain.machines.operation import OPERATION
 from domain.permissions import Actor
 from engine.denials import demand
 from engine.outbox import log_entities

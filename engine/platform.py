@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, func, select
 
-from domain.retention import Retention
+from domain.audit.retention import Retention
 from engine.anchor_file import AnchorFile
 from engine.hooks import Hook
 from engine.locks import Locks

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.errors import NotFound, RuleRefused
 from domain.permissions import Actor
-from domain.policy import ACT, OFF
+from domain.policies.policy import ACT, OFF
 from engine.autoclose import run_policy
 from engine.denials import demand
 from engine.fields import find_ids, plain

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func
 
-from domain.policy import ACT, ON, WARN, Terms
+from domain.policies.policy import ACT, ON, WARN, Terms
 from engine.due import Due, find_due
 from engine.still_due import told
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from domain.machine import Facts, Reason
+from domain.machines.machine import Facts, Reason
 from engine.cells import ALL, PARTS, column_of
 from engine.fields import shown
 from engine.nouns import table_of, target_of

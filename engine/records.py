@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, insert, select
 
 from domain.errors import InvalidInput, NotFound, RuleRefused, StaleVersion
-from domain.machine import no_change
+from domain.machines.machine import no_change
 from domain.permissions import Actor
 from engine.deletion import check_deletable
 from engine.denials import demand

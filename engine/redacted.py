@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from domain.redaction import redact, redact_all
-from domain.sensitive_keys import meaning_of
-from domain.suspicion import is_suspect
+from domain.redaction.prefilter import is_suspect
+from domain.redaction.redact import redact, redact_all
+from domain.redaction.sensitive_keys import meaning_of
 from engine.nouns import table_of
 from models.base import records
 

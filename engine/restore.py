@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from domain.audit.retention import month_of, span_of
 from domain.errors import InvalidInput, LockBusy, NotFound, RuleRefused
 from domain.permissions import Actor
-from domain.retention import month_of, span_of
 from engine.archive_lines import SAME_EVERYWHERE, Compared, put_back
 from engine.archive_rows import expect_folder, is_partition, lock_month, partition_of, remove_gone
 from engine.outbox import log_entities

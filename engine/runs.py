@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Row, Select, select, text
 
-from domain.breaker import ENOUGH, HISTORY, Breaker
 from domain.bulk import Outcome
-from domain.operation import OPEN_STATES
-from domain.policy import ACT, WARN
+from domain.machines.operation import OPEN_STATES
+from domain.policies.breaker import ENOUGH, HISTORY, Breaker
+from domain.policies.policy import ACT, WARN
 from engine.fields import plain
 from engine.nouns import table_of
 from models.policy import Policy

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
+from domain.business_time.span import from_now
 from domain.errors import InvalidInput, NotFound
 from domain.selection import (
     CONTAINS,
@@ -34,7 +35,6 @@ from domain.selection import (
     comparisons,
     parse_filter,
 )
-from domain.span import from_now
 from engine.expected import Expected, can_be_stored, check
 from engine.fields import Field, either, find_ids, read_field, shown
 from engine.values import word

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from domain.errors import RuleRefused
-from domain.machine import Machine, Reason, Request, Rule
+from domain.machines.machine import Machine, Reason, Request, Rule
 from models.base import Record, Work
 from models.facts import is_own, select_rows
 

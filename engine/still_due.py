@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Row, and_, any_, literal, not_, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from domain.machine import Reason
-from domain.policy import Terms, told_due
+from domain.machines.machine import Reason
+from domain.policies.policy import Terms, told_due
 from engine.due import Due, alert_code, find_due
 from engine.hooks import Hook
 from engine.runs import run_of

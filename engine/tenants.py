@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.errors import InvalidInput
 from domain.permissions import ROLES, Actor, permissions_of
-from domain.policies import DEFAULTS
-from domain.policy import SHADOW
+from domain.policies.defaults import DEFAULTS
+from domain.policies.policy import SHADOW
 from engine.denials import demand
 from engine.nouns import known_noun, table_of
 from engine.outbox import log_entities

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Connection, any_, literal, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.errors import RuleRefused
-from domain.machine import Reason
+from domain.machines.machine import Reason
 from engine.fields import fields_of
 from engine.nouns import table_of
 from models.base import Record, Work

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from domain.bulk import Outcome
-from domain.machine import Judge, Machine, Request
+from domain.machines.machine import Judge, Machine, Request
 from engine.change import Change, Measured
 from engine.judged import Judged, conflict, stale
 from engine.outbox import log_state_transition

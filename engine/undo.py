@@ -15,8 +15,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from domain.bulk import Outcome
-from domain.machine import Reason
-from domain.redaction import has_mask
+from domain.machines.machine import Reason
+from domain.redaction.redact import has_mask
 from engine.change import Change, Measured
 from engine.edit import ValueChange
 from engine.judged import Judged, conflict, stale

@@ -15,9 +15,9 @@ import structlog
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from domain.audit.denial_risk import FOREIGN_IDS, OUT_OF_HOURS
 from domain.errors import LocksideError, NotFound, PermissionDenied
 from domain.permissions import Actor
-from domain.risk import FOREIGN_IDS, OUT_OF_HOURS
 from engine.calendars import is_out_of_hours
 from engine.fields import plain
 from engine.nouns import table_of

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Connection, any_, delete, insert, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from domain.machine import Request
+from domain.machines.machine import Request
 from models.base import Work
 from models.facts import select_rows
 from models.work_warning import WorkWarning

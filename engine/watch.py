@@ -10,9 +10,9 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from domain.audit.denial_risk import Denial
 from domain.errors import NotFound
 from domain.permissions import Actor
-from domain.risk import Denial
 from engine.denials import held_by, leave_denial
 from engine.foreign import foreign_ids, foreign_operation, id_named
 from engine.platform import Platform

@@ -28,8 +28,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 import lockside
-from domain.ticket import TICKET
-from domain.ways import shortest_path
+from domain.machines.soundness import shortest_path
+from domain.machines.ticket import TICKET
 
 LOG = Path(__file__).parents[2] / "shared/data/incident_event_log.csv"
 SOURCE = "Incident management process enriched event log"

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 
 from sqlalchemy import text
 
+from domain.audit.verification import Anchor, Verified
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from domain.verification import Anchor, Verified
 from engine.anchors import pin_seals
 from engine.denials import demand
 from engine.erase import Erased, erase_person

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from domain.errors import LocksideError, NotFound
-from domain.machine import Machine
-from domain.operation import CLAIMABLE_STATES, OPERATION
+from domain.machines.machine import Machine
+from domain.machines.operation import CLAIMABLE_STATES, OPERATION
 from lockside.configuration import Settings, read_settings
 from lockside.workers import served_queues
 from models.audit import Outbox

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from domain.operation import OPERATION
-from domain.ways import check
+from domain.machines.operation import OPERATION
+from domain.machines.soundness import check
 from models.base import kinds
 
 

@@ -16,8 +16,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.attendance import ATTENDANCE, LONGEST_SHIFT, OFFSETS_MIN
 from domain.check import Check, between, ordered
+from domain.machines.attendance import ATTENDANCE, LONGEST_SHIFT, OFFSETS_MIN
 from models.base import LIVE, Record, Work, named, work_table
 from models.clock import Clock
 from models.related import Related

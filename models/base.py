@@ -23,7 +23,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
 from domain.check import Check
-from domain.machine import Machine
+from domain.machines.machine import Machine
 from domain.tags import EXPECTED as TAGS
 from domain.tags import parse_tags
 from models.clock import Clock

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain import public_holidays, timezones, week
+from domain.business_time import public_holidays, timezones, week
 from domain.check import Check
 from models.base import Record, named
 

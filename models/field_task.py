@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import between
-from domain.field_task import DONE, FIELD_TASK
+from domain.machines.field_task import DONE, FIELD_TASK
 from models.base import LIVE, Assignable, Readings, Record, Work, named, work_table
 from models.clock import Clock
 from models.people import assignee_keys

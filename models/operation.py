@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.operation import OPEN_STATES, OPERATION
+from domain.machines.operation import OPEN_STATES, OPERATION
 from models.base import NOW, Base
 
 

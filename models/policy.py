@@ -9,9 +9,11 @@ from sqlalchemy import ForeignKeyConstraint as Refers
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.business_time.span import NO_SPAN, parse_span
 from domain.check import Check, between
 from domain.errors import InvalidInput
-from domain.policy import (
+from domain.machines.ticket import PRIORITIES
+from domain.policies.policy import (
     ASSIGN,
     BUSINESS,
     ELAPSED,
@@ -24,10 +26,8 @@ from domain.policy import (
     UPDATE,
     words_in,
 )
-from domain.policy import VERBS as POLICY_VERBS
+from domain.policies.policy import VERBS as POLICY_VERBS
 from domain.selection import Comparison, comparisons, parse_filter
-from domain.span import NO_SPAN, parse_span
-from domain.ticket import PRIORITIES
 from models.base import KINDS, Record, Work, clocks_of, kinds, named
 
 _FILTER = "a filter over the fields of that kind of work, such as"

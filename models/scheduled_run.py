@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKeyConstraint as Refers
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.policy import ACT, STAGES
+from domain.policies.policy import ACT, STAGES
 from models.base import NOW, Base
 
 OUTCOMES = ("ran", "nothing", "shadow", "stopped", "failed")

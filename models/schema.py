@@ -8,8 +8,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, delete, insert, text, update
 
-from domain.machine import Machine
-from domain.operation import OPERATION
+from domain.machines.machine import Machine
+from domain.machines.operation import OPERATION
 from domain.permissions import ROLES, permissions_of
 from models.base import kinds, records
 from models.operation import MachineArrow

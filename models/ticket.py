@@ -11,7 +11,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.ticket import PRIORITIES, TICKET
+from domain.machines.ticket import PRIORITIES, TICKET
 from models.base import Assignable, Record, Work, named, work_table
 from models.people import assignee_keys
 

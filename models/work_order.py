@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstr
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import between
-from domain.work_order import WORK_ORDER
+from domain.machines.work_order import WORK_ORDER
 from models.base import Assignable, Record, Work, work_table
 from models.people import assignee_keys
 from models.related import Related

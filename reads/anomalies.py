@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, any_, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from domain.anomaly import HISTORY, Spike, spikes_of
+from domain.audit.anomaly import HISTORY, Spike, spikes_of
 from models.people import Person
 
 LEAST = {"failures": 10, "denials": 5, "activity": 100}

@@ -13,9 +13,9 @@ from psycopg import errors
 from sqlalchemy import Connection, Row, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from domain.audit.retention import Retention
+from domain.audit.verification import Verified
 from domain.errors import Unavailable
-from domain.retention import Retention
-from domain.verification import Verified
 from models.archive import AuditArchive, told_of_lines
 from models.archive_file import Unreadable, as_array, batches, digest_of_file, read_lines
 from models.seal import TABLES, emptied_of, erasure_of, identity_of

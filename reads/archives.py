@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Row, select, text
 
+from domain.audit.retention import month_of
 from domain.errors import NotFound
-from domain.retention import month_of
 from models.archive import READ_ARCHIVES, AuditArchive
 from models.archive_file import read_whole
 from models.people import Person

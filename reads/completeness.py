@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError
 
+from domain.audit.verification import Verified
 from domain.errors import Unavailable
-from domain.redaction import MASKED
-from domain.verification import Verified
+from domain.redaction.redact import MASKED
 from models.archive_file import Unreadable, as_array, batches, read_lines
 from models.base import Record, records
 from reads.archived import Shelf

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from domain.errors import NotFound
-from domain.machine import Request, Verdict, explain, judge
+from domain.machines.machine import Request, Verdict, explain, judge
 from domain.permissions import Actor, granted
 from models.base import kinds
 from models.facts import select_rows

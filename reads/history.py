@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Date, Row, Table, Uuid, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from domain.replay import Step
+from domain.audit.replay import Step
 
 _OVERRIDE = "override"
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 
 from domain.bulk import Counts, Outcome, item_name, progress
 from domain.errors import InvalidInput, NotFound
-from domain.operation import OPERATION
+from domain.machines.operation import OPERATION
 from models.operation import Chunk, Operation
 from models.people import Person
 from models.scheduled_run import ScheduledRun

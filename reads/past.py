@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, select, text
 
+from domain.audit.replay import UNKNOWN, Past, past_of, stays_of
 from domain.errors import NotFound
-from domain.replay import UNKNOWN, Past, past_of, stays_of
 from models.base import Record, kinds, records
 from reads.history import read_steps
 from reads.work import parts_of

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from domain.errors import NotFound
-from domain.operation import OPEN_STATES
+from domain.machines.operation import OPEN_STATES
 from models.scheduled_run import HELD
 
 _POLICIES = text(f"""

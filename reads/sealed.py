@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from domain.seal import FIRST
+from domain.audit.seal import FIRST
 from models.archive import READ_ARCHIVES
 from models.seal import TABLES, emptied_of, erasure_of, identity_of, told_of
 

@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from domain.erasure import emptied_again, is_as_told, is_part_told
-from domain.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
-from domain.verification import Anchor, Verified
+from domain.audit.erasure import emptied_again, is_as_told, is_part_told
+from domain.audit.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
+from domain.audit.verification import Anchor, Verified
 from reads.archived import ArchivedRecords, Shelf
 from reads.sealed import (
     IDENTITY,

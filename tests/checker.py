@@ -9,7 +9,7 @@ from redis import Redis
 from sqlalchemy import Connection, text
 
 import lockside
-from domain.verification import Finding
+from domain.audit.verification import Finding
 from engine.audit import write_records
 from models.base import kinds
 from reads.completeness import find_incomplete

@@ -7,8 +7,8 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.audit.retention import Retention
 from domain.errors import Unavailable
-from domain.retention import Retention
 from engine.platform import Pace
 from worker import embedded
 

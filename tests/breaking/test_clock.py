@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from domain.policy import ON
+from domain.policies.policy import ON
 from engine.audit import write_records
 from engine.platform import database_clock
 from tests.breaking.beats import beat

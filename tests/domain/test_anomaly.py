@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.anomaly import HOUR, LIMIT, Spike, score_of, spikes_of
+from domain.audit.anomaly import HOUR, LIMIT, Spike, score_of, spikes_of
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 counts = st.lists(st.integers(0, 10_000), min_size=1, max_size=200)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.attendance import ATTENDANCE, lies_within_geofence
-from domain.geofence import EARTH_RADIUS_M, distance_m
-from domain.machine import Request, judge
+from domain.machines.attendance import ATTENDANCE, lies_within_geofence
+from domain.machines.geofence import EARTH_RADIUS_M, distance_m
+from domain.machines.machine import Request, judge
 
 CUTOFF = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.bulk import Counts, Failure, Outcome, count, final_state, progress, result
-from domain.operation import OPERATION
+from domain.machines.operation import OPERATION
 
 BEGUN = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 

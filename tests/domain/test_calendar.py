@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.calendar import ALL_DAY, Calendar, Hours, Passed
+from domain.business_time.calendar import ALL_DAY, Calendar, Hours, Passed
 from domain.errors import InvalidInput
 
 ZONES = (

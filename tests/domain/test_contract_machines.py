@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from domain.attendance import ATTENDANCE
-from domain.field_task import FIELD_TASK
-from domain.machine import Machine, Request, Transition, judge, no_change
-from domain.ticket import TICKET
-from domain.ways import check
-from domain.work_order import WORK_ORDER
+from domain.machines.attendance import ATTENDANCE
+from domain.machines.field_task import FIELD_TASK
+from domain.machines.machine import Machine, Request, Transition, judge, no_change
+from domain.machines.soundness import check
+from domain.machines.ticket import TICKET
+from domain.machines.work_order import WORK_ORDER
 
 MACHINES = {each.kind: each for each in (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)}
 each_machine = pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)

@@ -1,8 +1,8 @@
 """Documents show the machine itself: every arrow, with its rules."""
 
-from domain.diagram import mermaid, table
-from domain.machine import Machine, arrow, needs_comments
-from domain.work_order import WORK_ORDER
+from domain.machines.diagram import mermaid, table
+from domain.machines.machine import Machine, arrow, needs_comments
+from domain.machines.work_order import WORK_ORDER
 
 DOOR = Machine(
     kind="door",

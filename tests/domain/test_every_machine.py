@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.attendance import ATTENDANCE
-from domain.field_task import FIELD_TASK
-from domain.machine import Machine, Request, explain, judge
-from domain.ticket import TICKET
-from domain.ways import shortest_path
-from domain.work_order import WORK_ORDER
+from domain.machines.attendance import ATTENDANCE
+from domain.machines.field_task import FIELD_TASK
+from domain.machines.machine import Machine, Request, explain, judge
+from domain.machines.soundness import shortest_path
+from domain.machines.ticket import TICKET
+from domain.machines.work_order import WORK_ORDER
 
 MACHINES = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)
 STATES = sorted({state for each in MACHINES for state in each.states})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.hours import USUAL, Hours
+from domain.business_time.working_hours import USUAL, Hours
 
 FRIDAY = datetime(2026, 11, 20, tzinfo=UTC)
 

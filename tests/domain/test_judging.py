@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from domain.attendance import ATTENDANCE
-from domain.machine import (
+from domain.machines.attendance import ATTENDANCE
+from domain.machines.machine import (
     Judge,
     Machine,
     Reason,
@@ -20,8 +20,8 @@ from domain.machine import (
     no_change,
     system_only,
 )
-from domain.ticket import TICKET
-from domain.work_order import WORK_ORDER
+from domain.machines.ticket import TICKET
+from domain.machines.work_order import WORK_ORDER
 
 ALL = frozenset(WORK_ORDER.permission(each) for each in WORK_ORDER.transitions)
 DOOR = Machine(

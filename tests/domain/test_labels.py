@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.redaction import has_mask, redact, redact_text
+from domain.redaction.redact import has_mask, redact, redact_text
 
 
 @pytest.mark.parametrize(

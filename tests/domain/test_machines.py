@@ -5,13 +5,13 @@ from itertools import product
 
 import pytest
 
-from domain.attendance import ATTENDANCE
-from domain.field_task import FIELD_TASK
-from domain.machine import Machine, Transition
-from domain.operation import OPEN_STATES, OPERATION
-from domain.ticket import TICKET
-from domain.ways import check
-from domain.work_order import WORK_ORDER
+from domain.machines.attendance import ATTENDANCE
+from domain.machines.field_task import FIELD_TASK
+from domain.machines.machine import Machine, Transition
+from domain.machines.operation import OPEN_STATES, OPERATION
+from domain.machines.soundness import check
+from domain.machines.ticket import TICKET
+from domain.machines.work_order import WORK_ORDER
 
 # The rows of the contract's table "Machines", as they stand there.
 WORK_ORDER_ROW = """

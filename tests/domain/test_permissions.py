@@ -2,12 +2,12 @@
 
 import pytest
 
-from domain.attendance import ATTENDANCE
-from domain.field_task import FIELD_TASK
-from domain.machine import Machine
+from domain.machines.attendance import ATTENDANCE
+from domain.machines.field_task import FIELD_TASK
+from domain.machines.machine import Machine
+from domain.machines.ticket import TICKET
+from domain.machines.work_order import WORK_ORDER
 from domain.permissions import ROLES, granted, permissions_of, states_open_to
-from domain.ticket import TICKET
-from domain.work_order import WORK_ORDER
 
 MACHINES = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)
 OTHERS = ("site", "calendar", "vendor", "payroll_period")

@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.breaker import Breaker
-from domain.calendar import Calendar, Hours, Passed
-from domain.policies import DEFAULTS
-from domain.policy import ACT, WARN, Terms, plain_comment, told_due, words_in, working_day
-from domain.span import Span, parse_span
+from domain.business_time.calendar import Calendar, Hours, Passed
+from domain.business_time.span import Span, parse_span
+from domain.policies.breaker import Breaker
+from domain.policies.defaults import DEFAULTS
+from domain.policies.policy import ACT, WARN, Terms, plain_comment, told_due, words_in, working_day
 
 OFFICE = Calendar(ZoneInfo("Europe/Berlin"), ((Hours(time(9), time(17)),),) * 5 + ((),) * 2)
 ALWAYS = Calendar(ZoneInfo("UTC"))

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from domain.errors import InvalidInput
-from domain.public_holidays import (
+from domain.business_time.public_holidays import (
     DaysOff,
     is_part,
     parse_country,
     parse_days,
     public_holidays,
 )
+from domain.errors import InvalidInput
 
 CHRISTMAS, REPUBLIC_DAY = date(2026, 12, 25), date(2026, 1, 26)
 ASSUMPTION = date(2026, 8, 15)

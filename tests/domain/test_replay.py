@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.replay import UNKNOWN, Step, is_masked, past_of, stays_of
+from domain.audit.replay import UNKNOWN, Step, is_masked, past_of, stays_of
 
 BEGUN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 STATES = ("DRAFT", "SUBMITTED", "APPROVED", "CLOSED")

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from domain.retention import Retention, month_after, month_of, span_of
+from domain.audit.retention import Retention, month_after, month_of, span_of
 
 KEPT = Retention()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.risk import SUSPICIOUS_FROM, Denial, flags_of_write
+from domain.audit.denial_risk import SUSPICIOUS_FROM, Denial, flags_of_write
 
 KINDS = st.sampled_from(["ticket", "work_order", "role", "person_role", "person", "tenant"])
 VERBS = st.sampled_from(["view", "approve", "delete", "import", "export", "lock", "open"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
+from domain.audit.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
 
 digests = st.lists(st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES), min_size=1, max_size=70)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.attendance import ATTENDANCE
-from domain.field_task import FIELD_TASK
-from domain.machine import (
+from domain.machines.attendance import ATTENDANCE
+from domain.machines.field_task import FIELD_TASK
+from domain.machines.machine import (
     Machine,
     Reason,
     Request,
@@ -24,9 +24,9 @@ from domain.machine import (
     needs_manager,
     system_only,
 )
-from domain.ticket import TICKET
-from domain.ways import check, shortest_path
-from domain.work_order import WORK_ORDER
+from domain.machines.soundness import check, shortest_path
+from domain.machines.ticket import TICKET
+from domain.machines.work_order import WORK_ORDER
 
 quickly = settings(max_examples=40)
 STATES = ("A", "B", "C", "D", "E", "F")

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from domain.business_time.timezones import parse_zone
 from domain.errors import InvalidInput
-from domain.timezones import parse_zone
 
 
 @pytest.mark.parametrize("name", ["Asia/Kolkata", " asia/kolkata", "ASIA/KOLKATA"])

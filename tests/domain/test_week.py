@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendar import ALL_DAY, Hours
+from domain.business_time.calendar import ALL_DAY, Hours
+from domain.business_time.week import Week, parse_week, write_week
 from domain.errors import InvalidInput
-from domain.week import Week, parse_week, write_week
 
 
 def at(hour: int, minute: int = 0) -> time:

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 from zstandard import ZstdCompressor, ZstdDecompressor
 
 import lockside
-from domain.retention import month_of, span_of
-from domain.verification import Verified
+from domain.audit.retention import month_of, span_of
+from domain.audit.verification import Verified
 from engine.archive import Archived, archive_records
 from engine.audit import write_records
 from engine.platform import Platform

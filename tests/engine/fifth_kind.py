@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 import lockside
 from domain.errors import LocksideError
-from domain.machine import Machine, arrow, needs, needs_comments
+from domain.machines.machine import Machine, arrow, needs, needs_comments
 from models.base import Assignable, Work, work_table
 from models.people import assignee_keys
 from models.schema import upgrade

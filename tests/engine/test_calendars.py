@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import lockside
-from domain.calendar import Calendar
+from domain.business_time.calendar import Calendar
 from domain.errors import InvalidInput, PermissionDenied
 from engine.calendars import ALWAYS, calendars_of
 from tests.engine.steps import query

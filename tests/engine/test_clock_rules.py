@@ -7,7 +7,7 @@ from sqlalchemy import event, text
 
 import lockside
 from domain.errors import InvalidInput
-from domain.policies import DEFAULTS
+from domain.policies.defaults import DEFAULTS
 from engine.runs import turns
 from engine.tenants import give_policies
 from tests.checker import check_invariants

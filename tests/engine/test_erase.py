@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 import lockside
+from domain.audit.seal import digest_of_events
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused, Unavailable
-from domain.seal import digest_of_events
 from engine.archive_rows import lock_month
 from engine.audit import write_records
 from models.archive_file import read_lines

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 import lockside
+from domain.audit.retention import month_of
 from domain.errors import RuleRefused, Unavailable
-from domain.retention import month_of
 from engine.audit import write_records
 from engine.erase import erase_person
 from engine.restore import drop_archives, hold, restore

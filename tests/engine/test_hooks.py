@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, Row, text
 
 import lockside
-from domain.machine import Reason
+from domain.machines.machine import Reason
 from engine.bulk import run_chunk
 from engine.hooks import Hook
 from engine.platform import Platform

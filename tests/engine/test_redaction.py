@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, Row
 
 import lockside
-from domain.machine import Reason
-from domain.risk import Denial
+from domain.audit.denial_risk import Denial
+from domain.machines.machine import Reason
 from engine.audit import write_records
 from engine.derive import undo
 from engine.hooks import Hook

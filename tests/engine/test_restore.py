@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import lockside
+from domain.audit.retention import month_of
 from domain.errors import InvalidInput, LockBusy, NotFound, RuleRefused, Unavailable
 from domain.permissions import Actor
-from domain.retention import month_of
 from engine.archive_rows import remove_gone
 from engine.audit import write_records
 from engine.platform import Platform

@@ -4,8 +4,8 @@ from dataclasses import replace
 from uuid import UUID
 
 import lockside
-from domain import operation as states
 from domain.bulk import Counts, final_state
+from domain.machines import operation as states
 from engine.bulk import run_chunk
 from engine.locks import row_key
 from tests.checker import check_invariants

@@ -8,12 +8,12 @@ import pytest
 from psycopg import sql
 
 import lockside
-from domain.attendance import ATTENDANCE
-from domain.field_task import FIELD_TASK
-from domain.machine import Machine
-from domain.operation import OPERATION
-from domain.ticket import TICKET
-from domain.work_order import WORK_ORDER
+from domain.machines.attendance import ATTENDANCE
+from domain.machines.field_task import FIELD_TASK
+from domain.machines.machine import Machine
+from domain.machines.operation import OPERATION
+from domain.machines.ticket import TICKET
+from domain.machines.work_order import WORK_ORDER
 from engine.audit import write_records
 from models.base import kinds
 from tests.factories import MAKERS, work_orders

@@ -14,10 +14,10 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, text
 
-from domain.machine import Machine, arrow
-from domain.operation import OPERATION
+from domain.machines.machine import Machine, arrow
+from domain.machines.operation import OPERATION
+from domain.machines.work_order import WORK_ORDER
 from domain.permissions import ROLES, permissions_of
-from domain.work_order import WORK_ORDER
 from models import migrations
 from models.base import Base, kinds, records
 from models.schema import missing_migrations, store_arrows, upgrade

@@ -7,7 +7,7 @@ from shutil import copyfile
 import pytest
 
 import lockside
-from domain.verification import Finding, Verified
+from domain.audit.verification import Finding, Verified
 from engine.restore import drop_archives
 from reads.archived import Shelf
 from reads.completeness import find_incomplete

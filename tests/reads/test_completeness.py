@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 import lockside
-from domain.verification import Verified
+from domain.audit.verification import Verified
 from engine.audit import write_records
 from models.base import kinds
 from reads.completeness import find_incomplete

@@ -11,9 +11,9 @@ from uuid import UUID
 import pytest
 
 import lockside
+from domain.audit.seal import Seal, merkle_root
+from domain.audit.verification import Anchor, Verified
 from domain.errors import InvalidInput
-from domain.seal import Seal, merkle_root
-from domain.verification import Anchor, Verified
 from engine.audit import write_records
 from models.seal import leaf_of
 from reads.verification import verify_seals

@@ -148,7 +148,7 @@ BEGIN
   IF NOT EXISTS (SELECT FROM machine_arrow
                   WHERE kind = 'operation' AND source = OLD.state AND target = NEW.state) THEN
     PERFORM lockside_refuse(format('no operation goes from %s to %s', OLD.state, NEW.state),
-                            'See the machine in domain/operation.py.');
+                            'See the machine in domain/machines/operation.py.');
   END IF;
   RETURN NEW;
 END $$

@@ -1,6 +1,6 @@
 """The life of an operation: what was submitted, from its plan to its end."""
 
-from domain.machine import Machine, arrow
+from domain.machines.machine import Machine, arrow
 
 SUCCEEDED = "SUCCEEDED"
 COMPLETED_WITH_ERRORS = "COMPLETED_WITH_ERRORS"

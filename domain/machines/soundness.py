@@ -1,6 +1,6 @@
 """The ways through a machine, and the proof that its table is sound."""
 
-from domain.machine import Machine
+from domain.machines.machine import Machine
 
 
 def shortest_path(machine: Machine, source: str, target: str) -> tuple[str, ...] | None:

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from domain.folding import folded
-from domain.number_words import ID, NOT_A_PHONE, PHONE
-from domain.words import (
+from domain.redaction.folding import folded
+from domain.redaction.number_words import ID, NOT_A_PHONE, PHONE
+from domain.redaction.words import (
     AADHAAR,
     CARD,
     CODE,

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from domain.folding import folded
-from domain.words import CODE, SECRET
+from domain.redaction.folding import folded
+from domain.redaction.words import CODE, SECRET
 
 _SHORT, _LONG = 64, 4096
 

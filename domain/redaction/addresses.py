@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator
 
-from domain.folding import Folded
-from domain.secret_forms import Span
+from domain.redaction.folding import Folded
+from domain.redaction.secret_forms import Span
 
 _DOMAIN = r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,63}\.)+[A-Za-z]{2,24}"
 _PLAIN = re.compile(

@@ -1,6 +1,6 @@
 """The work order's machine, as in the contract."""
 
-from domain.machine import Machine, arrow, needs, needs_comments, needs_manager
+from domain.machines.machine import Machine, arrow, needs, needs_comments, needs_manager
 
 _vendor = needs(
     "vendor_id", code="vendor_missing", message="Cannot approve without vendor assignment"

@@ -8,12 +8,12 @@ from stdnum.exceptions import ValidationError
 from stdnum.in_ import aadhaar, pan
 from stdnum.us import ssn
 
-from domain.folding import Folded
-from domain.harmless import blanked, without
-from domain.labels import is_numbered
-from domain.phones import digits_of, phones_in
-from domain.secret_forms import Span
-from domain.words import AADHAAR, PAN, SSN, words
+from domain.redaction.folding import Folded
+from domain.redaction.harmless import blanked, without
+from domain.redaction.labels import is_numbered
+from domain.redaction.phones import digits_of, phones_in
+from domain.redaction.secret_forms import Span
+from domain.redaction.words import AADHAAR, PAN, SSN, words
 
 _SSN_WORD, _PAN_WORD, _AADHAAR_WORD = words(f"{SSN}, ss#, tax id"), words(PAN), words(AADHAAR)
 _NEAR = 60

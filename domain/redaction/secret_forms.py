@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from domain.folding import Folded
+from domain.redaction.folding import Folded
 
 Span = tuple[int, int, str]
 """Where it begins and ends, and what it is."""

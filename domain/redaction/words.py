@@ -7,7 +7,7 @@ words, so theirs are found anywhere. The lists serve keys (`mot_de_passe`) and t
 import re
 from collections.abc import Iterable
 
-from domain.folding import folded
+from domain.redaction.folding import folded
 
 _LETTER = "a-z\u03b1-\u03c9\u0430-\u044f\u0454-\u0457"
 

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from domain.geofence import distance_m
-from domain.machine import (
+from domain.machines.geofence import distance_m
+from domain.machines.machine import (
     Facts,
     Machine,
     Reason,

@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from domain.addresses import addresses_in
-from domain.folding import fold
-from domain.harmless import without
-from domain.numbers import is_card, is_pan, numbers_in
-from domain.secret_forms import Span
-from domain.secrets import secrets_in
-from domain.sensitive_keys import Meaning, is_state, meaning_of
-from domain.suspicion import is_suspect
+from domain.redaction.addresses import addresses_in
+from domain.redaction.folding import fold
+from domain.redaction.harmless import without
+from domain.redaction.id_numbers import is_card, is_pan, numbers_in
+from domain.redaction.prefilter import is_suspect
+from domain.redaction.secret_forms import Span
+from domain.redaction.secrets import secrets_in
+from domain.redaction.sensitive_keys import Meaning, is_state, meaning_of
 
 KINDS = ("aadhaar", "card", "email", "pan", "phone", "secret", "ssn")
 

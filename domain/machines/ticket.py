@@ -1,6 +1,6 @@
 """The ticket's machine, as in the contract."""
 
-from domain.machine import Machine, arrow, needs_comments
+from domain.machines.machine import Machine, arrow, needs_comments
 
 PRIORITIES = ("LOW", "MEDIUM", "HIGH", "CRITICAL")
 

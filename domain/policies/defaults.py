@@ -7,8 +7,8 @@ people, or moves it to others, is in shadow mode until somebody has looked at wh
 from collections.abc import Mapping
 from typing import Any
 
-from domain.field_task import OPEN_STATES as OPEN_TASKS
-from domain.policy import ALERT, BUSINESS, ON, SHADOW, TRANSITION, UPDATE
+from domain.machines.field_task import OPEN_STATES as OPEN_TASKS
+from domain.policies.policy import ALERT, BUSINESS, ON, SHADOW, TRANSITION, UPDATE
 
 _OPEN_TASK = f"state in ({', '.join(OPEN_TASKS)})"
 _WAITING_TICKET = "state in (NEW, OPEN, INPROGRESS)"

@@ -12,7 +12,7 @@ from datetime import time
 from itertools import groupby, pairwise
 from typing import Any, NoReturn
 
-from domain.calendar import Hours
+from domain.business_time.calendar import Hours
 from domain.errors import InvalidInput
 
 Week = tuple[tuple[Hours, ...], ...]

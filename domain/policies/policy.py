@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from domain.calendar import Calendar
-from domain.span import NO_SPAN, Span, parse_span
+from domain.business_time.calendar import Calendar
+from domain.business_time.span import NO_SPAN, Span, parse_span
 
 OFF, SHADOW, ON = "off", "shadow", "on"
 MODES = (OFF, SHADOW, ON)

@@ -1,6 +1,6 @@
 """A machine as a Mermaid state diagram and as a table for the documents."""
 
-from domain.machine import Machine, Transition
+from domain.machines.machine import Machine, Transition
 
 
 def mermaid(machine: Machine) -> str:

@@ -2,8 +2,8 @@
 
 import re
 
-from domain.number_words import ID, NOT_A_PHONE, PHONE, PHONE_WEAK
-from domain.words import pattern_of, words
+from domain.redaction.number_words import ID, NOT_A_PHONE, PHONE, PHONE_WEAK
+from domain.redaction.words import pattern_of, words
 
 _WINDOW = 60
 

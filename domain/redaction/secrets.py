@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 
-from domain.folding import Folded
-from domain.secret_forms import Span, forms_in
-from domain.sensitive_keys import meaning_of
-from domain.words import CODE, PROSE, SECRET, pattern_of, terms
+from domain.redaction.folding import Folded
+from domain.redaction.secret_forms import Span, forms_in
+from domain.redaction.sensitive_keys import meaning_of
+from domain.redaction.words import CODE, PROSE, SECRET, pattern_of, terms
 
 _PAIR = re.compile(
     r"(?:credentials?|creds?|user(?:name)?(?:/| and )pass(?:word)?|login(?: id)?/pass(?:word)?"

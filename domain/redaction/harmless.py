@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from domain.number_words import ID, PHONE
-from domain.secret_forms import Span
-from domain.words import pattern_of, words
+from domain.redaction.number_words import ID, PHONE
+from domain.redaction.secret_forms import Span
+from domain.redaction.words import pattern_of, words
 
 FILLER = "\x01"
 """What a blanked character becomes: it ends a number and a label, and says nothing."""

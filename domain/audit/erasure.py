@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from domain.seal import digest_of_events, digest_of_rests
+from domain.audit.seal import digest_of_events, digest_of_rests
 
 Rests = Mapping[UUID, bytes]
 """By the event ids of records, a digest over what is left of their words."""

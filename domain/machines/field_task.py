@@ -1,6 +1,6 @@
 """The field task's machine, as in the contract; `task` at every door."""
 
-from domain.machine import Machine, Reason, Rule, arrow, needs_comments, system_only
+from domain.machines.machine import Machine, Reason, Rule, arrow, needs_comments, system_only
 
 needs_assignee = Rule(
     Reason("assignee_missing", "Cannot start without an assignee: a person or a team"),

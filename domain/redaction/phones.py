@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import phonenumbers
 
-from domain.labels import label_of
+from domain.redaction.labels import label_of
 
 # Digits in groups; a slash only as in 030/1234567.
 _RUN = re.compile(

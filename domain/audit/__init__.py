@@ -1,0 +1,1 @@
+"""Audit rules: how records are digested, sealed, replayed, kept and weighed."""
