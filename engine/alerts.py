@@ -8,9 +8,10 @@ from sqlalchemy import BigInteger, Connection, Row, any_, literal, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.bulk import Outcome
-from engine.change import Change, Measured
+from engine.change import Change
 from engine.due import alert_code, find_due
 from engine.judged import Judged
+from engine.outbox import Measured
 from engine.rows import lock_rows
 from engine.runs import run_of
 from engine.still_due import told

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from domain.audit.seal import DIGEST_BYTES, Seal, merkle_root
-from engine.hints import WRITE_AUDIT, wake_audit
 from engine.platform import Platform
+from engine.wake import WRITE_AUDIT, wake_audit
 from models.schema import MAKE_PARTITIONS
 from models.seal import commitment_of, leaf_of, words_in
 

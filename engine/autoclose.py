@@ -18,11 +18,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from domain.errors import LocksideError
 from domain.policies.policy import ASSIGN, ON, TRANSITION, UPDATE, WARN, plain_comment, words_in
 from engine.alerts import VERB as ALERT_VERB
-from engine.claim import told_plainly
 from engine.due import Due, find_due
 from engine.freeze import Cut, Rows, freeze
 from engine.hints import find_room, send_first
 from engine.platform import Platform
+from engine.refusals import told_plainly
 from engine.runs import (
     Run,
     Turn,

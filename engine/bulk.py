@@ -17,17 +17,20 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from domain.bulk import Outcome, count, progress
 from domain.machines.machine import Reason
 from engine.cancel import cancel_waiting
-from engine.change import Change, Measured
-from engine.claim import Claim, backoff_s, end_claim, give_back, take_claim, told_plainly
-from engine.denials import log_denials
+from engine.change import Change
+from engine.claim import Claim, backoff_s, end_claim, give_back, take_claim
 from engine.finish import finish, tell_progress
-from engine.hints import send_next, wake_audit
+from engine.hints import send_next
 from engine.hooks import named
 from engine.judged import Judged, tell_last_writers
 from engine.locks import Held, Holder, row_key
+from engine.log_denials import log_denials
+from engine.outbox import Measured
 from engine.pause import hold
 from engine.platform import Platform
+from engine.refusals import told_plainly
 from engine.verbs import change_of
+from engine.wake import wake_audit
 
 _RETRIED = ("40001", "40P01")
 """SQLSTATEs of a serialization failure and a deadlock: the change begins anew."""

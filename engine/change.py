@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,21 +9,7 @@ from sqlalchemy import Connection, Row
 
 from domain.permissions import granted
 from engine.judged import Judged
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What is measured on every change; spans are milliseconds.
-
-    Attributes:
-        execution_ms: From the start of its transaction to its record.
-        lock_ms: What taking the Redis locks took.
-        retry: How often it was tried before, for busy rows or a failed serialization.
-    """
-
-    execution_ms: float = 0.0
-    lock_ms: float = 0.0
-    retry: int = 0
+from engine.outbox import Measured
 
 
 class Change(ABC):

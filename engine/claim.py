@@ -221,11 +221,3 @@ def backoff_s(tried: int) -> float:
     """Return how long to wait before the next try: 100, 200, 400 ms… with jitter, 2 s at most."""
     jitter = random.uniform(0.75, 1.25)  # noqa: S311 -- spreads retries, no secret
     return min(_FIRST_BACKOFF_S * float(2**tried), _LONGEST_BACKOFF_S) * jitter
-
-
-def told_plainly(error: Exception) -> str:
-    """Return what went wrong without the values of rows, which PostgreSQL's details quote."""
-    diagnostics = getattr(getattr(error, "orig", None), "diag", None)
-    if diagnostics is not None and diagnostics.message_primary:
-        return f"{diagnostics.sqlstate}: {diagnostics.message_primary}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -9,11 +9,9 @@ from sqlalchemy import Connection, text
 
 from domain.audit.denial_risk import REPEATS_COUNTED, Denial
 from domain.errors import PermissionDenied
-from domain.permissions import NOWHERE, Actor, Origin, granted
+from domain.permissions import Actor, granted
 from engine.calendars import is_out_of_hours
-from engine.change import Change
 from engine.foreign import foreign_ids
-from engine.judged import Judged
 from engine.outbox import log_permission_denied
 from engine.platform import Platform
 from models.people import HELD_ROLES
@@ -50,38 +48,6 @@ def leave_denial(
         is_out_of_hours=is_out_of_hours(db, actor, now),
     )
     log_permission_denied(db, actor=actor, correlation_id=correlation_id, denial=weighed, now=now)
-
-
-def log_denials(db: Connection, change: Change, judged: Judged, now: datetime) -> None:
-    """Record the rows of a chunk that were refused for want of a permission, as one denial.
-
-    Rows of other tenants, which are not found, are recorded as another.
-    """
-    operation = change.operation
-    origin = Origin(**operation.origin) if operation.origin else NOWHERE
-    actor = Actor(operation.tenant_id, operation.actor_id, origin)
-    rows = judged.denied()
-    if rows:
-        required = change.required(rows)
-        denial = Denial(
-            kind=operation.kind,
-            action=" or ".join(sorted(each.partition(".")[2] for each in required)),
-            required=frozenset(required),
-            held=change.permissions,
-            ids=[each.id for each in rows],
-        )
-        leave_denial(db, actor, denial, now, correlation_id=operation.id)
-    foreign = foreign_ids(db, operation.tenant_id, operation.kind, judged.missing())
-    if foreign:
-        denial = Denial(
-            kind=operation.kind,
-            action=operation.verb,
-            required=frozenset(),
-            held=change.permissions,
-            ids=foreign,
-            is_foreign=True,
-        )
-        leave_denial(db, actor, denial, now, correlation_id=operation.id)
 
 
 def demand(

@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Row
 
 from domain.bulk import Outcome
 from domain.machines.machine import Reason, no_change
-from engine.change import Change, Measured
+from engine.change import Change
+from engine.conflicts import conflict, stale
 from engine.fields import fields_of, find_ids, plain
-from engine.judged import Judged, conflict, stale
-from engine.outbox import log_entity_updated
+from engine.judged import Judged
+from engine.outbox import Measured, log_entity_updated
 from engine.rows import lock_rows, write_rows
 from engine.tours import nested_tours
 from engine.warnings import drop_warnings

@@ -18,8 +18,9 @@ from domain.bulk import (
     progress,
     result,
 )
-from engine.followup import VERB, add_followups, following
+from engine.followup import VERB
 from engine.hints import send_next
+from engine.hook_operations import add_followups, following
 from engine.outbox import log_bulk_operation
 from engine.platform import Platform
 from models.operation import Operation

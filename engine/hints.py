@@ -13,7 +13,6 @@ from sqlalchemy import Connection, text
 from engine.platform import Pace, Platform
 
 RUN_CHUNK = "bulk.run_chunk"
-WRITE_AUDIT = "audit.write"
 
 _LONGEST_COUNTDOWN_S = 60.0
 
@@ -146,9 +145,3 @@ def send_chunk(
         queue=queue,
         countdown_s=wait_s,
     )
-
-
-def wake_audit(platform: Platform, *, after_s: float = 0.0, surely: bool = False) -> None:
-    """Have the outbox drained soon; one such message is on its way, or *surely* another."""
-    if surely or platform.locks.once(WRITE_AUDIT, platform.pace.republish_after_s):
-        platform.publish(WRITE_AUDIT, {}, queue="audit", countdown_s=after_s)

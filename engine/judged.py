@@ -2,20 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, any_, bindparam, select
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import aliased
+from sqlalchemy import Connection, Row
 
 from domain.bulk import Failure, Outcome
 from domain.errors import error_named
 from domain.machines.machine import Reason
-from models.base import Record, records
-from models.people import Person
-
-STALE = "This record was modified by another user."
+from engine.conflicts import last_writers
+from models.base import records
 
 
 @dataclass(slots=True)
@@ -83,43 +78,6 @@ class Judged:
         self.versions |= other.versions
 
 
-def stale(wanted: int, version: int, state: str | None) -> Reason:
-    """Return the reason against a row that has another version than the caller saw."""
-    there = f" in {state}" if state else ""
-    return Reason(
-        "concurrency_conflict",
-        f"{STALE} You saw version {wanted}, it is at {version}{there}. Refresh and retry",
-    )
-
-
-def conflict(
-    wanted: int,
-    version: int,
-    *,
-    state: str | None,
-    changes: Mapping[str, Mapping[str, Any]],
-    last: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return a conflict as the contract words it.
-
-    Args:
-        wanted: The version that the caller saw.
-        version: The version that the row has.
-        state: The state that it is in, if it has states.
-        changes: What the caller wanted, before and after by field.
-        last: Who wrote the row last, and when.
-    """
-    return {
-        "resolution": {
-            "action": "refresh_and_retry",
-            "your_version": wanted,
-            "current_version": version,
-        },
-        "current": {**({"state": state} if state else {}), **(last or {})},
-        "changes": {name: dict(each) for name, each in changes.items()},
-    }
-
-
 def tell_last_writers(db: Connection, kind: str, judged: Judged) -> None:
     """Add to each conflict who wrote the row last, and when."""
     conflicts = {
@@ -130,24 +88,3 @@ def tell_last_writers(db: Connection, kind: str, judged: Judged) -> None:
     if conflicts:
         for row_id, told in last_writers(db, records()[kind], list(conflicts)).items():
             conflicts[row_id].update(told)
-
-
-def last_writers(
-    db: Connection, model: type[Record], ids: Sequence[int]
-) -> dict[int, dict[str, Any]]:
-    """Return who wrote each row last, by name, and when; asked only for conflicts."""
-    # By another name: the record may be a person itself.
-    writer = aliased(Person)
-    query = (
-        select(model.id, writer.name, model.updated_at)
-        .outerjoin(writer, writer.id == model.updated_by)
-        .where(model.id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
-    )
-    return {
-        row_id: {"updated_by": name, "updated_at": _moment(at)}
-        for row_id, name, at in db.execute(query, {"ids": list(ids)})
-    }
-
-
-def _moment(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")

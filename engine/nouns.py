@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import Table
 
 from domain.errors import InvalidInput
+from engine.expected import refuse
 from engine.fields import fields_of
-from models.base import Record, records
+from models.base import Record, Work, kinds, records
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +63,16 @@ def table_of(model: type[Record]) -> Table:
     """Return the table of a model, as SQLAlchemy Core takes it."""
     table: Any = model.__table__
     return table  # type: ignore[no-any-return]
+
+
+def known_kind(kind: Any) -> type[Work]:
+    """Return the model of a kind of work; a dash is taken for an underscore.
+
+    Raises:
+        InvalidInput: There is no such kind.
+    """
+    name = kind.replace("-", "_") if isinstance(kind, str) else kind
+    known = kinds()
+    if name not in list(known):
+        refuse("kind", kind, f"one of {', '.join(known)}")
+    return known[name]

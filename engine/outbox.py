@@ -6,6 +6,7 @@ the records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,12 +16,26 @@ from sqlalchemy import Connection, Row, insert
 from domain.audit.denial_risk import Denial, flags_of_write
 from domain.bulk import Failure
 from domain.permissions import Actor
-from engine.change import Measured
 from engine.expected import is_id
 from engine.redacted import redacted_arrays, redacted_body
 from models.audit import Outbox
 
 _OUTBOX = insert(Outbox)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What is measured on every change; spans are milliseconds.
+
+    Attributes:
+        execution_ms: From the start of its transaction to its record.
+        lock_ms: What taking the Redis locks took.
+        retry: How often it was tried before, for busy rows or a failed serialization.
+    """
+
+    execution_ms: float = 0.0
+    lock_ms: float = 0.0
+    retry: int = 0
 
 
 def log_state_transition(

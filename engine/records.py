@@ -13,6 +13,7 @@ from sqlalchemy import Row, insert, select
 from domain.errors import InvalidInput, NotFound, RuleRefused, StaleVersion
 from domain.machines.machine import no_change
 from domain.permissions import Actor
+from engine.conflicts import STALE, conflict, last_writers
 from engine.deletion import check_deletable
 from engine.denials import demand
 from engine.direct import Direct, direct
@@ -25,7 +26,6 @@ from engine.fields import (
     plain,
     resolve_references,
 )
-from engine.judged import STALE, conflict, last_writers
 from engine.nouns import Target, table_of, target_of
 from engine.platform import Platform
 from engine.standing import keep_standing

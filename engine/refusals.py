@@ -118,3 +118,11 @@ def _noun(cause: Error) -> str:
     name = cause.diag.table_name or "record"
     by_table = {each.__tablename__: noun for noun, each in records().items()}
     return by_table.get(name, name).replace("_", " ")
+
+
+def told_plainly(error: Exception) -> str:
+    """Return what went wrong without the values of rows, which PostgreSQL's details quote."""
+    diagnostics = getattr(getattr(error, "orig", None), "diag", None)
+    if diagnostics is not None and diagnostics.message_primary:
+        return f"{diagnostics.sqlstate}: {diagnostics.message_primary}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -10,11 +10,12 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.cancel import cancel_waiting
-from engine.claim import told_plainly
 from engine.finish import finish, store_result
-from engine.hints import send_chunk, send_next, wake_audit
+from engine.hints import send_chunk, send_next
 from engine.pause import hold
 from engine.platform import Platform
+from engine.refusals import told_plainly
+from engine.wake import wake_audit
 from models.audit import Outbox
 from models.operation import Operation
 

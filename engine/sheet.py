@@ -21,13 +21,14 @@ from engine.cells import ALL, ReadingCells
 from engine.columns import SINCE, STATE, Fault, Incoming, incoming, parse_known
 from engine.fields import REFERENCE, Field, plain
 from engine.lines import Batch, Broken, Record
-from engine.loading import Load, open_batches
 from engine.naming import Naming
+from engine.nouns import known_kind
 from engine.platform import Pace
 from engine.references import resolve_columns
 from engine.rejects import readable, reject
 from engine.shape import Given, Shape
-from engine.submission import ASSIGN, Submission, how_many, known_kind, most_items
+from engine.source import Load, open_batches
+from engine.submission import ASSIGN, Submission, how_many, most_items
 from engine.values import LONGEST_TEXT, as_id
 from models.base import ASSIGNED, Work
 

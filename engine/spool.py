@@ -7,7 +7,7 @@ from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from engine.lines import Source
-from engine.loading import Load
+from engine.source import Load
 
 _BLOCK = 1 << 18
 _IN_MEMORY = 1 << 24

@@ -22,6 +22,7 @@ from engine.expected import (
     whole,
 )
 from engine.fields import check_together, fields_of, parse_values
+from engine.nouns import known_kind
 from engine.platform import Pace
 from engine.verbs import EDITS, TRANSITION
 from models.base import ASSIGNED, Assignable, Work, kinds
@@ -169,19 +170,6 @@ def checked(pace: Pace, submission: Submission, *, has_sheet: bool = False) -> C
     _check_versions(submission.expected_versions, ids or ())
     _check_count(submission.expect_count, ids)
     return Checked(model, ids, target, values)
-
-
-def known_kind(kind: Any) -> type[Work]:
-    """Return the model of a kind of work; a dash is taken for an underscore.
-
-    Raises:
-        InvalidInput: There is no such kind.
-    """
-    name = kind.replace("-", "_") if isinstance(kind, str) else kind
-    known = kinds()
-    if name not in list(known):
-        refuse("kind", kind, f"one of {', '.join(known)}")
-    return known[name]
 
 
 def _wanted(

@@ -17,11 +17,11 @@ from engine.faults import refuse_faults, store_faults
 from engine.fields import plain, resolve_references
 from engine.freeze import Cut, Frozen, Rows, freeze, origin_of
 from engine.hints import find_room, send_first
-from engine.loading import Load
 from engine.platform import Pace, Platform
 from engine.refusals import holdable
 from engine.selection import select_where
 from engine.sheet import hold_sheet
+from engine.source import Load
 from engine.spool import spooled
 from engine.submission import Checked, Submission, checked, how_many, most_items
 from engine.watch import watched

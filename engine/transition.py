@@ -11,9 +11,10 @@ from sqlalchemy import Connection, Row
 
 from domain.bulk import Outcome
 from domain.machines.machine import Judge, Machine, Request
-from engine.change import Change, Measured
-from engine.judged import Judged, conflict, stale
-from engine.outbox import log_state_transition
+from engine.change import Change
+from engine.conflicts import conflict, stale
+from engine.judged import Judged
+from engine.outbox import Measured, log_state_transition
 from engine.readings import Brought
 from engine.rows import lock_rows, write_rows
 from models.base import kinds

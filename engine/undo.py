@@ -17,10 +17,11 @@ from sqlalchemy import Connection, Row, text
 from domain.bulk import Outcome
 from domain.machines.machine import Reason
 from domain.redaction.redact import has_mask
-from engine.change import Change, Measured
+from engine.change import Change
+from engine.conflicts import conflict, stale
 from engine.edit import ValueChange
-from engine.judged import Judged, conflict, stale
-from engine.outbox import log_state_transition
+from engine.judged import Judged
+from engine.outbox import Measured, log_state_transition
 from engine.rows import lock_rows, write_rows
 from models.base import ASSIGNED, kinds
 

@@ -5,7 +5,8 @@ from contextlib import nullcontext
 from typing import Any
 
 from domain.errors import InvalidInput
-from engine.submission import Submission, known_kind
+from engine.nouns import known_kind
+from engine.submission import Submission
 from engine.submit import submit
 from lockside.operation import Operation
 from lockside.transfer import Transfer, opened_load

@@ -13,9 +13,8 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.denials import demand
 from engine.expected import is_id
-from engine.nouns import known_noun, whole_of
+from engine.nouns import known_kind, known_noun, whole_of
 from engine.platform import Platform
-from engine.submission import known_kind
 from lockside.transfer import form_of
 from models.rollup import NOBODY
 from reads.anomalies import find_anomalies

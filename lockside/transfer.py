@@ -14,11 +14,12 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.denials import demand
 from engine.intake import import_work
-from engine.loading import Load, Loaded, load_file
+from engine.loading import load_file
+from engine.nouns import known_kind
 from engine.platform import Platform
 from engine.rejects import Reject, readable
 from engine.selection import select_where
-from engine.submission import known_kind
+from engine.source import Load, Loaded
 from models.base import kinds
 from reads.export import FORMS, Wanted, known_fields, read_page, write_csv, write_ndjson
 

@@ -4,8 +4,8 @@ from celery import Celery
 
 from engine.anchors import PIN_SEALS, pin_seals
 from engine.audit import write_some
-from engine.hints import WRITE_AUDIT
 from engine.rollup import roll_up
+from engine.wake import WRITE_AUDIT
 from tasks.base import PlatformOf
 
 ROLL_UP = "audit.roll_up"
