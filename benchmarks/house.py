@@ -17,8 +17,8 @@ from redis import Redis
 import lockside
 from benchmarks.measure import Run
 from benchmarks.ways import add_parts, rows_of
-from engine.audit import write_records
-from engine.tenants import open_tenant
+from engine.audit.writer import write_records
+from engine.records.tenants import open_tenant
 from models.schema import upgrade
 from worker import embedded
 from worker.app import make_app

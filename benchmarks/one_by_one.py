@@ -19,11 +19,11 @@ from benchmarks.bulk import QUICK_ITEMS, WORK_ORDER, operate
 from benchmarks.house import ONE_ITEM, House, Told, libpq, workers
 from benchmarks.measure import Figure, in_turn, medians
 from domain.machines.machine import Request
-from engine.judged import Judged
-from engine.locks import row_key
-from engine.platform import Platform
-from engine.rows import lock_rows, write_rows
-from engine.transition import judge_rows
+from engine.changes.outcomes import Judged
+from engine.changes.rows import lock_rows, write_rows
+from engine.changes.transition import judge_rows
+from engine.ports.locks import row_key
+from engine.ports.platform import Platform
 from models.audit import StateTransitionAudit
 from models.base import kinds
 

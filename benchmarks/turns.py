@@ -13,7 +13,7 @@ from benchmarks.house import House, Told, workers
 from benchmarks.measure import Figure, percentile
 from benchmarks.single import CYCLE
 from benchmarks.ways import WAYS, rows_of
-from engine.tenants import open_tenant
+from engine.records.tenants import open_tenant
 from worker.settings import Settings
 
 NEIGHBOUR = "neighbour"

@@ -17,8 +17,8 @@ from domain.errors import LocksideError
 from domain.machines.diagram import mermaid, table
 from domain.machines.operation import OPERATION
 from domain.permissions import ROLES, permissions_of
-from engine.fields import fields_of
-from engine.nouns import whole_of
+from engine.input.fields import fields_of
+from engine.input.record_types import whole_of
 from models.base import kinds, records
 from worker.app import celery_settings
 from worker.settings import Settings

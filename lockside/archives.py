@@ -9,10 +9,10 @@ from uuid import UUID
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.archive import Archived, archive_records
-from engine.denials import demand
-from engine.platform import Platform
-from engine.restore import Treated, hold, release, restore
+from engine.access.permissions import demand
+from engine.ports.platform import Platform
+from engine.retention.archive import Archived, archive_records
+from engine.retention.restore import Treated, hold, release, restore
 from models.seal import TABLES
 from reads.archives import Wanted, list_archives, people_named, search_archives
 

@@ -7,10 +7,10 @@ from sqlalchemy import text
 from domain.audit.verification import Anchor, Verified
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.anchors import pin_seals
-from engine.denials import demand
-from engine.erase import Erased, erase_person
-from engine.platform import Platform
+from engine.access.permissions import demand
+from engine.audit.anchors import pin_seals
+from engine.ports.platform import Platform
+from engine.retention.erase import Erased, erase_person
 from reads.archived import Shelf
 from reads.completeness import find_incomplete
 from reads.sealed import head_of, waiting

@@ -7,13 +7,19 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.denials import demand
-from engine.expected import is_id
-from engine.platform import Platform
-from engine.policies import NOUN, acknowledge, policy_named, resume_policy, run_now
-from engine.preview import Preview, preview
-from engine.records import update_record
-from engine.runs import Run
+from engine.access.permissions import demand
+from engine.input.checks import is_id
+from engine.policies.preview import Preview, preview
+from engine.policies.runs import Run
+from engine.ports.platform import Platform
+from engine.records.crud import update_record
+from engine.scheduling.policy_commands import (
+    NOUN,
+    acknowledge,
+    policy_named,
+    resume_policy,
+    run_now,
+)
 from reads.policies import Told, list_alerts, list_policies, list_runs, policy_id_of
 
 _MOST = 10_000

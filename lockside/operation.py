@@ -7,14 +7,14 @@ from uuid import UUID
 from domain.bulk import Failure, Outcome
 from domain.errors import LocksideError, NotFound
 from domain.permissions import Actor
-from engine.cancel import cancel
-from engine.denials import demand
-from engine.derive import execute_plan, retry, undo
-from engine.expected import check, one_of
-from engine.owner import not_there
-from engine.pause import pause, resume
-from engine.platform import Platform
-from engine.watch import watched
+from engine.access.cross_tenant_watch import watched
+from engine.access.permissions import demand
+from engine.input.checks import check, one_of
+from engine.operations.cancel import cancel
+from engine.operations.follow_up import execute_plan, retry, undo
+from engine.operations.pause import pause, resume
+from engine.operations.steering import not_there
+from engine.ports.platform import Platform
 from models.base import records
 from reads.operations import find_age_s, find_operation, find_owner, group_failures, iterate_results
 from reads.progress import follow

@@ -5,13 +5,13 @@ from typing import Any
 
 from domain.errors import InvalidInput, NotFound
 from domain.permissions import Actor
-from engine.denials import demand
-from engine.expected import is_id
-from engine.nouns import known_noun, whole_of
-from engine.platform import Platform
-from engine.records import create_record, delete_record, update_record
-from engine.selection import select_where
-from engine.watch import watched
+from engine.access.cross_tenant_watch import watched
+from engine.access.permissions import demand
+from engine.input.checks import is_id
+from engine.input.filters import select_where
+from engine.input.record_types import known_noun, whole_of
+from engine.ports.platform import Platform
+from engine.records.crud import create_record, delete_record, update_record
 from models.base import Record, Work, records
 from reads.work import find_record, list_records
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select, text
 
-from engine.tenants import give_policies, open_tenant
+from engine.records.tenants import give_policies, open_tenant
 from lockside.configuration import Settings
 from lockside.trouble import TROUBLES, refusal_of
 from models import schema

@@ -10,8 +10,8 @@ from celery import Celery
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
-from engine.platform import Platform
-from engine.watch import watched
+from engine.access.cross_tenant_watch import watched
+from engine.ports.platform import Platform
 from lockside.archives import Archives
 from lockside.audit import Audit
 from lockside.autoclose import Autoclose

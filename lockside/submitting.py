@@ -5,9 +5,9 @@ from contextlib import nullcontext
 from typing import Any
 
 from domain.errors import InvalidInput
-from engine.nouns import known_kind
-from engine.submission import Submission
-from engine.submit import submit
+from engine.input.record_types import known_kind
+from engine.operations.request import Submission
+from engine.operations.submit import submit
 from lockside.operation import Operation
 from lockside.transfer import Transfer, opened_load
 
@@ -26,7 +26,7 @@ class Submitting(Transfer):
             kind: The kind of work, e.g. `work_order`.
             to: The target state, in any case.
             ids: The rows, or one of them; or `where` chooses them.
-            options: As in `engine.submission.Submission`: where, expect_count, comments,
+            options: As in `engine.operations.request.Submission`: where, expect_count, comments,
                 metadata, approved_by, atomic, dry_run, idempotency_key, expected_versions,
                 lease_s, wait_s, isolation_level, max_retries, reason, chunk_items, run_at,
                 stop_at_first_failure, parallel, canary, rate. Or a `file` names the rows, by

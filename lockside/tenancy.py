@@ -5,9 +5,9 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.denials import demand
-from engine.platform import Platform
-from engine.tenants import add_named, open_tenant
+from engine.access.permissions import demand
+from engine.ports.platform import Platform
+from engine.records.tenants import add_named, open_tenant
 from reads.people import list_tenants
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.denials import demand
-from engine.expected import is_id
-from engine.nouns import known_kind, known_noun, whole_of
-from engine.platform import Platform
+from engine.access.permissions import demand
+from engine.input.checks import is_id
+from engine.input.record_types import known_kind, known_noun, whole_of
+from engine.ports.platform import Platform
 from lockside.transfer import form_of
 from models.rollup import NOBODY
 from reads.anomalies import find_anomalies

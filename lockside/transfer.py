@@ -12,14 +12,14 @@ from sqlalchemy import ColumnElement, Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.denials import demand
-from engine.intake import import_work
-from engine.loading import load_file
-from engine.nouns import known_kind
-from engine.platform import Platform
-from engine.rejects import Reject, readable
-from engine.selection import select_where
-from engine.source import Load, Loaded
+from engine.access.permissions import demand
+from engine.files.rejects import Reject, readable
+from engine.files.source import Load, Loaded
+from engine.importing.insert_rows import import_work
+from engine.importing.load_file import load_file
+from engine.input.filters import select_where
+from engine.input.record_types import known_kind
+from engine.ports.platform import Platform
 from models.base import kinds
 from reads.export import FORMS, Wanted, known_fields, read_page, write_csv, write_ndjson
 

@@ -16,7 +16,7 @@ _ASK_DATABASE_EVERY_S = 1.0
 _log = structlog.get_logger(__name__)
 
 Hear = Callable[[str, str, float], tuple[str, dict[str, Any] | None]]
-"""Waits for what the result backend tells of an operation next; see `engine.results`."""
+"""Waits for the next message of the result backend; see `engine.ports.result_backend`."""
 
 
 def follow(

@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 from celery import Celery
 
-from engine.archive import archive_records
-from engine.restore import drop_archives
+from engine.retention.archive import archive_records
+from engine.retention.restore import drop_archives
 from tasks.base import PlatformOf
 
 ARCHIVE = "audit.archive"

@@ -2,10 +2,10 @@
 
 from celery import Celery
 
-from engine.anchors import PIN_SEALS, pin_seals
-from engine.audit import write_some
-from engine.rollup import roll_up
-from engine.wake import WRITE_AUDIT
+from engine.audit.anchors import PIN_SEALS, pin_seals
+from engine.audit.rollup import roll_up
+from engine.audit.wake import WRITE_AUDIT
+from engine.audit.writer import write_some
 from tasks.base import PlatformOf
 
 ROLL_UP = "audit.roll_up"

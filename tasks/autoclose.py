@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from engine.autoclose import tick
+from engine.scheduling.autoclose import tick
 from tasks.base import PlatformOf
 
 TICK = "autoclose.tick"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from engine.platform import Platform
+from engine.ports.platform import Platform
 
 PlatformOf = Callable[[], Platform]
 """Returns the present process's platform: connections don't survive a fork.

@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from celery import Celery
 
-from engine.audit import make_partitions
-from engine.forget import forget
-from engine.rescue import sweep
+from engine.audit.writer import make_partitions
+from engine.operations.sweeper import sweep
+from engine.retention.forget import forget
 from tasks.base import PlatformOf
 
 SWEEP = "upkeep.sweep"

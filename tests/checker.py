@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 import lockside
 from domain.audit.verification import Finding
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from models.base import kinds
 from reads.completeness import find_incomplete
 from reads.verification import verify_seals

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 import lockside
 from domain.permissions import Actor
-from engine.tenants import add_named, open_tenant
+from engine.records.tenants import add_named, open_tenant
 from models.schema import upgrade
 from tests.workers import Worker
 from worker import embedded

@@ -7,7 +7,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from beat_schedule import BEAT_SCHEDULE
-from engine.platform import Clock, database_clock, unobserved
+from engine.ports.platform import Clock, database_clock, unobserved
 from tasks import archives, audit, autoclose, bulk, upkeep
 from worker.processes import PlatformPerProcess
 from worker.settings import Settings

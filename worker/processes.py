@@ -15,13 +15,13 @@ from redis.retry import Retry
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from engine.anchor_file import AnchorFile
-from engine.digest import Digest
-from engine.locks import Locks
-from engine.overdue_tickets import RaiseTickets
-from engine.platform import Clock, Platform, database_clock, unobserved
-from engine.results import Results
-from engine.still_due import StillDue
+from engine.policies.recheck import StillDue
+from engine.ports.anchor_file import AnchorFile
+from engine.ports.locks import Locks
+from engine.ports.platform import Clock, Platform, database_clock, unobserved
+from engine.ports.result_backend import Results
+from engine.reactions.notifications import Digest
+from engine.reactions.overdue_tickets import RaiseTickets
 from worker.arrays import QuickListDumper
 from worker.settings import Settings
 

@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.audit.retention import Retention
 from domain.errors import Unavailable
-from engine.platform import Pace
+from engine.ports.platform import Pace
 from worker import embedded
 
 DATABASE = "lockside"

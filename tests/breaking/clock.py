@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from engine.platform import Clock, database_clock
+from engine.ports.platform import Clock, database_clock
 
 VARIABLE = "LOCKSIDE_TEST_CLOCK"
 

@@ -17,7 +17,7 @@ import psycopg
 from sqlalchemy import text
 
 import lockside
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.breaking.gate import Gate
 from tests.checker import check_invariants
 from tests.workers import PROJECT, Worker, environment

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from domain.policies.policy import ON
-from engine.audit import write_records
-from engine.platform import database_clock
+from engine.audit.writer import write_records
+from engine.ports.platform import database_clock
 from tests.breaking.beats import beat
 from tests.breaking.clock import FastClock
 from tests.breaking.plant import Plant, eventually

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 import lockside
 from domain.errors import LocksideError, RuleRefused
-from engine.platform import database_clock
+from engine.ports.platform import database_clock
 from tests.breaking.gate import Gate
 from tests.breaking.plant import Plant, database, eventually, impatient
 from tests.engine.steps import somebody_waits_for_a_row

@@ -19,7 +19,7 @@ from redis import Redis
 
 import lockside
 from domain.permissions import Actor
-from engine.tenants import add_named, open_tenant
+from engine.records.tenants import add_named, open_tenant
 from models.schema import upgrade
 from tests.breaking.gate import Arrival, Fate, Gate
 from tests.breaking.plant import PATIENCE_S, Plant, eventually, impatient

@@ -7,7 +7,7 @@ import psutil
 from redis import Redis
 
 import lockside
-from engine.hints import RUN_CHUNK
+from engine.operations.dispatch import RUN_CHUNK
 from tests.breaking.gate import Arrival
 from tests.breaking.plant import Plant, eventually
 from tests.factories import work_orders

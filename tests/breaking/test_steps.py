@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import lockside
-from engine.locks import row_key
-from engine.rescue import sweep
-from engine.wake import WRITE_AUDIT
+from engine.audit.wake import WRITE_AUDIT
+from engine.operations.sweeper import sweep
+from engine.ports.locks import row_key
 from tasks.upkeep import SWEEP
 from tests.breaking.gate import Arrival, Gate
 from tests.breaking.plant import Plant, database, eventually, impatient

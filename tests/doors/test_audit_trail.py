@@ -13,7 +13,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.doors.commands import at_a_terminal, call
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 import lockside
-from engine.autoclose import tick
+from engine.scheduling.autoclose import tick
 from tests.doors.commands import call
 from tests.engine.clockwork import OPEN, alone
 from tests.engine.steps import drain

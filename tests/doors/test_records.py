@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 import lockside
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.doors.commands import Answer, at_a_terminal, call
 from tests.factories import tickets, work_orders
 from worker.settings import Settings

@@ -16,9 +16,9 @@ from zstandard import ZstdCompressor, ZstdDecompressor
 import lockside
 from domain.audit.retention import month_of, span_of
 from domain.audit.verification import Verified
-from engine.archive import Archived, archive_records
-from engine.audit import write_records
-from engine.platform import Platform
+from engine.audit.writer import write_records
+from engine.ports.platform import Platform
+from engine.retention.archive import Archived, archive_records
 from models.seal import TABLES
 from reads.archived import Shelf
 from reads.verification import verify_seals

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import UUID
 
 import lockside
-from engine.autoclose import tick
-from engine.platform import Platform
-from engine.runs import Run
+from engine.policies.runs import Run
+from engine.ports.platform import Platform
+from engine.scheduling.autoclose import tick
 from tests.engine.steps import drain, query
 from tests.engine.works import clock_at
 from tests.factories import tasks

@@ -14,12 +14,12 @@ from redis.retry import Retry
 from sqlalchemy import text
 
 import lockside
-from engine.bulk import run_chunk
-from engine.locks import Locks
-from engine.platform import Platform
-from engine.rescue import sweep
-from engine.submission import Submission
-from engine.submit import submit
+from engine.operations.request import Submission
+from engine.operations.run_chunk import run_chunk
+from engine.operations.submit import submit
+from engine.operations.sweeper import sweep
+from engine.ports.locks import Locks
+from engine.ports.platform import Platform
 from models.base import kinds
 
 Row = dict[str, Any]

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row
 
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused
-from engine.audit import write_records
-from engine.bulk import run_chunk
-from engine.denials import demand
-from engine.hooks import Hook
-from engine.rescue import sweep
+from engine.access.permissions import demand
+from engine.audit.writer import write_records
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
+from engine.ports.hooks import Hook
 from models.schema import upgrade
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, due_now, operation, outcomes, query

@@ -7,10 +7,10 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput, Unavailable
-from engine.anchor_file import AnchorFile
-from engine.anchors import pin_seals
-from engine.audit import write_records
-from engine.platform import Platform
+from engine.audit.anchors import pin_seals
+from engine.audit.writer import write_records
+from engine.ports.anchor_file import AnchorFile
+from engine.ports.platform import Platform
 from tests.engine.steps import query
 from tests.factories import tickets
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 import lockside
 from domain.errors import Unavailable
-from engine.archive import archive_records
+from engine.retention.archive import archive_records
 from models.seal import TABLES
 from tests.engine.archives import (
     AUGUST,

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 import lockside
-from engine.audit import write_records
-from engine.bulk import run_chunk
+from engine.audit.writer import write_records
+from engine.operations.run_chunk import run_chunk
 from tests.checker import check_invariants
 from tests.engine.steps import Crash, ask, at_once, crash_at, drain, operation, outbox, query
 from tests.factories import MAKERS, tickets, work_orders

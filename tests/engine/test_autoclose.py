@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 import lockside
-from engine.autoclose import tick
+from engine.scheduling.autoclose import tick
 from tests.checker import check_invariants
 from tests.engine.clockwork import (
     HOUR,

@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 import lockside
-from engine.bulk import run_chunk
-from engine.platform import Platform
-from engine.rescue import sweep
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
+from engine.ports.platform import Platform
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import lockside
-from engine.bulk import run_chunk
-from engine.locks import Held, row_key
+from engine.operations.run_chunk import run_chunk
+from engine.ports.locks import Held, row_key
 from tests.checker import check_invariants
 from tests.engine.steps import (
     ask,

@@ -6,9 +6,9 @@ import pytest
 
 import lockside
 from domain.errors import IllegalTransition, NotFound
-from engine.bulk import run_chunk
-from engine.cancel import cancel
-from engine.rescue import sweep
+from engine.operations.cancel import cancel
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

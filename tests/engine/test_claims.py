@@ -6,11 +6,11 @@ from threading import Thread
 import pytest
 
 import lockside
-from engine.audit import write_records
-from engine.bulk import run_chunk
-from engine.claim import take_claim
-from engine.derive import undo
-from engine.rescue import sweep
+from engine.audit.writer import write_records
+from engine.operations.claim import take_claim
+from engine.operations.follow_up import undo
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

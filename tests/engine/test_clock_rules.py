@@ -8,8 +8,8 @@ from sqlalchemy import event, text
 import lockside
 from domain.errors import InvalidInput
 from domain.policies.defaults import DEFAULTS
-from engine.runs import turns
-from engine.tenants import give_policies
+from engine.policies.runs import turns
+from engine.records.tenants import give_policies
 from tests.checker import check_invariants
 from tests.engine.clockwork import (
     HOUR,

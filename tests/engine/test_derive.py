@@ -8,11 +8,11 @@ import pytest
 
 import lockside
 from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
-from engine.bulk import run_chunk
-from engine.derive import execute_plan, retry
-from engine.pause import resume
-from engine.submission import Submission
-from engine.submit import submit
+from engine.operations.follow_up import execute_plan, retry
+from engine.operations.pause import resume
+from engine.operations.request import Submission
+from engine.operations.run_chunk import run_chunk
+from engine.operations.submit import submit
 from tests.checker import check_invariants
 from tests.engine.steps import Recorder, ask, chunks, drain, operation, outcomes, query, rows
 from tests.factories import tickets, work_orders

@@ -8,8 +8,8 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 import lockside
-from engine.due import find_due
-from engine.policies import policy_named
+from engine.policies.due import find_due
+from engine.scheduling.policy_commands import policy_named
 from tests.engine.clockwork import NOON
 
 CLOSED, WAITING, OVERDUE = 985_000, 14_500, 500

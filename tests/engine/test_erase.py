@@ -9,8 +9,8 @@ from sqlalchemy.exc import DBAPIError
 import lockside
 from domain.audit.seal import digest_of_events
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused, Unavailable
-from engine.archive_rows import lock_month
-from engine.audit import write_records
+from engine.audit.writer import write_records
+from engine.retention.archive_rows import lock_month
 from models.archive_file import read_lines
 from tests.checker import check_invariants
 from tests.engine.archives import MAY, archive, archives, files, named, record

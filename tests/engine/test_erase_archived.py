@@ -9,9 +9,9 @@ import pytest
 import lockside
 from domain.audit.retention import month_of
 from domain.errors import RuleRefused, Unavailable
-from engine.audit import write_records
-from engine.erase import erase_person
-from engine.restore import drop_archives, hold, restore
+from engine.audit.writer import write_records
+from engine.retention.erase import erase_person
+from engine.retention.restore import drop_archives, hold, restore
 from models.archive_file import read_lines
 from tests.engine.archives import (
     COLD,

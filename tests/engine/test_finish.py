@@ -13,11 +13,11 @@ from redis import Redis
 
 import lockside
 from domain.errors import InvalidInput
-from engine.audit import write_records
-from engine.bulk import run_chunk
-from engine.finish import finish
-from engine.rescue import sweep
-from engine.results import Results
+from engine.audit.writer import write_records
+from engine.operations.finish import finish
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
+from engine.ports.result_backend import Results
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

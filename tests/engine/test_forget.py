@@ -9,9 +9,9 @@ import pytest
 
 import lockside
 from domain.errors import NotFound
-from engine.audit import write_records
-from engine.derive import undo
-from engine.forget import Forgotten, forget
+from engine.audit.writer import write_records
+from engine.operations.follow_up import undo
+from engine.retention.forget import Forgotten, forget
 from tests.checker import check_invariants
 from tests.engine.archives import at
 from tests.engine.steps import (

@@ -9,14 +9,14 @@ from uuid import UUID
 import pytest
 
 import lockside
-from engine.bulk import run_chunk
-from engine.cancel import cancel
-from engine.claim import take_claim
-from engine.hints import send_chunk, send_next
-from engine.platform import Pace, Platform
-from engine.rescue import sweep
-from engine.submission import Submission
-from engine.submit import submit
+from engine.operations.cancel import cancel
+from engine.operations.claim import take_claim
+from engine.operations.dispatch import send_chunk, send_next
+from engine.operations.request import Submission
+from engine.operations.run_chunk import run_chunk
+from engine.operations.submit import submit
+from engine.operations.sweeper import sweep
+from engine.ports.platform import Pace, Platform
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Row, text
 
 import lockside
 from domain.machines.machine import Reason
-from engine.bulk import run_chunk
-from engine.hooks import Hook
-from engine.platform import Platform
-from engine.rescue import sweep
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
+from engine.ports.hooks import Hook
+from engine.ports.platform import Platform
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

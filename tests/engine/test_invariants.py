@@ -18,16 +18,16 @@ from redis import Redis
 
 import lockside
 from domain.errors import IllegalTransition, InvalidInput
-from engine.audit import write_records
-from engine.bulk import run_chunk
-from engine.cancel import cancel
-from engine.derive import execute_plan, retry, undo
-from engine.locks import row_key
-from engine.pause import pause, resume
-from engine.platform import Pace
-from engine.rescue import sweep
-from engine.submission import Submission
-from engine.submit import submit
+from engine.audit.writer import write_records
+from engine.operations.cancel import cancel
+from engine.operations.follow_up import execute_plan, retry, undo
+from engine.operations.pause import pause, resume
+from engine.operations.request import Submission
+from engine.operations.run_chunk import run_chunk
+from engine.operations.submit import submit
+from engine.operations.sweeper import sweep
+from engine.ports.locks import row_key
+from engine.ports.platform import Pace
 from tests.checker import check_invariants
 from tests.engine.steps import Crash, Recorder, crash_at, due_now, leases_over, query
 from tests.factories import work_orders

@@ -8,7 +8,7 @@ import pytest
 
 import lockside
 from domain.errors import PermissionDenied
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from lockside.transfer import Loaded
 from tests.engine.files import faults_of, load, rows_of
 from tests.engine.steps import at_once, query

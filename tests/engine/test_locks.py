@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 import lockside
-from engine.locks import Held, Locks, row_key
+from engine.ports.locks import Held, Locks, row_key
 from tests.engine.steps import at_once, nobody, until
 
 ONE = ["lockside:lock:1:ticket:1"]

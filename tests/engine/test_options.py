@@ -11,12 +11,12 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput
-from engine.bulk import run_chunk
-from engine.locks import row_key
-from engine.platform import Pace, Platform
-from engine.rescue import sweep
-from engine.submission import Submission
-from engine.submit import submit
+from engine.operations.request import Submission
+from engine.operations.run_chunk import run_chunk
+from engine.operations.submit import submit
+from engine.operations.sweeper import sweep
+from engine.ports.locks import row_key
+from engine.ports.platform import Pace, Platform
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

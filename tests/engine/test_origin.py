@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 
 import lockside
-from engine.audit import write_records
-from engine.submission import Submission
-from engine.submit import submit
+from engine.audit.writer import write_records
+from engine.operations.request import Submission
+from engine.operations.submit import submit
 from tests.engine.steps import ask, drain, operation, query
 from tests.engine.works import denials, do
 from tests.factories import tickets, work_orders

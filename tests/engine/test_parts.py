@@ -4,7 +4,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput, NotFound, RuleRefused
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.checker import check_invariants
 from tests.engine.nouns import NOUNS, each_part, make
 from tests.engine.works import move, ordered, read, task, why

@@ -12,10 +12,10 @@ import pytest
 
 import lockside
 from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
-from engine.bulk import run_chunk
-from engine.derive import retry as again
-from engine.pause import pause, resume
-from engine.rescue import sweep
+from engine.operations.follow_up import retry as again
+from engine.operations.pause import pause, resume
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Crash,

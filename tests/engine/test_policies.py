@@ -6,8 +6,8 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused
-from engine.audit import write_records
-from engine.forget import forget
+from engine.audit.writer import write_records
+from engine.retention.forget import forget
 from tests.checker import check_invariants
 from tests.engine.clockwork import HOUR, NOON, alone, end, overdue, policy, run_at, states, undo
 from tests.engine.steps import outbox

@@ -14,8 +14,8 @@ from psycopg import sql
 from redis import Redis
 
 import lockside
-from engine.audit import write_records
-from engine.locks import row_key
+from engine.audit.writer import write_records
+from engine.ports.locks import row_key
 from models.base import kinds
 from tests.checker import check_invariants
 from tests.engine.steps import at_once, query, raw, until

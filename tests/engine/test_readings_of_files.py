@@ -7,7 +7,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.checker import check_invariants
 from tests.engine.steps import drain, operation, query, rows
 from tests.engine.test_sheet import done, failed, send

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied, StaleVersion
 from domain.permissions import Actor
-from engine.audit import write_records
-from engine.bulk import run_chunk
-from engine.platform import database_clock
+from engine.audit.writer import write_records
+from engine.operations.run_chunk import run_chunk
+from engine.ports.platform import database_clock
 from lockside.records import Records
 from models.base import kinds, records
 from tests.checker import check_invariants

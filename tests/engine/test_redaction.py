@@ -12,10 +12,10 @@ from sqlalchemy import Connection, Row
 import lockside
 from domain.audit.denial_risk import Denial
 from domain.machines.machine import Reason
-from engine.audit import write_records
-from engine.derive import undo
-from engine.hooks import Hook
-from engine.outbox import log_entities, log_permission_denied
+from engine.audit.outbox import log_entities, log_permission_denied
+from engine.audit.writer import write_records
+from engine.operations.follow_up import undo
+from engine.ports.hooks import Hook
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, outbox, query
 from tests.factories import tickets, work_orders

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 import lockside
 from domain.errors import InvalidInput
-from engine.direct import direct
+from engine.records.inline_operation import direct
 from tests.engine.nouns import make
 from tests.factories import tasks
 

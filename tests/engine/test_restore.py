@@ -11,11 +11,11 @@ import lockside
 from domain.audit.retention import month_of
 from domain.errors import InvalidInput, LockBusy, NotFound, RuleRefused, Unavailable
 from domain.permissions import Actor
-from engine.archive_rows import remove_gone
-from engine.audit import write_records
-from engine.platform import Platform
-from engine.restore import Treated, drop_archives, hold, release, restore
-from engine.rollup import roll_up
+from engine.audit.rollup import roll_up
+from engine.audit.writer import write_records
+from engine.ports.platform import Platform
+from engine.retention.archive_rows import remove_gone
+from engine.retention.restore import Treated, drop_archives, hold, release, restore
 from tests.engine.archives import (
     AUGUST,
     COLD,

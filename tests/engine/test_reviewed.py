@@ -6,8 +6,8 @@ from uuid import UUID
 import lockside
 from domain.bulk import Counts, final_state
 from domain.machines import operation as states
-from engine.bulk import run_chunk
-from engine.locks import row_key
+from engine.operations.run_chunk import run_chunk
+from engine.ports.locks import row_key
 from tests.checker import check_invariants
 from tests.factories import work_orders
 

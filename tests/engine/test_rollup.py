@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 import lockside
-from engine.audit import write_records
-from engine.rollup import roll_up
+from engine.audit.rollup import roll_up
+from engine.audit.writer import write_records
 from tests.engine.steps import Crash, ask, at_once, crash_at, drain, query
 from tests.factories import tickets, work_orders
 

@@ -8,8 +8,8 @@ import pytest
 
 import lockside
 from domain.errors import IdempotencyMismatch, InvalidInput, NotFound, PermissionDenied
-from engine.submission import Submission
-from engine.submit import submit
+from engine.operations.request import Submission
+from engine.operations.submit import submit
 from tests.engine.steps import ask, chunks, drain, operation, query
 from tests.engine.works import clock_at
 from tests.factories import tasks, tickets, work_orders

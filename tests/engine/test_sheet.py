@@ -13,7 +13,7 @@ from sqlalchemy import event
 import lockside
 from domain.bulk import LINES
 from domain.errors import IdempotencyMismatch, InvalidInput
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.checker import check_invariants
 from tests.engine.files import Endless
 from tests.engine.steps import chunks, drain, operation, query, rows

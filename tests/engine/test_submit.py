@@ -11,11 +11,11 @@ import pytest
 
 import lockside
 from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
-from engine.bulk import run_chunk
-from engine.platform import Pace
-from engine.rescue import sweep
-from engine.submission import Submission
-from engine.submit import submit
+from engine.operations.request import Submission
+from engine.operations.run_chunk import run_chunk
+from engine.operations.submit import submit
+from engine.operations.sweeper import sweep
+from engine.ports.platform import Pace
 from tests.checker import check_invariants
 from tests.engine.steps import (
     Recorder,

@@ -8,7 +8,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput
-from engine.derive import undo
+from engine.operations.follow_up import undo
 from models.base import kinds
 from models.facts import select_rows
 from tests.checker import check_invariants

@@ -8,7 +8,7 @@ import pytest
 
 import lockside
 from domain.errors import LocksideError
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.engine.steps import ask, drain, query, rows
 from tests.factories import work_orders
 

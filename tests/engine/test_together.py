@@ -4,8 +4,8 @@ from dataclasses import replace
 from uuid import UUID
 
 import lockside
-from engine.bulk import run_chunk
-from engine.locks import row_key
+from engine.operations.run_chunk import run_chunk
+from engine.ports.locks import row_key
 from tests.factories import work_orders
 
 

@@ -4,7 +4,7 @@ import pytest
 
 import lockside
 from domain.errors import RuleRefused
-from engine.bulk import run_chunk
+from engine.operations.run_chunk import run_chunk
 from tests.engine.files import faults_of, load
 from tests.engine.steps import at_once, drain, query
 from tests.engine.works import do, why

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 
 import lockside
-from engine.bulk import run_chunk
-from engine.platform import Pace
-from engine.rescue import sweep
+from engine.operations.run_chunk import run_chunk
+from engine.operations.sweeper import sweep
+from engine.ports.platform import Pace
 from tests.checker import check_invariants
 from tests.engine.steps import Recorder, ask, chunks, drain, query
 from tests.factories import work_orders

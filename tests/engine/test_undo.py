@@ -9,8 +9,8 @@ import pytest
 
 import lockside
 from domain.errors import IllegalTransition, InvalidInput, NotFound, PermissionDenied
-from engine.audit import write_records
-from engine.derive import retry, undo
+from engine.audit.writer import write_records
+from engine.operations.follow_up import retry, undo
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, operation, query, rows
 from tests.factories import MAKERS, tasks, tickets, work_orders

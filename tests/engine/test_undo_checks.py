@@ -3,9 +3,9 @@
 from typing import Any
 
 import lockside
-from engine.audit import write_records
-from engine.bulk import run_chunk
-from engine.locks import row_key
+from engine.audit.writer import write_records
+from engine.operations.run_chunk import run_chunk
+from engine.ports.locks import row_key
 from tests.checker import check_invariants
 from tests.engine.steps import drain, query
 from tests.engine.works import ELSEWHERE, OFFICE, attended, do, why

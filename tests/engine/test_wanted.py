@@ -8,7 +8,7 @@ import pytest
 
 import lockside
 from domain.errors import IllegalTransition, InvalidInput, NotFound, RuleRefused, StaleVersion
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.checker import check_invariants
 from tests.engine.steps import outbox, query
 from tests.engine.works import NOON, clock_from, move, ordered

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID
 
 import lockside
-from engine.audit import write_records
-from engine.platform import Platform
-from engine.submission import Submission
-from engine.submit import submit
+from engine.audit.writer import write_records
+from engine.operations.request import Submission
+from engine.operations.submit import submit
+from engine.ports.platform import Platform
 from tests.engine.steps import drain, query
 
 DAY = date(2026, 11, 20)

@@ -14,7 +14,7 @@ from domain.machines.machine import Machine
 from domain.machines.operation import OPERATION
 from domain.machines.ticket import TICKET
 from domain.machines.work_order import WORK_ORDER
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from models.base import kinds
 from tests.factories import MAKERS, work_orders
 

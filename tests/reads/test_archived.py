@@ -8,7 +8,7 @@ import pytest
 
 import lockside
 from domain.audit.verification import Finding, Verified
-from engine.restore import drop_archives
+from engine.retention.restore import drop_archives
 from reads.archived import Shelf
 from reads.completeness import find_incomplete
 from tests.engine.archives import (

@@ -3,7 +3,7 @@
 import pytest
 
 import lockside
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from tests.doors.commands import call
 from tests.engine.steps import query
 from tests.factories import tickets

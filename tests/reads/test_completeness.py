@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 import lockside
 from domain.audit.verification import Verified
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from models.base import kinds
 from reads.completeness import find_incomplete
 from tests.engine.steps import ask, drain, query

@@ -6,7 +6,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput
-from engine.bulk import run_chunk
+from engine.operations.run_chunk import run_chunk
 from tests.engine.steps import Crash, ask, crash_at, drain
 from tests.factories import work_orders
 

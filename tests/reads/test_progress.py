@@ -8,8 +8,8 @@ import pytest
 from redis import Redis
 
 import lockside
-from engine.bulk import run_chunk
-from engine.results import Results
+from engine.operations.run_chunk import run_chunk
+from engine.ports.result_backend import Results
 from lockside import StillRunning
 from reads.progress import follow
 from tests.engine.steps import Crash, ask, crash_at, drain, leases_over, nobody

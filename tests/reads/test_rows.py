@@ -6,7 +6,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput, NotFound
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from models.base import kinds
 from tests.engine.steps import ask, drain
 from tests.factories import MAKERS, tickets, work_orders

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 import lockside
 from domain.errors import InvalidInput
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from models.trail import TRAIL
 from reads.trail import Place, Sought, page_of, read_trail
 from tests.engine.steps import ask, drain, query

@@ -14,7 +14,7 @@ import lockside
 from domain.audit.seal import Seal, merkle_root
 from domain.audit.verification import Anchor, Verified
 from domain.errors import InvalidInput
-from engine.audit import write_records
+from engine.audit.writer import write_records
 from models.seal import leaf_of
 from reads.verification import verify_seals
 from tests.engine.steps import ask, drain, query

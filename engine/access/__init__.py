@@ -1,0 +1,1 @@
+"""Access: check permissions, and record what was denied or tried across tenants."""

@@ -1,0 +1,122 @@
+"""Denials: what somebody asked for and may not do, recorded with its risk."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from domain.audit.denial_risk import REPEATS_COUNTED, Denial
+from domain.errors import PermissionDenied
+from domain.permissions import Actor, granted
+from engine.access.other_tenants import foreign_ids
+from engine.audit.outbox import log_permission_denied
+from engine.calendars import is_out_of_hours
+from engine.ports.platform import Platform
+from models.people import HELD_ROLES
+
+# Those that wait to be records count as well; no more are looked at than add to the risk.
+_RECENT = text("""
+SELECT (SELECT count(*) FROM (
+          SELECT FROM permission_denial_audit
+           WHERE tenant_id = :tenant_id AND actor_id = :actor_id AND occurred_at > :since
+           LIMIT :most) AS recorded)
+     + (SELECT count(*) FROM (
+          SELECT FROM outbox
+           WHERE tenant_id = :tenant_id AND record = 'permission_denial'
+             AND body ->> 'actor_id' = CAST(:actor_id AS text) AND occurred_at > :since
+           LIMIT :most) AS waiting)
+""")
+_HOUR = timedelta(hours=1)
+
+
+def leave_denial(
+    db: Connection,
+    actor: Actor,
+    denial: Denial,
+    now: datetime,
+    *,
+    correlation_id: UUID | None = None,
+) -> None:
+    """Record a denial with what adds to its risk: how often before, and the hour."""
+    names = {"tenant_id": actor.tenant_id, "actor_id": actor.person_id}
+    span = {"since": now - _HOUR, "most": REPEATS_COUNTED}
+    weighed = replace(
+        denial,
+        recent=db.execute(_RECENT, names | span).scalar_one(),
+        is_out_of_hours=is_out_of_hours(db, actor, now),
+    )
+    log_permission_denied(db, actor=actor, correlation_id=correlation_id, denial=weighed, now=now)
+
+
+def demand(
+    platform: Platform,
+    actor: Actor,
+    kind: str,
+    action: str,
+    ids: Iterable[int] = (),
+    *,
+    noun: str | None = None,
+) -> frozenset[str] | None:
+    """Make sure that an actor holds `<kind>.<action>`; the system needs no permission.
+
+    Args:
+        platform: The outside world.
+        actor: Who asks.
+        kind: What the permission is over.
+        action: What is to be done.
+        ids: The rows that are named.
+        noun: What these rows are, if they are not of the kind: parts of it.
+
+    Returns:
+        Everything that they hold; None for the system.
+
+    Raises:
+        PermissionDenied: They don't; the denial is recorded.
+    """
+    return demand_one_of(platform, actor, kind, [action], ids, noun=noun)
+
+
+def demand_one_of(
+    platform: Platform,
+    actor: Actor,
+    kind: str,
+    actions: Iterable[str],
+    ids: Iterable[int] = (),
+    *,
+    noun: str | None = None,
+) -> frozenset[str] | None:
+    """Make sure that an actor holds the permission of one of some actions; else as `demand`."""
+    if actor.person_id is None:
+        return None
+    wanted = sorted(set(actions))
+    required = [f"{kind}.{each}" for each in wanted]
+    with platform.database.begin() as db:
+        held = held_by(db, actor)
+        if not held.isdisjoint(required):
+            return held
+        named = list(ids)
+        denial = Denial(
+            kind=kind,
+            action=" or ".join(wanted),
+            required=frozenset(required),
+            held=held,
+            ids=named,
+            is_foreign=bool(foreign_ids(db, actor.tenant_id, noun or kind, named)),
+        )
+        leave_denial(db, actor, denial, platform.clock(db))
+    raise PermissionDenied(
+        message=f"The permission {' or '.join(required)} is needed. "
+        "Ask somebody whose role holds it.",
+        required=required,
+    )
+
+
+def held_by(db: Connection, actor: Actor) -> frozenset[str]:
+    """Return everything that a person may do; nothing for the system, which needs none."""
+    if actor.person_id is None:
+        return frozenset()
+    people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
+    held, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
+    return held

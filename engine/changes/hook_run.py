@@ -1,0 +1,52 @@
+"""What runs after an operation's end: a hook's work, as an operation of its own."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from domain.bulk import Outcome
+from engine.audit.outbox import Measured
+from engine.changes.change import Change
+from engine.changes.outcomes import Judged
+from engine.ports.hooks import Hook, named
+
+VERB = "hook"
+
+
+class FollowUp(Change):
+    """A hook's `after`, for the items of one chunk."""
+
+    def __init__(self, operation: Row[Any], hook: Hook) -> None:
+        """Run *hook* for the operation that is to follow another."""
+        super().__init__(operation)
+        self._hook = hook
+
+    def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
+        """Lock nothing: the items aren't rows of work."""
+        return (), set()
+
+    def judge(
+        self,
+        rows: Iterable[Row[Any]],
+        ids: Iterable[int],
+        expected: Mapping[int, int],
+        now: datetime,
+    ) -> Judged:
+        """Let every item pass."""
+        return Judged(outcomes=dict.fromkeys(ids, Outcome.SUCCEEDED))
+
+    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+        """Do what the hook does."""
+        operation = self.operation
+        ids = sorted(judged.outcomes)
+        with named(self._hook):
+            self._hook.after(db, operation.parent_id, operation.tenant_id, ids, now)
+
+    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+        """Record nothing: no work was changed."""
+
+    def required(self, rows: Iterable[Row[Any]]) -> set[str]:
+        """Return nothing: the platform itself asks."""
+        return set()

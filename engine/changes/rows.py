@@ -1,0 +1,125 @@
+"""Rows of work under their locks: read with what rules look at, written as the next version."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Row,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from engine.changes.outcomes import Judged
+from engine.input.nested_arrays import as_sent, as_stored, travels_as
+from models.base import kinds
+from models.facts import IDS, asked, is_own, locks_of, select_rows
+
+
+def lock_rows(
+    db: Connection, kind: str, tenant_id: int, ids: Sequence[int], facts: tuple[str, ...]
+) -> tuple[Sequence[Row[Any]], set[int]]:
+    """Lock a tenant's rows that are free, in the order of their ids; never wait for one.
+
+    Returns:
+        Rows with id, state, version, state_since in this order, and the *facts*; and the ids
+        of rows that another session holds. Ids in neither don't exist.
+    """
+    names = {"tenant_id": tenant_id, "ids": ids}
+    lock, beside, related, present = _lock_queries(kind, facts)
+    rows = db.execute(lock, names).all()
+    missing = set(ids) - {each.id for each in rows} if len(rows) < len(ids) else set()
+    held = set(db.scalars(present, names | {"ids": sorted(missing)})) if missing else set()
+    if related is not None:
+        # Only now, under the locks, is what stands in other tables sure to stay.
+        free = names | {"ids": [each.id for each in rows]}
+        for each in beside:
+            db.execute(each, free)
+        rows = db.execute(related, free).all()
+    return rows, held
+
+
+# Statements are built once: building one costs more than sending it.
+@cache
+def _lock_queries(
+    kind: str, facts: tuple[str, ...]
+) -> tuple[Select[Any], list[Select[Any]], Select[Any] | None, Select[Any]]:
+    model = kinds()[kind]
+    own = [each for each in facts if is_own(model, each)]
+    return (
+        select_rows(model, own).with_for_update(skip_locked=True),
+        locks_of(model, facts),
+        select_rows(model, facts) if len(own) < len(facts) else None,
+        select(model.id).where(*asked(model)),
+    )
+
+
+def write_rows(
+    db: Connection,
+    kind: str,
+    judged: Judged,
+    values: Mapping[str, Any],
+    *,
+    own: Mapping[str, Sequence[Any]] | None = None,
+    actor_id: int | None,
+    now: datetime,
+) -> None:
+    """Write *values* to the rows that passed in one statement, each as its next version.
+
+    In *own* each row has a value of its own, in the order of those that passed.
+
+    Raises:
+        RuntimeError: A row changed under its lock; the transaction must not commit.
+    """
+    if not judged.passed:
+        return
+    table = cast("Table", kinds()[kind].__table__)
+    ids = [each.id for each in judged.passed]
+    written = db.execute(
+        _write_query(kind, tuple(values), tuple(own or ())),
+        {
+            "ids": ids,
+            "versions": [each.version for each in judged.passed],
+            "now": now,
+            "actor_id": actor_id,
+            **{f"new_{name}": value for name, value in values.items()},
+            **{f"new_{name}": as_sent(table.c[name], each) for name, each in (own or {}).items()},
+        },
+    ).rowcount
+    if written != len(ids):
+        raise RuntimeError(f"{len(ids) - written} of {len(ids)} locked rows changed meanwhile")
+    for row_id in ids:
+        judged.versions[row_id] += 1
+
+
+@cache
+def _write_query(kind: str, names: tuple[str, ...], own: tuple[str, ...]) -> Update:
+    table = cast("Table", kinds()[kind].__table__)
+    arrays = [bindparam(f"new_{name}", type_=ARRAY(travels_as(table.c[name]))) for name in own]
+    seen = (
+        func.unnest(
+            bindparam("ids", type_=IDS), bindparam("versions", type_=ARRAY(Integer)), *arrays
+        )
+        .table_valued("id", "version", *own)
+        .render_derived()
+    )
+    return (
+        update(table)
+        .where(table.c.id == seen.c.id, table.c.version == seen.c.version)
+        .values(
+            version=table.c.version + 1,
+            updated_at=bindparam("now"),
+            updated_by=bindparam("actor_id"),
+            **{name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names},
+            **{name: as_stored(table.c[name], seen.c[name]) for name in own},
+        )
+    )

@@ -1,0 +1,1 @@
+"""Files: read CSV and NDJSON into batches of parsed columns; nothing here writes."""

@@ -1,0 +1,1 @@
+"""Input: parse and check what callers send, before anything is looked up or stored."""

@@ -1,0 +1,78 @@
+"""Nouns: what doors create and change, by the name that they use for it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Table
+
+from domain.errors import InvalidInput
+from engine.input.checks import refuse
+from engine.input.fields import fields_of
+from models.base import Record, Work, kinds, records
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is written: a noun's model, and the model of what it is a part of."""
+
+    model: type[Record]
+    whole: type[Record] | None
+
+    @property
+    def guarded(self) -> str:
+        """Return the noun that the operation is of: for the database's guard the whole."""
+        return (self.whole or self.model).noun
+
+    def permission(self, verb: str) -> tuple[str, str]:
+        """Return kind and action of the permission that *verb* needs."""
+        if self.whole is None or self.model.permit is None:
+            return self.model.noun, verb
+        return self.whole.noun, self.model.permit
+
+
+def known_noun(noun: Any) -> type[Record]:
+    """Return the model of a noun; a dash is taken for an underscore.
+
+    Raises:
+        InvalidInput: There is no such noun.
+    """
+    name = noun.replace("-", "_") if isinstance(noun, str) else noun
+    known = records()
+    if name not in list(known):
+        raise InvalidInput(field="kind", got=noun, expected=f"one of {', '.join(known)}")
+    return known[name]
+
+
+def whole_of(model: type[Record]) -> type[Record] | None:
+    """Return the model of what a record is a part of, if it is a part."""
+    refers_to = fields_of(model)[model.parent].refers_to if model.parent else None
+    return records()[refers_to] if refers_to else None
+
+
+def target_of(noun: Any) -> Target:
+    """Return what is written by a noun.
+
+    Raises:
+        InvalidInput: There is no such noun.
+    """
+    model = known_noun(noun)
+    return Target(model, whole_of(model))
+
+
+def table_of(model: type[Record]) -> Table:
+    """Return the table of a model, as SQLAlchemy Core takes it."""
+    table: Any = model.__table__
+    return table  # type: ignore[no-any-return]
+
+
+def known_kind(kind: Any) -> type[Work]:
+    """Return the model of a kind of work; a dash is taken for an underscore.
+
+    Raises:
+        InvalidInput: There is no such kind.
+    """
+    name = kind.replace("-", "_") if isinstance(kind, str) else kind
+    known = kinds()
+    if name not in list(known):
+        refuse("kind", kind, f"one of {', '.join(known)}")
+    return known[name]

@@ -1,0 +1,1 @@
+"""Operations: store, chunk, dispatch, run, steer and finish submitted work exactly once."""

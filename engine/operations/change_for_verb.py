@@ -1,0 +1,40 @@
+"""Which change an operation's verb stands for."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from engine.changes.change import Change
+from engine.changes.edit import Edit
+from engine.changes.hook_run import VERB, FollowUp
+from engine.changes.transition import Transition
+from engine.changes.undo import undo_of
+from engine.policies.alerts import VERB as ALERT
+from engine.policies.alerts import RaiseAlerts
+from engine.ports.platform import Platform
+
+TRANSITION = "transition"
+EDITS = ("assign", "update")
+UNDO = "undo"
+
+
+def change_of(platform: Platform, operation: Row[Any]) -> Change:
+    """Return what an operation does to the rows of its chunks.
+
+    Raises:
+        RuntimeError: This worker doesn't know the hook, or the verb: another version submitted it.
+    """
+    if operation.verb == VERB:
+        hook = next((each for each in platform.hooks if each.name == operation.hook), None)
+        if hook is None:
+            raise RuntimeError(f"no hook {operation.hook} here: a worker of another version?")
+        return FollowUp(operation, hook)
+    if operation.verb == TRANSITION:
+        return Transition(operation)
+    if operation.verb in EDITS:
+        return Edit(operation)
+    if operation.verb == UNDO:
+        return undo_of(operation)
+    if operation.verb == ALERT:
+        return RaiseAlerts(operation)
+    raise RuntimeError(f"no verb {operation.verb} here: a worker of another version?")

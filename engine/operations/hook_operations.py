@@ -1,0 +1,71 @@
+"""Operations of hooks: stored in the transaction that ends the operation they follow."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, Row, text
+
+from engine.changes.hook_run import VERB
+from engine.ports.hooks import Hook, named
+from engine.ports.platform import Platform
+
+_INSERT = text("""
+WITH followed AS (
+  INSERT INTO operation (id, tenant_id, actor_id, kind, verb, operation_type, state, reason,
+    hook, parent_id, details, atomic, dry_run, isolation_level, max_retries, lease_seconds,
+    wait_seconds, queue, total)
+  VALUES (:id, :tenant_id, NULL, 'hook', 'hook', :operation_type, 'QUEUED', 'hook', :hook,
+    :parent_id, CAST(:details AS jsonb), false, false, 'READ COMMITTED', :max_retries,
+    :lease_seconds, :wait_seconds, 'bulk', :total)
+  ON CONFLICT (parent_id, hook) WHERE hook IS NOT NULL DO NOTHING
+  RETURNING id
+)
+INSERT INTO operation_chunk (operation_id, chunk_no, ids)
+SELECT followed.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_items]
+  FROM followed, (SELECT CAST(:ids AS bigint[]) AS ids) AS given,
+       generate_series(0, :total - 1, :chunk_items) AS first
+""")
+
+
+def add_followups(
+    platform: Platform, db: Connection, operation: Row[Any], told: Mapping[str, Any]
+) -> list[UUID]:
+    """Store the operations that follow one, in the transaction that ends it; return their ids.
+
+    `operation.wanted` says of each hook whether it is to be asked.
+    """
+    added: list[UUID] = []
+    if operation.verb == VERB:
+        return added
+    pace = platform.pace
+    for hook, is_wanted in zip(following(platform), operation.wanted or (), strict=True):
+        if not is_wanted:
+            continue
+        with named(hook):
+            ids = sorted(hook.follow(db, operation, told) or ())
+        if not ids:
+            continue
+        names = {
+            "id": uuid4(),
+            "tenant_id": operation.tenant_id,
+            "operation_type": f"{VERB}_{hook.name}",
+            "hook": hook.name,
+            "parent_id": operation.id,
+            "details": json.dumps({}),
+            "max_retries": pace.retries,
+            "lease_seconds": pace.lease_s,
+            "wait_seconds": pace.wait_s,
+            "total": len(ids),
+            "ids": ids,
+            "chunk_items": pace.chunk_items,
+        }
+        if db.execute(_INSERT, names).rowcount:
+            added.append(names["id"])
+    return added
+
+
+def following(platform: Platform) -> tuple[Hook, ...]:
+    """Return the hooks that may follow an operation."""
+    return tuple(each for each in platform.hooks if each.wanted is not None)

@@ -1,0 +1,164 @@
+"""Pausing and resuming: what runs ends, what waits goes on waiting; both outlive any crash."""
+
+from math import ceil
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+from domain.permissions import Actor
+from engine.input.checks import check, refuse
+from engine.operations.dispatch import send_next
+from engine.operations.finish import finish
+from engine.operations.request import RATE
+from engine.operations.steering import check_state, demand_own, log_steered, steering
+from engine.ports.platform import Platform
+
+_PAUSE = text("""
+UPDATE operation
+   SET state = 'PAUSED',
+       paused_by = coalesce((SELECT name FROM person WHERE id = :actor_id), 'the system')
+ WHERE id = :operation_id AND tenant_id = :tenant_id AND state IN ('QUEUED', 'RUNNING')
+RETURNING old.state AS was
+""")
+
+# At a slower rate nobody is to get a minute's worth at once: what nobody has begun is cut anew,
+# unless a canary is among it. The pieces' numbers come behind all others, as their ids do.
+_CUT = text("""
+WITH known AS (
+  SELECT o.hold_from, max(c.chunk_no) AS last,
+         max(cardinality(c.ids)) FILTER (WHERE c.status = 'PENDING') AS widest,
+         max(c.chunk_no) FILTER (WHERE c.status <> 'PENDING' OR c.attempt > 0
+                                    OR c.outcomes IS NOT NULL) AS begun
+    FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
+   WHERE o.id = :operation_id AND o.tenant_id = :tenant_id AND o.state = 'PAUSED'
+   GROUP BY o.id
+), taken AS (
+  DELETE FROM operation_chunk c USING known
+   WHERE c.operation_id = :operation_id AND c.status = 'PENDING' AND known.widest > :items
+     AND c.chunk_no > coalesce(known.begun, -1) AND c.chunk_no >= coalesce(known.hold_from, 0)
+  RETURNING c.*, known.last
+)
+INSERT INTO operation_chunk (operation_id, chunk_no, ids, expected_versions, inputs)
+SELECT operation_id, last + row_number() OVER (ORDER BY chunk_no, first), piece.ids,
+       expected_versions[first : first + :items - 1],
+       (SELECT jsonb_object_agg(id, inputs -> CAST(id AS text))
+          FROM unnest(piece.ids) AS id WHERE inputs ? CAST(id AS text))
+  FROM taken, generate_series(1, cardinality(ids), :items) AS first,
+       LATERAL (SELECT taken.ids[first : first + :items - 1] AS ids) AS piece
+""")
+
+# What was hinted at before is hinted at again: its messages found the operation paused. The
+# places in time that it had are given anew. A canary that hasn't ended stays one. The chunks are
+# locked before the operation: the order that everybody keeps.
+_RESUME = text("""
+WITH locked AS (
+  SELECT chunk_no FROM operation_chunk
+   WHERE operation_id = :operation_id AND status = 'PENDING' ORDER BY chunk_no FOR UPDATE
+), resumed AS (
+  UPDATE operation o
+     SET state = 'QUEUED', paced_until = clock_timestamp(),
+         rate = coalesce(CAST(:rate AS float8), rate), paused_by = NULL, held = false,
+         hold_from = CASE WHEN EXISTS (
+           SELECT FROM operation_chunk c
+            WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
+              AND c.status IN ('PENDING', 'RUNNING')) THEN hold_from END
+   WHERE id = :operation_id AND tenant_id = :tenant_id AND state = 'PAUSED'
+     AND (SELECT count(*) FROM locked) >= 0
+  RETURNING id, parallel, run_at, atomic, old.rate AS old_rate, new.rate AS new_rate
+), waiting AS (
+  UPDATE operation_chunk c
+     SET published_at = NULL, busy_since = NULL,
+         run_after = greatest(clock_timestamp(), resumed.run_at)
+    FROM resumed, locked
+   WHERE c.operation_id = resumed.id AND c.chunk_no = locked.chunk_no AND c.status = 'PENDING'
+)
+SELECT parallel, atomic, old_rate, new_rate FROM resumed
+""")
+
+_ITS_CANARY = "its canary"
+"""What paused an operation that was told to begin with a few items."""
+
+_HOLD = text("""
+UPDATE operation o
+   SET state = 'PAUSED', paused_by = :its_canary, held = true
+ WHERE o.id = :operation_id AND o.state IN ('QUEUED', 'RUNNING') AND o.hold_from IS NOT NULL
+   AND NOT EXISTS (SELECT FROM operation_chunk c
+                    WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
+                      AND c.status IN ('PENDING', 'RUNNING'))
+   AND EXISTS (SELECT FROM operation_chunk c
+                WHERE c.operation_id = o.id AND c.status = 'PENDING')
+""")
+
+
+def pause(platform: Platform, actor: Actor, operation_id: UUID) -> None:
+    """Pause an operation: chunks that wait go on waiting, one that runs ends as it is.
+
+    Who submitted it may, and who holds `operation.pause`. Paused again it stays as it is.
+
+    Raises:
+        NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
+        IllegalTransition: It has ended, or is being cancelled.
+    """
+    demand_own(platform, actor, operation_id, "pause")
+    names = {
+        "operation_id": operation_id,
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.person_id,
+    }
+    with steering(platform, actor, operation_id, "pause") as db:
+        was = db.scalar(_PAUSE, names)
+        if was is None:
+            check_state(db, names, "pause", fine=("PAUSED",))
+        else:
+            log_steered(platform, db, actor, operation_id, {"state": (was, "PAUSED")})
+    platform.step("paused")
+    # Its last chunk may have ended meanwhile, and whoever ended it found the operation locked.
+    finish(platform, operation_id)
+
+
+def resume(
+    platform: Platform, actor: Actor, operation_id: UUID, *, rate: float | None = None
+) -> None:
+    """Resume an operation, after its canary too; with *rate* at so many items a second from now on.
+
+    Who submitted it may, and who holds `operation.resume`. What was begun goes on as it is; at a
+    slower rate the rest goes on in smaller chunks.
+
+    Raises:
+        InvalidInput: The rate is not what was expected, or it is all or nothing.
+        NotFound: The actor's tenant has no such operation.
+        PermissionDenied: It is somebody else's; the denial is recorded.
+        IllegalTransition: It has ended, or is being cancelled; or is to run at another rate and
+            isn't paused.
+    """
+    if rate is not None:
+        check("rate", rate, RATE)
+    demand_own(platform, actor, operation_id, "resume")
+    names = {"operation_id": operation_id, "tenant_id": actor.tenant_id, "rate": rate}
+    given = {} if rate is None else {"rate": rate}
+    with steering(platform, actor, operation_id, "resume", **given) as db:
+        if rate is not None:
+            db.execute(_CUT, names | {"items": ceil(rate)})
+        resumed = db.execute(_RESUME, names).one_or_none()
+        if resumed is None:
+            check_state(db, names, "resume", fine=("QUEUED", "RUNNING") if rate is None else ())
+        elif rate is not None and resumed.atomic:
+            refuse("rate", "all or nothing beside it", "to continue on error")
+        else:
+            changes: dict[str, Any] = {"state": ("PAUSED", "QUEUED")}
+            if resumed.old_rate != resumed.new_rate:
+                changes["rate"] = (resumed.old_rate, resumed.new_rate)
+            log_steered(platform, db, actor, operation_id, changes)
+    platform.step("resumed")
+    if resumed is not None:
+        window = platform.pace.window
+        send_next(platform, operation_id, min(window, resumed.parallel or window))
+        finish(platform, operation_id)
+
+
+def hold(platform: Platform, operation_id: UUID) -> None:
+    """Pause an operation whose canary has ended, if it has one and isn't resumed."""
+    with platform.single.connect() as db:
+        db.execute(_HOLD, {"operation_id": operation_id, "its_canary": _ITS_CANARY})

@@ -1,0 +1,289 @@
+"""Taking work: one transaction makes the operation and its chunks, then hints are sent."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, NoReturn
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, Connection, func, literal, null, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
+from domain.permissions import Actor
+from engine.access.cross_tenant_watch import watched
+from engine.access.permissions import demand
+from engine.files.source import Load
+from engine.input.database_errors import holdable
+from engine.input.fields import plain, resolve_references
+from engine.input.filters import select_where
+from engine.operations.chunking import Cut, Frozen, Rows, freeze, origin_of
+from engine.operations.dispatch import find_room, send_first
+from engine.operations.request import Checked, Submission, checked, how_many, most_items
+from engine.operations.row_file import hold_sheet
+from engine.operations.row_file_buffer import spooled
+from engine.operations.row_file_faults import refuse_faults, store_faults
+from engine.ports.platform import Pace, Platform
+from models.base import kinds
+from models.operation import Operation
+from models.people import Person
+
+_INSERT = text("""
+WITH submitted AS (
+  INSERT INTO operation (id, tenant_id, actor_id, kind, verb, operation_type, state, reason,
+    target_state, changes, approved_by, comments, details, origin, atomic, dry_run,
+    isolation_level, max_retries, lease_seconds, wait_seconds, queue, run_at,
+    stop_at_first_failure, parallel, total, idempotency_key, fingerprint)
+  VALUES (:id, :tenant_id, :actor_id, :kind, :verb, :operation_type, 'QUEUED', :reason,
+    :target_state, CAST(:changes AS jsonb), :approved_by, :comments, CAST(:details AS jsonb),
+    CAST(:origin AS jsonb), :atomic, :dry_run, :isolation_level, :max_retries, :lease_seconds,
+    :wait_seconds, :queue, :run_at, :stop_at_first_failure, :parallel, :total, :idempotency_key,
+    :fingerprint)
+  ON CONFLICT (tenant_id, actor_id, idempotency_key) WHERE idempotency_key IS NOT NULL
+  DO NOTHING
+  RETURNING id
+)
+INSERT INTO operation_chunk (operation_id, chunk_no, ids, expected_versions, run_after,
+  published_at, published)
+SELECT submitted.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_items],
+       given.versions[first + 1 : first + :chunk_items],
+       coalesce(CAST(:run_at AS timestamptz), clock_timestamp()),
+       CASE WHEN first / :chunk_items < :window THEN clock_timestamp() END,
+       CASE WHEN first / :chunk_items < :window THEN 1 ELSE 0 END
+  FROM submitted,
+       (SELECT CAST(:ids AS bigint[]) AS ids, CAST(:versions AS bigint[]) AS versions) AS given,
+       generate_series(0, :total - 1, :chunk_items) AS first
+""")
+
+
+def submit(
+    platform: Platform, actor: Actor, submission: Submission, *, sheet: Load | None = None
+) -> UUID:
+    """Make a durable operation of a submission and send its first hints.
+
+    Args:
+        platform: The outside world.
+        actor: Who asks.
+        submission: What is asked for.
+        sheet: A file that names the rows, with values of their own. All or nothing takes it
+            only if every line is fit; continuing on error the others fail, and are told with
+            the rest.
+
+    Returns:
+        The operation's id; the earlier one's for an idempotency key that was used before
+        with the same content.
+
+    Raises:
+        InvalidInput: A value is not what was expected; nothing was stored.
+        NotFound: There is no person of the name in `approved_by`, or no record of a name or id
+            among the values.
+        PermissionDenied: A filter chooses among rows that the actor may not view.
+        IdempotencyMismatch: The key was used for another content.
+    """
+    asked = checked(platform.pace, submission, has_sheet=sheet is not None)
+    values = _values(platform.pace, actor, submission, asked)
+    cut = Cut.of(
+        platform.pace,
+        atomic=submission.atomic,
+        items=submission.chunk_items,
+        rate=submission.rate,
+        parallel=submission.parallel,
+        # A plan has a canary for what executes it; judging all of it harms nobody.
+        canary=None if submission.dry_run else submission.canary,
+        is_later=submission.run_at is not None,
+    )
+    if submission.where is not None:
+        # A filter tells what rows hold, even where nothing may be done with them.
+        demand(platform, actor, asked.model.noun, "view")
+    # A file is held in a table of one transaction, which waits for nobody who still writes it;
+    # anything else is one statement.
+    most = most_items(platform.pace, submission)
+    opened = platform.database.begin() if sheet else platform.single.connect()
+    with (
+        watched(platform, actor, submission.verb),
+        spooled(sheet, most) as here,
+        holdable("file"),
+        opened as db,
+    ):
+        held = (
+            None
+            if here is None
+            else _held(platform.pace, db, actor, submission, values, sheet=here)
+        )
+        # Before the world is asked, which may have moved since: the same gets the same answer.
+        if earlier := _earlier(db, actor, values):
+            return earlier
+        _look_up(db, actor, asked, values)
+        if values["queue"] == "bulk":
+            room = find_room(db, platform.pace, actor.tenant_id, "bulk")
+            cut = replace(cut, window=min(cut.window, room))
+        if asked.ids is not None and cut.is_plain and submission.canary is None:
+            size = {"chunk_items": cut.items, "window": cut.window}
+            stored = Frozen(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
+        else:
+            chosen = _chosen(platform, db, actor, submission, values, held=held)
+            stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
+        if not stored.chunks:
+            earlier = _earlier(db, actor, values)
+            return earlier or _refuse_count(platform.pace, db, submission, stored)
+        if sheet is not None:
+            store_faults(db, values["id"], submission.chunk_items or platform.pace.chunk_items)
+    operation_id: UUID = values["id"]
+    send_first(platform, operation_id, values["queue"], min(stored.chunks, cut.window), cut.apart_s)
+    return operation_id
+
+
+def _held(
+    pace: Pace,
+    db: Connection,
+    actor: Actor,
+    submission: Submission,
+    values: dict[str, Any],
+    *,
+    sheet: Load,
+) -> Rows:
+    """Return the query for the rows of a file, which is held in this transaction."""
+    chosen, digest = hold_sheet(pace, db, actor.tenant_id, submission, sheet)
+    if values["fingerprint"] is not None:
+        values["fingerprint"] = hashlib.sha256(values["fingerprint"] + digest).digest()
+    return chosen
+
+
+def _chosen(
+    platform: Platform,
+    db: Connection,
+    actor: Actor,
+    submission: Submission,
+    values: Mapping[str, Any],
+    *,
+    held: Rows | None,
+) -> Rows:
+    """Return the query for the rows that are meant, with the versions that are expected."""
+    if held is not None:
+        if submission.atomic:
+            refuse_faults(db)
+        return held
+    inputs = null().cast(JSONB).label("inputs")
+    if submission.where is None:
+        arrays = (literal(values[name], ARRAY(BigInteger)) for name in ("ids", "versions"))
+        given = func.unnest(*arrays).table_valued("id", "version", name="given").render_derived()
+        return select(*given.c, inputs)
+    model = kinds()[values["kind"]]
+    now = platform.clock(db)
+    is_meant = select_where(db, actor.tenant_id, model, submission.where, now)
+    return select(model.id, null().cast(BigInteger).label("version"), inputs).where(is_meant)
+
+
+def _look_up(db: Connection, actor: Actor, asked: Checked, values: dict[str, Any]) -> None:
+    """Put ids in the place of names."""
+    if values["approved_by"] is not None:
+        values["approved_by"] = _person(db, actor.tenant_id, values["approved_by"])
+    if asked.values is not None:
+        resolved = resolve_references(db, actor.tenant_id, asked.model, asked.values)
+        values["changes"] = _written(resolved)
+
+
+def _refuse_count(pace: Pace, db: Connection, submission: Submission, found: Frozen) -> NoReturn:
+    if submission.where is None and not found.total:
+        refuse_faults(db, is_whole=True)
+    got = f"{found.total:,} matching rows"
+    if 1 <= found.total <= most_items(pace, submission):
+        expected = f"{submission.expect_count:,}; look at them before you change the number"
+        raise InvalidInput(field="expect_count", got=got, expected=expected)
+    field = "where" if submission.where is not None else "file"
+    raise InvalidInput(field=field, got=got, expected=how_many(pace, submission))
+
+
+def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) -> dict[str, Any]:
+    total = None if asked.ids is None else len(asked.ids)
+    person = total == 1
+    expected = submission.expected_versions
+    what = f"transition_to_{asked.target}" if asked.target else submission.verb
+    values = {
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.person_id,
+        "kind": asked.model.noun,
+        "verb": submission.verb,
+        "operation_type": what,
+        "reason": submission.reason or ("user_action" if person else "bulk"),
+        "target_state": asked.target,
+        "changes": None if asked.values is None else _written(asked.values),
+        "approved_by": submission.approved_by,
+        "comments": submission.comments,
+        "details": json.dumps(dict(submission.metadata), sort_keys=True),
+        "atomic": submission.atomic,
+        "dry_run": submission.dry_run,
+        "isolation_level": submission.isolation_level,
+        "max_retries": pace.retries if submission.max_retries is None else submission.max_retries,
+        "lease_seconds": submission.lease_s or (pace.person_lease_s if person else pace.lease_s),
+        "wait_seconds": _first(submission.wait_s, pace.person_wait_s if person else pace.wait_s),
+        "run_at": submission.run_at,
+        "stop_at_first_failure": submission.stop_at_first_failure,
+        "parallel": submission.parallel,
+        "total": total,
+        "ids": asked.ids,
+        "versions": [expected.get(each) for each in asked.ids or ()] if expected else None,
+        "selection": submission.where,
+        "rate": submission.rate,
+        "canary": submission.canary,
+    }
+    return values | {
+        "id": uuid4(),
+        "state": "QUEUED",
+        "origin": origin_of(actor),
+        "queue": "interactive" if person else "bulk",
+        "idempotency_key": submission.idempotency_key,
+        "fingerprint": _fingerprint(submission, values) if submission.idempotency_key else None,
+    }
+
+
+def _fingerprint(submission: Submission, values: Mapping[str, Any]) -> bytes:
+    # What was asked, without defaults: a door with other settings sends the same request.
+    asked: dict[str, Any] = {
+        **values,
+        "lease_seconds": submission.lease_s,
+        "wait_seconds": submission.wait_s,
+        "max_retries": submission.max_retries,
+        "run_at": submission.run_at and submission.run_at.timestamp(),
+    }
+    told = {name: value for name, value in asked.items() if value is not None}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+
+
+def _written(values: Mapping[str, Any]) -> str:
+    return json.dumps({name: plain(value) for name, value in values.items()}, sort_keys=True)
+
+
+def _first(given: float | None, default: float) -> float:
+    return default if given is None else given
+
+
+def _person(db: Connection, tenant_id: int, name: str) -> int:
+    found = db.scalar(select(Person.id).filter_by(tenant_id=tenant_id, name=name, deleted_at=None))
+    if found is None:
+        raise NotFound(what="person", got=name)
+    return found
+
+
+def _earlier(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID | None:
+    if values["idempotency_key"] is None:
+        return None
+    same_person = (
+        Operation.actor_id.is_(None)
+        if actor.person_id is None
+        else Operation.actor_id == actor.person_id
+    )
+    earlier = db.execute(
+        select(Operation.id, Operation.fingerprint).where(
+            Operation.tenant_id == actor.tenant_id,
+            same_person,
+            Operation.idempotency_key == values["idempotency_key"],
+        )
+    ).one_or_none()
+    if earlier is None:
+        return None
+    if earlier.fingerprint != values["fingerprint"]:
+        raise IdempotencyMismatch(key=values["idempotency_key"], operation_id=str(earlier.id))
+    operation_id: UUID = earlier.id
+    return operation_id

@@ -1,0 +1,205 @@
+"""The sweeper: mends what a crash or a lost message left behind. Any number may run."""
+
+import json
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import structlog
+from sqlalchemy import Row, select, text
+from sqlalchemy.exc import DBAPIError
+
+from engine.audit.wake import wake_audit
+from engine.input.database_errors import told_plainly
+from engine.operations.cancel import cancel_waiting
+from engine.operations.dispatch import send_chunk, send_next
+from engine.operations.finish import finish, store_result
+from engine.operations.pause import hold
+from engine.ports.platform import Platform
+from models.audit import Outbox
+from models.operation import Operation
+
+_AT_MOST = 200
+"""So many of each sort a sweep; the next one takes the rest."""
+
+_log = structlog.get_logger(__name__)
+
+# Out of attempts: waiting again, or its last claim's lease is over.
+_BURY = text("""
+WITH exhausted AS (
+  SELECT operation_id, chunk_no FROM operation_chunk
+   WHERE attempt >= :attempts
+     AND (status = 'PENDING' OR status = 'RUNNING' AND lease_until < clock_timestamp())
+   LIMIT :most FOR UPDATE SKIP LOCKED
+), buried AS (
+  SELECT c.operation_id, c.chunk_no, array_agg(i.id ORDER BY i.n) AS lost
+    FROM operation_chunk c JOIN exhausted USING (operation_id, chunk_no),
+         unnest(c.ids, coalesce(c.outcomes, array_fill(0, ARRAY[cardinality(c.ids)])))
+           WITH ORDINALITY AS i(id, outcome, n)
+   WHERE i.outcome = 0
+   GROUP BY c.operation_id, c.chunk_no
+)
+UPDATE operation_chunk c
+   SET status = 'DEAD', claim = NULL, lease_until = NULL,
+       error = coalesce(c.error, 'its worker was lost every time'),
+       outcomes = (SELECT array_agg(CASE WHEN outcome = 0 THEN 3 ELSE outcome END ORDER BY n)
+                     FROM unnest(coalesce(c.outcomes, array_fill(0, ARRAY[cardinality(c.ids)])))
+                          WITH ORDINALITY AS each(outcome, n)),
+       versions = coalesce(c.versions, array_fill(0, ARRAY[cardinality(c.ids)])),
+       failures = coalesce(c.failures, '{}') || (
+         SELECT jsonb_object_agg(CAST(id AS text), CAST(:told AS jsonb))
+           FROM unnest(buried.lost) AS id),
+       failure_codes = coalesce(c.failure_codes, '{}')
+         || jsonb_build_object('unavailable', cardinality(buried.lost)),
+       failed = c.failed + cardinality(buried.lost)
+  FROM buried
+ WHERE c.operation_id = buried.operation_id AND c.chunk_no = buried.chunk_no
+RETURNING c.operation_id, c.chunk_no, c.error
+""")
+
+# What was hinted at and nobody took, or whose lease is over, is hinted at again, later and later.
+_LOST = text("""
+WITH lost AS (
+  SELECT c.operation_id, c.chunk_no FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
+   WHERE o.state IN ('QUEUED', 'RUNNING') AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+     AND (c.status = 'PENDING' AND c.published_at IS NOT NULL
+       OR c.status = 'RUNNING' AND c.lease_until < clock_timestamp())
+     AND c.run_after <= clock_timestamp()
+     AND coalesce(c.published_at, '-infinity') < clock_timestamp() - make_interval(
+           secs => least(:republish_after_s * power(2, greatest(c.published - 1, 0)), 300))
+   ORDER BY c.run_after, c.chunk_no LIMIT :most FOR UPDATE OF c SKIP LOCKED
+)
+UPDATE operation_chunk c
+   SET published_at = clock_timestamp(), published = c.published + 1
+  FROM lost, operation o
+ WHERE c.operation_id = lost.operation_id AND c.chunk_no = lost.chunk_no
+   AND o.id = c.operation_id
+RETURNING c.operation_id, c.chunk_no, o.queue
+""")
+
+# What was never hinted at fills the window of its tenant, as if a chunk had just ended.
+_WAITING = text("""
+SELECT DISTINCT ON (o.tenant_id, o.queue) o.id
+  FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
+ WHERE o.state IN ('QUEUED', 'RUNNING') AND c.status = 'PENDING' AND c.published_at IS NULL
+   AND c.run_after <= clock_timestamp() AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+ LIMIT :most
+""")
+
+# Only those with which there is something to do: no number of others is in their way.
+_UNFINISHED = text("""
+SELECT o.id, o.state FROM operation o CROSS JOIN LATERAL (
+    SELECT count(*) AS open,
+           count(*) FILTER (WHERE c.status = 'PENDING') AS waiting,
+           count(*) FILTER (WHERE c.lease_until < clock_timestamp()) AS lost,
+           count(*) FILTER (WHERE c.chunk_no < o.hold_from) AS before_hold
+      FROM operation_chunk c
+     WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING')) AS chunks
+ WHERE o.state IN ('QUEUED', 'RUNNING', 'PAUSED', 'CANCELLING')
+   AND (open = 0 OR o.state = 'CANCELLING' AND waiting + lost > 0
+     OR o.state IN ('QUEUED', 'RUNNING') AND o.hold_from IS NOT NULL AND before_hold = 0)
+ ORDER BY o.created_at LIMIT :most
+""")
+
+_OLDEST = text("""
+SELECT coalesce(extract(epoch FROM clock_timestamp() - min(c.run_after)), 0)::float
+  FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
+ WHERE c.status = 'PENDING' AND c.run_after <= clock_timestamp()
+   AND o.state IN ('QUEUED', 'RUNNING')
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep mended, and the age of the oldest chunk that is due and still waits."""
+
+    published: int
+    dead: int
+    finished: int
+    results_stored: int
+    oldest_waiting_s: float
+
+
+def sweep(platform: Platform) -> Swept:
+    """Send lost hints again, bury killers, end what has ended, store what wasn't stored."""
+    dead = _bury(platform)
+    published = _publish(platform)
+    finished = _finish(platform)
+    stored = _store_results(platform)
+    with platform.single.connect() as db:
+        oldest_s = db.scalar(_OLDEST) or 0.0
+        outbox = db.scalar(select(Outbox.id).limit(1))
+    if outbox is not None:
+        wake_audit(platform)
+    swept = Swept(published, dead, finished, stored, oldest_s)
+    if published or dead or finished or stored:
+        _log.info("swept", **{name: getattr(swept, name) for name in Swept.__slots__})
+    return swept
+
+
+def _bury(platform: Platform) -> int:
+    attempts = platform.pace.attempts
+    told = {
+        "code": "unavailable",
+        "message": f"Given up after {attempts} attempts: the worker was lost or failed each time",
+        "codes": ["unavailable"],
+        "retryable": True,
+    }
+    with platform.single.connect() as db:
+        dead = db.execute(
+            _BURY, {"attempts": attempts, "most": _AT_MOST, "told": json.dumps(told)}
+        ).all()
+    for each in dead:
+        _log.error("chunk_dead", operation_id=str(each.operation_id), chunk_no=each.chunk_no)
+    return len(dead)
+
+
+def _finish(platform: Platform) -> int:
+    with platform.single.connect() as db:
+        unfinished = db.execute(_UNFINISHED, {"most": _AT_MOST}).all()
+    return sum(_finish_one(platform, each) for each in unfinished)
+
+
+def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
+    try:
+        if operation.state == "CANCELLING":
+            cancel_waiting(platform, operation.id)
+        hold(platform, operation.id)
+        return finish(platform, operation.id)
+    except (DBAPIError, RuntimeError) as error:
+        # One that can't be finished now must not keep the others waiting.
+        _log.error("not_finished", operation_id=str(operation.id), error=told_plainly(error))
+        return False
+
+
+def _store_results(platform: Platform) -> int:
+    with platform.single.connect() as db:
+        missing = db.execute(
+            select(Operation.id, Operation.result)
+            .where(Operation.finished_at.is_not(None), Operation.result_stored_at.is_(None))
+            .order_by(Operation.finished_at)
+            .limit(_AT_MOST)
+        ).all()
+    stored = takewhile(bool, (store_result(platform, each.id, each.result) for each in missing))
+    return sum(stored)
+
+
+def _publish(platform: Platform) -> int:
+    pace = platform.pace
+    names = {"republish_after_s": pace.republish_after_s, "most": _AT_MOST}
+    with platform.single.connect() as db:
+        lost = db.execute(_LOST, names).all()
+    platform.step("hinting")
+    # A silent broker costs seconds a message, so the first refusal is enough.
+    hints = (send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in lost)
+    sent = sum(takewhile(bool, hints))
+    if sent < len(lost):
+        return sent
+    with platform.single.connect() as db:
+        waiting = db.scalars(_WAITING, {"most": _AT_MOST}).all()
+    for each in waiting:
+        hinted, all_of_them = send_next(platform, each, pace.window)
+        sent += hinted
+        if not all_of_them:
+            break
+    return sent

@@ -1,0 +1,94 @@
+"""Alerts: that a row's time is up, raised once for each beginning of it, in chunks as any work."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, Row, any_, literal, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from domain.bulk import Outcome
+from engine.audit.outbox import Measured
+from engine.changes.change import Change
+from engine.changes.outcomes import Judged
+from engine.changes.rows import lock_rows
+from engine.policies.due import alert_code, find_due
+from engine.policies.recheck import told
+from engine.policies.runs import run_of
+
+VERB = "alert"
+
+_RAISE = text("""
+INSERT INTO alert (tenant_id, policy_id, code, kind, entity_id, since, message, operation_id,
+                   raised_at)
+SELECT :tenant_id, :policy_id, :code, :kind, i.id, i.since, i.message, :operation_id, :now
+  FROM unnest(CAST(:ids AS bigint[]), CAST(:since AS timestamptz[]), CAST(:messages AS text[]))
+       AS i(id, since, message)
+ON CONFLICT DO NOTHING
+""")
+
+
+class RaiseAlerts(Change):
+    """Raises the alert of a run's stage for each of its rows; the rows stay as they are."""
+
+    def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
+        """Lock the rows: what is told of them holds while it is written."""
+        operation = self.operation
+        return lock_rows(db, operation.kind, operation.tenant_id, ids, ())
+
+    def judge(
+        self,
+        rows: Iterable[Row[Any]],
+        ids: Iterable[int],
+        expected: Mapping[int, int],
+        now: datetime,
+    ) -> Judged:
+        """Let every row pass that there is; the run itself judges whether it is due."""
+        judged = Judged()
+        for row in rows:
+            judged.versions[row.id] = row.version
+            judged.outcomes[row.id] = Outcome.SUCCEEDED
+            judged.passed.append(row)
+        judged.miss(ids, self.operation.kind)
+        return judged
+
+    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+        """Raise the alerts."""
+        run = run_of(db, self.operation.id)
+        if run is None or not judged.passed:
+            return
+        policy, stage = run.policy, run.stage
+        due = find_due(db, policy, now, stage=stage)
+        among = due.model.id == any_(
+            literal([each.id for each in judged.passed], ARRAY(BigInteger))
+        )
+        rows = db.execute(
+            due.select(
+                due.model.id,
+                due.model.state,
+                due.since.label("since"),
+                due.calendar.label("calendar"),
+                due.extra.label("extra"),
+            ).where(among)
+        ).all()
+        db.execute(
+            _RAISE,
+            {
+                "tenant_id": self.operation.tenant_id,
+                "policy_id": policy["id"],
+                "code": alert_code(policy, stage),
+                "kind": self.operation.kind,
+                "operation_id": self.operation.id,
+                "ids": [each.id for each in rows],
+                "since": [each.since for each in rows],
+                "messages": [told(policy, due, each, stage) for each in rows],
+                "now": now,
+            },
+        )
+
+    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+        """Record nothing: the alert is the record, and the row stays as it was."""
+
+    def required(self, rows: Iterable[Row[Any]]) -> set[str]:
+        """Return nothing: the platform itself asks."""
+        return set()

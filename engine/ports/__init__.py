@@ -1,0 +1,1 @@
+"""Ports: the outside world (database, locks, results, hooks) as the values that use cases get."""

@@ -1,0 +1,1 @@
+"""Reactions: hooks that follow an operation, such as notifications; nothing imports them."""

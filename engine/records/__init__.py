@@ -1,0 +1,1 @@
+"""Records: create, update and delete one record at once, with its version and its audit."""

@@ -1,0 +1,158 @@
+"""Changes that a door makes itself, at once: an operation that is over with its transaction.
+
+Such an operation has no chunks and nobody polls for it; it tells who did what, and lets the
+database's guard see that the change has an owner.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Connection, insert, text, update
+from sqlalchemy.exc import DBAPIError
+
+from domain.bulk import Counts, result
+from domain.permissions import Actor
+from engine.input.database_errors import refusal_of
+from engine.ports.platform import Platform
+from models.operation import Operation
+
+QUEUE = "none"
+_NAMED = text("SELECT current_setting('lockside.operation_id', true)")
+_NAME = text("SELECT set_config('lockside.operation_id', :id, true)")
+
+
+@dataclass(slots=True)
+class Direct:
+    """A transaction with the operation that it belongs to.
+
+    Attributes:
+        db: The open transaction.
+        now: When it began.
+        ids: The rows that came in or were changed; told in the operation's result.
+    """
+
+    db: Connection
+    operation_id: UUID
+    now: datetime
+    ids: Sequence[int] = field(default_factory=list)
+
+
+@contextmanager
+def direct(
+    platform: Platform,
+    actor: Actor,
+    *,
+    kind: str,
+    verb: str,
+    reason: str = "user_action",
+    total: int = 1,
+    idempotency_key: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> Iterator[Direct]:
+    """Give a transaction under an operation of its own; without any `ids` nothing is stored.
+
+    Raises:
+        InvalidInput: A constraint of the database speaks against a value; it is named.
+        LockBusy: Another session held a row for longer than the lock timeout, or waited for one
+            that this transaction holds.
+    """
+    shared = {
+        "kind": kind,
+        "verb": verb,
+        "operation_type": verb,
+        "reason": reason,
+        "total": total,
+        "idempotency_key": idempotency_key,
+        "details": dict(details or {}),
+    }
+    try:
+        with platform.database.begin() as db:
+            running = Direct(db, uuid4(), platform.clock(db))
+            _open(running, actor, shared)
+            yield running
+            if running.ids:
+                _close(running, platform.clock(db), verb, total)
+            else:
+                db.rollback()
+    except DBAPIError as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        raise refusal from error
+
+
+@contextmanager
+def beside(
+    db: Connection,
+    actor: Actor,
+    now: datetime,
+    *,
+    kind: str,
+    verb: str,
+    total: int,
+    parent_id: UUID,
+) -> Iterator[Direct]:
+    """Give an operation of its own within a transaction that belongs to another one.
+
+    So a hook of one kind of work writes work of another. Without any `ids` nothing is stored.
+    """
+    shared = {"kind": kind, "verb": verb, "operation_type": verb, "reason": "hook", "total": total}
+    outer = db.scalar(_NAMED)
+    with db.begin_nested() as nested:
+        running = Direct(db, uuid4(), now)
+        _open(running, actor, shared | {"parent_id": parent_id})
+        yield running
+        if running.ids:
+            _close(running, now, verb, total)
+        else:
+            nested.rollback()
+    db.execute(_NAME, {"id": outer})
+
+
+def _open(running: Direct, actor: Actor, shared: Mapping[str, Any]) -> None:
+    running.db.execute(insert(Operation), _row(running, actor) | dict(shared))
+    running.db.execute(_NAME, {"id": str(running.operation_id)})
+
+
+def _row(running: Direct, actor: Actor) -> dict[str, Any]:
+    return {
+        "id": running.operation_id,
+        "tenant_id": actor.tenant_id,
+        "actor_id": actor.person_id,
+        "state": "RUNNING",
+        "atomic": True,
+        "dry_run": False,
+        "isolation_level": "READ COMMITTED",
+        "max_retries": 0,
+        "lease_seconds": 0.0,
+        "wait_seconds": 0.0,
+        "queue": QUEUE,
+        "started_at": running.now,
+        "origin": actor.origin.told or None,
+    }
+
+
+def _close(running: Direct, now: datetime, verb: str, total: int) -> None:
+    done = list(running.ids)
+    told = result(
+        operation_id=str(running.operation_id),
+        operation_type=verb,
+        state="SUCCEEDED",
+        counts=Counts(total, succeeded=len(done), skipped=total - len(done)),
+        succeeded_ids=done,
+        failures=(),
+        failure_codes={},
+        warnings=[],
+        started_at=running.now,
+        finished_at=now,
+    )
+    # Whoever asked has the answer already; nobody polls for it.
+    running.db.execute(
+        update(Operation)
+        .where(Operation.id == running.operation_id)
+        .values(state="SUCCEEDED", finished_at=now, result=told, result_stored_at=now)
+    )

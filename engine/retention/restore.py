@@ -1,0 +1,296 @@
+"""Archives on demand: restored for some days, held for as long as need be, dropped when too old."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from domain.audit.retention import month_of, span_of
+from domain.errors import InvalidInput, LockBusy, NotFound, RuleRefused
+from domain.permissions import Actor
+from engine.audit.outbox import log_entities
+from engine.input.database_errors import refusal_of
+from engine.ports.platform import Platform
+from engine.retention.archive_lines import SAME_EVERYWHERE, Compared, put_back
+from engine.retention.archive_rows import (
+    expect_folder,
+    is_partition,
+    lock_month,
+    partition_of,
+    remove_gone,
+)
+from models.archive_file import batches, read_whole
+from models.seal import TABLES
+
+_KIND = "audit_archive"
+
+_CHOSEN = text("""
+SELECT id, record, dropped_at FROM audit_archive
+ WHERE tenant_id = :tenant_id AND month = :month AND record = ANY(:records)
+   AND replaced_at IS NULL
+ ORDER BY record, id
+""")
+
+_ARCHIVE = text("""
+SELECT id, path, sha256, records, restored_until FROM audit_archive
+ WHERE id = :id AND dropped_at IS NULL AND replaced_at IS NULL FOR UPDATE
+""")
+
+_IS_BESIDE = """
+SELECT EXISTS (SELECT 1 FROM {table}_default WHERE occurred_at >= :since AND occurred_at < :until)
+"""
+
+_MAKE = "CREATE TABLE {part} PARTITION OF {table} FOR VALUES FROM ('{since}') TO ('{until}')"
+
+_RESTORED = text("""
+UPDATE audit_archive SET restored_until = greatest(restored_until, :until), version = version + 1
+ WHERE id = :id RETURNING id, version
+""")
+
+_HOLD = text("""
+UPDATE audit_archive a SET held_because = :reason, version = a.version + 1
+  FROM audit_archive former
+ WHERE former.id = a.id AND a.tenant_id = :tenant_id AND a.month = :month
+   AND a.record = ANY(:records) AND a.replaced_at IS NULL AND a.dropped_at IS NULL
+   AND a.held_because IS DISTINCT FROM :reason
+RETURNING a.id, a.version, former.held_because
+""")
+
+# A month is dropped when the seal of its last record is too old as well: verification goes by it.
+_DROP = text("""
+UPDATE audit_archive a SET dropped_at = :now, version = version + 1
+ WHERE dropped_at IS NULL AND replaced_at IS NULL AND restored_until IS NULL
+   AND held_because IS NULL AND month < :before
+   AND (last_seal IS NULL OR EXISTS (
+     SELECT 1 FROM audit_seal s
+      WHERE s.tenant_id = a.tenant_id AND s.seal_no = a.last_seal AND s.sealed_at < :gone_before))
+RETURNING id, version, tenant_id, records
+""")
+
+# What their records came to by the hour goes with them.
+_DROP_HOURS = text("DELETE FROM audit_rollup WHERE hour < :gone_before")
+
+
+@dataclass(slots=True)
+class Treated:
+    """So many archives that something was done with, and the records in them."""
+
+    archives: int = 0
+    records: int = 0
+
+
+def restore(
+    platform: Platform,
+    actor: Actor,
+    month: date,
+    *,
+    records: Sequence[str] = TABLES,
+    days: int | None = None,
+) -> Treated:
+    """Put a tenant's archived records of a month back into their tables; safe to repeat.
+
+    They stay there for some days at least, 7 by default, and are archived again after that. The
+    files stay where they are.
+
+    Raises:
+        NotFound: There is no archive of that month.
+        RuleRefused: All of them were dropped, or one isn't as it was written.
+        Unavailable: A file isn't there or can't be read.
+        LockBusy: The month is being archived, or somebody reads its table for long.
+    """
+    done = Treated()
+    stay = timedelta(days=platform.retention.restored_days if days is None else days)
+    for each in _chosen(platform, actor, month, records):
+        _make_room(platform, each.record, month)
+        done.records += _restore_one(platform, actor, each, month, stay)
+        done.archives += 1
+    return done
+
+
+def _restore_one(
+    platform: Platform, actor: Actor, chosen: Row[Any], month: date, stay: timedelta
+) -> int:
+    """Put the records of one archive back, if they aren't; return how many are there."""
+    with platform.database.begin() as db:
+        if not lock_month(db, chosen.record, month):
+            raise LockBusy(message=f"{month:%Y-%m} is being archived; try again in a moment.")
+        db.execute(SAME_EVERYWHERE)
+        archive = db.execute(_ARCHIVE, {"id": chosen.id}).first()
+        if archive is None:
+            return 0  # it was dropped while we looked, or another one took its place
+        now = platform.clock(db)
+        if archive.restored_until is None:
+            _put_all_back(platform, db, actor.tenant_id, chosen.record, archive)
+        until = now + stay
+        row = db.execute(_RESTORED, {"id": archive.id, "until": until}).one()
+        told = {"restored_until": _change(archive.restored_until, until)}
+        _log(db, actor, [row], [told], reason="restored", now=now)
+        platform.step("records_restored")
+    return int(archive.records)
+
+
+def _put_all_back(
+    platform: Platform, db: Connection, tenant_id: int, record: str, archive: Row[Any]
+) -> None:
+    path = platform.archives / archive.path
+    compared, put = Compared(), 0
+    for lines in batches(read_whole(path, archive.sha256)):
+        compared.add(db, record, tenant_id, lines)
+        try:
+            put += put_back(db, record, lines)
+        except IntegrityError as error:
+            raise RuleRefused(
+                message=f"Records of {path} are in their table already: verify them first."
+            ) from error
+    if compared.differing or put != archive.records:
+        raise RuleRefused(
+            message=f"{compared.differing:,} of {put:,} records of {path} aren't as they were "
+            "sealed: verify them first."
+        )
+
+
+def _make_room(platform: Platform, table: str, month: date) -> None:
+    """Make a partition for a month again, so that it can go as a whole; what came late stays."""
+    since, until = span_of(month)
+    with platform.database.connect() as db:
+        part = partition_of(db, table, month)
+        wanted = {"since": since, "until": until}
+        if is_partition(part) or db.scalar(text(_IS_BESIDE.format(table=table)), wanted):
+            return
+    part = f"{table}_{month:%Y_%m}"
+    try:
+        with platform.database.begin() as db:
+            db.execute(text(_MAKE.format(part=part, table=table, since=since, until=until)))
+            platform.step("room_made")
+    except DBAPIError as error:
+        refusal = refusal_of(error)
+        if isinstance(refusal, LockBusy):
+            raise LockBusy(message=f"Somebody reads {table}; try again in a moment.") from error
+        with platform.database.connect() as db:
+            # Somebody else made it, or a record of that month came: either will do.
+            if not is_partition(partition_of(db, table, month)) and refusal is None:
+                raise
+
+
+def hold(
+    platform: Platform,
+    actor: Actor,
+    month: date,
+    *,
+    because: str,
+    records: Sequence[str] = TABLES,
+) -> int:
+    """Keep a tenant's archives of a month from being dropped; return how many are newly held so.
+
+    Raises:
+        NotFound: There is no archive of that month.
+        RuleRefused: All of them were dropped.
+        InvalidInput: There is no reason.
+    """
+    if not because.strip():
+        raise InvalidInput(field="because", got=because, expected="why, in a few words")
+    return _hold(platform, actor, month, records, because.strip())
+
+
+def release(
+    platform: Platform, actor: Actor, month: date, *, records: Sequence[str] = TABLES
+) -> int:
+    """Let archives be dropped when they are too old; return how many were held. As `hold`."""
+    return _hold(platform, actor, month, records, None)
+
+
+def _hold(
+    platform: Platform, actor: Actor, month: date, records: Sequence[str], reason: str | None
+) -> int:
+    _chosen(platform, actor, month, records)
+    wanted = {"tenant_id": actor.tenant_id, "month": month, "records": list(records)}
+    with platform.database.begin() as db:
+        rows = db.execute(_HOLD, {**wanted, "reason": reason}).all()
+        if rows:
+            told = [{"held_because": _change(each.held_because, reason)} for each in rows]
+            verb = "released" if reason is None else "held"
+            _log(db, actor, rows, told, reason=verb, now=platform.clock(db))
+        platform.step("archives_held")
+    return len(rows)
+
+
+def drop_archives(platform: Platform) -> Treated:
+    """Drop every archive that is older than anything is kept, and isn't held; safe to repeat.
+
+    So go the hours that were counted of records as old.
+
+    It is noted before its file is removed: a crash between leaves a file that the next call
+    removes.
+
+    Raises:
+        Unavailable: The archive folder isn't there.
+    """
+    done = Treated()
+    expect_folder(platform)
+    with platform.database.begin() as db:
+        now = platform.clock(db)
+        gone_before = platform.retention.gone_before(now)
+        wanted = {"now": now, "gone_before": gone_before, "before": month_of(gone_before)}
+        rows = db.execute(_DROP, wanted).all()
+        db.execute(_DROP_HOURS, wanted)
+        for tenant_id in sorted({each.tenant_id for each in rows}):
+            mine = [each for each in rows if each.tenant_id == tenant_id]
+            told = [{"records": _change(each.records, None)} for each in mine]
+            system = Actor(tenant_id, None)
+            _log(db, system, mine, told, event_type="DELETED", reason="retention", now=now)
+        platform.step("drop_noted")
+    platform.step("archives_dropped")
+    done.archives = len(rows)
+    done.records = sum(each.records for each in rows)
+    remove_gone(platform)
+    return done
+
+
+def _chosen(
+    platform: Platform, actor: Actor, month: date, records: Sequence[str]
+) -> list[Row[Any]]:
+    wanted = {"tenant_id": actor.tenant_id, "month": month, "records": list(records)}
+    with platform.database.connect() as db:
+        found = db.execute(_CHOSEN, wanted).all()
+    if not found:
+        raise NotFound(what="archive of", got=f"{month:%Y-%m}")
+    kept = [each for each in found if each.dropped_at is None]
+    if not kept:
+        raise RuleRefused(
+            message=f"The archives of {month:%Y-%m} were dropped on {found[0].dropped_at:%Y-%m-%d}:"
+            " they were too old to be kept."
+        )
+    return kept
+
+
+def _change(before: object, after: object) -> dict[str, object]:
+    return {"before": before, "after": after}
+
+
+def _log(
+    db: Connection,
+    actor: Actor,
+    rows: Sequence[Row[Any]],
+    changes: Sequence[Any],
+    *,
+    event_type: str = "UPDATED",
+    reason: str,
+    now: datetime,
+) -> None:
+    log_entities(
+        db,
+        event_type=event_type,
+        kind=_KIND,
+        tenant_id=actor.tenant_id,
+        actor_id=actor.person_id,
+        correlation_id=None,
+        reason=reason,
+        ids=[each.id for each in rows],
+        versions=[each.version for each in rows],
+        changes=[json.dumps(each, default=str) for each in changes],
+        now=now,
+    )

@@ -1,0 +1,1 @@
+"""Scheduling: run policies when their period comes, and what people do with policies."""
