@@ -14,7 +14,7 @@ from engine.ports.platform import Platform
 from engine.retention.archive import Archived, archive_records
 from engine.retention.restore import Treated, hold, release, restore
 from models.seal import TABLES
-from reads.archives import Wanted, list_archives, people_named, search_archives
+from reads.audit.archives import Wanted, list_archives, people_named, search_archives
 
 _MONTH = re.compile(r"\d{4}-\d\d")
 _MOST_DAYS = 366

@@ -11,10 +11,10 @@ from engine.access.permissions import demand
 from engine.audit.anchors import pin_seals
 from engine.ports.platform import Platform
 from engine.retention.erase import Erased, erase_person
-from reads.archived import Shelf
-from reads.completeness import find_incomplete
-from reads.sealed import head_of, waiting
-from reads.verification import verify_seals
+from reads.audit.archived_records import Shelf
+from reads.audit.completeness import find_incomplete
+from reads.audit.seals import head_of, waiting
+from reads.audit.verification import verify_seals
 
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
 _NO_LIMIT = text("SET LOCAL statement_timeout = 0")

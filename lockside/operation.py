@@ -16,8 +16,14 @@ from engine.operations.pause import pause, resume
 from engine.operations.steering import not_there
 from engine.ports.platform import Platform
 from models.base import records
-from reads.operations import find_age_s, find_operation, find_owner, group_failures, iterate_results
-from reads.progress import follow
+from reads.operations.operations import (
+    find_age_s,
+    find_operation,
+    find_owner,
+    group_failures,
+    iterate_results,
+)
+from reads.operations.progress import follow
 
 __all__ = ["Operation", "Paused", "StillRunning"]
 

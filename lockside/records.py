@@ -13,7 +13,7 @@ from engine.input.record_types import known_noun, whole_of
 from engine.ports.platform import Platform
 from engine.records.crud import create_record, delete_record, update_record
 from models.base import Record, Work, records
-from reads.work import find_record, list_records
+from reads.records.records import find_record, list_records
 
 _PAGE = 1000
 

@@ -23,11 +23,11 @@ from lockside.tenancy import Tenancy
 from lockside.trail import Trail
 from lockside.trouble import TROUBLES, refusal_of
 from lockside.workers import served_queues
-from reads.explain import explain_row, explain_selection
-from reads.operations import list_operations
+from reads.audit.timeline import timeline
+from reads.operations.operations import list_operations
 from reads.people import find_actor, seen_by
-from reads.timeline import timeline
-from reads.work import count_by_state, count_rows, ids_by_reference, list_ids
+from reads.records.explain import explain_row, explain_selection
+from reads.records.records import count_by_state, count_rows, ids_by_reference, list_ids
 from worker.app import make_app
 from worker.processes import make_platform
 from worker.settings import Settings

@@ -17,11 +17,11 @@ from engine.input.record_types import known_kind, known_noun, whole_of
 from engine.ports.platform import Platform
 from lockside.transfer import form_of
 from models.rollup import NOBODY
-from reads.anomalies import find_anomalies
-from reads.export import write_csv, write_ndjson
-from reads.past import count_states_at, find_as_of, find_stays, measure_stays
+from reads.audit.anomalies import find_anomalies
+from reads.audit.past import count_states_at, find_as_of, find_stays, measure_stays
+from reads.audit.trail import TRAIL_FIELDS, Place, Sought, known_event, known_record, read_trail
 from reads.people import find_person_ever
-from reads.trail import TRAIL_FIELDS, Place, Sought, known_event, known_record, read_trail
+from reads.records.export import write_csv, write_ndjson
 
 SYSTEM = ""
 """In the place of a person's name: the system itself."""

@@ -21,7 +21,7 @@ from engine.input.filters import select_where
 from engine.input.record_types import known_kind
 from engine.ports.platform import Platform
 from models.base import kinds
-from reads.export import FORMS, Wanted, known_fields, read_page, write_csv, write_ndjson
+from reads.records.export import FORMS, Wanted, known_fields, read_page, write_csv, write_ndjson
 
 __all__ = ["STDIN", "Loaded", "Reject", "Transfer", "form_of", "readable"]
 

@@ -12,8 +12,8 @@ import lockside
 from domain.audit.verification import Finding
 from engine.audit.writer import write_records
 from models.base import kinds
-from reads.completeness import find_incomplete
-from reads.verification import verify_seals
+from reads.audit.completeness import find_incomplete
+from reads.audit.verification import verify_seals
 
 _LOCKS_GONE_S = 10.0
 _DRAINED_S = 30.0

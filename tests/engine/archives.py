@@ -20,8 +20,8 @@ from engine.audit.writer import write_records
 from engine.ports.platform import Platform
 from engine.retention.archive import Archived, archive_records
 from models.seal import TABLES
-from reads.archived import Shelf
-from reads.verification import verify_seals
+from reads.audit.archived_records import Shelf
+from reads.audit.verification import verify_seals
 from tests.engine.steps import Row, ask, drain, query
 from tests.factories import work_orders
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import lockside
-from reads.anomalies import find_anomalies
+from reads.audit.anomalies import find_anomalies
 from tests.engine.steps import query
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 import lockside
 from domain.audit.verification import Finding, Verified
 from engine.retention.restore import drop_archives
-from reads.archived import Shelf
-from reads.completeness import find_incomplete
+from reads.audit.archived_records import Shelf
+from reads.audit.completeness import find_incomplete
 from tests.engine.archives import (
     AUGUST,
     COLD,

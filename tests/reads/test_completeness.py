@@ -9,7 +9,7 @@ import lockside
 from domain.audit.verification import Verified
 from engine.audit.writer import write_records
 from models.base import kinds
-from reads.completeness import find_incomplete
+from reads.audit.completeness import find_incomplete
 from tests.engine.steps import ask, drain, query
 from tests.engine.works import attended, ordered, read, task
 from tests.factories import tickets, work_orders

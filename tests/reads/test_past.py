@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 import lockside
 from domain.errors import NotFound
 from engine.audit.writer import write_records
-from reads.past import count_states_at, find_as_of, find_stays, measure_stays
+from reads.audit.past import count_states_at, find_as_of, find_stays, measure_stays
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
 

@@ -11,7 +11,7 @@ import lockside
 from engine.operations.run_chunk import run_chunk
 from engine.ports.result_backend import Results
 from lockside import StillRunning
-from reads.progress import follow
+from reads.operations.progress import follow
 from tests.engine.steps import Crash, ask, crash_at, drain, leases_over, nobody
 from tests.factories import work_orders
 

@@ -12,7 +12,7 @@ import lockside
 from domain.errors import InvalidInput
 from engine.audit.writer import write_records
 from models.trail import TRAIL
-from reads.trail import Place, Sought, page_of, read_trail
+from reads.audit.trail import Place, Sought, page_of, read_trail
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
 

@@ -16,7 +16,7 @@ from domain.audit.verification import Anchor, Verified
 from domain.errors import InvalidInput
 from engine.audit.writer import write_records
 from models.seal import leaf_of
-from reads.verification import verify_seals
+from reads.audit.verification import verify_seals
 from tests.engine.steps import ask, drain, query
 from tests.factories import work_orders
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 from domain.errors import NotFound
 from models.base import Record, Work, kinds, records
 from models.work_warning import WorkWarning
-from reads.names import add_named_columns
+from reads.records.reference_names import add_named_columns
 
 Meant = ColumnElement[bool] | None
 """The condition that a filter stands for."""

@@ -15,7 +15,7 @@ from domain.errors import Unavailable
 from domain.redaction.redact import MASKED
 from models.archive_file import Unreadable, as_array, batches, read_lines
 from models.base import Record, records
-from reads.archived import Shelf
+from reads.audit.archived_records import Shelf
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 _NEVER = datetime(9999, 12, 30, tzinfo=UTC)

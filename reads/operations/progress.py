@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
-from reads.operations import find_operation
+from reads.operations.operations import find_operation
 
 _ASK_DATABASE_EVERY_S = 1.0
 

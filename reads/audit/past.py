@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Row, Table, select, text
 from domain.audit.replay import UNKNOWN, Past, past_of, stays_of
 from domain.errors import NotFound
 from models.base import Record, kinds, records
-from reads.history import read_steps
-from reads.work import parts_of
+from reads.audit.history import read_steps
+from reads.records.records import parts_of
 
 # From the present back: what moved since was before that where its first move came from. A row
 # of whose versions one isn't recorded, the last one of then among them, can have been anywhere.

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 from domain.errors import InvalidInput
 from models.base import kinds
-from reads.names import add_named_columns, heading
+from reads.records.reference_names import add_named_columns, heading
 
 FORMS = ("csv", "ndjson")
 _HIDDEN = frozenset({"tenant_id", "deleted_at"})

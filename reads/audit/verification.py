@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row
 from domain.audit.erasure import emptied_again, is_as_told, is_part_told
 from domain.audit.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
 from domain.audit.verification import Anchor, Verified
-from reads.archived import ArchivedRecords, Shelf
-from reads.sealed import (
+from reads.audit.archived_records import ArchivedRecords, Shelf
+from reads.audit.seals import (
     IDENTITY,
     beside,
     compared,

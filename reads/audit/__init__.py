@@ -1,0 +1,1 @@
+"""Audit queries: the trail, past states, anomalies, verification and archives."""

@@ -1,0 +1,1 @@
+"""Operation queries: lists, counts, results, and the progress that is polled."""
