@@ -19,9 +19,10 @@ from benchmarks.measure import Run
 from benchmarks.ways import add_parts, rows_of
 from engine.audit.writer import write_records
 from engine.records.tenants import open_tenant
+from lockside.local import embedded
 from models.schema import upgrade
-from worker import embedded
 from worker.app import make_app
+from worker.local_servers import Servers
 from worker.processes import make_platform
 from worker.settings import Settings
 
@@ -46,7 +47,7 @@ class House:
         known: What was measured in this house already, by what was asked for.
     """
 
-    def __init__(self, servers: embedded.Servers, *, quick: bool) -> None:
+    def __init__(self, servers: Servers, *, quick: bool) -> None:
         self.quick = quick
         self.warm_up_rows = 4 if quick else 40
         self.known: dict[Hashable, Run] = {}

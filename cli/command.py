@@ -237,6 +237,6 @@ def _shared_options() -> list[click.Parameter]:
 
 def quieten() -> None:
     """Let through only the log lines that somebody at a terminal should see."""
-    from lockside.configuration import configure_logs  # noqa: PLC0415 -- as above
+    from lockside.session.configuration import configure_logs  # noqa: PLC0415 -- as above
 
     configure_logs("WARNING")

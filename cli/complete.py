@@ -31,7 +31,7 @@ def complete_kinds(context: click.Context, _option: click.Parameter, begun: str)
 
 def complete_nouns(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
     """Return what records are called that begin like *begun*; here the platform is waited for."""
-    from lockside.records import known_nouns  # noqa: PLC0415 -- only when it is needed
+    from lockside.session.records import known_nouns  # noqa: PLC0415 -- only when it is needed
 
     return _beginning(begun, [each.replace("_", "-") for each in known_nouns()])
 

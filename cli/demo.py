@@ -40,15 +40,16 @@ def demo(session: Session) -> int:
     It brings its own servers, in a folder of their own below LOCKSIDE_HOME that is removed at
     the end. DATABASE_URL and REDIS_URL are left alone.
     """
-    from lockside import connect, server  # noqa: PLC0415 -- help and completion don't wait
-    from lockside.folder import scratch  # noqa: PLC0415 -- the same
+    from lockside import connect  # noqa: PLC0415 -- help and completion don't wait
+    from lockside.local.data_folder import scratch  # noqa: PLC0415 -- the same
+    from lockside.local.up import up  # noqa: PLC0415 -- the same
 
     quieten()
     output = session.output
     begun = time.monotonic()
     with (
         scratch("demo") as settings,
-        server.up(settings, flower=False, tell=lambda text: _step(output, text)) as running,
+        up(settings, flower=False, tell=lambda text: _step(output, text)) as running,
     ):
         with connect(settings=running.settings) as site:
             told = _show_or_stop(site, output)
@@ -124,7 +125,7 @@ def _step(output: Output, text: str) -> None:
 
 
 def _bring_work(site: "lockside.Site", output: Output) -> None:
-    from lockside.seed import seed  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.demo_data.seed import seed  # noqa: PLC0415 -- help and completion don't wait for it
 
     _step(output, "Bringing in 20,000 rows of work: work orders, tasks, attendance, tickets")
     with seeding(output) as show:

@@ -67,7 +67,7 @@ def _rows_shown(output: Output, counted: list[int]) -> Iterator[Callable[[int], 
 
 
 def _form(out: Path | None, form: str | None) -> str:
-    from lockside.transfer import form_of  # noqa: PLC0415 -- only when it is needed
+    from lockside.session.import_export import form_of  # noqa: PLC0415 -- only when it is needed
 
     if out is not None and out.is_dir():
         raise InvalidInput(field="out", got=f"{out}: a directory", expected="a file to write")

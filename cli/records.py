@@ -16,7 +16,7 @@ from cli.trail import brief, listed, print_trail
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from lockside.records import Records
+    from lockside.session.records import Records
 
 _PAGE = 1000
 _MOST = 1_000_000

@@ -14,7 +14,7 @@ from cli.output import Output, table
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from lockside.transfer import Reject
+    from lockside.session.import_export import Reject
 
 _SHOWN = 20
 _IN_MEMORY = 1_000_000
@@ -39,7 +39,7 @@ class Rejects:
         if self._writer is not None:
             self._writer.writerow([told[name] for name in _COLUMNS])
         if self._output.as_json:
-            from lockside.transfer import readable  # noqa: PLC0415 -- only when it is needed
+            from lockside.session.import_export import readable  # noqa: PLC0415 -- only when it is needed
 
             self._all.write(json.dumps(told | {"text": readable(each.text)}) + "\n")
         elif len(self._first) < _SHOWN:

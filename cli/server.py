@@ -16,7 +16,7 @@ from cli.progress import seeding
 from cli.shell import activation
 
 if TYPE_CHECKING:
-    from lockside.server import Running
+    from lockside.local.up import Running
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -35,11 +35,11 @@ def up(session: Session) -> None:
 
     Without DATABASE_URL and REDIS_URL it brings its own PostgreSQL and Valkey, in LOCKSIDE_HOME.
     """
-    from lockside import server  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.local.up import up as run_everything  # noqa: PLC0415 -- help doesn't wait for it
 
     quieten()
     output = session.output
-    with server.up(tell=lambda text: output.note(f"{text} …", "dim")) as running:
+    with run_everything(tell=lambda text: output.note(f"{text} …", "dim")) as running:
         with suppress(KeyboardInterrupt):  # asked to stop before it begins to wait
             _print_addresses(output, running)
             running.wait()
@@ -100,15 +100,16 @@ def _rows_option(name: str, default: int) -> Callable[[Callable[..., Any]], Call
 @click.pass_obj
 def seed(session: Session, /, *, start: int, **rows: int) -> None:
     """Fill the tenant with realistic work of every kind; again adds nothing."""
-    from lockside import seed as seeds  # noqa: PLC0415 -- help and completion don't wait for it
-    from lockside import setup  # noqa: PLC0415 -- the same
-    from lockside.configuration import read_settings  # noqa: PLC0415 -- the same
+    # Help and completion don't wait for these.
+    from lockside.demo_data.seed import seed as seed_work  # noqa: PLC0415 -- as above
+    from lockside.local import setup  # noqa: PLC0415 -- as above
+    from lockside.session.configuration import read_settings  # noqa: PLC0415 -- the same
 
     quieten()
     setup.open_first_tenant(read_settings().resolved())
     with session.connect() as site:
         with seeding(session.output) as show:
-            new = seeds.seed(site, start=start, on_progress=show, **rows)
+            new = seed_work(site, start=start, on_progress=show, **rows)
         states = {kind: site.states(kind) for kind in new}
     if session.output.as_json:
         session.output.json({"new": new, "states": states})
@@ -132,7 +133,7 @@ def seed(session: Session, /, *, start: int, **rows: int) -> None:
 @click.pass_obj
 def doctor(session: Session) -> int:
     """Look at everything that Lockside needs, and say how to mend what isn't well."""
-    from lockside.doctor import examine  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.local.doctor import examine  # noqa: PLC0415 -- help and completion don't wait for it
 
     quieten()
     with session.output.status("Looking …"):
@@ -168,8 +169,8 @@ def db() -> None:
 @click.pass_obj
 def upgrade(session: Session) -> None:
     """Bring the tables up to date and hand the machines to the database's guard."""
-    from lockside import setup  # noqa: PLC0415 -- help and completion don't wait for it
-    from lockside.configuration import read_settings  # noqa: PLC0415 -- the same
+    from lockside.local import setup  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.session.configuration import read_settings  # noqa: PLC0415 -- the same
 
     quieten()
     taken = setup.upgrade(read_settings().resolved())

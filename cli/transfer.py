@@ -20,7 +20,7 @@ from cli.rejects import Rejects, taking
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from lockside.transfer import Loaded
+    from lockside.session.import_export import Loaded
 
 _PAIR = re.compile(r"\s*([^=]+?)\s*=\s*([A-Za-z_][A-Za-z _-]*?)\s*(?:,|$)")
 _AGAIN = "The same command again goes on from there."
@@ -79,7 +79,7 @@ def import_file(
     records holds ids or names. The same command again, also after a crash, goes on from there
     and brings nothing twice.
     """
-    from lockside.transfer import Loaded  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.session.import_export import Loaded  # noqa: PLC0415 -- help and completion don't wait for it
 
     begun = time.monotonic()
     output = session.output

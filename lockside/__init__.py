@@ -24,8 +24,8 @@ from domain.errors import (
     Unavailable,
 )
 from domain.permissions import Origin
-from lockside.operation import Operation, Paused, StillRunning
-from lockside.site import Site, connect
+from lockside.session.operation import Operation, Paused, StillRunning
+from lockside.session.site import Site, connect
 
 __all__ = [
     "Failure",

@@ -15,10 +15,11 @@ from sqlalchemy import text
 import lockside
 from domain.permissions import Actor
 from engine.records.tenants import add_named, open_tenant
+from lockside.local import embedded
 from models.schema import upgrade
 from tests.workers import Worker
-from worker import embedded
 from worker.app import make_app
+from worker.local_servers import Servers
 from worker.processes import make_engine, make_platform
 from worker.settings import Settings
 
@@ -47,7 +48,7 @@ def _patience(item: pytest.Item) -> float:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Bring a pair of servers up for this test process, and stop it at the end."""
     folder = tmp_path_factory.mktemp("servers")
     running, _ = embedded.start(folder)
@@ -58,7 +59,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Serve
 
 
 @pytest.fixture(scope="session")
-def template(servers: embedded.Servers) -> str:
+def template(servers: Servers) -> str:
     """Make the database that every test's own is copied from: two tenants, their people."""
     _maintain(servers, f"CREATE DATABASE {TEMPLATE}")
     url = servers.database_url_for(TEMPLATE)
@@ -88,7 +89,7 @@ def template(servers: embedded.Servers) -> str:
 
 
 @pytest.fixture
-def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
+def database_url(servers: Servers, template: str) -> Iterator[str]:
     """Give the test a database of its own."""
     name = f"test_{uuid4().hex}"
     _maintain(servers, f"CREATE DATABASE {name} TEMPLATE {template}")
@@ -97,7 +98,7 @@ def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(servers: embedded.Servers, database_url: str, tmp_path: Path) -> Settings:
+def settings(servers: Servers, database_url: str, tmp_path: Path) -> Settings:
     """Point at the test's database and an empty Valkey, with short leases."""
     with Redis.from_url(servers.redis_url_for(0)) as redis:
         redis.flushall()
@@ -126,7 +127,7 @@ def worker(settings: Settings) -> Iterator[Worker]:
         yield running
 
 
-def _maintain(servers: embedded.Servers, statement: str) -> None:
+def _maintain(servers: Servers, statement: str) -> None:
     url = servers.database_url_for("postgres").replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(statement.encode())

@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from domain.audit.retention import Retention
 from domain.errors import Unavailable
 from engine.ports.platform import Pace
-from worker import embedded
+from worker import local_servers
 
 DATABASE = "lockside"
 
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
         """
         if self.database_url and self.redis_url:
             return self
-        servers = embedded.find(self.home)
+        servers = local_servers.find_running(self.home)
         if servers is None:
             raise Unavailable(
                 message=f"Nothing is running in {self.home.expanduser().resolve()}. "

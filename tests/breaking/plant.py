@@ -21,7 +21,7 @@ from engine.audit.writer import write_records
 from tests.breaking.gate import Gate
 from tests.checker import check_invariants
 from tests.workers import PROJECT, Worker, environment
-from worker import embedded
+from worker.local_servers import Servers
 from worker.settings import Settings
 
 PATIENCE_S = 60.0
@@ -90,7 +90,7 @@ class Plant:
 
 
 @contextmanager
-def database(servers: embedded.Servers, template: str) -> Iterator[str]:
+def database(servers: Servers, template: str) -> Iterator[str]:
     """Make a database for several tests, and drop it."""
     name = f"test_{uuid4().hex}"
     postgres = servers.database_url_for("postgres").replace("+psycopg", "")
@@ -101,7 +101,7 @@ def database(servers: embedded.Servers, template: str) -> Iterator[str]:
         db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-def impatient(servers: embedded.Servers, database_url: str, home: Path) -> Settings:
+def impatient(servers: Servers, database_url: str, home: Path) -> Settings:
     """Return settings under which everything is found and mended within a second or two."""
     return Settings(
         database_url=database_url,

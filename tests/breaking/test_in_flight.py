@@ -22,7 +22,7 @@ from tests.breaking.gate import Gate
 from tests.breaking.plant import Plant, database, eventually, impatient
 from tests.engine.steps import somebody_waits_for_a_row
 from tests.engine.works import attended, ordered, read, task
-from worker import embedded
+from worker.local_servers import Servers
 
 CLOSED_AT = datetime(2026, 12, 1, tzinfo=UTC)
 # Whether this transaction has left its records: then it has written everything.
@@ -96,7 +96,7 @@ class InFlight:
 
 @pytest.fixture(scope="module")
 def plant(
-    servers: embedded.Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Plant]:
     """Run one worker of two processes for all these tests."""
     with database(servers, template) as url:

@@ -20,13 +20,14 @@ from redis import Redis
 import lockside
 from domain.permissions import Actor
 from engine.records.tenants import add_named, open_tenant
+from lockside.local import embedded
 from models.schema import upgrade
 from tests.breaking.gate import Arrival, Fate, Gate
 from tests.breaking.plant import PATIENCE_S, Plant, eventually, impatient
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
 from tests.factories import work_orders
-from worker import embedded
 from worker.app import make_app
+from worker.local_servers import Servers, find_running
 from worker.processes import make_platform
 
 AWAY_S = float(os.environ.get("LOCKSIDE_TEST_REDIS_AWAY_S", "30"))
@@ -47,7 +48,7 @@ class Ground:
     folder: Path
     plant: Plant
 
-    def mend(self) -> embedded.Servers:
+    def mend(self) -> Servers:
         """Start what is down, where it was before; return both."""
         return embedded.start(self.folder)[0]
 
@@ -199,7 +200,7 @@ def test_postgresql_is_restarted(ground: Ground, how: signal.Signals) -> None:
     postmaster = ground.mend().postgres_pid
 
     os.kill(postmaster, how)
-    eventually(lambda: embedded.find(ground.folder) is None)
+    eventually(lambda: find_running(ground.folder) is None)
     run.go_on()
     threading.Event().wait(DOWN_S)  # the absence itself is what is tested
     ground.mend()
@@ -231,7 +232,7 @@ def test_postgresql_is_restarted_while_records_are_archived(
     with still.plant.door("archive", COLD.isoformat()) as archiver:
         caught = gate.next()
         os.kill(still.mend().postgres_pid, how)
-        eventually(lambda: embedded.find(still.folder) is None)
+        eventually(lambda: find_running(still.folder) is None)
         still.mend()
         gate.decide(lambda _: Fate.GO)
         caught.go()

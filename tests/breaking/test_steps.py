@@ -19,7 +19,7 @@ from tasks.upkeep import SWEEP
 from tests.breaking.gate import Arrival, Gate
 from tests.breaking.plant import Plant, database, eventually, impatient
 from tests.factories import work_orders
-from worker import embedded
+from worker.local_servers import Servers
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ TIMES_TOLD = "SELECT count(*) FROM notification WHERE operation_id = :id"
 
 @pytest.fixture(scope="module")
 def plant(
-    servers: embedded.Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Plant]:
     """Run one worker of two processes for all these crashes: it has to live through them.
 

@@ -9,12 +9,12 @@ import pytest
 from redis import Redis
 
 from tests.workers import Worker
-from worker import embedded
+from worker.local_servers import Servers
 from worker.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
+def database_url(servers: Servers, template: str) -> Iterator[str]:
     """Give the module a database of its own."""
     name = f"doors_{uuid4().hex}"
     url = servers.database_url_for("postgres").replace("+psycopg", "")
@@ -26,7 +26,7 @@ def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def settings(
-    servers: embedded.Servers, database_url: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Settings:
     """Point at the module's database and an empty Valkey."""
     with Redis.from_url(servers.redis_url_for(0)) as redis:

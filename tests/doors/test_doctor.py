@@ -7,8 +7,8 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 import lockside
-from lockside.doctor import Check, examine
-from lockside.machines import check_machines
+from lockside.local.doctor import Check, examine
+from lockside.session.machines import check_machines
 from tests.doors.commands import call
 from tests.factories import work_orders
 from worker.processes import make_engine

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import lockside
-from lockside.seed import seed
-from lockside.seed_base import Month
+from lockside.demo_data.master_data import Month
+from lockside.demo_data.seed import seed
 from models.base import kinds
 from tests.doors.commands import call
 from tests.workers import PROJECT

@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 import psutil
 import pytest
 
+from lockside.local import embedded
 from tests.doors.commands import PROGRAM, spawn
-from worker import embedded
 
 ROOT = Path(__file__).parents[2]
 STOPS_WITHIN_S = 60

@@ -5,7 +5,7 @@ from io import BytesIO
 from typing import Any
 
 import lockside
-from lockside.transfer import Loaded, Reject
+from lockside.session.import_export import Loaded, Reject
 
 
 class Endless:

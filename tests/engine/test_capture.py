@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 import lockside
-from lockside.records import Records
+from lockside.session.records import Records
 from models.base import kinds
 from tests.checker import check_invariants
 from tests.engine.nouns import NOUNS, each_noun, make

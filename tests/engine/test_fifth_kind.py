@@ -11,12 +11,12 @@ import pytest
 from models.base import kinds
 from tests.breaking.plant import database, impatient
 from tests.workers import PROJECT, environment
-from worker import embedded
+from worker.local_servers import Servers
 
 
 @pytest.fixture(scope="module")
 def told(
-    servers: embedded.Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
     """Run the script with the fifth kind on a database of its own; give what it printed."""
     with database(servers, template) as url:

@@ -8,7 +8,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput
-from lockside.transfer import Loaded
+from lockside.session.import_export import Loaded
 from tests.engine.files import faults_of, load, rows_of
 
 

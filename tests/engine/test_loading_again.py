@@ -9,7 +9,7 @@ import pytest
 import lockside
 from domain.errors import PermissionDenied
 from engine.audit.writer import write_records
-from lockside.transfer import Loaded
+from lockside.session.import_export import Loaded
 from tests.engine.files import faults_of, load, rows_of
 from tests.engine.steps import at_once, query
 

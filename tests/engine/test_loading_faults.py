@@ -9,7 +9,7 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput
-from lockside.transfer import Reject
+from lockside.session.import_export import Reject
 from tests.engine.files import faults_of, load, rejects_of, rows_of
 
 TASKS = "reference,title,site,due_at\n"

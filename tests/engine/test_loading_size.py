@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import lockside
-from lockside.transfer import Reject
+from lockside.session.import_export import Reject
 from tests.engine.files import Endless, load, rows_of
 
 

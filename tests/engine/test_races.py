@@ -22,7 +22,7 @@ from tests.engine.steps import at_once, query, raw, until
 from tests.engine.works import AT_THE_OFFICE, OFFICE, read, task
 from tests.factories import MAKERS
 from tests.workers import Worker
-from worker import embedded
+from worker.local_servers import Servers
 from worker.settings import Settings
 
 REFUSED_BY_THE_GUARD = "LS001"
@@ -129,7 +129,7 @@ each_kind = pytest.mark.parametrize("race", RACES, ids=lambda race: race.kind)
 
 @pytest.fixture(scope="module")
 def house(
-    servers: embedded.Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
     """Run one worker of two processes, on a database of its own, for all the races."""
     name = f"races_{uuid4().hex}"

@@ -15,7 +15,7 @@ from domain.permissions import Actor
 from engine.audit.writer import write_records
 from engine.operations.run_chunk import run_chunk
 from engine.ports.platform import database_clock
-from lockside.records import Records
+from lockside.session.records import Records
 from models.base import kinds, records
 from tests.checker import check_invariants
 from tests.engine.nouns import NOUNS, each_noun, make

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 
 import lockside
-from worker import embedded
+from worker.local_servers import Servers
 
 Session = psycopg.Connection[Any]
 
@@ -27,7 +27,7 @@ def raw(site: lockside.Site) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def shared(servers: embedded.Servers, template: str) -> Iterator[str]:
+def shared(servers: Servers, template: str) -> Iterator[str]:
     """Make a database for tests that commit nothing."""
     name = f"shared_{uuid4().hex}"
     made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")

@@ -21,12 +21,12 @@ from domain.permissions import ROLES, permissions_of
 from models import migrations
 from models.base import Base, kinds, records
 from models.schema import missing_migrations, store_arrows, upgrade
-from worker import embedded
+from worker.local_servers import Servers
 from worker.processes import make_engine
 
 
 @pytest.fixture
-def empty(servers: embedded.Servers) -> Iterator[Engine]:
+def empty(servers: Servers) -> Iterator[Engine]:
     """Give a database in which nothing is yet."""
     name = f"empty_{uuid4().hex}"
     admin = servers.database_url_for("postgres").replace("+psycopg", "")

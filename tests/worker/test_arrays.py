@@ -6,8 +6,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from worker import embedded
 from worker.arrays import QuickListDumper
+from worker.local_servers import Servers
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ODD = datetime(2026, 11, 22, 12, 0, 0, 1, tzinfo=timezone(timedelta(hours=5, minutes=30)))
@@ -36,7 +36,7 @@ LISTS: list[tuple[str, list[Any]]] = [
 
 
 @pytest.fixture
-def quick(servers: embedded.Servers) -> Any:
+def quick(servers: Servers) -> Any:
     url = servers.database_url_for("postgres").replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as db:
         db.adapters.register_dumper(list, QuickListDumper)

@@ -18,32 +18,34 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker import embedded
-from worker.embedded import EmbeddedServerError, Servers
-from worker.embedded_postgres import AS_NOBODY, NOBODY
-from worker.embedded_server import pids_naming
+from domain.errors import Unavailable
+from lockside.local import embedded
+from lockside.local.embedded_postgres import AS_NOBODY, NOBODY
+from lockside.local.embedded_server import pids_naming
+from worker.local_servers import Servers, find_running
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("postgres", "valkey")
 START = """
 import json, sys
 from pathlib import Path
-from worker import embedded
+from lockside.local import embedded
 servers, started = embedded.start(Path(sys.argv[1]))
 print(json.dumps([servers.postgres_pid, servers.valkey_pid, started]))
 """
 FIND = """
 import sys
 from pathlib import Path
-from worker import embedded
-servers = embedded.find(Path(sys.argv[1]))
+from worker.local_servers import find_running
+servers = find_running(Path(sys.argv[1]))
 print(servers.database_url, servers.redis_url)
 """
 # The life of a pair for one user: start, crash of both, a reused process number, stop.
 LIVE = """
 import json, os, signal, sys
 from pathlib import Path
-from worker import embedded
+from worker.local_servers import find_running
+from lockside.local import embedded
 folder = Path(sys.argv[1])
 servers, _ = embedded.start(folder)
 os.kill(servers.postgres_pid, signal.SIGKILL)
@@ -51,9 +53,9 @@ os.kill(servers.valkey_pid, signal.SIGKILL)
 lock = servers.postgres_data / "postmaster.pid"
 lock.write_text(lock.read_text().replace(str(servers.postgres_pid), str(os.getppid()), 1))
 again, started = embedded.start(folder)
-answers = embedded.find(folder) == again and again.database_url == servers.database_url
+answers = find_running(folder) == again and again.database_url == servers.database_url
 embedded.stop(folder)
-print(json.dumps([os.geteuid(), started, answers, embedded.find(folder) is None]))
+print(json.dumps([os.geteuid(), started, answers, find_running(folder) is None]))
 """
 
 
@@ -263,7 +265,7 @@ def test_a_closed_folder_above_stays_closed(folder: Path) -> None:
 
 
 def test_a_long_path_with_a_space_works(folder: Path, servers: Servers) -> None:
-    assert (len(str(folder)) > 150, " " in str(folder), embedded.find(folder)) == (
+    assert (len(str(folder)) > 150, " " in str(folder), find_running(folder)) == (
         True,
         True,
         servers,
@@ -297,7 +299,7 @@ def test_a_killed_valkey_returns_to_its_address_with_its_data(folder: Path) -> N
 def test_half_a_pair_is_not_found(folder: Path, servers: Servers, kind: str) -> None:
     os.kill(pid_of(servers, kind), signal.SIGKILL)
 
-    assert embedded.find(folder) is None
+    assert find_running(folder) is None
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -336,7 +338,7 @@ def test_a_foreign_process_number_is_not_believed(folder: Path, kind: str) -> No
     book[kind]["pid"] = os.getpid()
     (folder / "servers.json").write_text(json.dumps(book))
 
-    assert embedded.find(folder) is None
+    assert find_running(folder) is None
 
 
 @pytest.mark.usefixtures("servers")
@@ -344,7 +346,7 @@ def test_a_foreign_process_number_is_not_believed(folder: Path, kind: str) -> No
 def test_a_broken_servers_file_is_not_believed(folder: Path, text: str) -> None:
     (folder / "servers.json").write_text(text)
 
-    assert embedded.find(folder) is None
+    assert find_running(folder) is None
 
 
 @pytest.mark.usefixtures("servers")
@@ -387,7 +389,7 @@ def test_stop_spares_a_foreign_process(folder: Path, servers: Servers) -> None:
 def test_another_process_stops_a_pair_that_its_starter_still_holds(own_folder: Path) -> None:
     servers, _ = embedded.start(own_folder)
 
-    run("import sys; from pathlib import Path; from worker import embedded;"
+    run("import sys; from pathlib import Path; from lockside.local import embedded;"
         "embedded.stop(Path(sys.argv[1]))", own_folder)  # fmt: skip
 
     statuses = [psutil.Process(pid_of(servers, kind)).status() for kind in KINDS]
@@ -401,7 +403,7 @@ def test_stop_where_nothing_runs_makes_no_folder(tmp_path: Path) -> None:
 
 
 def test_find_where_nothing_runs_makes_no_folder(tmp_path: Path) -> None:
-    assert (embedded.find(tmp_path / "nothing"), list(tmp_path.iterdir())) == (None, [])
+    assert (find_running(tmp_path / "nothing"), list(tmp_path.iterdir())) == (None, [])
 
 
 def test_nothing_is_written_outside_the_folder(tmp_path: Path, own_folder: Path) -> None:
@@ -460,7 +462,7 @@ def test_a_folder_of_others_is_not_closed_to_them(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     tmp_path.chmod(0o755)
 
-    with pytest.raises(EmbeddedServerError, match="Choose an empty folder"):
+    with pytest.raises(Unavailable, match="Choose an empty folder"):
         embedded.start(tmp_path)
 
     assert tmp_path.stat().st_mode & 0o777 == 0o755
@@ -469,7 +471,7 @@ def test_a_folder_of_others_is_not_closed_to_them(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(EmbeddedServerError, match="choose another data folder"):
+    with pytest.raises(Unavailable, match="choose another data folder"):
         embedded.start(tmp_path / "file")
 
 
@@ -485,12 +487,12 @@ def half_broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_failed_start_shows_the_servers_log(half_broken: Path) -> None:
-    with pytest.raises(EmbeddedServerError, match=r"(?s)valkey did not start.*manifest"):
+    with pytest.raises(Unavailable, match=r"(?s)valkey did not start.*manifest"):
         embedded.start(half_broken)
 
 
 def test_a_failed_start_leaves_no_process(half_broken: Path) -> None:
-    with pytest.raises(EmbeddedServerError):
+    with pytest.raises(Unavailable):
         embedded.start(half_broken)
 
     assert not pids_naming(str(half_broken))
@@ -499,5 +501,5 @@ def test_a_failed_start_leaves_no_process(half_broken: Path) -> None:
 def test_data_without_their_password_are_refused(tmp_path: Path) -> None:
     (tmp_path / "postgres-data").mkdir()
 
-    with pytest.raises(EmbeddedServerError, match="Bring it back"):
+    with pytest.raises(Unavailable, match="Bring it back"):
         embedded.start(tmp_path)

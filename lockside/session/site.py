@@ -12,17 +12,17 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
 from engine.access.cross_tenant_watch import watched
 from engine.ports.platform import Platform
-from lockside.archives import Archives
-from lockside.audit import Audit
-from lockside.autoclose import Autoclose
-from lockside.configuration import read_settings
-from lockside.operation import Operation
-from lockside.records import Records
-from lockside.submitting import Submitting
-from lockside.tenancy import Tenancy
-from lockside.trail import Trail
-from lockside.trouble import TROUBLES, refusal_of
-from lockside.workers import served_queues
+from lockside.session.archives import Archives
+from lockside.session.audit import Audit
+from lockside.session.autoclose import Autoclose
+from lockside.session.configuration import read_settings
+from lockside.session.operation import Operation
+from lockside.session.records import Records
+from lockside.session.served_queues import served_queues
+from lockside.session.server_errors import TROUBLES, refusal_of
+from lockside.session.submit import Submitting
+from lockside.session.tenants import Tenancy
+from lockside.session.trail import Trail
 from reads.audit.timeline import timeline
 from reads.operations.operations import list_operations
 from reads.people import find_actor, seen_by

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
-from lockside.site import Site
+from lockside.session.site import Site
 
 VENDORS = (
     "Acme Lifts", "Bright Clean", "Coldwell HVAC", "Delta Fire Safety", "Evergreen Grounds",

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.errors import LocksideError, NotFound
 from domain.machines.machine import Machine
 from domain.machines.operation import CLAIMABLE_STATES, OPERATION
-from lockside.configuration import Settings, read_settings
-from lockside.workers import served_queues
+from lockside.session.configuration import Settings, read_settings
+from lockside.session.served_queues import served_queues
 from models.audit import Outbox
 from models.base import kinds
 from models.operation import Chunk, MachineArrow, Operation

@@ -15,7 +15,7 @@ from engine.access.permissions import demand
 from engine.input.checks import is_id
 from engine.input.record_types import known_kind, known_noun, whole_of
 from engine.ports.platform import Platform
-from lockside.transfer import form_of
+from lockside.session.import_export import form_of
 from models.rollup import NOBODY
 from reads.audit.anomalies import find_anomalies
 from reads.audit.past import count_states_at, find_as_of, find_stays, measure_stays

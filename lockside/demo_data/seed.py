@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from lockside.seed_base import (
+from lockside.demo_data.field_work import attended, rounds
+from lockside.demo_data.master_data import (
     CATEGORIES,
     PLACES,
     SITES,
@@ -18,8 +19,7 @@ from lockside.seed_base import (
     one_of,
     some_time_ago,
 )
-from lockside.seed_field import attended, rounds
-from lockside.site import Site
+from lockside.session.site import Site
 
 BATCH = 5_000
 

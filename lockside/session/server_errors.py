@@ -4,11 +4,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import SQLAlchemyError as DatabaseTrouble
 
 from domain.errors import InvalidInput, LocksideError, Unavailable
-from worker.embedded import EmbeddedServerError
 
 __all__ = ["TROUBLES", "refusal_of"]
 
-TROUBLES = (DatabaseTrouble, EmbeddedServerError)
+TROUBLES = (DatabaseTrouble,)
 """What `refusal_of` understands."""
 
 _NO_SUCH_TABLE = "42P01"
@@ -16,8 +15,6 @@ _NO_SUCH_TABLE = "42P01"
 
 def refusal_of(error: BaseException | None) -> LocksideError | None:
     """Return the refusal that stands for a server's trouble, or None if it is something else."""
-    if isinstance(error, EmbeddedServerError):
-        return Unavailable(message=str(error))
     if isinstance(error, ArgumentError):
         # The address isn't repeated: a password may stand in it.
         return InvalidInput(

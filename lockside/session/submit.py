@@ -8,8 +8,8 @@ from domain.errors import InvalidInput
 from engine.input.record_types import known_kind
 from engine.operations.request import Submission
 from engine.operations.submit import submit
-from lockside.operation import Operation
-from lockside.transfer import Transfer, opened_load
+from lockside.session.import_export import Transfer, opened_load
+from lockside.session.operation import Operation
 
 _OF_FILES = ("file", "form", "delimiter", "columns", "ignore")
 

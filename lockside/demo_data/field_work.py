@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
-from lockside.seed_base import (
+from lockside.demo_data.master_data import (
     FENCES,
     JOBS,
     PLACES,

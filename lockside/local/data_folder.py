@@ -8,9 +8,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from domain.errors import Unavailable
-from lockside.children import end_leftovers
-from lockside.configuration import Settings, read_settings
-from worker import embedded
+from lockside.local import embedded
+from lockside.local.children import end_leftovers
+from lockside.session.configuration import Settings, read_settings
 
 LEFTOVER_S = 10.0
 """So long what a killed `up` left behind may take to stop by itself."""

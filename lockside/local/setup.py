@@ -3,8 +3,8 @@
 from sqlalchemy import select, text
 
 from engine.records.tenants import give_policies, open_tenant
-from lockside.configuration import Settings
-from lockside.trouble import TROUBLES, refusal_of
+from lockside.session.configuration import Settings
+from lockside.session.server_errors import TROUBLES, refusal_of
 from models import schema
 from models.people import Tenant
 from worker.app import make_app

@@ -8,14 +8,13 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.embedded_server import (
+from lockside.local.embedded_server import (
     ANSWER_SECONDS,
-    LOOPBACK,
-    Address,
     EmbeddedServer,
     wheel_program,
     write_secret,
 )
+from worker.local_servers import LOOPBACK, Address, listening_ports
 
 VALKEY_SETTINGS = f"""\
 bind {LOOPBACK}
@@ -32,7 +31,6 @@ class Valkey(EmbeddedServer):
     """Valkey that keeps an append-only file and asks for the password."""
 
     name = "valkey"
-    program = "valkey-server"
     stop_signal = signal.SIGTERM  # what SHUTDOWN does: writes the rest and leaves
 
     @property
@@ -53,7 +51,7 @@ class Valkey(EmbeddedServer):
     def answers(self, address: Address) -> bool:
         """Log in, after making sure that no stranger listens there and gets the password."""
         try:
-            if address.port not in _listening_ports(address.pid):
+            if address.port not in listening_ports(address.pid):
                 return False
             with redis.Redis(
                 host=LOOPBACK,
@@ -66,8 +64,3 @@ class Valkey(EmbeddedServer):
                 return bool(client.ping())
         except (psutil.Error, redis.RedisError):
             return False
-
-
-def _listening_ports(pid: int) -> set[int]:
-    sockets = psutil.Process(pid).net_connections("tcp")
-    return {each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN}

@@ -1,0 +1,1 @@
+"""Local servers: start, watch, set up and stop everything that runs on this machine."""

@@ -1,0 +1,1 @@
+"""Session: what a script or an interface can ask of Lockside, in process."""
