@@ -2,18 +2,18 @@
 
 import rich_click as click
 
-from cli.audit import audit
-from cli.autoclose import autoclose
-from cli.command import Group
-from cli.demo import demo
+from cli.commands.audit import audit
+from cli.commands.autoclose import autoclose
+from cli.commands.demo import demo
+from cli.commands.explain import check_machines, explain
+from cli.commands.import_export import export, import_file
+from cli.commands.operations import operations
+from cli.commands.records import records
+from cli.commands.server import db, doctor, seed, up
+from cli.commands.submit import submit
+from cli.commands.tenants import tenants
 from cli.exits import MEANINGS
-from cli.explain import check_machines, explain
-from cli.operations import operations
-from cli.records import records
-from cli.server import db, doctor, seed, up
-from cli.submit import submit
-from cli.tenants import tenants
-from cli.transfer import export, import_file
+from cli.program.command import Group
 
 _EXIT_CODES = (
     f"{', '.join(f'{code} {meaning}' for code, meaning in MEANINGS.items())}. Work of one item "

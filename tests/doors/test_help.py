@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.shell import activation
+from cli.program.activation import activation
 from models.base import kinds
 from tests.doors.commands import PROGRAM, call, commands
 from worker.settings import Settings

@@ -11,7 +11,7 @@ from rich.console import Console
 from sqlalchemy import text
 
 import lockside
-from cli.progress import progress_bar
+from cli.printing.progress import progress_bar
 from domain.bulk import Counts, progress
 from tests.doors.commands import call, spawn
 from tests.factories import work_orders

@@ -5,13 +5,14 @@ from typing import Any
 
 import rich_click as click
 
-from cli.command import Command, Session
-from cli.complete import complete_kinds, complete_nouns
-from cli.ids import read_id
-from cli.looks import bar, how_long, read_time, span_options
-from cli.output import Output, moment, table
-from cli.records import in_order
-from cli.trail import brief
+from cli.commands.records import in_order
+from cli.input.completion import complete_kinds, complete_nouns
+from cli.input.ids import read_id
+from cli.input.times import read_time, span_options
+from cli.printing.bars import bar, how_long
+from cli.printing.output import Output, moment, table
+from cli.printing.timeline import brief
+from cli.program.command import Command, Session
 from domain.errors import InvalidInput
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import rich_click as click
 
-from cli.command import Command, Group, Session
-from cli.complete import complete_kinds, complete_states, verbs
-from cli.hand_in import hand_in
-from cli.ids import takes_rows
-from cli.options import read_request, submission_options
-from cli.pairs import read_pairs
-from cli.steer import plan
+from cli.commands.steer import plan
+from cli.input.completion import complete_kinds, complete_states, verbs
+from cli.input.ids import takes_rows
+from cli.input.name_value_pairs import read_pairs
+from cli.input.options import read_request, submission_options
+from cli.program.command import Command, Group, Session
+from cli.program.submit_and_wait import hand_in
 from domain.errors import InvalidInput
 
 _KIND = click.argument("kind", shell_complete=complete_kinds)

@@ -1,10 +1,10 @@
-"""Before many rows somebody who is there is asked: they may want to think again."""
+"""Confirmation: ask before many rows are changed, if somebody is there to answer."""
 
 import sys
 
 import rich_click as click
 
-from cli.command import Session
+from cli.printing.output import Output
 from domain.errors import InvalidInput
 
 ASK_ABOVE = 1000
@@ -19,10 +19,10 @@ yes_option = click.option(
 )
 
 
-def is_asked(session: Session, *, yes: bool) -> bool:
+def is_asked(output: Output, *, yes: bool) -> bool:
     """Say whether somebody who is there has to answer before many rows, or to have said yes."""
     is_there = any(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
-    return is_there and not yes and not session.output.as_json
+    return is_there and not yes and not output.as_json
 
 
 def is_meant(total: int, kind: str, question: str) -> bool:

@@ -8,13 +8,14 @@ from typing import Any
 
 import rich_click as click
 
-from cli.command import Command, Session
-from cli.complete import complete_nouns
-from cli.ids import read_id
-from cli.looks import how_long, read_time, span_options
-from cli.outfile import FORMATS, write_out
-from cli.output import Output, moment, table
-from cli.trail import brief, what_happened
+from cli.input.completion import complete_nouns
+from cli.input.ids import read_id
+from cli.input.times import read_time, span_options
+from cli.printing.bars import how_long
+from cli.printing.output import Output, moment, table
+from cli.printing.output_file import FORMATS, write_out
+from cli.printing.timeline import brief, what_happened
+from cli.program.command import Command, Session
 from domain.errors import InvalidInput
 
 _MOST = 1_000_000

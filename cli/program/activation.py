@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from cli.command import PROGRAM
+from cli.program.command import PROGRAM
 
 
 def activation() -> str | None:

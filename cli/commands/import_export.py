@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from cli.command import Command, Session
-from cli.complete import complete_kinds, complete_states
 from cli.exits import DONE, INTERRUPTED, SOME_FAILED
-from cli.ids import where_option
-from cli.outfile import FORMATS, write_out
-from cli.output import Output
-from cli.rejects import Rejects, taking
+from cli.input.completion import complete_kinds, complete_states
+from cli.input.ids import where_option
+from cli.printing.output import Output
+from cli.printing.output_file import FORMATS, write_out
+from cli.printing.rejects import Rejects, taking
+from cli.program.command import Command, Session
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.command import Group, Session
-from cli.complete import complete_nouns, complete_states
-from cli.ids import read_id, where_option
-from cli.output import Output, moment, table
-from cli.pairs import read_pairs
-from cli.trail import brief, listed, print_trail
+from cli.input.completion import complete_nouns, complete_states
+from cli.input.ids import read_id, where_option
+from cli.input.name_value_pairs import read_pairs
+from cli.printing.output import Output, moment, table
+from cli.printing.timeline import brief, listed, print_trail
+from cli.program.command import Group, Session
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.asking import is_asked, is_meant, yes_option
-from cli.command import Command, Session
 from cli.exits import CANCELLED, DONE
-from cli.options import timeout_option
-from cli.output import counted
-from cli.progress import watch
-from cli.results import print_result
+from cli.input.confirmation import is_asked, is_meant, yes_option
+from cli.input.options import timeout_option
+from cli.printing.output import counted
+from cli.printing.progress import watch
+from cli.printing.results import print_result
+from cli.program.command import Command, Session
 
 if TYPE_CHECKING:
     import lockside
@@ -173,7 +173,7 @@ def _derive(
     output = session.output
     with session.connect() as site:
         parent = site.operation(operation_id)
-        if is_asked(session, yes=yes) and not is_meant(
+        if is_asked(session.output, yes=yes) and not is_meant(
             count(parent), parent.show()["kind"], question
         ):
             output.note("Nothing was handed in.")

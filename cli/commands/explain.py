@@ -6,11 +6,11 @@ from typing import Any
 
 import rich_click as click
 
-from cli.command import Command, Session, quieten
-from cli.complete import complete_kinds, complete_states
 from cli.exits import DONE, SOME_FAILED
-from cli.ids import gather_ids, gather_rows, takes_ids, where_option
-from cli.output import Output, table
+from cli.input.completion import complete_kinds, complete_states
+from cli.input.ids import gather_ids, gather_rows, takes_ids, where_option
+from cli.printing.output import Output, table
+from cli.program.command import Command, Session, quieten
 
 
 @click.command(

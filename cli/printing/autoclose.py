@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.output import Output, moment, table
+from cli.printing.output import Output, moment, table
 
 Told = Mapping[str, Any]
 

@@ -5,9 +5,9 @@ from shlex import quote
 
 import rich_click as click
 
-from cli.command import Group, Session
-from cli.output import table
-from cli.pairs import read_pairs
+from cli.input.name_value_pairs import read_pairs
+from cli.printing.output import table
+from cli.program.command import Group, Session
 from domain.errors import InvalidInput
 from domain.permissions import ROLES
 

@@ -9,9 +9,9 @@ import rich_click as click
 from click.exceptions import Exit
 from rich.progress import BarColumn, Progress, TextColumn
 
-from cli.command import Command, Session
 from cli.exits import CONFLICT
-from cli.output import Output, moment
+from cli.printing.output import Output, moment
+from cli.program.command import Command, Session
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-from cli.output import Output, table
+from cli.printing.output import Output, table
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from cli.output import Output, moment
+from cli.printing.output import Output, moment
 from domain.errors import LocksideError, Unavailable
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cli.exits import exit_code_of_result
-from cli.output import Output, table
+from cli.printing.output import Output, table
 
 if TYPE_CHECKING:
     import lockside

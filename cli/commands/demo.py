@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.autoclose_told import print_preview
-from cli.command import Command, Session, quieten
+from cli.commands.explain import print_row
 from cli.exits import DONE, TRY_LATER
-from cli.explain import print_row
-from cli.output import Output
-from cli.progress import DETACHED, GoesOn, seeding, watch
-from cli.results import print_result
-from cli.shell import activation
-from cli.trail import print_trail
+from cli.printing.autoclose import print_preview
+from cli.printing.output import Output
+from cli.printing.progress import DETACHED, GoesOn, seeding, watch
+from cli.printing.results import print_result
+from cli.printing.timeline import print_trail
+from cli.program.activation import activation
+from cli.program.command import Command, Session, quieten
 from domain.errors import Unavailable
 
 if TYPE_CHECKING:

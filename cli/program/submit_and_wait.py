@@ -5,13 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from cli.asking import ASK_ABOVE, is_asked, is_meant
-from cli.command import Session
 from cli.exits import CANCELLED, DONE
-from cli.options import Request
-from cli.output import moment
-from cli.progress import watch
-from cli.results import print_result
+from cli.input.confirmation import ASK_ABOVE, is_asked, is_meant
+from cli.input.options import Request
+from cli.printing.output import moment
+from cli.printing.progress import watch
+from cli.printing.results import print_result
+from cli.program.command import Session
 
 if TYPE_CHECKING:
     import lockside
@@ -65,7 +65,7 @@ def _is_meant(session: Session, site: "lockside.Site", request: Request, questio
     where = request.options["where"]
     if request.ids is None and where is None:
         return True  # whoever made a file of rows has looked at them
-    if request.options["dry_run"] or not is_asked(session, yes=request.yes):
+    if request.options["dry_run"] or not is_asked(session.output, yes=request.yes):
         return True
     total = len(request.ids or ()) if where is None else site.count(request.kind, where)
     if total > ASK_ABOVE and where is not None and request.options["expect_count"] is None:

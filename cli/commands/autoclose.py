@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.asking import is_asked, is_meant, yes_option
-from cli.autoclose_told import print_alerts, print_history, print_policies, print_preview
-from cli.command import Group, Session
-from cli.complete import complete_policies
 from cli.exits import CANCELLED, DONE, REFUSED
-from cli.ids import read_id
-from cli.options import read_moment, timeout_option
-from cli.progress import watch
-from cli.results import print_result
+from cli.input.completion import complete_policies
+from cli.input.confirmation import is_asked, is_meant, yes_option
+from cli.input.ids import read_id
+from cli.input.options import read_moment, timeout_option
+from cli.printing.autoclose import print_alerts, print_history, print_policies, print_preview
+from cli.printing.progress import watch
+from cli.printing.results import print_result
+from cli.program.command import Group, Session
 
 if TYPE_CHECKING:
     import lockside
@@ -116,7 +116,7 @@ def run(session: Session, *, policy: str, wait: bool, timeout: float, yes: bool)
     """Run a policy now, whatever its period; in shadow mode it only judges."""
     output = session.output
     with session.connect() as site:
-        if is_asked(session, yes=yes) and not _is_meant(site, policy):
+        if is_asked(session.output, yes=yes) and not _is_meant(site, policy):
             output.note("Nothing was run.")
             return CANCELLED
         done = site.autoclose.run(policy)

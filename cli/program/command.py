@@ -12,9 +12,9 @@ import rich_click as click
 from click.exceptions import Exit, NoArgsIsHelpError, NoSuchCommand
 
 from cli.exits import DONE, INTERRUPTED, PIPE_CLOSED, TRY_LATER, USAGE, exit_code_of_error
-from cli.names import as_typed
-from cli.output import Output
-from cli.progress import DETACHED, GoesOn
+from cli.printing.option_names import as_typed
+from cli.printing.output import Output
+from cli.printing.progress import DETACHED, GoesOn
 from domain.errors import InvalidInput, LocksideError, Unavailable
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from typing import Any
 
 import rich_click as click
 
-from cli.command import Group, Session
-from cli.complete import complete_operation_states
-from cli.options import timeout_option
-from cli.output import Output, counted, moment, table
-from cli.progress import watch as follow
-from cli.results import print_failures, print_result
-from cli.steer import cancel, pause, resume, retry, undo
+from cli.commands.steer import cancel, pause, resume, retry, undo
+from cli.input.completion import complete_operation_states
+from cli.input.options import timeout_option
+from cli.printing.output import Output, counted, moment, table
+from cli.printing.progress import watch as follow
+from cli.printing.results import print_failures, print_result
+from cli.program.command import Group, Session
 from domain.errors import InvalidInput
 
 _BESIDE_CELLS = ("line", "outcome", "code", "message")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 from rich.text import Text
 
-from cli.command import Command, Group, Session, quieten
 from cli.exits import DONE, TRY_LATER
-from cli.output import Output, table
-from cli.progress import seeding
-from cli.shell import activation
+from cli.printing.output import Output, table
+from cli.printing.progress import seeding
+from cli.program.activation import activation
+from cli.program.command import Command, Group, Session, quieten
 
 if TYPE_CHECKING:
     from lockside.local.up import Running

@@ -8,7 +8,7 @@ from pathlib import Path
 import rich_click as click
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from cli.output import Output
+from cli.printing.output import Output
 from domain.errors import InvalidInput
 
 FORMATS = click.Choice(["csv", "ndjson"])

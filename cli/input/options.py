@@ -9,9 +9,9 @@ from typing import Any
 
 import rich_click as click
 
-from cli.asking import yes_option
-from cli.complete import complete_isolation_levels
-from cli.ids import gather_rows
+from cli.input.completion import complete_isolation_levels
+from cli.input.confirmation import yes_option
+from cli.input.ids import gather_rows
 from domain.business_time.span import from_now
 from domain.errors import InvalidInput
 

@@ -2,11 +2,11 @@
 
 import rich_click as click
 
-from cli.archives import archives
-from cli.audit_past import as_of, times
-from cli.audit_proof import erase, pin, verify
-from cli.audit_trail import anomalies, export_trail, trail
-from cli.command import Group
+from cli.commands.archives import archives
+from cli.commands.audit_past import as_of, times
+from cli.commands.audit_proof import erase, pin, verify
+from cli.commands.audit_trail import anomalies, export_trail, trail
+from cli.program.command import Group
 
 
 @click.group(

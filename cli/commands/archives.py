@@ -5,11 +5,11 @@ from typing import Any
 
 import rich_click as click
 
-from cli.command import Group, Session
-from cli.ids import read_id
-from cli.options import read_moment
-from cli.output import moment, table
-from cli.trail import brief
+from cli.input.ids import read_id
+from cli.input.options import read_moment
+from cli.printing.output import moment, table
+from cli.printing.timeline import brief
+from cli.program.command import Group, Session
 
 _MONTH = click.argument("month")
 _RECORD = click.option(

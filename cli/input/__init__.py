@@ -1,0 +1,1 @@
+"""Input of the command line: options, ids, times and confirmations, and what TAB completes."""

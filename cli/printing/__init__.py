@@ -1,0 +1,1 @@
+"""Printing: tables, progress, results and files, for people or as JSON."""
