@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 _APP = "worker.main"
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.05
 _TAIL_LINES = 15
