@@ -14,7 +14,7 @@ def tick(task: str, every_s: float, queue: str) -> dict[str, Any]:
     return {"task": task, "schedule": every_s, "options": options}
 
 
-_MINUTE, _HOUR, _DAY = 60.0, 3_600.0, 86_400.0
+_MINUTE, _HOUR = 60.0, 3_600.0
 
 BEAT_SCHEDULE = {
     # Sends lost hints again, buries chunks that kill their workers, ends what has ended.
@@ -22,7 +22,7 @@ BEAT_SCHEDULE = {
     # Closes what is overdue: the shortest period of a policy is a minute.
     "autoclose": tick("autoclose.tick", 15.0, "upkeep"),
     # Makes the months of the records ahead; what has no month goes to the default partition.
-    "partitions": tick("upkeep.partitions", _DAY, "upkeep"),
+    "partitions": tick("upkeep.partitions", _HOUR, "upkeep"),
     # Forgets idempotency keys, and operations of which only their records remain.
     "forget": tick("upkeep.forget", _HOUR, "upkeep"),
     # Takes cold months out of their tables.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from domain.redaction.redact import KINDS, redact
+from domain.redaction.masks import KINDS
+from domain.redaction.redact import redact
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus"
 _MASK = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")

@@ -21,9 +21,9 @@ from engine.audit.writer import write_records
 from engine.records.tenants import open_tenant
 from lockside.local import embedded
 from models.schema import upgrade
-from worker.app import make_app
 from worker.local_servers import Servers
 from worker.processes import make_platform
+from worker.publisher import InterfaceApp, Publisher
 from worker.settings import Settings
 
 PROJECT = Path(__file__).parents[1]
@@ -66,7 +66,7 @@ class House:
         self._maintain(f"CREATE DATABASE {self._template} TEMPLATE {_BASE}")
         self._templates.add(self._template)
         settings = self._settings(self._template)
-        platform = make_platform(settings, make_app(settings))
+        platform = make_platform(settings, Publisher(InterfaceApp(settings)))
         with (
             lockside.connect(settings=settings) as site,
             psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
@@ -107,7 +107,7 @@ class House:
     def _build_base(self) -> None:
         self._maintain(f"CREATE DATABASE {_BASE}")
         settings = self._settings(_BASE)
-        platform = make_platform(settings, make_app(settings))
+        platform = make_platform(settings, Publisher(InterfaceApp(settings)))
         upgrade(platform.database)
         open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
         platform.database.dispose()

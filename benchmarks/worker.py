@@ -9,6 +9,7 @@ from benchmarks.house import NOOP, ONE_ITEM
 from benchmarks.one_by_one import move_one
 from worker.app import make_app
 from worker.processes import PlatformPerProcess
+from worker.publisher import Publisher
 from worker.settings import Settings
 from worker.signals import connect
 
@@ -32,5 +33,5 @@ def add_one_item(app: Celery, platform: PlatformPerProcess) -> None:
 settings = Settings()
 app = make_app(settings)
 add_noop(app)
-add_one_item(app, PlatformPerProcess(settings.resolved(), app))
+add_one_item(app, PlatformPerProcess(settings.resolved(), Publisher(lambda: app)))
 connect(app, settings)

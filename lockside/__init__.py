@@ -1,4 +1,4 @@
-"""The door for Python, and the only name that other people's scripts import.
+"""The Python interface, and the only name that other people's scripts import.
 
 import lockside
 
@@ -9,7 +9,9 @@ with lockside.connect() as site:
         print(failure.id, failure.code, failure.message)
 """
 
-from domain.bulk import Failure
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from domain.errors import (
     IdempotencyMismatch,
     IllegalTransition,
@@ -23,9 +25,12 @@ from domain.errors import (
     StaleVersion,
     Unavailable,
 )
-from domain.permissions import Origin
-from lockside.session.operation import Operation, Paused, StillRunning
-from lockside.session.site import Site, connect
+
+if TYPE_CHECKING:
+    from domain.bulk import Failure
+    from domain.permissions import Origin
+    from lockside.session.operation import Operation, Paused, StillRunning
+    from lockside.session.site import Site, connect
 
 __all__ = [
     "Failure",
@@ -47,3 +52,20 @@ __all__ = [
     "Unavailable",
     "connect",
 ]
+
+_HOMES = {
+    "Failure": "domain.bulk",
+    "Operation": "lockside.session.operation",
+    "Origin": "domain.permissions",
+    "Paused": "lockside.session.operation",
+    "Site": "lockside.session.site",
+    "StillRunning": "lockside.session.operation",
+    "connect": "lockside.session.site",
+}
+"""Imported at their first use: a script that only names an error shouldn't wait for a database."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -28,6 +28,9 @@ RECORDS = ("state_transition", "bulk_operation", "audit_log", "permission_denial
 
 EVENT_TYPES = ("CREATED", "UPDATED", "DELETED", "STATE_CHANGED", "BULK_OPERATION")
 
+MAKE_PARTITIONS = text("SELECT lockside_make_partitions(3)")
+"""Makes the partitions of the records for this month and the next three."""
+
 _BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
 
 

@@ -27,7 +27,7 @@ from domain.policies.policy import (
     words_in,
 )
 from domain.policies.policy import VERBS as POLICY_VERBS
-from domain.selection import Comparison, comparisons, parse_filter
+from domain.selection import Comparison, comparisons
 from models.base import KINDS, Record, Work, clocks_of, kinds, named
 
 _FILTER = "a filter over the fields of that kind of work, such as"
@@ -75,12 +75,18 @@ def _is_reachable(values: Mapping[str, Any]) -> bool:
         return False
 
 
+def _asked(text: str) -> list[Comparison]:
+    from domain.filter_parser import parse_filter  # noqa: PLC0415 -- brings a parser along
+
+    return comparisons(parse_filter(text))
+
+
 def _asks(name: str) -> Callable[[type[Work], Mapping[str, Any]], bool]:
     """Return whether a filter can be read and asks for fields that a kind has."""
 
     def holds(model: type[Work], values: Mapping[str, Any]) -> bool:
         try:
-            asked = comparisons(parse_filter(values.get(name) or "id=1"))
+            asked = _asked(values.get(name) or "id=1")
         except InvalidInput:
             return False
         columns = {each.name for each in model.__table__.columns}
@@ -100,7 +106,7 @@ def _leads_there(model: type[Work], values: Mapping[str, Any]) -> bool:
     target = values.get("target_state")
     if target is None or not _asks("selection")(model, values):
         return True
-    named = {each.upper() for each in _states_asked(comparisons(parse_filter(values["selection"])))}
+    named = {each.upper() for each in _states_asked(_asked(values["selection"]))}
     sources = {each.source for each in model.machine.transitions if each.target == target}
     return not named or not named.isdisjoint(sources)
 

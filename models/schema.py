@@ -11,15 +11,13 @@ from sqlalchemy import Connection, Engine, delete, insert, text, update
 from domain.machines.machine import Machine
 from domain.machines.operation import OPERATION
 from domain.permissions import ROLES, permissions_of
+from models.audit import MAKE_PARTITIONS
 from models.base import kinds, records
 from models.operation import MachineArrow
 from models.people import Role
 
 _LOCK = 5126790213
 """Two upgrades at once wait for each other on this advisory lock."""
-
-MAKE_PARTITIONS = text("SELECT lockside_make_partitions(3)")
-"""Makes the partitions of the records for this month and the next three."""
 
 
 def upgrade(engine: Engine) -> None:

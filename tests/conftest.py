@@ -18,9 +18,9 @@ from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
 from models.schema import upgrade
 from tests.workers import Worker
-from worker.app import make_app
 from worker.local_servers import Servers
 from worker.processes import make_engine, make_platform
+from worker.publisher import InterfaceApp, Publisher
 from worker.settings import Settings
 
 TEMPLATE = "lockside_template"
@@ -66,8 +66,7 @@ def template(servers: Servers) -> str:
     engine = make_engine(url)
     upgrade(engine)
     settings = Settings(database_url=url, redis_url=servers.redis_url_for(0))
-    app = make_app(settings)
-    platform = make_platform(settings, app)
+    platform = make_platform(settings, Publisher(InterfaceApp(settings)))
     people = {
         "admin": ["admin", "manager"],
         "asha": ["manager"],

@@ -10,6 +10,7 @@ from beat_schedule import BEAT_SCHEDULE
 from engine.ports.platform import Clock, database_clock, unobserved
 from tasks import archives, audit, autoclose, bulk, upkeep
 from worker.processes import PlatformPerProcess
+from worker.publisher import Publisher
 from worker.settings import Settings
 
 QUEUES = ("interactive", "audit", "upkeep", "bulk")
@@ -38,7 +39,7 @@ def make_app(
     known = settings.resolved()
     app = Celery("lockside", set_as_current=False)
     app.conf.update(celery_settings(known))
-    platform = PlatformPerProcess(known, app, step, clock)
+    platform = PlatformPerProcess(known, Publisher(lambda: app), step, clock)
     for module in (bulk, audit, archives, autoclose, upkeep):
         module.register(app, platform)
     return app

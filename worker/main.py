@@ -1,11 +1,15 @@
 """Celery's entry, `celery -A worker.main …`: the only module that acts on import."""
 
+from importlib import import_module
+
 from worker.app import make_app
 from worker.logs import configure_logs
 from worker.settings import Settings
 from worker.signals import connect
 
 configure_logs()
+# Compiled once, before the workers fork.
+import_module("engine.audit.outbox_redaction")
 settings = Settings()
 app = make_app(settings)
 connect(app, settings)

@@ -2,32 +2,28 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-import structlog
-from celery import Celery
-from kombu.exceptions import OperationalError
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
 from engine.policies.recheck import StillDue
 from engine.ports.anchor_file import AnchorFile
 from engine.ports.locks import Locks
-from engine.ports.platform import Clock, Platform, database_clock, unobserved
+from engine.ports.platform import Clock, Platform, Publish, database_clock, unobserved
 from engine.ports.result_backend import Results
 from engine.reactions.notifications import Digest
 from engine.reactions.overdue_tickets import RaiseTickets
 from worker.arrays import QuickListDumper
 from worker.settings import Settings
 
-_PING_AFTER_S = 0.5
+if TYPE_CHECKING:
+    from redis import Redis
 
-_log = structlog.get_logger(__name__)
+_PING_AFTER_S = 0.5
 
 
 class PlatformPerProcess:
@@ -36,13 +32,13 @@ class PlatformPerProcess:
     def __init__(
         self,
         settings: Settings,
-        app: Celery,
+        publish: Publish,
         step: Callable[[str], None] = unobserved,
         clock: Clock = database_clock,
     ) -> None:
         """Remember how to make it; connects nothing."""
         self._settings = settings
-        self._app = app
+        self._publish = publish
         self._step = step
         self._clock = clock
         self._made: tuple[int, Platform] | None = None
@@ -50,30 +46,30 @@ class PlatformPerProcess:
     def __call__(self) -> Platform:
         """Return this process's platform."""
         if self._made is None or self._made[0] != os.getpid():
-            made = make_platform(self._settings, self._app, self._step, self._clock)
+            made = make_platform(self._settings, self._publish, self._step, self._clock)
             self._made = (os.getpid(), made)
         return self._made[1]
 
 
 def make_platform(
     settings: Settings,
-    app: Celery,
+    publish: Publish,
     step: Callable[[str], None] = unobserved,
     clock: Clock = database_clock,
 ) -> Platform:
-    """Return a platform on the servers of *settings*; publishes through *app*.
+    """Return a platform on the servers of *settings*.
 
     Args:
         settings: With the addresses of the servers.
-        app: Publishes the hints.
+        publish: Sends messages.
         step: Told each step of the protocol right after it.
         clock: Tells the time by which work is judged.
     """
     return Platform(
         database=make_engine(str(settings.database_url)),
-        locks=Locks(_redis(settings.redis_database(2)), enabled=settings.redis_locks),
-        results=Results(_redis(settings.redis_database(1))),
-        publish=Publisher(app),
+        locks=Locks(partial(_redis, settings.redis_database(2)), enabled=settings.redis_locks),
+        results=Results(partial(_redis, settings.redis_database(1))),
+        publish=publish,
         anchors=AnchorFile(settings.anchors),
         pace=settings.pace,
         step=step,
@@ -133,7 +129,11 @@ def _ping_if_idle(connection: Any, record: Any, _proxy: object) -> None:
         raise DisconnectionError from error
 
 
-def _redis(url: str) -> Redis:
+def _redis(url: str) -> "Redis":
+    from redis import Redis  # noqa: PLC0415 -- commands that only read need none
+    from redis.backoff import NoBackoff  # noqa: PLC0415 -- the same
+    from redis.retry import Retry  # noqa: PLC0415 -- the same
+
     # Locks and progress only help: better to go on without them than to wait. The default of
     # ten retries costs 4 s on a refused and 26 s on a half-open port.
     return Redis.from_url(
@@ -142,36 +142,3 @@ def _redis(url: str) -> Redis:
         socket_connect_timeout=0.5,
         retry=Retry(NoBackoff(), 0),
     )
-
-
-class Publisher:
-    """Sends hints through Celery; a broker that is away is logged and left to the sweeper."""
-
-    def __init__(self, app: Celery) -> None:
-        """Publish through *app*."""
-        self._app = app
-
-    def __call__(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        *,
-        queue: str,
-        countdown_s: float = 0.0,
-        expires_s: float | None = None,
-    ) -> bool:
-        """Return whether the broker took the message."""
-        try:
-            self._app.send_task(
-                name,
-                kwargs=dict(arguments),
-                queue=queue,
-                countdown=countdown_s or None,
-                expires=expires_s,
-                retry=False,
-                ignore_result=True,
-            )
-        except (OperationalError, OSError) as error:
-            _log.warning("broker_away", message_name=name, error=str(error))
-            return False
-        return True

@@ -6,7 +6,7 @@ from celery import Celery
 from celery.signals import worker_ready
 
 from tasks.upkeep import SWEEP
-from worker.processes import Publisher
+from worker.publisher import Publisher
 from worker.settings import Settings
 
 _HEARTBEAT_S = 5.0
@@ -14,7 +14,7 @@ _HEARTBEAT_S = 5.0
 
 def connect(app: Celery, settings: Settings) -> None:
     """Have each worker of *app* ask for a sweep now and then, so that none needs beat for it."""
-    publish = Publisher(app)
+    publish = Publisher(lambda: app)
 
     def ask_for_sweep() -> None:
         publish(SWEEP, {}, queue="upkeep", expires_s=settings.sweep_every_s)

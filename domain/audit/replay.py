@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.redaction.redact import has_mask
+from domain.redaction.masks import has_mask
 
 UNKNOWN = {
     "not_recorded": "a record of that time isn't among those that are kept at hand",

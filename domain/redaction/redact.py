@@ -12,20 +12,12 @@ from domain.redaction.addresses import addresses_in
 from domain.redaction.folding import fold
 from domain.redaction.harmless import without
 from domain.redaction.id_numbers import is_card, is_pan, numbers_in
+from domain.redaction.masks import MASK
 from domain.redaction.prefilter import is_suspect
 from domain.redaction.secret_forms import Span
 from domain.redaction.secrets import secrets_in
 from domain.redaction.sensitive_keys import Meaning, is_state, meaning_of
 
-KINDS = ("aadhaar", "card", "email", "pan", "phone", "secret", "ssn")
-
-ERASED = "[erased]"
-"""What stands where a person was erased later on."""
-
-MASKED = rf"\[(?:{'|'.join(KINDS)}|erased)\]"
-"""The pattern of all masks, for Python and for PostgreSQL alike."""
-
-_MASK = re.compile(MASKED)
 _NOTHING = Meaning()
 _HOLDERS = (dict, list, tuple, set, frozenset, Mapping)
 
@@ -61,13 +53,6 @@ def redact(value: Any) -> Any:
 def redact_text(text: str) -> str:
     """Return a free text with masks in the place of personal data."""
     return _text(text, "") if is_suspect(text) else text
-
-
-def has_mask(value: Any) -> bool:
-    """Say whether something of a text, or of a list of texts, was made unreadable."""
-    if isinstance(value, list):
-        return any(map(has_mask, value))
-    return isinstance(value, str) and _MASK.search(value) is not None
 
 
 def _empty(given: Any) -> Any:
@@ -143,7 +128,7 @@ def _fits(value: Any, meaning: Meaning) -> bool:
 
 def _masked(value: Any, kind: str) -> str:
     text = value if isinstance(value, str) else str(value)
-    if _MASK.fullmatch(text):
+    if MASK.fullmatch(text):
         return text
     if kind == "pan" and is_card(re.sub(r"\D", "", fold(text).plain)):
         return "[card]"
@@ -159,7 +144,7 @@ def _text(text: str, label: str) -> str:
 
 def _once(text: str, label: str) -> str:
     folded = fold(text)
-    spans: list[Span] = [(*each.span(), "") for each in _MASK.finditer(folded.plain)]
+    spans: list[Span] = [(*each.span(), "") for each in MASK.finditer(folded.plain)]
     spans += secrets_in(folded)
     spans += addresses_in(folded, without(folded.plain, spans))
     spans += numbers_in(folded, without(folded.plain, spans), label)

@@ -1,12 +1,12 @@
 """Watching who names what is another tenant's: the answer tells nothing, the record does."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -18,7 +18,7 @@ from engine.access.permissions import held_by, leave_denial
 from engine.ports.platform import Platform
 
 _OPERATION = "operation"
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def watch_named(
                 leave_foreign(platform, db, actor, action, noun=noun, given=given)
     except SQLAlchemyError as trouble:
         # Whoever asked is told what they would be told anyway.
-        _log.error("denial_not_recorded", reason=type(trouble).__name__)
+        _log.error("denial_not_recorded", extra={"reason": type(trouble).__name__})
 
 
 def leave_foreign(

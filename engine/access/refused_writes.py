@@ -5,13 +5,13 @@ denial has a record of its own.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -27,7 +27,7 @@ from engine.ports.platform import Platform
 from models.base import records
 
 _VERBS = {"CREATED": "create", "UPDATED": "update", "DELETED": "delete"}
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,10 @@ def recorded_if_refused(platform: Platform, actor: Actor, wanted: Wanted) -> Ite
                 _leave(platform, db, actor, wanted, refused)
         except SQLAlchemyError as trouble:
             # Whoever asked is told why they were refused, whatever became of the record.
-            _log.error("refusal_not_recorded", code=refused.code, reason=type(trouble).__name__)
+            _log.error(
+                "refusal_not_recorded",
+                extra={"code": refused.code, "reason": type(trouble).__name__},
+            )
         raise
 
 

@@ -1,14 +1,14 @@
 """Pinning: the newest seals go where the database can't reach, to a file and to the log."""
 
 import json
+import logging
 
-import structlog
 from sqlalchemy import text
 
 from domain.audit.verification import Anchor
 from engine.ports.platform import Platform
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 PIN_SEALS = "audit.pin"
 
@@ -45,7 +45,7 @@ def pin_seals(platform: Platform) -> list[Anchor]:
         for each in new
     ]
     for each in told:
-        _log.info("seal pinned", **each)
+        _log.info("seal pinned", extra=each)
     if told:
         platform.anchors.add([json.dumps(each) for each in told])
     return new

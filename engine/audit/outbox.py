@@ -16,7 +16,6 @@ from sqlalchemy import Connection, Row, insert
 from domain.audit.denial_risk import Denial, flags_of_write
 from domain.bulk import Failure
 from domain.permissions import Actor
-from engine.audit.outbox_redaction import redacted_arrays, redacted_body
 from engine.input.checks import is_id
 from models.audit import Outbox
 
@@ -241,6 +240,12 @@ def _put(
     body: Mapping[str, Any],
     **arrays: Any,
 ) -> None:
+    # The first write of a process compiles the patterns; whoever only reads doesn't wait for it.
+    from engine.audit.outbox_redaction import (  # noqa: PLC0415 -- as above
+        redacted_arrays,
+        redacted_body,
+    )
+
     db.execute(
         _OUTBOX,
         {

@@ -1,18 +1,18 @@
 """Records written from the outbox and sealed, set-based; a crash leaves the outbox as it was."""
 
+import logging
 from dataclasses import asdict
 
-import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from domain.audit.seal import DIGEST_BYTES, Seal, merkle_root
 from engine.audit.wake import WRITE_AUDIT, wake_audit
 from engine.ports.platform import Platform
-from models.schema import MAKE_PARTITIONS
+from models.audit import MAKE_PARTITIONS
 from models.seal import commitment_of, leaf_of, words_in
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 _BATCH = 50
 """Outbox rows, each of a whole chunk, that one transaction turns into records."""
@@ -243,7 +243,9 @@ def write_records(platform: Platform, *, batches: int | None = None) -> int:
                     platform.step("records_written")
         except _Unwritable as unwritable:
             tenant_id, error = unwritable.args
-            _log.error("records can't be written", tenant_id=tenant_id, error=str(error.orig))
+            _log.error(
+                "records can't be written", extra={"tenant_id": tenant_id, "error": str(error.orig)}
+            )
             stuck.append(tenant_id)
             continue
         written += taken

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, text
 
 from domain.bulk import Outcome
 from domain.machines.machine import Reason
-from domain.redaction.redact import has_mask
+from domain.redaction.masks import has_mask
 from engine.audit.outbox import Measured, log_state_transition
 from engine.changes.change import Change
 from engine.changes.edit import ValueChange

@@ -1,11 +1,11 @@
 """The sweeper: mends what a crash or a lost message left behind. Any number may run."""
 
 import json
-from dataclasses import dataclass
+import logging
+from dataclasses import asdict, dataclass
 from itertools import takewhile
 from typing import Any
 
-import structlog
 from sqlalchemy import Row, select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -22,7 +22,7 @@ from models.operation import Operation
 _AT_MOST = 200
 """So many of each sort a sweep; the next one takes the rest."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 # Out of attempts: waiting again, or its last claim's lease is over.
 _BURY = text("""
@@ -133,7 +133,7 @@ def sweep(platform: Platform) -> Swept:
         wake_audit(platform)
     swept = Swept(published, dead, finished, stored, oldest_s)
     if published or dead or finished or stored:
-        _log.info("swept", **{name: getattr(swept, name) for name in Swept.__slots__})
+        _log.info("swept", extra=asdict(swept))
     return swept
 
 
@@ -150,7 +150,9 @@ def _bury(platform: Platform) -> int:
             _BURY, {"attempts": attempts, "most": _AT_MOST, "told": json.dumps(told)}
         ).all()
     for each in dead:
-        _log.error("chunk_dead", operation_id=str(each.operation_id), chunk_no=each.chunk_no)
+        _log.error(
+            "chunk_dead", extra={"operation_id": str(each.operation_id), "chunk_no": each.chunk_no}
+        )
     return len(dead)
 
 
@@ -168,7 +170,9 @@ def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
         return finish(platform, operation.id)
     except (DBAPIError, RuntimeError) as error:
         # One that can't be finished now must not keep the others waiting.
-        _log.error("not_finished", operation_id=str(operation.id), error=told_plainly(error))
+        _log.error(
+            "not_finished", extra={"operation_id": str(operation.id), "error": told_plainly(error)}
+        )
         return False
 
 

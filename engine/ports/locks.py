@@ -7,20 +7,22 @@ The script accepts its own token: redis-py's lock can return False while it hold
 when a reply is lost and the call is sent again.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import structlog
-from redis import Redis
-from redis.exceptions import RedisError
+from engine.ports.redis_client import RedisClient, redis_errors
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 KEYS_PER_CALL = 1000
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 # The locks come as one word list in the last argument: a thousand arguments cost the client
 # more than everything else it does for them.
@@ -119,15 +121,12 @@ def row_key(tenant_id: int, kind: str, row_id: int) -> str:
 
 
 class Locks:
-    """Takes, renews and releases locks; made of a Redis client without retries."""
+    """Takes, renews and releases locks, by a Redis client without retries."""
 
-    def __init__(self, redis: Redis, *, enabled: bool = True) -> None:
-        """Wrap a client; *enabled* False works without locks, for measuring their price."""
-        self._redis = redis
+    def __init__(self, connect: "Callable[[], Redis]", *, enabled: bool = True) -> None:
+        """Take how to make the client; *enabled* False works without locks, to measure them."""
+        self._client = RedisClient(connect)
         self._enabled = enabled
-        self._acquire = redis.register_script(_ACQUIRE)
-        self._release = redis.register_script(_RELEASE)
-        self._renew = redis.register_script(_RENEW)
 
     @contextmanager
     def hold(
@@ -152,12 +151,12 @@ class Locks:
         ms = round(lease_s * 1000)
         held = self._take(keys, owner, ms, all_or_none=all_or_none)
         taken = [] if held.busy and all_or_none else keys
-        held.renew = _Renewal(lambda: self._each_call(self._renew, taken, [owner, ms]), lease_s)
+        held.renew = _Renewal(lambda: self._each_call(_RENEW, taken, [owner, ms]), lease_s)
         try:
             yield held
         finally:
             # Degraded too: a call whose reply was lost may have taken its locks.
-            self._each_call(self._release, taken, [owner])
+            self._each_call(_RELEASE, taken, [owner])
 
     def once(self, name: str, seconds: float) -> bool:
         """Say whether this is the first call for *name* in so many seconds.
@@ -165,40 +164,41 @@ class Locks:
         It only saves work, so it says yes when Redis is away.
         """
         try:
-            return bool(self._redis.set(name, 1, nx=True, px=round(seconds * 1000)))
-        except RedisError as error:
-            _log.warning("redis_away", at="once", error=str(error))
+            return bool(self._client.redis.set(name, 1, nx=True, px=round(seconds * 1000)))
+        except redis_errors() as error:
+            _log.warning("redis_away", extra={"at": "once", "error": str(error)})
             return True
 
     def forget(self, name: str) -> None:
         """Let the next `once` of *name* say yes."""
         try:
-            self._redis.delete(name)
-        except RedisError as error:
-            _log.warning("redis_away", at="forget", error=str(error))
+            self._client.redis.delete(name)
+        except redis_errors() as error:
+            _log.warning("redis_away", extra={"at": "forget", "error": str(error)})
 
     def _take(self, keys: Sequence[str], owner: str, ms: int, *, all_or_none: bool) -> Held:
         begun = datetime.now(UTC)
-        answers = self._each_call(self._acquire, keys, [owner, ms, "1" if all_or_none else "0"])
+        answers = self._each_call(_ACQUIRE, keys, [owner, ms, "1" if all_or_none else "0"])
         held = Held(degraded=answers is None)
         for first, answer in enumerate(answers or []):
             for position, holder in zip(answer[::2], answer[1::2], strict=True):
                 held.busy[first * KEYS_PER_CALL + position - 1] = _holder(holder)
         if held.busy and all_or_none:
-            self._each_call(self._release, keys, [owner])
+            self._each_call(_RELEASE, keys, [owner])
         held.waited_ms = (datetime.now(UTC) - begun).total_seconds() * 1000
         return held
 
     def _each_call(
-        self, script: Any, keys: Sequence[str], arguments: Sequence[Any]
+        self, script: str, keys: Sequence[str], arguments: Sequence[Any]
     ) -> list[Any] | None:
         try:
+            call = self._client.script(script)
             return [
-                script(args=[*arguments, " ".join(keys[first : first + KEYS_PER_CALL])])
+                call(args=[*arguments, " ".join(keys[first : first + KEYS_PER_CALL])])
                 for first in range(0, len(keys), KEYS_PER_CALL)
             ]
-        except RedisError as error:
-            _log.warning("redis_away", at="locks", error=str(error))
+        except redis_errors() as error:
+            _log.warning("redis_away", extra={"at": "locks", "error": str(error)})
             return None
 
 

@@ -5,18 +5,20 @@ it. One script writes it and only moves forward: more done beats less, an end be
 """
 
 import json
+import logging
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-import structlog
-from redis import Redis
-from redis.exceptions import RedisError
+from engine.ports.redis_client import RedisClient, redis_errors
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 _LONGEST_WAIT_S = 0.25
 """Less than the client waits for any answer, so that a silent server is noticed as one."""
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 # KEYS: the result's key, the stream of who waits. ARGV: the meta as JSON, its status, done,
 # seconds to keep.
@@ -36,11 +38,10 @@ return 1
 
 
 class Results:
-    """The result backend; made of a Redis client of the backend's database."""
+    """The result backend, by a Redis client of the backend's database."""
 
-    def __init__(self, redis: Redis, *, keep_s: int = 86_400) -> None:
-        self._redis = redis
-        self._forward = redis.register_script(_FORWARD)
+    def __init__(self, connect: "Callable[[], Redis]", *, keep_s: int = 86_400) -> None:
+        self._client = RedisClient(connect)
         self._keep_s = keep_s
 
     def store_progress(self, operation_id: str, progress: Mapping[str, Any]) -> bool:
@@ -71,9 +72,9 @@ class Results:
         A failure's result is in PostgreSQL only: Celery's form of it is an exception.
         """
         try:
-            raw: Any = self._redis.get(_key(operation_id))
-        except RedisError as error:
-            _log.debug("redis_away", at="read", error=str(error))
+            raw: Any = self._client.redis.get(_key(operation_id))
+        except redis_errors() as error:
+            _log.debug("redis_away", extra={"at": "read", "error": str(error)})
             return None
         return _told(raw)
 
@@ -93,9 +94,9 @@ class Results:
         wait_s = min(within_s, _LONGEST_WAIT_S)
         try:
             block: Any = max(1, round(wait_s * 1000))
-            heard: Any = self._redis.xread({_stream(operation_id): after or "0"}, 1, block)
-        except RedisError as error:
-            _log.debug("redis_away", at="hear", error=str(error))
+            heard: Any = self._client.redis.xread({_stream(operation_id): after or "0"}, 1, block)
+        except redis_errors() as error:
+            _log.debug("redis_away", extra={"at": "hear", "error": str(error)})
             # A server that is away gives no signal when it is back; PostgreSQL is asked meanwhile.
             time.sleep(wait_s)
             return after, None
@@ -113,12 +114,12 @@ class Results:
             "children": [],
         }
         try:
-            self._forward(
+            self._client.script(_FORWARD)(
                 keys=[_key(operation_id), _stream(operation_id)],
                 args=[json.dumps(meta), status, done, self._keep_s],
             )
-        except RedisError as error:
-            _log.warning("redis_away", at="results", error=str(error))
+        except redis_errors() as error:
+            _log.warning("redis_away", extra={"at": "results", "error": str(error)})
             return False
         return True
 

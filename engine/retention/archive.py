@@ -6,6 +6,7 @@ next attempt takes away.
 """
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import structlog
 from psycopg import errors
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
@@ -44,7 +44,7 @@ from models.archive_file import (
 )
 from models.seal import TABLES
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 _TRIES = 5
 
@@ -107,7 +107,10 @@ def archive_records(platform: Platform, *, even_restored_of: int | None = None) 
                 _archive_month(platform, table, month, done, even_restored_of=even_restored_of)
             except _Stays as why:
                 if isinstance(why, _Differs):
-                    _log.warning("month not archived", table=table, month=str(month), why=str(why))
+                    _log.warning(
+                        "month not archived",
+                        extra={"table": table, "month": str(month), "why": str(why)},
+                    )
                 done.stays.append(f"{table} {month:%Y-%m}: {why}")
     remove_gone(platform)
     return done

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from domain.audit.erasure import Emptied, told_of_erasure
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
-from domain.redaction.redact import ERASED
+from domain.redaction.masks import ERASED
 from engine.access.permissions import demand
 from engine.audit.outbox import log_entities
 from engine.audit.writer import write_records

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from domain.redaction.redact import ERASED
+from domain.redaction.masks import ERASED
 from models.base import Base
 from models.seal import TABLES, words_of
 

@@ -6,12 +6,12 @@ number of ticks may come at once, or none for hours: the next one takes all that
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
-import structlog
 from sqlalchemy import Connection, Text, case, func, literal, null
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -40,7 +40,7 @@ WAIT_S = 10.0
 METADATA = {"autoclosed_by_server": True}
 REASON = "system_auto"
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def tick(platform: Platform) -> list[Run]:
@@ -87,7 +87,7 @@ def _run(platform: Platform, db: Connection, turn: Turn) -> tuple[Run | None, in
     if run.usual is not None and matched > run.usual:
         run = replace(run, outcome="stopped", message=_too_many(run))
         alert(db, run, now)
-        _log.warning("policy_stopped", policy=run.policy["name"], matched=matched)
+        _log.warning("policy_stopped", extra={"policy": run.policy["name"], "matched": matched})
     elif matched:
         run, window = _start(platform, db, run, due)
     end_run(db, run)
@@ -101,7 +101,7 @@ def _fail(platform: Platform, turn: Turn, error: Exception) -> Run | None:
         DBAPIError: The database can't be asked at all; the next tick tries again.
     """
     message = str(error) if isinstance(error, LocksideError) else told_plainly(error)
-    _log.error("policy_failed", policy_id=turn.policy_id, error=message)
+    _log.error("policy_failed", extra={"policy_id": turn.policy_id, "error": message})
     with platform.database.begin() as db:
         now = platform.clock(db)
         run = begin_run(db, turn, now)

@@ -7,8 +7,8 @@ from lockside.session.configuration import Settings
 from lockside.session.server_errors import TROUBLES, refusal_of
 from models import schema
 from models.people import Tenant
-from worker.app import make_app
 from worker.processes import make_engine, make_platform
+from worker.publisher import InterfaceApp, Publisher
 
 FIRST_PEOPLE = {
     "admin": ("admin", "manager"),
@@ -55,8 +55,8 @@ def upgrade(settings: Settings) -> tuple[str, ...]:
 
 
 def _give_policies(settings: Settings) -> None:
-    app = make_app(settings)
-    platform = make_platform(settings, app)
+    app = InterfaceApp(settings)
+    platform = make_platform(settings, Publisher(app))
     try:
         give_policies(platform)
     finally:
@@ -70,8 +70,8 @@ def open_first_tenant(settings: Settings) -> bool:
     Returns:
         Whether it was opened.
     """
-    app = make_app(settings)
-    platform = make_platform(settings, app)
+    app = InterfaceApp(settings)
+    platform = make_platform(settings, Publisher(app))
     try:
         with platform.database.connect() as db:
             if db.scalar(select(Tenant.id).limit(1)) is not None:

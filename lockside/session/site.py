@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID, uuid4
-
-from celery import Celery
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
@@ -18,7 +16,6 @@ from lockside.session.autoclose import Autoclose
 from lockside.session.configuration import read_settings
 from lockside.session.operation import Operation
 from lockside.session.records import Records
-from lockside.session.served_queues import served_queues
 from lockside.session.server_errors import TROUBLES, refusal_of
 from lockside.session.submit import Submitting
 from lockside.session.tenants import Tenancy
@@ -28,9 +25,12 @@ from reads.operations.operations import list_operations
 from reads.people import find_actor, seen_by
 from reads.records.explain import explain_row, explain_selection
 from reads.records.records import count_by_state, count_rows, ids_by_reference, list_ids
-from worker.app import make_app
 from worker.processes import make_platform
+from worker.publisher import InterfaceApp, Publisher
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 
 def connect(
@@ -64,10 +64,8 @@ def connect(
 
 
 def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Origin) -> "Site":
-    app = make_app(known)
-    # A door gives up sooner than a worker: the row is stored, and the sweeper sends the hint.
-    app.conf.broker_transport_options |= {"socket_timeout": 2, "socket_connect_timeout": 1}
-    site = Site(known, app, make_platform(known, app), origin)
+    app = InterfaceApp(known)
+    site = Site(known, app, make_platform(known, Publisher(app)), origin)
     try:
         site.act_as(tenant or known.tenant, known.actor or None if actor is None else actor or None)
     except BaseException:
@@ -79,13 +77,20 @@ def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Ori
 class Site(Submitting, Tenancy, Trail):
     """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
 
-    def __init__(self, settings: Settings, app: Celery, platform: Platform, origin: Origin) -> None:
+    def __init__(
+        self, settings: Settings, app: InterfaceApp, platform: Platform, origin: Origin
+    ) -> None:
         """Wrap a platform; `connect` is the way to get one."""
         self.origin = origin
         self.settings = settings
-        self.app = app
+        self._app = app
         self.platform = platform
         self.actor = Actor(0, None)
+
+    @property
+    def app(self) -> "Celery":
+        """Return the Celery application, for whoever polls results by its `AsyncResult`."""
+        return self._app()
 
     def __enter__(self) -> Self:
         """Return the site."""
@@ -110,7 +115,7 @@ class Site(Submitting, Tenancy, Trail):
     def close(self) -> None:
         """Give all connections back."""
         self.platform.database.dispose()
-        self.app.close()
+        self._app.close()
 
     def act_as(self, tenant: str, person: str | None) -> None:
         """Act for a person of a tenant from now on; without a person for the system.
@@ -240,4 +245,6 @@ class Site(Submitting, Tenancy, Trail):
         Raises:
             Unavailable: The broker doesn't answer.
         """
+        from lockside.session.served_queues import served_queues  # noqa: PLC0415 -- needs Celery
+
         return served_queues(self.app)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError
 
 from domain.audit.verification import Verified
 from domain.errors import Unavailable
-from domain.redaction.redact import MASKED
+from domain.redaction.masks import MASKED
 from models.archive_file import Unreadable, as_array, batches, read_lines
 from models.base import Record, records
 from reads.audit.archived_records import Shelf

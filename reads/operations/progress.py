@@ -1,11 +1,11 @@
 """Following an operation: Redis tells soon, PostgreSQL tells surely."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
 
-import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
@@ -13,7 +13,7 @@ from reads.operations.operations import find_operation
 
 _ASK_DATABASE_EVERY_S = 1.0
 
-_log = structlog.get_logger(__name__)
+_log = logging.getLogger(__name__)
 
 Hear = Callable[[str, str, float], tuple[str, dict[str, Any] | None]]
 """Waits for the next message of the result backend; see `engine.ports.result_backend`."""
@@ -71,7 +71,7 @@ def _stored_if_there(database: Engine, tenant_id: int, operation_id: UUID) -> di
         return _stored(database, tenant_id, operation_id)
     except OperationalError as error:
         # The operation outlives a restart of PostgreSQL, and so does waiting for it.
-        _log.debug("database_away", at="follow", error=str(error.orig))
+        _log.debug("database_away", extra={"at": "follow", "error": str(error.orig)})
         return None
 
 

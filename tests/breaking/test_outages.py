@@ -26,9 +26,9 @@ from tests.breaking.gate import Arrival, Fate, Gate
 from tests.breaking.plant import PATIENCE_S, Plant, eventually, impatient
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
 from tests.factories import work_orders
-from worker.app import make_app
 from worker.local_servers import Servers, find_running
 from worker.processes import make_platform
+from worker.publisher import InterfaceApp, Publisher
 
 AWAY_S = float(os.environ.get("LOCKSIDE_TEST_REDIS_AWAY_S", "30"))
 
@@ -102,7 +102,7 @@ def raised(folder: Path) -> Iterator[Ground]:
         with psycopg.connect(postgres, autocommit=True) as db:
             db.execute("CREATE DATABASE lockside")
         settings = impatient(servers, servers.database_url_for("lockside"), folder / "home")
-        platform = make_platform(settings, make_app(settings))
+        platform = make_platform(settings, Publisher(InterfaceApp(settings)))
         upgrade(platform.database)
         tenant = open_tenant(platform, "demo", {"admin": ["admin", "manager"]})
         add_named(platform, Actor(tenant, None), "vendor", ["Acme Lifts"])

@@ -7,14 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import InvalidInput
-from domain.selection import (
-    Combination,
-    Comparison,
-    Filter,
-    Negation,
-    comparisons,
-    parse_filter,
-)
+from domain.filter_parser import parse_filter
+from domain.selection import Combination, Comparison, Filter, Negation, comparisons
 
 OPEN = Comparison("state", "=", ("OPEN",))
 HIGH = Comparison("priority", "in", ("HIGH", "CRITICAL"))

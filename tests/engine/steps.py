@@ -77,12 +77,12 @@ class Recorder:
 
 def without_redis(platform: Platform) -> Platform:
     """Return a platform whose lock server refuses every connection."""
-    return replace(platform, locks=Locks(nobody()))
+    return replace(platform, locks=Locks(nobody))
 
 
 def without_locks(platform: Platform) -> Platform:
     """Return a platform that takes no Redis locks, as if their leases were long over."""
-    return replace(platform, locks=Locks(nobody(), enabled=False))
+    return replace(platform, locks=Locks(nobody, enabled=False))
 
 
 def nobody() -> Redis:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from domain.redaction.redact import has_mask, redact, redact_text
+from domain.redaction.masks import has_mask
+from domain.redaction.redact import redact, redact_text
 
 
 @pytest.mark.parametrize(

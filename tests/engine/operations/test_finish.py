@@ -234,7 +234,7 @@ def test_a_result_never_goes_back_to_another(site: lockside.Site) -> None:
 
 
 def test_without_redis_a_result_waits_in_postgresql(site: lockside.Site) -> None:
-    away = replace(site.platform, results=Results(nobody()))
+    away = replace(site.platform, results=Results(nobody))
     operation_id = ask(site, work_orders(site, 2))
     run_chunk(away, operation_id, 0)
 
@@ -265,7 +265,7 @@ def test_pollers_never_hear_a_hundred_before_the_end(site: lockside.Site) -> Non
 
     ears = replace(
         site.platform,
-        results=Listening(Redis.from_url(site.settings.redis_database(1))),
+        results=Listening(lambda: Redis.from_url(site.settings.redis_database(1))),
     )
     for chunk_no in (2, 0, 1):
         run_chunk(ears, operation_id, chunk_no)

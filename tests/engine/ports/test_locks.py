@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from redis import Redis
 
 import lockside
-from engine.ports.locks import Held, Locks, row_key
+from engine.ports.locks import _ACQUIRE, Held, Locks, row_key
 from tests.engine.steps import at_once, nobody, until
 
 ONE = ["lockside:lock:1:ticket:1"]
@@ -27,7 +27,7 @@ def redis(site: lockside.Site) -> Iterator[Redis]:
 
 @pytest.fixture
 def locks(redis: Redis) -> Locks:
-    return Locks(redis)
+    return Locks(lambda: redis)
 
 
 class Take(Protocol):
@@ -139,7 +139,7 @@ def test_an_owner_who_asks_again_has_it_already(
 ) -> None:
     # What a client does whose reply got lost: the same script again, with the same owner.
     for lease_ms in (1000, 60_000):
-        busy = locks._acquire(args=["me", lease_ms, all_or_none, ONE[0]])
+        [busy] = locks._each_call(_ACQUIRE, ONE, ["me", lease_ms, all_or_none]) or []
 
     assert (busy, redis.pttl(ONE[0]) > 50_000) == ([], True)
 
@@ -226,7 +226,7 @@ def test_of_ten_who_want_the_same_locks_one_gets_them_all(take: Take, locks: Loc
 
 @pytest.fixture
 def away() -> Locks:
-    return Locks(nobody())
+    return Locks(nobody)
 
 
 def test_without_redis_nothing_is_busy_and_it_is_told(take: Take, away: Locks) -> None:
@@ -262,7 +262,7 @@ def test_once_comes_again_after_its_time(locks: Locks) -> None:
 
 
 def test_locks_that_are_switched_off_lock_nothing(take: Take, redis: Redis) -> None:
-    off = Locks(redis, enabled=False)
+    off = Locks(lambda: redis, enabled=False)
 
     held = take(off, ONE, "mine")
 

@@ -204,7 +204,7 @@ def test_a_crash_while_it_is_replaced_leaves_no_file(archived: lockside.Site, st
 
 def lockside_at(site: lockside.Site, step: str) -> Any:
     """Return a site whose process dies right after a step."""
-    dying = type(site)(site.settings, site.app, crash_at(site.platform, step), site.origin)
+    dying = type(site)(site.settings, site._app, crash_at(site.platform, step), site.origin)
     dying.actor = site.actor
     return dying
 

@@ -79,7 +79,7 @@ def test_a_result_that_redis_lost_is_found_in_postgresql(site: lockside.Site) ->
 
 def test_without_redis_an_operation_is_followed_through_postgresql(site: lockside.Site) -> None:
     operation_id = three_chunks(site)
-    hear = Results(nobody()).hear
+    hear = Results(nobody).hear
     heard = follow(site.platform.database, hear, site.actor.tenant_id, operation_id, 20)
     next(heard)
 
