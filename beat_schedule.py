@@ -17,7 +17,8 @@ def tick(task: str, every_s: float, queue: str) -> dict[str, Any]:
 _MINUTE, _HOUR = 60.0, 3_600.0
 
 BEAT_SCHEDULE = {
-    # Sends lost hints again, buries chunks that kill their workers, ends what has ended.
+    # Sends lost dispatch messages again, buries chunks that kill their workers, ends what has
+    # ended.
     "sweep": tick("upkeep.sweep", 5.0, "upkeep"),
     # Closes what is overdue: the shortest period of a policy is a minute.
     "autoclose": tick("autoclose.tick", 15.0, "upkeep"),

@@ -167,13 +167,13 @@ def _operate(house: House, items: int, way: Way, *, locks: bool, guard: bool) ->
     return Run(items / taken_s, taken_s - (ended - begun))
 
 
-def _submit(site: lockside.Site, way: Way, ids: list[int]) -> lockside.Operation:
+def _submit(site: lockside.Session, way: Way, ids: list[int]) -> lockside.Operation:
     return site.transition(way.kind, to=way.target, ids=ids, atomic=False, comments="Measured")
 
 
 def warm_up(
     house: House,
-    site: lockside.Site,
+    site: lockside.Session,
     db: "psycopg.Connection[tuple[int, ...]]",
     way: Way,
     ids: list[int],

@@ -77,19 +77,21 @@ def measure_f5(house: House, told: Told, *, quick: bool) -> list[Figure]:
     ]
 
 
-def _crowd(site: lockside.Site, rows: Sequence[Sequence[int]], transitions: int) -> list[Sample]:
+def _crowd(site: lockside.Session, rows: Sequence[Sequence[int]], transitions: int) -> list[Sample]:
     with ThreadPoolExecutor(len(rows)) as clients:
         seeds = range(len(rows))
         runs = clients.map(lambda seed: _client(site, rows[seed], transitions, seed), seeds)
         return [sample for run in runs for sample in run]
 
 
-def _client(site: lockside.Site, rows: Sequence[int], transitions: int, seed: int) -> list[Sample]:
+def _client(
+    site: lockside.Session, rows: Sequence[int], transitions: int, seed: int
+) -> list[Sample]:
     choose = random.Random(seed)  # noqa: S311 -- which row comes next is no secret
     return [_move(site, choose.choice(rows), careful=n % 2 == 1) for n in range(transitions)]
 
 
-def _move(site: lockside.Site, row_id: int, *, careful: bool) -> Sample:
+def _move(site: lockside.Session, row_id: int, *, careful: bool) -> Sample:
     """Return how long one transition took, and what became of it."""
     seen = site.row(KIND, row_id)
     expected = {row_id: seen["version"]} if careful else {}
@@ -103,6 +105,6 @@ def _move(site: lockside.Site, row_id: int, *, careful: bool) -> Sample:
     return taken_s, "skipped" if outcome["skipped_items"] else min(outcome["failure_codes"])
 
 
-def _count(site: lockside.Site, query: TextClause) -> int:
+def _count(site: lockside.Session, query: TextClause) -> int:
     with site.platform.database.connect() as db:
         return int(db.scalar(query) or 0)

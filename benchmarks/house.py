@@ -131,7 +131,7 @@ def open_house(*, quick: bool) -> Iterator[House]:
     """Run a pair of servers in a temporary folder; nothing of it is left afterwards."""
     with tempfile.TemporaryDirectory(prefix="lockside-benchmark-") as name:
         folder = Path(name) / "servers"
-        servers, _ = embedded.start(folder)
+        servers, _ = embedded.start_servers(folder)
         try:
             yield House(servers, quick=quick)
         finally:

@@ -19,7 +19,7 @@ from benchmarks.bulk import QUICK_ITEMS, WORK_ORDER, operate
 from benchmarks.house import ONE_ITEM, House, Told, libpq, workers
 from benchmarks.measure import Figure, in_turn, medians
 from domain.machines.machine import Request
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 from engine.changes.rows import lock_rows, write_rows
 from engine.changes.transition import judge_rows
 from engine.ports.locks import row_key
@@ -76,20 +76,20 @@ def move_one(platform: Platform, tenant_id: int, actor_id: int, row_id: int) -> 
         platform.database.begin() as db,
     ):
         db.exec_driver_sql("SET LOCAL lockside.override = 'measured'")
-        rows, busy = lock_rows(db, kind, tenant_id, [row_id], _FACTS)
-        if held.busy or busy:
+        rows, contended = lock_rows(db, kind, tenant_id, [row_id], _FACTS)
+        if held.contended or contended:
             return False
         now = platform.clock(db)
         asked = Request(target, frozenset({"work_order.approve"}), now=now)
-        judged = judge_rows(kinds()[kind].machine, rows, [row_id], asked, {})
+        outcomes = judge_rows(kinds()[kind].machine, rows, [row_id], asked, {})
         values = {"state": target, "state_since": now}
-        write_rows(db, kind, judged, values, actor_id=actor_id, now=now)
-        _record(db, judged, tenant_id=tenant_id, actor_id=actor_id, now=now, lock_key=key)
-        return bool(judged.passed)
+        write_rows(db, kind, outcomes, values, actor_id=actor_id, now=now)
+        _record(db, outcomes, tenant_id=tenant_id, actor_id=actor_id, now=now, lock_key=key)
+        return bool(outcomes.passed)
 
 
-def _record(db: Any, judged: Judged, **shared: Any) -> None:
-    (row,) = judged.passed
+def _record(db: Any, outcomes: Outcomes, **shared: Any) -> None:
+    (row,) = outcomes.passed
     db.execute(
         insert(StateTransitionAudit),
         {

@@ -1,7 +1,7 @@
 """R1 to R3: how well personal data is found in the labelled corpus, and how fast it is looked for.
 
-Speed is processor time of one core over documents such as doors bring: a few short fields and a
-comment of about 60 characters, one in a hundred with a phone number in it.
+Speed is processor time of one core over documents such as interfaces bring: a few short fields and
+a comment of about 60 characters, one in a hundred with a phone number in it.
 """
 
 from time import process_time
@@ -27,7 +27,7 @@ def measure_redaction(house: House, told: Told, *, quick: bool) -> list[Figure]:
     """Judge every file of the corpus, and count documents a second."""
     del house
     told("the labelled corpus")
-    judged = {each.name: judge(items(each)) for each in files()}
+    outcomes = {each.name: judge(items(each)) for each in files()}
     documents = [_document(n) for n in range(1_000 if quick else 20_000)]
     taken_s = []
     for turn in range(TURNS):
@@ -41,18 +41,18 @@ def measure_redaction(house: House, told: Told, *, quick: bool) -> list[Figure]:
         Figure(
             id="R1",
             what="personal values found, of those labelled; the worst file of the corpus",
-            ratio=min(each.recall for each in judged.values()),
+            ratio=min(each.recall for each in outcomes.values()),
             goal=0.99,
             side="at least",
-            detail={name: [each.recall, each.labelled] for name, each in judged.items()},
+            detail={name: [each.recall, each.labelled] for name, each in outcomes.items()},
         ),
         Figure(
             id="R2",
             what="masks put rightly, of all masks; the worst file of the corpus",
-            ratio=min(each.precision for each in judged.values()),
+            ratio=min(each.precision for each in outcomes.values()),
             goal=0.98,
             side="at least",
-            detail={name: [each.precision, each.masks] for name, each in judged.items()},
+            detail={name: [each.precision, each.masks] for name, each in outcomes.items()},
         ),
         Figure(
             id="R3",

@@ -48,7 +48,7 @@ def measure_f4(house: House, told: Told, *, quick: bool) -> list[Figure]:
     ]
 
 
-def _transition(site: lockside.Site, ids: list[int], turn: int) -> float:
+def _transition(site: lockside.Session, ids: list[int], turn: int) -> float:
     target = CYCLE[turn // ROWS % 2]
     begun = perf_counter()
     outcome = site.transition(KIND, to=target, ids=ids[turn % ROWS]).wait(30)

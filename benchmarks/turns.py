@@ -68,7 +68,7 @@ def measure_turns(house: House, told: Told, *, quick: bool) -> list[Figure]:
 
 
 @contextmanager
-def _tenant(settings: Settings, rows: int) -> Iterator[lockside.Site]:
+def _tenant(settings: Settings, rows: int) -> Iterator[lockside.Session]:
     """Give a site of a second tenant with so many work orders, and a few tickets."""
     with lockside.connect(settings=settings) as site:
         open_tenant(site.platform, NEIGHBOUR, {"admin": ["admin", "manager"]})
@@ -79,7 +79,7 @@ def _tenant(settings: Settings, rows: int) -> Iterator[lockside.Site]:
         yield site
 
 
-def _singles(site: lockside.Site, count: int) -> list[float]:
+def _singles(site: lockside.Session, count: int) -> list[float]:
     """Return what each of so many transitions took, one after the other."""
     taken = []
     ids = site.ids("ticket")
@@ -93,7 +93,7 @@ def _singles(site: lockside.Site, count: int) -> list[float]:
     return taken
 
 
-def _job(site: lockside.Site, ids: list[int]) -> float:
+def _job(site: lockside.Session, ids: list[int]) -> float:
     """Return what a job over these rows took."""
     begun = perf_counter()
     outcome = site.transition("work_order", to="APPROVED", ids=ids, atomic=False).wait(120)

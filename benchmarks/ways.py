@@ -34,7 +34,7 @@ _PLACE = {"latitude": 52.52, "longitude": 13.405}
 _PUNCH = {"punchin_latitude": 52.5201, "punchin_longitude": 13.4049}
 
 
-def rows_of(site: lockside.Site, kind: str, count: int) -> Iterator[dict[str, Any]]:
+def rows_of(site: lockside.Session, kind: str, count: int) -> Iterator[dict[str, Any]]:
     """Yield rows that may go their kind's way; what they refer to is made first."""
     state = WAYS[kind].source
     shared = {"state": state, **_refer(site, kind)}
@@ -51,7 +51,7 @@ def add_parts(db: "psycopg.Connection[Any]", kind: str) -> None:
         )
 
 
-def _refer(site: lockside.Site, kind: str) -> dict[str, Any]:
+def _refer(site: lockside.Session, kind: str) -> dict[str, Any]:
     if kind == "work_order":
         return {"vendor_id": site.add_named("vendor", ["Acme Lifts"])["Acme Lifts"]}
     if kind == "task":

@@ -11,7 +11,7 @@ from worker.app import make_app
 from worker.processes import PlatformPerProcess
 from worker.publisher import Publisher
 from worker.settings import Settings
-from worker.signals import connect
+from worker.signals import connect_signals
 
 
 def add_noop(app: Celery) -> None:
@@ -34,4 +34,4 @@ settings = Settings()
 app = make_app(settings)
 add_noop(app)
 add_one_item(app, PlatformPerProcess(settings.resolved(), Publisher(lambda: app)))
-connect(app, settings)
+connect_signals(app, settings)

@@ -14,15 +14,16 @@ from cli.exits import MEANINGS, exit_code_of_error
 from cli.main import lockside
 from docs.reasons import CELERY, HTTP
 from domain.errors import LocksideError
-from domain.machines.diagram import mermaid, table
+from domain.machines.diagram import mermaid, transition_table
 from domain.machines.operation import OPERATION
 from domain.permissions import ROLES, permissions_of
 from engine.input.fields import fields_of
-from engine.input.record_types import whole_of
+from engine.input.record_types import parent_of
 from models.base import kinds, records
 from worker.app import celery_settings
 from worker.settings import Settings
 
+_WRITES = ("create", "update", "delete")
 FOLDER = Path(__file__).parent / "reference"
 _MADE = "<!-- Made by docs/generate.py from the code: change that, and run `make docs`. -->"
 
@@ -50,7 +51,11 @@ def _machines() -> str:
     ]
     for machine in [each.machine for each in kinds().values()] + [OPERATION]:
         heading = machine.kind.replace("_", " ").capitalize()
-        parts += [f"## {heading}", f"```mermaid\n{mermaid(machine)}\n```", table(machine)]
+        parts += [
+            f"## {heading}",
+            f"```mermaid\n{mermaid(machine)}\n```",
+            transition_table(machine),
+        ]
     return "\n\n".join(parts)
 
 
@@ -62,15 +67,16 @@ def _records() -> str:
         "and `updated_by`, and work has `uuid`, `state` and `state_since`; the platform writes "
         "those. A field that refers to another record takes its id or its name.",
     ]
-    for noun, model in records().items():
-        whole = whole_of(model)
+    for resource_type, model in records().items():
+        whole = parent_of(model)
         about = (model.__doc__ or "").strip().splitlines()[0]
         if whole is not None:
-            needed = f"`{whole.noun}.{model.permit}`"
+            needed = f"`{whole.resource_type}.{model.permit}`"
             if not model.permit:
-                needed = f"`{noun}.create`, `{noun}.update` or `{noun}.delete`"
+                create, update, delete = (f"`{resource_type}.{each}`" for each in _WRITES)
+                needed = f"{create}, {update} or {delete}"
             about += (
-                f" A part of a {whole.noun}: whoever writes it needs {needed} "
+                f" A part of a {whole.resource_type}: whoever writes it needs {needed} "
                 "and makes that row's next version too."
             )
         rows = [
@@ -78,7 +84,7 @@ def _records() -> str:
             for each in fields_of(model).values()
         ]
         fields = "\n".join(["| field | value | required |", "|---|---|---|", *rows])
-        parts += [f"## {noun}", about, fields]
+        parts += [f"## {resource_type}", about, fields]
     return "\n\n".join(parts)
 
 

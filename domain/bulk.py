@@ -124,7 +124,7 @@ def result(
     started_at: datetime,
     finished_at: datetime,
 ) -> dict[str, Any]:
-    """Return an operation's result, the same at every door; ids are strings.
+    """Return an operation's result, the same at every interface; ids are strings.
 
     Args:
         operation_id: The operation.

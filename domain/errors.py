@@ -35,7 +35,7 @@ class LocksideError(Exception):
         return _rebuild, (type(self), self.facts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the refusal as the doors show it: `error`, `message`, `retryable`, facts."""
+        """Return the refusal as the interfaces show it: `error`, `message`, `retryable`, facts."""
         facts = {name: _plain(value) for name, value in self.facts.items() if name != "message"}
         return {"error": self.code, "message": str(self), "retryable": self.retryable, **facts}
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from domain.machines.machine import Machine
 
 RECORD_VERBS = ("view", "create", "update", "delete")
-"""What doors do with any record."""
+"""What interfaces do with any record."""
 
 WORK_VERBS = (*RECORD_VERBS, "assign", "import")
-"""What doors do with work beside its machine's own verbs."""
+"""What interfaces do with work beside its machine's own verbs."""
 
 STEERING_VERBS = ("cancel", "pause", "resume", "retry", "execute", "undo")
 """What is done with other people's operations; with their own, everybody may."""
@@ -50,14 +50,14 @@ _OF_TECHNICIANS = ("attendance.create", "ticket.create")
 
 
 def permissions_of(
-    role: str, machines: Iterable[Machine], nouns: Iterable[str] = ()
+    role: str, machines: Iterable[Machine], resource_types: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """Return the permissions that *role* holds, sorted.
 
     Args:
         role: One of `ROLES`.
         machines: Of every kind of work.
-        nouns: Every other record; a kind's name among them is left out.
+        resource_types: Every other record; a kind's name among them is left out.
 
     Raises:
         KeyError: There is no such role.
@@ -71,11 +71,11 @@ def permissions_of(
         for verb in (*machine.verbs, *WORK_VERBS, "record")
         if verbs is None or verb in verbs
     }
-    others = [each for each in nouns if each not in known]
-    held |= {f"{noun}.view" for noun in others}
+    others = [each for each in resource_types if each not in known]
+    held |= {f"{resource_type}.view" for resource_type in others}
     if everything:
         changed = set(others) - (set() if role == "admin" else _ADMINISTRATION)
-        held |= {f"{noun}.{verb}" for noun in changed for verb in RECORD_VERBS}
+        held |= {f"{resource_type}.{verb}" for resource_type in changed for verb in RECORD_VERBS}
     if role == "technician":
         held |= {each for each in _OF_TECHNICIANS if each.partition(".")[0] in known}
     if role == "payroll" and "payroll_period" in others:
@@ -106,7 +106,7 @@ def states_open_to(machine: Machine, held: Collection[str] | None) -> tuple[str,
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from, as its door knows it.
+    """Where a request came from, as its interface knows it.
 
     Attributes:
         session_id: The same for all that one login, or one run of a program, asks for.

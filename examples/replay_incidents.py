@@ -146,7 +146,7 @@ def ticket_of(number: str, first: Mapping[str, str]) -> dict[str, Any]:
 class Replay:
     """Submits operations and keeps several in flight, but one at a time of each ticket."""
 
-    def __init__(self, site: lockside.Site, ids: Mapping[str, int]) -> None:
+    def __init__(self, site: lockside.Session, ids: Mapping[str, int]) -> None:
         self._site = site
         self._ids = ids
         self._in_flight: deque[tuple[lockside.Operation, list[int]]] = deque()
@@ -198,7 +198,7 @@ class Replay:
             self._busy.difference_update(ids)
 
 
-def read_records(site: lockside.Site, row_id: int, deadline: float) -> list[dict[str, Any]]:
+def read_records(site: lockside.Session, row_id: int, deadline: float) -> list[dict[str, Any]]:
     """Return the records of a ticket, as soon as every version has its own."""
     version = site.row("ticket", row_id)["version"]
     while True:
@@ -255,7 +255,7 @@ def report(
     return wrong if sizes == KNOWN_SIZES else [*wrong, f"{sizes}, not {KNOWN_SIZES}"]
 
 
-def replay(site: lockside.Site, path: Path) -> list[str]:
+def replay(site: lockside.Session, path: Path) -> list[str]:
     """Replay a log and compare; return every fault, none if the records tell its story."""
     incidents = read_log(path)
     changes = {number: list(changes_of(number, rows)) for number, rows in incidents.items()}

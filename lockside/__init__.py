@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from domain.bulk import Failure
     from domain.permissions import Origin
     from lockside.session.operation import Operation, Paused, StillRunning
-    from lockside.session.site import Site, connect
+    from lockside.session.session import Session, connect
 
 __all__ = [
     "Failure",
@@ -46,7 +46,7 @@ __all__ = [
     "PermissionDenied",
     "RateLimited",
     "RuleRefused",
-    "Site",
+    "Session",
     "StaleVersion",
     "StillRunning",
     "Unavailable",
@@ -58,9 +58,9 @@ _HOMES = {
     "Operation": "lockside.session.operation",
     "Origin": "domain.permissions",
     "Paused": "lockside.session.operation",
-    "Site": "lockside.session.site",
+    "Session": "lockside.session.session",
     "StillRunning": "lockside.session.operation",
-    "connect": "lockside.session.site",
+    "connect": "lockside.session.session",
 }
 """Imported at their first use: a script that only names an error shouldn't wait for a database."""
 

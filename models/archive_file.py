@@ -25,7 +25,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ArchiveScope:
     """Whose records an archive holds, of which table and month."""
 
     tenant_id: int
@@ -48,7 +48,9 @@ class Written:
     records: int
 
 
-def write_archive(folder: Path, place: Place, blocks: Iterable[bytes], records: int) -> Written:
+def write_archive(
+    folder: Path, place: ArchiveScope, blocks: Iterable[bytes], records: int
+) -> Written:
     """Write lines into a file in *folder*, and return when it is safe on the disk.
 
     Args:
@@ -91,7 +93,7 @@ def write_archive(folder: Path, place: Place, blocks: Iterable[bytes], records: 
 
 def leftovers(folder: Path, record: str, month: date) -> tuple[list[Path], list[Path]]:
     """Return the files of a table's month: those that were never finished, and the others."""
-    begins = Place(0, record, month).begins
+    begins = ArchiveScope(0, record, month).begins
     return sorted(folder.glob(f"*/.{begins}*.tmp")), sorted(folder.glob(f"*/{begins}*.ndjson.zst"))
 
 

@@ -18,10 +18,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import Check, between, ordered
 from domain.machines.attendance import ATTENDANCE, LONGEST_SHIFT, OFFSETS_MIN
-from models.base import LIVE, Record, Work, named, work_table
+from models.base import LIVE, Record, Work, unique_name_index, work_table
 from models.clock import Clock
 from models.related import Related
-from models.site import Site
+from models.site import SiteRow
 
 
 class PayrollPeriod(Record):
@@ -29,7 +29,7 @@ class PayrollPeriod(Record):
 
     __tablename__ = "payroll_period"
     __table_args__ = (
-        named("payroll_period"),
+        unique_name_index("payroll_period"),
         CheckConstraint("starts_on <= ends_on", name="in_order"),
         # A day is paid once.
         ExcludeConstraint(
@@ -39,7 +39,7 @@ class PayrollPeriod(Record):
             name="ex_payroll_period_days",
         ),
     )
-    noun = "payroll_period"
+    resource_type = "payroll_period"
     checks = (ordered("starts_on", "ends_on"),)
 
     name: Mapped[str]
@@ -137,9 +137,11 @@ Attendance.related = {
     "payroll_closed_at": Related(
         PayrollPeriod.closed_at, joined=PayrollPeriod, on=_in_period, lock=_hold_periods
     ),
-    "site_latitude": Related(Site.latitude, joined=Site, on=Site.id == Attendance.site_id),
-    "site_longitude": Related(Site.longitude, joined=Site, on=Site.id == Attendance.site_id),
-    "site_radius_m": Related(Site.radius_m, joined=Site, on=Site.id == Attendance.site_id),
+    "site_latitude": Related(SiteRow.latitude, joined=SiteRow, on=SiteRow.id == Attendance.site_id),
+    "site_longitude": Related(
+        SiteRow.longitude, joined=SiteRow, on=SiteRow.id == Attendance.site_id
+    ),
+    "site_radius_m": Related(SiteRow.radius_m, joined=SiteRow, on=SiteRow.id == Attendance.site_id),
 }
 Attendance.clocks = {
     "punched_in": Clock(Attendance.punchintime, "punched in"),

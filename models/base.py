@@ -58,12 +58,12 @@ LIVE = text("deleted_at IS NULL")
 
 
 class Record(Base):
-    """What doors create, read, update, list and delete, each write as its next version.
+    """What interfaces create, read, update, list and delete, each write as its next version.
 
-    A mapped subclass is found by itself, by its noun. Deletion is soft: `deleted_at`.
+    A mapped subclass is found by itself, by its resource type. Deletion is soft: `deleted_at`.
 
     Attributes:
-        noun: What the doors call it, e.g. `site`.
+        resource_type: What the interfaces call it, e.g. `site`.
         parent: The column that names the row it is a part of; whoever writes the part locks
             that row and makes its next version as well.
         permit: The verb whose permission over the parent a part's writer needs; None for
@@ -72,11 +72,11 @@ class Record(Base):
         parsers: For text that has a form of its own, by column: what returns it as it is stored,
             or raises InvalidInput or ValueError; and how it looks, as the end of a sentence.
         checks: What must hold of the columns together.
-        set_by_platform: Columns that no door writes, beside those of every record.
+        set_by_platform: Columns that no interface writes, beside those of every record.
     """
 
     __abstract__ = True
-    noun: ClassVar[str]
+    resource_type: ClassVar[str]
     parent: ClassVar[str | None] = None
     permit: ClassVar[str | None] = "update"
     choices: ClassVar[Mapping[str, Iterable[str]]] = {}
@@ -133,9 +133,9 @@ class Work(Record):
     parsers = {"tags": (parse_tags, TAGS)}  # noqa: RUF012 -- declared as a ClassVar by Record
 
     def __init_subclass__(cls, **more: Any) -> None:
-        """Call a kind at the doors what its machine calls it."""
+        """Call a kind at the interfaces what its machine calls it."""
         if "machine" in cls.__dict__:
-            cls.noun = cls.machine.kind
+            cls.resource_type = cls.machine.kind
         super().__init_subclass__(**more)
 
     uuid: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"), unique=True)
@@ -174,7 +174,7 @@ def work_table(name: str, *others: SchemaItem) -> tuple[Any, ...]:
     )
 
 
-def named(table: str) -> Index:
+def unique_name_index(table: str) -> Index:
     """Return the index that keeps a name unique among a tenant's records that aren't deleted."""
     return Index(
         f"uq_{table}_tenant_id_name", "tenant_id", "name", unique=True, postgresql_where=LIVE
@@ -183,13 +183,17 @@ def named(table: str) -> Index:
 
 def kinds() -> dict[str, type[Work]]:
     """Return every kind of work by its name; a newly mapped class is found by itself."""
-    return {noun: model for noun, model in records().items() if issubclass(model, Work)}
+    return {
+        resource_type: model
+        for resource_type, model in records().items()
+        if issubclass(model, Work)
+    }
 
 
 def records() -> dict[str, type[Record]]:
-    """Return everything that doors create and change, by its noun, work included."""
+    """Return everything that interfaces create and change, by its resource type, work included."""
     found = [each.class_ for each in Base.registry.mappers if issubclass(each.class_, Record)]
-    return {each.noun: each for each in sorted(found, key=lambda each: each.noun)}
+    return {each.resource_type: each for each in sorted(found, key=lambda each: each.resource_type)}
 
 
 def clocks_of(model: type[Work]) -> Mapping[str, Clock]:

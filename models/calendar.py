@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.business_time import public_holidays, timezones, week
 from domain.check import Check
-from models.base import Record, named
+from models.base import Record, unique_name_index
 
 HOURS = "Mon-Fri 09:00-17:00"
 """What most people mean by business hours."""
@@ -31,7 +31,7 @@ class BusinessCalendar(Record):
 
     __tablename__ = "calendar"
     __table_args__ = (
-        named("calendar"),
+        unique_name_index("calendar"),
         UniqueConstraint("tenant_id", "id"),
         # A tenant has one default.
         Index(
@@ -44,7 +44,7 @@ class BusinessCalendar(Record):
         # A day is off or worked.
         CheckConstraint("NOT days_off && work_days", name="days_apart"),
     )
-    noun = "calendar"
+    resource_type = "calendar"
     parsers = {  # noqa: RUF012 -- declared as a ClassVar by Record
         "zone": (timezones.parse_zone, timezones.EXPECTED),
         "hours": (_normalised, week.EXPECTED),

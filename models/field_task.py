@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import between
 from domain.machines.field_task import DONE, FIELD_TASK
-from models.base import LIVE, Assignable, Readings, Record, Work, named, work_table
+from models.base import LIVE, Assignable, Readings, Record, Work, unique_name_index, work_table
 from models.clock import Clock
 from models.people import assignee_keys
 from models.related import Related
@@ -37,7 +37,7 @@ class Job(Record):
 
     __tablename__ = "job"
     __table_args__ = (
-        named("job"),
+        unique_name_index("job"),
         UniqueConstraint("tenant_id", "id"),
         ForeignKeyConstraint(
             ["tenant_id", "ticket_category_id"],
@@ -45,7 +45,7 @@ class Job(Record):
         ),
         CheckConstraint("grace_minutes >= 0", name="grace_not_negative"),
     )
-    noun = "job"
+    resource_type = "job"
     checks = (between("grace_minutes", 0, _LONGEST_GRACE_MIN, "minutes"),)
 
     name: Mapped[str]
@@ -103,7 +103,7 @@ class FieldTaskReading(Record):
             postgresql_where=LIVE,
         ),
     )
-    noun = "reading"
+    resource_type = "reading"
     parent = "task_id"
     permit = "record"
     choices = {"sort": READING_SORTS}  # noqa: RUF012 -- declared as a ClassVar by Record

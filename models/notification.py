@@ -38,7 +38,7 @@ class Subscription(Record):
             postgresql_nulls_not_distinct=True,
         ),
     )
-    noun = "subscription"
+    resource_type = "subscription"
     choices = {"kind": KINDS}  # noqa: RUF012 -- declared as a ClassVar by Record
     checks = (
         Check("target_state", "a state of that kind of work such as APPROVED", _knows_its_state),

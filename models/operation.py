@@ -32,17 +32,17 @@ class MachineArrow(Base):
     undo: Mapped[bool]
 
 
-class Operation(Base):
+class OperationRow(Base):
     """One submitted piece of work, a single transition included.
 
-    `changes` are the values that an update or an assignment writes, by column. A `hook` is
-    what runs after the operation `parent_id`, as an operation of its own. What comes out of an
-    earlier operation (`parent_id`) has its `purpose`: to execute its plan, to retry, to undo.
-    `origin` is where the request came from, `selection` the filter that chose the rows. `canary`
-    is how many items were to be done first: chunks from `hold_from` on wait until somebody
-    resumes, and a plan keeps it for what executes it. `rate` is items a second, and what is hinted
-    at fills the time up to `paced_until`. It is `held`
-    if its canary has paused it; `details` is the caller's own.
+    `changes` are the values that an update or an assignment writes, by column. A `hook` is what
+    runs after the operation `parent_id`, as an operation of its own. What comes out of an earlier
+    operation (`parent_id`) has its `purpose`: to execute its plan, to retry, to undo. `origin` is
+    where the request came from, `selection` the filter that chose the rows. `canary` is how many
+    items were to be done first: chunks from `canary_ends_before_chunk` on wait until somebody
+    resumes, and a plan keeps it for what executes it. `rate` is items a second, and what is
+    dispatched at fills the time up to `paced_until`. It is `held` if its canary has paused it;
+    `details` is the caller's own.
     """
 
     __tablename__ = "operation"
@@ -81,7 +81,7 @@ class Operation(Base):
         ),
         CheckConstraint("parallel > 0", name="parallel_positive"),
         CheckConstraint("rate > 0", name="rate_positive"),
-        CheckConstraint("hold_from > 0", name="hold_from_positive"),
+        CheckConstraint("canary_ends_before_chunk > 0", name="canary_ends_before_chunk_positive"),
         CheckConstraint("canary > 0", name="canary_positive"),
         # A plan is executed once, what failed by a code is retried once, an undo is made once.
         Index(
@@ -132,7 +132,7 @@ class Operation(Base):
     stop_at_first_failure: Mapped[bool] = mapped_column(server_default=text("false"))
     parallel: Mapped[int | None]
     canary: Mapped[int | None]
-    hold_from: Mapped[int | None]
+    canary_ends_before_chunk: Mapped[int | None]
     held: Mapped[bool] = mapped_column(server_default=text("false"))
     paused_by: Mapped[str | None]
     cancelled_by: Mapped[str | None]
@@ -173,7 +173,7 @@ class Chunk(Base):
             name="ended_with_all_outcomes",
         ),
         UniqueConstraint("claim"),
-        # Whose turn it is: what is on its way, and what waits to be hinted at.
+        # Whose turn it is: what is on its way, and what waits to be dispatched.
         Index(
             "ix_operation_chunk_on_its_way",
             "operation_id",
@@ -210,7 +210,7 @@ class Chunk(Base):
     claim: Mapped[UUID | None]
     lease_until: Mapped[datetime | None]
     run_after: Mapped[datetime] = mapped_column(server_default=NOW)
-    busy_since: Mapped[datetime | None]
+    contended_since: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
     published: Mapped[int] = mapped_column(server_default=text("0"))
     outcomes: Mapped[list[int] | None] = mapped_column(ARRAY(SmallInteger))

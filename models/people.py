@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import Check
 from domain.permissions import permissions_of
-from models.base import LIVE, Base, Record, kinds, named, records
+from models.base import LIVE, Base, Record, kinds, records, unique_name_index
 
 
 class Tenant(Base):
@@ -34,8 +34,8 @@ class Person(Record):
     """Somebody who acts; the name is unique in the tenant."""
 
     __tablename__ = "person"
-    __table_args__ = (named("person"), UniqueConstraint("tenant_id", "id"))
-    noun = "person"
+    __table_args__ = (unique_name_index("person"), UniqueConstraint("tenant_id", "id"))
+    resource_type = "person"
 
     name: Mapped[str]
 
@@ -51,8 +51,8 @@ class Role(Record):
     """A named set of permissions such as `work_order.approve`."""
 
     __tablename__ = "role"
-    __table_args__ = (named("role"), UniqueConstraint("tenant_id", "id"))
-    noun = "role"
+    __table_args__ = (unique_name_index("role"), UniqueConstraint("tenant_id", "id"))
+    resource_type = "role"
     checks = (
         Check(
             "permissions",
@@ -81,7 +81,7 @@ class PersonRole(Record):
             postgresql_where=LIVE,
         ),
     )
-    noun = "person_role"
+    resource_type = "person_role"
     parent = "person_id"
     permit = None
 
@@ -108,8 +108,8 @@ class Team(Record):
     """People who take work together."""
 
     __tablename__ = "team"
-    __table_args__ = (named("team"), UniqueConstraint("tenant_id", "id"))
-    noun = "team"
+    __table_args__ = (unique_name_index("team"), UniqueConstraint("tenant_id", "id"))
+    resource_type = "team"
 
     name: Mapped[str]
 
@@ -129,7 +129,7 @@ class TeamMember(Record):
             postgresql_where=LIVE,
         ),
     )
-    noun = "team_member"
+    resource_type = "team_member"
     parent = "team_id"
 
     team_id: Mapped[int] = mapped_column(BigInteger)
@@ -140,8 +140,8 @@ class Vendor(Record):
     """A company that does work orders."""
 
     __tablename__ = "vendor"
-    __table_args__ = (named("vendor"), UniqueConstraint("tenant_id", "id"))
-    noun = "vendor"
+    __table_args__ = (unique_name_index("vendor"), UniqueConstraint("tenant_id", "id"))
+    resource_type = "vendor"
 
     name: Mapped[str]
 

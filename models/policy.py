@@ -24,11 +24,11 @@ from domain.policies.policy import (
     TIMES,
     TRANSITION,
     UPDATE,
-    words_in,
+    template_fields,
 )
 from domain.policies.policy import VERBS as POLICY_VERBS
 from domain.selection import Comparison, comparisons
-from models.base import KINDS, Record, Work, clocks_of, kinds, named
+from models.base import KINDS, Record, Work, clocks_of, kinds, unique_name_index
 
 _FILTER = "a filter over the fields of that kind of work, such as"
 _WEEK_MIN = 7 * 24 * 60
@@ -106,9 +106,9 @@ def _leads_there(model: type[Work], values: Mapping[str, Any]) -> bool:
     target = values.get("target_state")
     if target is None or not _asks("selection")(model, values):
         return True
-    named = {each.upper() for each in _states_asked(_asked(values["selection"]))}
+    states = {each.upper() for each in _states_asked(_asked(values["selection"]))}
     sources = {each.source for each in model.machine.transitions if each.target == target}
-    return not named or not named.isdisjoint(sources)
+    return not states or not states.isdisjoint(sources)
 
 
 def _says_what_it_does(values: Mapping[str, Any]) -> bool:
@@ -136,7 +136,7 @@ class Policy(Record):
 
     __tablename__ = "policy"
     __table_args__ = (
-        named("policy"),
+        unique_name_index("policy"),
         UniqueConstraint("tenant_id", "id"),
         Refers(["tenant_id", "assigned_to_team"], ["team.tenant_id", "team.id"]),
         CheckConstraint(f"mode IN {MODES}", name="mode_known"),
@@ -145,7 +145,7 @@ class Policy(Record):
         CheckConstraint("every_minutes > 0", name="every_positive"),
         CheckConstraint("cap > 0", name="cap_positive"),
     )
-    noun = "policy"
+    resource_type = "policy"
     choices = {  # noqa: RUF012 -- declared as a ClassVar by Record
         "kind": KINDS,
         "verb": POLICY_VERBS,
@@ -202,7 +202,9 @@ class Policy(Record):
         Check(
             "comments",
             "text; of what rows say only {ticket_category}, where that kind of work has one",
-            _of_kind(lambda model, values: {*words_in(values.get("comments"))} <= {*model.words}),
+            _of_kind(
+                lambda model, values: {*template_fields(values.get("comments"))} <= {*model.words}
+            ),
         ),
     )
 

@@ -109,7 +109,7 @@ def commitment_of(table: str, alias: str, salt: str) -> str:
     return f"sha256({salt} || record_send(ROW({_named(words, alias)})))" if words else "NULL::bytea"
 
 
-def words_in(table: str, alias: str) -> str:
+def count_words(table: str, alias: str) -> str:
     """Return SQL for how many words a record has; without any there is nothing to hide."""
     words = _WORDS[table]
     return f"num_nonnulls({_named(words, alias)})" if words else "0"
@@ -151,7 +151,7 @@ def told_of(table: str, source: str, *more: str) -> str:
     return _TOLD.format(
         source=source,
         leaf=leaf_of(table, "r"),
-        words=words_in(table, "r"),
+        words=count_words(table, "r"),
         commitment=commitment_of(table, "r", "salt"),
         more="".join(f", {each}" for each in more),
     )

@@ -4,12 +4,12 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Unique
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.check import Check, between
-from models.base import Record, named
+from models.base import Record, unique_name_index
 
 _FENCE = ("latitude", "longitude", "radius_m")
 
 
-class Site(Record):
+class SiteRow(Record):
     """A place; with a centre (degrees) and a radius (metres) it has a geofence.
 
     Without a calendar of its own the tenant's default says when it is open.
@@ -17,7 +17,7 @@ class Site(Record):
 
     __tablename__ = "site"
     __table_args__ = (
-        named("site"),
+        unique_name_index("site"),
         UniqueConstraint("tenant_id", "id"),
         ForeignKeyConstraint(["tenant_id", "calendar_id"], ["calendar.tenant_id", "calendar.id"]),
         # A fence is whole or not there.
@@ -26,7 +26,7 @@ class Site(Record):
         CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude_in_range"),
         CheckConstraint("radius_m > 0", name="radius_positive"),
     )
-    noun = "site"
+    resource_type = "site"
     checks = (
         between("latitude", -90, 90, "degrees"),
         between("longitude", -180, 180, "degrees"),

@@ -12,7 +12,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.machines.ticket import PRIORITIES, TICKET
-from models.base import Assignable, Record, Work, named, work_table
+from models.base import Assignable, Record, Work, unique_name_index, work_table
 from models.people import assignee_keys
 
 
@@ -20,8 +20,8 @@ class TicketCategory(Record):
     """What a ticket is about, e.g. Elevator."""
 
     __tablename__ = "ticket_category"
-    __table_args__ = (named("ticket_category"), UniqueConstraint("tenant_id", "id"))
-    noun = "ticket_category"
+    __table_args__ = (unique_name_index("ticket_category"), UniqueConstraint("tenant_id", "id"))
+    resource_type = "ticket_category"
 
     name: Mapped[str]
 

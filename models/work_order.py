@@ -36,7 +36,7 @@ class WorkOrderLine(Record):
 
     __tablename__ = "work_order_line"
     __table_args__ = (CheckConstraint("quantity > 0", name="quantity_positive"),)
-    noun = "work_order_line"
+    resource_type = "work_order_line"
     parent = "work_order_id"
     checks = (between("quantity", 1, 1_000_000, "pieces"),)
 

@@ -57,10 +57,10 @@ def list_tenants(db: Connection) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class SeenBy:
-    """A person, and the nouns of what they may view."""
+    """A person, and the resource types of what they may view."""
 
     person_id: int
-    nouns: Sequence[str]
+    resource_types: Sequence[str]
 
 
 def seen_by(db: Connection, actor: Actor) -> SeenBy | None:
@@ -70,4 +70,7 @@ def seen_by(db: Connection, actor: Actor) -> SeenBy | None:
     people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
     held, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
     parted = (each.partition(".") for each in held)
-    return SeenBy(actor.person_id, sorted(noun for noun, _, verb in parted if verb == "view"))
+    return SeenBy(
+        actor.person_id,
+        sorted(resource_type for resource_type, _, verb in parted if verb == "view"),
+    )

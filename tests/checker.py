@@ -137,7 +137,7 @@ _RULES_OF_A_KIND = {
 }
 
 
-def check_invariants(site: lockside.Site) -> None:
+def check_invariants(site: lockside.Session) -> None:
     """Assert that everything submitted has ended, once, recorded, with nothing left behind.
 
     Drains the outbox first: when records are written is not what is checked here.
@@ -154,7 +154,7 @@ def check_invariants(site: lockside.Site) -> None:
     assert not broken, "\n".join(broken)
 
 
-def _drain(site: lockside.Site) -> None:
+def _drain(site: lockside.Session) -> None:
     """Write all records, also those that somebody else is just writing."""
     paused = threading.Event()
     until = time.monotonic() + _DRAINED_S
@@ -191,7 +191,7 @@ def _is_of_work(finding: Finding) -> bool:
     return finding.seal_no is not None or (finding.record or {}).get("kind") in kinds()
 
 
-def _locks_left(site: lockside.Site) -> list[str]:
+def _locks_left(site: lockside.Session) -> list[str]:
     """Return the locks that outlive every lease; a killed worker's own may take one to go."""
     paused = threading.Event()
     until = time.monotonic() + _LOCKS_GONE_S

@@ -51,7 +51,7 @@ def _patience(item: pytest.Item) -> float:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Bring a pair of servers up for this test process, and stop it at the end."""
     folder = tmp_path_factory.mktemp("servers")
-    running, _ = embedded.start(folder)
+    running, _ = embedded.start_servers(folder)
     try:
         yield running
     finally:
@@ -113,7 +113,7 @@ def settings(servers: Servers, database_url: str, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def site(settings: Settings) -> Iterator[lockside.Site]:
+def site(settings: Settings) -> Iterator[lockside.Session]:
     """Connect as the tenant's administrator, who is a manager too."""
     with lockside.connect(settings=settings) as connected:
         yield connected

@@ -11,7 +11,12 @@ DAY = date(2026, 11, 20)
 
 
 def work_orders(
-    site: lockside.Site, count: int, *, state: str = "SUBMITTED", vendor: bool = True, **more: Any
+    site: lockside.Session,
+    count: int,
+    *,
+    state: str = "SUBMITTED",
+    vendor: bool = True,
+    **more: Any,
 ) -> list[int]:
     """Bring work orders in, ready to be approved unless told otherwise; return their ids."""
     vendor_id = site.add_named("vendor", ["Acme Lifts"])["Acme Lifts"] if vendor else None
@@ -24,7 +29,7 @@ def work_orders(
     )
 
 
-def tickets(site: lockside.Site, count: int, *, state: str = "NEW", **more: Any) -> list[int]:
+def tickets(site: lockside.Session, count: int, *, state: str = "NEW", **more: Any) -> list[int]:
     """Bring tickets in; return their ids."""
     return site.import_work(
         "ticket", [{"title": f"Ticket {n}", "state": state, **more} for n in range(count)]
@@ -32,7 +37,12 @@ def tickets(site: lockside.Site, count: int, *, state: str = "NEW", **more: Any)
 
 
 def tasks(
-    site: lockside.Site, count: int, *, state: str = "ASSIGNED", assigned: bool = True, **more: Any
+    site: lockside.Session,
+    count: int,
+    *,
+    state: str = "ASSIGNED",
+    assigned: bool = True,
+    **more: Any,
 ) -> list[int]:
     """Bring field tasks in, ready to be started unless told otherwise; return their ids."""
     return site.import_work(
@@ -50,7 +60,7 @@ def tasks(
 
 
 def attendance(
-    site: lockside.Site, count: int, *, state: str = "PENDING", **more: Any
+    site: lockside.Session, count: int, *, state: str = "PENDING", **more: Any
 ) -> list[int]:
     """Bring attendance in, at no site and so within every fence; return the ids.
 

@@ -59,7 +59,7 @@ def replay(settings: Settings, *arguments: str | Path) -> "subprocess.CompletedP
     )
 
 
-def fingerprint(site: lockside.Site) -> tuple[str, int, int, int]:
+def fingerprint(site: lockside.Session) -> tuple[str, int, int, int]:
     """Return a digest of all tickets, and how many transitions, other records and operations."""
     with site.platform.database.connect() as db:
         tickets = db.execute(text("SELECT * FROM ticket ORDER BY id")).all()
@@ -70,7 +70,7 @@ def fingerprint(site: lockside.Site) -> tuple[str, int, int, int]:
 
 
 def test_a_small_log_is_replayed_once(
-    settings: Settings, worker: Worker, site: lockside.Site, tmp_path: Path
+    settings: Settings, worker: Worker, site: lockside.Session, tmp_path: Path
 ) -> None:
     log = write_small_log(tmp_path / "log.csv")
 
@@ -86,7 +86,7 @@ def test_a_small_log_is_replayed_once(
 
 
 def test_the_walked_states_and_the_times_of_the_log_are_in_the_records(
-    settings: Settings, worker: Worker, site: lockside.Site, tmp_path: Path
+    settings: Settings, worker: Worker, site: lockside.Session, tmp_path: Path
 ) -> None:
     ended = replay(settings, write_small_log(tmp_path / "log.csv"))
 
@@ -105,7 +105,7 @@ def test_the_walked_states_and_the_times_of_the_log_are_in_the_records(
 
 @pytest.mark.timeout(400)  # other tests run beside it
 def test_the_real_log_is_replayed_once(
-    settings: Settings, worker: Worker, site: lockside.Site
+    settings: Settings, worker: Worker, site: lockside.Session
 ) -> None:
     if not LOG.exists():
         pytest.skip("the event log doesn't lie beside this checkout")

@@ -60,9 +60,9 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
             "socket_connect_timeout": 3,
             "socket_keepalive": True,
             "health_check_interval": 10,
-            # Publishing gives up at once: kombu would try for 6 s to connect to a broker that
-            # is away, for each hint, and the sweeper sends it anyway. A worker's own connection
-            # knows no such limit (broker_connection_max_retries).
+            # Publishing gives up at once: kombu would try for 6 s to connect to a broker that is
+            # away, for each dispatch message, and the sweeper sends it anyway. A worker's own
+            # connection knows no such limit (broker_connection_max_retries).
             "max_retries": 0,
             "queue_order_strategy": "priority",
         },

@@ -5,11 +5,11 @@ from importlib import import_module
 from worker.app import make_app
 from worker.logs import configure_logs
 from worker.settings import Settings
-from worker.signals import connect
+from worker.signals import connect_signals
 
 configure_logs()
 # Compiled once, before the workers fork.
 import_module("engine.audit.outbox_redaction")
 settings = Settings()
 app = make_app(settings)
-connect(app, settings)
+connect_signals(app, settings)

@@ -10,12 +10,12 @@ import psycopg
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DisconnectionError
 
-from engine.policies.recheck import StillDue
+from engine.policies.recheck import Recheck
 from engine.ports.anchor_file import AnchorFile
 from engine.ports.locks import Locks
 from engine.ports.platform import Clock, Platform, Publish, database_clock, unobserved
 from engine.ports.result_backend import Results
-from engine.reactions.notifications import Digest
+from engine.reactions.notifications import Notifications
 from engine.reactions.overdue_tickets import RaiseTickets
 from worker.arrays import QuickListDumper
 from worker.settings import Settings
@@ -74,7 +74,7 @@ def make_platform(
         pace=settings.pace,
         step=step,
         clock=clock,
-        hooks=(StillDue(), RaiseTickets(), Digest()),
+        hooks=(Recheck(), RaiseTickets(), Notifications()),
         retention=settings.retention,
         archives=settings.archives,
     )

@@ -12,7 +12,7 @@ from worker.settings import Settings
 _HEARTBEAT_S = 5.0
 
 
-def connect(app: Celery, settings: Settings) -> None:
+def connect_signals(app: Celery, settings: Settings) -> None:
     """Have each worker of *app* ask for a sweep now and then, so that none needs beat for it."""
     publish = Publisher(lambda: app)
 

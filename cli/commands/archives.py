@@ -7,9 +7,9 @@ import rich_click as click
 
 from cli.input.ids import read_id
 from cli.input.options import read_moment
-from cli.printing.output import moment, table
+from cli.printing.output import format_time, table
 from cli.printing.timeline import brief
-from cli.program.command import Group, Session
+from cli.program.command import Group, Invocation
 
 _MONTH = click.argument("month")
 _RECORD = click.option(
@@ -41,15 +41,15 @@ def archives() -> None:
 @click.option("--month", metavar="MONTH", help="Only of this month, such as 2026-05.")
 @_RECORD
 @click.pass_obj
-def list_all(session: Session, *, month: str | None, record: str | None) -> None:
+def list_all(invocation: Invocation, *, month: str | None, record: str | None) -> None:
     """List the archives, oldest months first, with what became of each."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.archives.list(month=month, record=_plain(record))
-    if session.output.as_json:
-        session.output.json(found)
+    if invocation.output.as_json:
+        invocation.output.json(found)
         return
     if not found:
-        session.output.note("There is no archive here.")
+        invocation.output.note("There is no archive here.")
         return
     shown = table("month", "record", "records", "bytes", "state", right=("records", "bytes"))
     for each in found:
@@ -60,7 +60,7 @@ def list_all(session: Session, *, month: str | None, record: str | None) -> None
             f"{each['bytes']:,}",
             _state(each),
         )
-    session.output.say_table(shown)
+    invocation.output.say_table(shown)
 
 
 @archives.command(
@@ -73,17 +73,17 @@ def list_all(session: Session, *, month: str | None, record: str | None) -> None
     "--even-restored", is_flag=True, help="Also what you restored and was to stay for longer."
 )
 @click.pass_obj
-def make(session: Session, *, even_restored: bool) -> None:
+def make(invocation: Invocation, *, even_restored: bool) -> None:
     """Archive now what is old enough, of all tenants; else it is done within the hour."""
-    with session.connect() as site, session.output.status("Archiving"):
+    with invocation.connect() as site, invocation.output.status("Archiving"):
         done = site.archives.archive_now(even_restored=even_restored)
-    if session.output.as_json:
+    if invocation.output.as_json:
         told = ("records", "files", "bytes", "stays")
-        session.output.json({name: getattr(done, name) for name in told})
+        invocation.output.json({name: getattr(done, name) for name in told})
         return
-    session.output.say(f"Archived {done.records:,} records in {done.files:,} files.")
+    invocation.output.say(f"Archived {done.records:,} records in {done.files:,} files.")
     for each in done.stays:
-        session.output.note(f"It stays: {each}.", "yellow")
+        invocation.output.note(f"It stays: {each}.", "yellow")
 
 
 @archives.command(
@@ -93,7 +93,7 @@ def make(session: Session, *, even_restored: bool) -> None:
     lockside audit archives search --operation 1b4e28ba-2fa1-41d2-883f-0016d3cca427 --json
     """,
 )
-@click.argument("noun", required=False)
+@click.argument("resource_type", required=False)
 @click.argument("row_id", metavar="[ID]", required=False)
 @click.option("--by", metavar="NAME", help="What this person did.")
 @click.option("--operation", "operation_id", metavar="ID", help="In this operation.")
@@ -101,28 +101,28 @@ def make(session: Session, *, even_restored: bool) -> None:
 @click.option("--until", metavar="TIME", help="Before then.")
 @click.pass_obj
 def search(
-    session: Session,
+    invocation: Invocation,
     /,
     *,
-    noun: str | None,
+    resource_type: str | None,
     row_id: str | None,
     since: str | None,
     until: str | None,
     **wanted: Any,
 ) -> None:
     """Search the archives without restoring them, oldest months first."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.archives.search(
-            kind=_plain(noun),
+            kind=_plain(resource_type),
             row_id=None if row_id is None else read_id(row_id),
             since=read_moment("since", since),
             until=read_moment("until", until),
             **wanted,
         )
-        if session.output.as_json:
-            session.output.json_list(found)
+        if invocation.output.as_json:
+            invocation.output.json_list(found)
         else:
-            session.output.lines(_line(each) for each in found)
+            invocation.output.lines(_line(each) for each in found)
 
 
 @archives.command(
@@ -135,14 +135,14 @@ def search(
 @_RECORD
 @click.option("--days", type=int, metavar="N", help="How long they stay at least; 7 by default.")
 @click.pass_obj
-def restore(session: Session, *, month: str, record: str | None, days: int | None) -> None:
+def restore(invocation: Invocation, *, month: str, record: str | None, days: int | None) -> None:
     """Put a month's records back into their tables, for some days."""
-    with session.connect() as site, session.output.status("Restoring"):
+    with invocation.connect() as site, invocation.output.status("Restoring"):
         done = site.archives.restore(month, record=_plain(record), days=days)
-    if session.output.as_json:
-        session.output.json({"archives": done.archives, "records": done.records})
+    if invocation.output.as_json:
+        invocation.output.json({"archives": done.archives, "records": done.records})
     else:
-        session.output.say(f"{done.records:,} records of {month} are in their tables again.")
+        invocation.output.say(f"{done.records:,} records of {month} are in their tables again.")
 
 
 @archives.command(
@@ -154,14 +154,14 @@ def restore(session: Session, *, month: str, record: str | None, days: int | Non
 @_RECORD
 @click.option("--because", required=True, metavar="TEXT", help="Why; it is recorded.")
 @click.pass_obj
-def hold(session: Session, *, month: str, record: str | None, because: str) -> None:
+def hold(invocation: Invocation, *, month: str, record: str | None, because: str) -> None:
     """Keep a month's archives, however old they are."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         held = site.archives.hold(month, because=because, record=_plain(record))
-    if session.output.as_json:
-        session.output.json({"archives": held})
+    if invocation.output.as_json:
+        invocation.output.json({"archives": held})
     else:
-        session.output.say(f"{held:,} archives of {month} are held: {because}.")
+        invocation.output.say(f"{held:,} archives of {month} are held: {because}.")
 
 
 @archives.command(
@@ -172,14 +172,14 @@ def hold(session: Session, *, month: str, record: str | None, because: str) -> N
 @_MONTH
 @_RECORD
 @click.pass_obj
-def release(session: Session, *, month: str, record: str | None) -> None:
+def release(invocation: Invocation, *, month: str, record: str | None) -> None:
     """Let a month's archives be dropped when they are too old."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         released = site.archives.release(month, record=_plain(record))
-    if session.output.as_json:
-        session.output.json({"archives": released})
+    if invocation.output.as_json:
+        invocation.output.json({"archives": released})
     else:
-        session.output.say(f"{released:,} archives of {month} are released.")
+        invocation.output.say(f"{released:,} archives of {month} are released.")
 
 
 def _plain(name: str | None) -> str | None:
@@ -189,9 +189,9 @@ def _plain(name: str | None) -> str | None:
 def _state(archive: Mapping[str, Any]) -> str:
     held = f"held: {archive['held_because']}" if archive["held_because"] else ""
     if archive["dropped_at"]:
-        return f"dropped {moment(archive['dropped_at'])}"
+        return f"dropped {format_time(archive['dropped_at'])}"
     if archive["restored_until"]:
-        restored = f"restored until {moment(archive['restored_until'])}"
+        restored = f"restored until {format_time(archive['restored_until'])}"
         return f"{restored}; {held}" if held else restored
     return held or "archived"
 

@@ -6,13 +6,13 @@ from typing import Any
 import rich_click as click
 
 from cli.commands.records import in_order
-from cli.input.completion import complete_kinds, complete_nouns
+from cli.input.completion import complete_kinds, complete_resource_types
 from cli.input.ids import read_id
 from cli.input.times import read_time, span_options
 from cli.printing.bars import bar, how_long
-from cli.printing.output import Output, moment, table
+from cli.printing.output import Output, format_time, table
 from cli.printing.timeline import brief
-from cli.program.command import Command, Session
+from cli.program.command import Command, Invocation
 from domain.errors import InvalidInput
 
 
@@ -25,26 +25,26 @@ from domain.errors import InvalidInput
     lockside audit as-of ticket --at 7d
     """,
 )
-@click.argument("noun", shell_complete=complete_nouns)
+@click.argument("resource_type", shell_complete=complete_resource_types)
 @click.argument("row_id", metavar="[ID]", required=False)
 @click.option(
     "--at", required=True, metavar="TIME", help="The time, with its zone, or 24h, 7d back."
 )
 @click.pass_obj
-def as_of(session: Session, *, noun: str, row_id: str | None, at: str) -> None:
+def as_of(invocation: Invocation, *, resource_type: str, row_id: str | None, at: str) -> None:
     """Show what a record was at a past time; without an ID how many were in which state.
 
     What no record tells is told as unknown, and why.
     """
     time = read_time("at", at)
-    output = session.output
-    with session.connect() as site:
+    output = invocation.output
+    with invocation.connect() as site:
         if time is None:
             raise InvalidInput(field="at", got=at, expected="a time")
         if row_id is None:
-            found = site.states_as_of(noun, time)
+            found = site.states_as_of(resource_type, time)
         else:
-            found = site.as_of(noun, read_id(row_id), time)
+            found = site.as_of(resource_type, read_id(row_id), time)
     if output.as_json:
         output.json(found)
     elif row_id is None:
@@ -65,7 +65,7 @@ def as_of(session: Session, *, noun: str, row_id: str | None, at: str) -> None:
 @span_options
 @click.pass_obj
 def times(
-    session: Session, *, kind: str, row_id: str | None, since: str | None, until: str | None
+    invocation: Invocation, *, kind: str, row_id: str | None, since: str | None, until: str | None
 ) -> None:
     """Show how long a row was in each state, or what is usual for its kind.
 
@@ -73,14 +73,14 @@ def times(
     """
     number = None if row_id is None else read_id(row_id)
     begin, end = read_time("since", since), read_time("until", until)
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.time_in_states(kind, number, since=begin, until=end)
-    if session.output.as_json:
-        session.output.json(found)
+    if invocation.output.as_json:
+        invocation.output.json(found)
     elif number is None:
-        _print_usual(session.output, found)
+        _print_usual(invocation.output, found)
     else:
-        _print_stays(session.output, found)
+        _print_stays(invocation.output, found)
 
 
 def _print_past(output: Output, found: Mapping[str, Any]) -> None:
@@ -88,10 +88,10 @@ def _print_past(output: Output, found: Mapping[str, Any]) -> None:
     if not found["exists"]:
         is_before = found["since"] > found["at"]
         told = "came only" if is_before else "was deleted"
-        output.say(f"{named} wasn't there: it {told} at {moment(found['since'])}.")
+        output.say(f"{named} wasn't there: it {told} at {format_time(found['since'])}.")
         return
     version = "an unknown version" if found["version"] is None else f"version {found['version']}"
-    output.say(f"{named} at {moment(found['at'])}, {version}:")
+    output.say(f"{named} at {format_time(found['at'])}, {version}:")
     output.say(_fields(found))
     for part, pasts in found.items():
         if isinstance(pasts, list):
@@ -106,7 +106,7 @@ def _fields(past: Mapping[str, Any]) -> Any:
     for name in in_order(past["values"]):
         value = past["values"][name]
         if value is not None:
-            shown.add_row(name, moment(value) if hasattr(value, "hour") else brief(value))
+            shown.add_row(name, format_time(value) if hasattr(value, "hour") else brief(value))
     for name, why in past["unknown"].items():
         shown.add_row(name, f"? {why['message']}")
     return shown
@@ -117,13 +117,13 @@ def _print_counts(output: Output, found: Mapping[str, Any]) -> None:
     if found["unknown"]:
         counts["unknown"] = found["unknown"]
     if not counts:
-        output.note(f"There was no {found['kind']} at {moment(found['at'])}.")
+        output.note(f"There was no {found['kind']} at {format_time(found['at'])}.")
         return
     shown = table("state", "rows", "", right=("rows",))
     most = max(counts.values())
     for state, rows in counts.items():
         shown.add_row(state, f"{rows:,}", bar(rows / most))
-    output.say(f"{found['kind']} at {moment(found['at'])}:")
+    output.say(f"{found['kind']} at {format_time(found['at'])}:")
     output.say_table(shown)
 
 

@@ -10,8 +10,8 @@ from click.exceptions import Exit
 from rich.progress import BarColumn, Progress, TextColumn
 
 from cli.exits import CONFLICT
-from cli.printing.output import Output, moment
-from cli.program.command import Command, Session
+from cli.printing.output import Output, format_time
+from cli.program.command import Command, Invocation
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
     help="As well: every version of every row has its record, and every row is what they say.",
 )
 @click.pass_obj
-def verify(session: Session, *, seals: str | None, complete: bool) -> None:
+def verify(invocation: Invocation, *, seals: str | None, complete: bool) -> None:
     """Verify that every record is as it was sealed, and that the chain of seals is whole.
 
     Ends with 7 if anything was found. The first finding is the first broken record.
     """
     first, last = _range(seals)
-    with session.connect() as site, _shown(session.output, site.audit.newest) as show:
+    with invocation.connect() as site, _shown(invocation.output, site.audit.newest) as show:
         seen = site.audit.verify(first=first, last=last, complete=complete, on_progress=show)
-    if session.output.as_json:
-        session.output.json({**asdict(seen), "whole": not seen.findings})
+    if invocation.output.as_json:
+        invocation.output.json({**asdict(seen), "whole": not seen.findings})
     else:
-        _say(session.output, seen, complete=complete)
+        _say(invocation.output, seen, complete=complete)
     if seen.findings:
         raise Exit(CONFLICT)
 
@@ -60,23 +60,23 @@ def verify(session: Session, *, seals: str | None, complete: bool) -> None:
     """,
 )
 @click.pass_obj
-def pin(session: Session) -> None:
+def pin(invocation: Invocation) -> None:
     """Pin the newest seal outside of the database, in the file of anchors and in the log.
 
     Beat does so every five minutes. `verify` compares the chain with what was pinned.
     """
-    with session.connect() as site:
+    with invocation.connect() as site:
         pinned = site.audit.pin()
         path = site.settings.anchors
-    if session.output.as_json:
+    if invocation.output.as_json:
         told = [{**asdict(each), "digest": each.digest.hex()} for each in pinned]
-        session.output.json({"file": str(path), "pinned": told})
+        invocation.output.json({"file": str(path), "pinned": told})
         return
     for each in pinned:
-        session.output.say(f"Seal {each.seal_no:,} is pinned: {each.digest.hex()}")
+        invocation.output.say(f"Seal {each.seal_no:,} is pinned: {each.digest.hex()}")
     if not pinned:
-        session.output.say("The newest seal is pinned already.")
-    session.output.note(f"In {path}, and in the log.")
+        invocation.output.say("The newest seal is pinned already.")
+    invocation.output.note(f"In {path}, and in the log.")
 
 
 @click.command(
@@ -92,26 +92,26 @@ def pin(session: Session) -> None:
 @click.option("--also", multiple=True, metavar="TEXT", help="What tells of them as well.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
-def erase(session: Session, *, person: int, also: Sequence[str], yes: bool) -> None:
+def erase(invocation: Invocation, *, person: int, also: Sequence[str], yes: bool) -> None:
     """Erase a person who was deleted: their name goes from records, archives and operations.
 
     PERSON is their id. It can't be taken back. Records keep what was done, when, and by which
     id; the seals still hold. Rows of work that tell of them are listed, to be changed.
     """
-    if not yes and not session.output.as_json:
+    if not yes and not invocation.output.as_json:
         click.confirm(f"Erase person {person} for ever?", abort=True, err=True)
-    with session.connect() as site:
+    with invocation.connect() as site:
         done = site.audit.erase(person, also=also)
-    if session.output.as_json:
-        session.output.json(asdict(done))
+    if invocation.output.as_json:
+        invocation.output.json(asdict(done))
         return
     beside = sum(done.places.values())
-    session.output.say(
+    invocation.output.say(
         f"Erased from {done.records:,} records and {beside:,} other rows: {done.erasure_id}"
     )
     for kind, ids in done.mentions.items():
         told = " ".join(map(str, ids))
-        session.output.note(f"Still told in {kind.replace('_', '-')} {told}: change them there.")
+        invocation.output.note(f"Still told in {kind.replace('_', '-')} {told}: change them there.")
 
 
 def _range(text: str | None) -> tuple[int, int | None]:
@@ -142,7 +142,7 @@ def _say(output: Output, seen: "Verified", *, complete: bool) -> None:
     if seen.waiting:
         output.note(
             f"{seen.waiting:,} changes have yet to become records, the oldest since "
-            f"{moment(seen.waiting_since)}: they aren't among these.",
+            f"{format_time(seen.waiting_since)}: they aren't among these.",
             "yellow",
         )
     for each in seen.findings:

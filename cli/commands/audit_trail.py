@@ -8,14 +8,14 @@ from typing import Any
 
 import rich_click as click
 
-from cli.input.completion import complete_nouns
+from cli.input.completion import complete_resource_types
 from cli.input.ids import read_id
 from cli.input.times import read_time, span_options
 from cli.printing.bars import how_long
-from cli.printing.output import Output, moment, table
+from cli.printing.output import Output, format_time, table
 from cli.printing.output_file import FORMATS, write_out
 from cli.printing.timeline import brief, what_happened
-from cli.program.command import Command, Session
+from cli.program.command import Command, Invocation
 from domain.errors import InvalidInput
 
 _MOST = 1_000_000
@@ -44,7 +44,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--by-system", is_flag=True, help="Only what the system itself did."),
         click.option("--by", metavar="NAME", help="Only what this person did, by name or id."),
         click.argument("row_id", metavar="[ID]", required=False),
-        click.argument("noun", required=False, shell_complete=complete_nouns),
+        click.argument("resource_type", required=False, shell_complete=complete_resource_types),
     ):
         command = add(command)
     return command
@@ -71,14 +71,14 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option("--after", metavar="CURSOR", help="Go on behind this place.")
 @click.pass_obj
-def trail(session: Session, /, *, limit: int, after: str | None, **filters: Any) -> None:
+def trail(invocation: Invocation, /, *, limit: int, after: str | None, **filters: Any) -> None:
     """Show what happened, newest first: of everything, of a kind, or of one row.
 
     One row takes the permission to view it; everything else takes audit.view.
     """
-    output = session.output
+    output = invocation.output
     kind, row_id, wanted = _wanted(filters)
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.trail(kind, row_id, limit=limit + 1, after=after, **wanted)
         if output.as_json:
             output.json_list(islice(found, limit))
@@ -107,15 +107,15 @@ def trail(session: Session, /, *, limit: int, after: str | None, **filters: Any)
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file, when all is out.")
 @click.pass_obj
 def export_trail(
-    session: Session, /, *, form: str | None, out: Path | None, **filters: Any
+    invocation: Invocation, /, *, form: str | None, out: Path | None, **filters: Any
 ) -> None:
     """Write the trail as a file, page by page, however long it is.
 
     Cells hold what the records hold: a spreadsheet may take some for formulas.
     """
-    output = session.output
+    output = invocation.output
     kind, row_id, wanted = _wanted(filters)
-    with session.connect() as site:
+    with invocation.connect() as site:
         if out is None and output.as_json:
             output.json_list(site.trail(kind, row_id, **wanted))
             return
@@ -135,15 +135,15 @@ def export_trail(
 )
 @span_options
 @click.pass_obj
-def anomalies(session: Session, *, since: str | None, until: str | None) -> None:
+def anomalies(invocation: Invocation, *, since: str | None, until: str | None) -> None:
     """Show hours with far more failures, denials or work of one person than usual.
 
     By default those of the last day. An hour is compared with the same hour of earlier weeks,
     with too little history with that of earlier days, or with the hours before it.
     """
-    output = session.output
+    output = invocation.output
     begin, end = read_time("since", since), read_time("until", until)
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.anomalies(since=begin, until=end)
     if output.as_json:
         output.json(found)
@@ -155,7 +155,7 @@ def anomalies(session: Session, *, since: str | None, until: str | None) -> None
 
 def _wanted(filters: Mapping[str, Any]) -> tuple[str | None, int | None, dict[str, Any]]:
     given = dict(filters)
-    noun, row_id = given.pop("noun"), given.pop("row_id")
+    resource_type, row_id = given.pop("resource_type"), given.pop("row_id")
     failed, done = given.pop("failed"), given.pop("done")
     if failed and done:
         raise InvalidInput(field="--done", got="--failed beside it", expected="one of them")
@@ -169,14 +169,14 @@ def _wanted(filters: Mapping[str, Any]) -> tuple[str | None, int | None, dict[st
         "since": read_time("since", given["since"]),
         "until": read_time("until", given["until"]),
     }
-    return noun, None if row_id is None else read_id(row_id), given
+    return resource_type, None if row_id is None else read_id(row_id), given
 
 
 def _print_trail(output: Output, page: Sequence[Mapping[str, Any]]) -> None:
     shown = table("when", "which", "what", "by", "reason", "comments")
     for each in page:
         shown.add_row(
-            moment(each["occurred_at"]),
+            format_time(each["occurred_at"]),
             _which(each),
             _what(each),
             each["actor"] or "system",
@@ -211,7 +211,7 @@ def _print_anomalies(output: Output, found: Sequence[Mapping[str, Any]]) -> None
         whose = f" of {each['kind'] or each['actor']}" if each["kind"] or each["actor"] else ""
         shown.add_row(
             f"{each['what']}{whose}",
-            moment(each["since"]),
+            format_time(each["since"]),
             how_long((each["until"] - each["since"]).total_seconds()),
             f"{each['usual']:,.0f}",
             f"{each['came']:,}",

@@ -14,7 +14,7 @@ from cli.input.options import read_moment, timeout_option
 from cli.printing.autoclose import print_alerts, print_history, print_policies, print_preview
 from cli.printing.progress import watch
 from cli.printing.results import print_result
-from cli.program.command import Group, Session
+from cli.program.command import Group, Invocation
 
 if TYPE_CHECKING:
     import lockside
@@ -56,17 +56,17 @@ def autoclose() -> None:
     """,
 )
 @click.pass_obj
-def policies(session: Session) -> None:
+def policies(invocation: Invocation) -> None:
     """List the policies, each with its last run.
 
     They are records: `lockside records create policy` makes another, `update` changes one.
     """
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.autoclose.policies()
-    if session.output.as_json:
-        session.output.json(found)
+    if invocation.output.as_json:
+        invocation.output.json(found)
     else:
-        print_policies(session.output, found)
+        print_policies(invocation.output, found)
 
 
 @autoclose.command(
@@ -80,10 +80,10 @@ def policies(session: Session) -> None:
 @click.option("--at", metavar="TIME", help="As of then: a time with its zone, or +7d from now.")
 @_LIMIT
 @click.pass_obj
-def preview(session: Session, *, policy: str, at: str | None, limit: int) -> None:
+def preview(invocation: Invocation, *, policy: str, at: str | None, limit: int) -> None:
     """Tell which rows a policy would take now, each with its reason; nothing is changed."""
     moment = read_moment("at", at)
-    with session.connect() as site, site.autoclose.preview(policy, at=moment) as stages:
+    with invocation.connect() as site, site.autoclose.preview(policy, at=moment) as stages:
         told = [
             {
                 "stage": each.stage,
@@ -95,10 +95,10 @@ def preview(session: Session, *, policy: str, at: str | None, limit: int) -> Non
             }
             for each in stages
         ]
-    if session.output.as_json:
-        session.output.json(told)
+    if invocation.output.as_json:
+        invocation.output.json(told)
     else:
-        print_preview(session.output, policy, told)
+        print_preview(invocation.output, policy, told)
 
 
 @autoclose.command(
@@ -112,16 +112,16 @@ def preview(session: Session, *, policy: str, at: str | None, limit: int) -> Non
 @timeout_option
 @yes_option
 @click.pass_obj
-def run(session: Session, *, policy: str, wait: bool, timeout: float, yes: bool) -> int:
+def run(invocation: Invocation, *, policy: str, wait: bool, timeout: float, yes: bool) -> int:
     """Run a policy now, whatever its period; in shadow mode it only judges."""
-    output = session.output
-    with session.connect() as site:
-        if is_asked(session.output, yes=yes) and not _is_meant(site, policy):
+    output = invocation.output
+    with invocation.connect() as site:
+        if is_asked(invocation.output, yes=yes) and not _is_meant(site, policy):
             output.note("Nothing was run.")
             return CANCELLED
         done = site.autoclose.run(policy)
         if done.operation_id is None or not wait:
-            return _told(session, done)
+            return _told(invocation, done)
         if done.left and not output.as_json:
             output.note(f"{done.left:,} rows are left for the next run.", "yellow")
         operation = site.operation(done.operation_id)
@@ -138,14 +138,14 @@ def run(session: Session, *, policy: str, wait: bool, timeout: float, yes: bool)
 @_POLICY
 @click.argument("mode", type=click.Choice(["off", "shadow", "on"]))
 @click.pass_obj
-def mode(session: Session, *, policy: str, mode: str) -> None:
+def mode(invocation: Invocation, *, policy: str, mode: str) -> None:
     """Turn a policy off or on, or let it only judge in shadow mode."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         version = site.autoclose.set_mode(policy, mode)
-    if session.output.as_json:
-        session.output.json({"mode": mode, "version": version})
+    if invocation.output.as_json:
+        invocation.output.json({"mode": mode, "version": version})
     else:
-        session.output.say(f"{policy} is {'in shadow mode' if mode == 'shadow' else mode} now.")
+        invocation.output.say(f"{policy} is {'in shadow mode' if mode == 'shadow' else mode} now.")
 
 
 @autoclose.command(
@@ -155,19 +155,19 @@ def mode(session: Session, *, policy: str, mode: str) -> None:
 )
 @_POLICY
 @click.pass_obj
-def resume(session: Session, *, policy: str) -> None:
+def resume(invocation: Invocation, *, policy: str) -> None:
     """Let a policy go on that matched far too much, or whose run was undone.
 
     As many rows as had stopped it, and twice as many, are let through from then on.
     """
-    with session.connect() as site:
+    with invocation.connect() as site:
         released = site.autoclose.resume(policy)
-    if session.output.as_json:
-        session.output.json({"released": released})
+    if invocation.output.as_json:
+        invocation.output.json({"released": released})
     elif released:
-        session.output.say(f"{policy} goes on in its next period.")
+        invocation.output.say(f"{policy} goes on in its next period.")
     else:
-        session.output.note(f"{policy} wasn't stopped.")
+        invocation.output.note(f"{policy} wasn't stopped.")
 
 
 @autoclose.command(
@@ -181,18 +181,18 @@ def resume(session: Session, *, policy: str) -> None:
 @click.option("--idle", is_flag=True, help="Also the runs that found nothing to do.")
 @_LIMIT
 @click.pass_obj
-def history(session: Session, *, policy: str | None, idle: bool, limit: int) -> None:
+def history(invocation: Invocation, *, policy: str | None, idle: bool, limit: int) -> None:
     """List what was run, newest first: what matched, what was taken, what became of it.
 
     A run is an operation: `lockside operations` shows, pauses, cancels and undoes it. Once undone,
     its policy waits until somebody lets it go on.
     """
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.autoclose.history(policy, idle=idle, limit=limit)
-    if session.output.as_json:
-        session.output.json(found)
+    if invocation.output.as_json:
+        invocation.output.json(found)
     else:
-        print_history(session.output, found)
+        print_history(invocation.output, found)
 
 
 @autoclose.command(
@@ -205,14 +205,14 @@ def history(session: Session, *, policy: str | None, idle: bool, limit: int) -> 
 @click.option("--all", "everything", is_flag=True, help="Also those that were looked at.")
 @_LIMIT
 @click.pass_obj
-def alerts(session: Session, *, policy: str | None, everything: bool, limit: int) -> None:
+def alerts(invocation: Invocation, *, policy: str | None, everything: bool, limit: int) -> None:
     """List what somebody should look at: breaches, warnings, policies that were stopped."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.autoclose.alerts(policy, everything=everything, limit=limit)
-    if session.output.as_json:
-        session.output.json(found)
+    if invocation.output.as_json:
+        invocation.output.json(found)
     else:
-        print_alerts(session.output, found)
+        print_alerts(invocation.output, found)
 
 
 @autoclose.command(
@@ -224,19 +224,19 @@ def alerts(session: Session, *, policy: str | None, everything: bool, limit: int
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--all", "everything", is_flag=True, help="All that there are.")
 @click.pass_obj
-def acknowledge(session: Session, *, ids: tuple[str, ...], everything: bool) -> None:
+def acknowledge(invocation: Invocation, *, ids: tuple[str, ...], everything: bool) -> None:
     """Note that alerts were looked at."""
     if bool(ids) == everything:
         raise click.UsageError("Give the ids of alerts, or --all.")
-    with session.connect() as site:
+    with invocation.connect() as site:
         done = site.autoclose.acknowledge(None if everything else [read_id(each) for each in ids])
-    if session.output.as_json:
-        session.output.json({"acknowledged": done})
+    if invocation.output.as_json:
+        invocation.output.json({"acknowledged": done})
     else:
-        session.output.say(f"{done:,} {'alert was' if done == 1 else 'alerts were'} looked at.")
+        invocation.output.say(f"{done:,} {'alert was' if done == 1 else 'alerts were'} looked at.")
 
 
-def _is_meant(site: "lockside.Site", policy: str) -> bool:
+def _is_meant(site: "lockside.Session", policy: str) -> bool:
     with site.autoclose.preview(policy) as stages:
         matched = stages[-1].matched - stages[-1].left
     kind = next(each["kind"] for each in site.autoclose.policies() if policy in _names(each))
@@ -247,8 +247,8 @@ def _names(policy: Mapping[str, Any]) -> tuple[str, str]:
     return policy["name"], str(policy["id"])
 
 
-def _told(session: Session, done: Any) -> int:
-    output = session.output
+def _told(invocation: Invocation, done: Any) -> int:
+    output = invocation.output
     stopped = done.outcome in ("stopped", "failed")
     if output.as_json:
         names = ("outcome", "matched", "taken", "left", "message")

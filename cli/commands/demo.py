@@ -14,7 +14,7 @@ from cli.printing.progress import DETACHED, GoesOn, seeding, watch
 from cli.printing.results import print_result
 from cli.printing.timeline import print_trail
 from cli.program.activation import activation
-from cli.program.command import Command, Session, quieten
+from cli.program.command import Command, Invocation, quieten
 from domain.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _ASK_EVERY_S = 0.05
     """,
 )
 @click.pass_obj
-def demo(session: Session) -> int:
+def demo(invocation: Invocation) -> int:
     """Load 20,000 rows, approve thousands in bulk, show what failed and why, stop.
 
     It brings its own servers, in a folder of their own below LOCKSIDE_HOME that is removed at
@@ -45,7 +45,7 @@ def demo(session: Session) -> int:
     from lockside.local.up import up  # noqa: PLC0415 -- the same
 
     quieten()
-    output = session.output
+    output = invocation.output
     begun = time.monotonic()
     with (
         scratch("demo") as settings,
@@ -83,7 +83,7 @@ def _print_next(output: Output) -> None:
         output.say(f"  {command:<{width}}{what}")
 
 
-def _show_or_stop(site: "lockside.Site", output: Output) -> dict[str, Any]:
+def _show_or_stop(site: "lockside.Session", output: Output) -> dict[str, Any]:
     try:
         return _show(site, output)
     except GoesOn as error:
@@ -96,7 +96,7 @@ def _show_or_stop(site: "lockside.Site", output: Output) -> dict[str, Any]:
         ) from None
 
 
-def _show(site: "lockside.Site", output: Output) -> dict[str, Any]:
+def _show(site: "lockside.Session", output: Output) -> dict[str, Any]:
     _bring_work(site, output)
     approved, failed_id = _approve(site, output)
     _explain(site, output, failed_id)
@@ -124,7 +124,7 @@ def _step(output: Output, text: str) -> None:
         output.say(f"\n{text} …", "bold cyan")
 
 
-def _bring_work(site: "lockside.Site", output: Output) -> None:
+def _bring_work(site: "lockside.Session", output: Output) -> None:
     from lockside.demo_data.seed import seed  # noqa: PLC0415 -- help and completion don't wait for it
 
     _step(output, "Bringing in 20,000 rows of work: work orders, tasks, attendance, tickets")
@@ -136,7 +136,7 @@ def _bring_work(site: "lockside.Site", output: Output) -> None:
             output.say(f"{kind}: " + ", ".join(f"{count:,} {state}" for state, count in states))
 
 
-def _approve(site: "lockside.Site", output: Output) -> tuple[dict[str, Any], int]:
+def _approve(site: "lockside.Session", output: Output) -> tuple[dict[str, Any], int]:
     ids = site.ids(_KIND, state="SUBMITTED")
     _step(output, f"Approving {len(ids):,} of them in one operation, going on after errors")
     operation = site.transition(_KIND, to="APPROVED", ids=ids, atomic=False, comments="Q4 batch")
@@ -145,7 +145,7 @@ def _approve(site: "lockside.Site", output: Output) -> tuple[dict[str, Any], int
     return result, next(operation.failures()).id
 
 
-def _explain(site: "lockside.Site", output: Output, failed_id: int) -> None:
+def _explain(site: "lockside.Session", output: Output, failed_id: int) -> None:
     _step(output, f"Why not {failed_id}? What could happen to it instead?")
     told = site.explain(_KIND, failed_id)
     if not output.as_json:
@@ -153,7 +153,7 @@ def _explain(site: "lockside.Site", output: Output, failed_id: int) -> None:
 
 
 def _all_or_nothing(
-    site: "lockside.Site", output: Output, failed_id: int
+    site: "lockside.Session", output: Output, failed_id: int
 ) -> tuple[dict[str, Any], bool]:
     _step(
         output, f"Starting {_STARTED} that may start and {failed_id}, which may not: all or nothing"
@@ -166,7 +166,7 @@ def _all_or_nothing(
     return result, site.states(_KIND) == before
 
 
-def _clock(site: "lockside.Site", output: Output) -> bool:
+def _clock(site: "lockside.Session", output: Output) -> bool:
     """Close what is overdue, as the clock does every few minutes; say whether all of it is."""
     _step(output, "Letting the clock close overdue tasks, and looking at why")
     with site.autoclose.preview(_POLICY) as (stage,):
@@ -184,11 +184,11 @@ def _clock(site: "lockside.Site", output: Output) -> bool:
         return stage.matched == 0
 
 
-def _runs(site: "lockside.Site") -> list[dict[str, Any]]:
+def _runs(site: "lockside.Session") -> list[dict[str, Any]]:
     return site.autoclose.history(_POLICY)
 
 
-def _records(site: "lockside.Site", output: Output) -> bool:
+def _records(site: "lockside.Session", output: Output) -> bool:
     """Show the life of one row; say whether each of its versions has its record."""
     row_id = site.ids(_KIND, state="APPROVED", limit=1)[0]
     _step(output, f"Starting one of the approved, {row_id}, and reading its records")
@@ -202,7 +202,7 @@ def _records(site: "lockside.Site", output: Output) -> bool:
 
 
 def _wait_for_records(
-    site: "lockside.Site", row_id: int, versions: list[int]
+    site: "lockside.Session", row_id: int, versions: list[int]
 ) -> list[dict[str, Any]]:
     """Return a row's records when each version has its own: soon after the change."""
     deadline = time.monotonic() + _WITHIN_S

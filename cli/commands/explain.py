@@ -10,7 +10,7 @@ from cli.exits import DONE, SOME_FAILED
 from cli.input.completion import complete_kinds, complete_states
 from cli.input.ids import gather_ids, gather_rows, takes_ids, where_option
 from cli.printing.output import Output, table
-from cli.program.command import Command, Session, quieten
+from cli.program.command import Command, Invocation, quieten
 
 
 @click.command(
@@ -34,7 +34,7 @@ from cli.program.command import Command, Session, quieten
 )
 @click.pass_obj
 def explain(
-    session: Session,
+    invocation: Invocation,
     *,
     kind: str,
     ids: Sequence[str],
@@ -50,15 +50,15 @@ def explain(
     given = gather_ids(ids, ids_file) if where is None else gather_rows(ids, ids_file, where)
     # Whoever chooses by a filter asks for counts, however few it matches.
     is_one = given is not None and len(given) == 1
-    with session.connect() as site:
+    with invocation.connect() as site:
         rows = site.ids(kind, where=where) if given is None else given
         told = site.explain(kind, rows[0] if is_one else rows, to=to)
-    if session.output.as_json:
-        session.output.json(told)
+    if invocation.output.as_json:
+        invocation.output.json(told)
     elif is_one:
-        print_row(session.output, told)
+        print_row(invocation.output, told)
     else:
-        _print_selection(session.output, told)
+        _print_selection(invocation.output, told)
 
 
 def print_row(output: Output, told: Mapping[str, Any]) -> None:
@@ -97,14 +97,14 @@ def _print_selection(output: Output, told: Mapping[str, Any]) -> None:
     """,
 )
 @click.pass_obj
-def check_machines(session: Session) -> int:
+def check_machines(invocation: Invocation) -> int:
     """Prove each machine: every state reachable, no trap, every final state meant."""
     from lockside.session import machines  # noqa: PLC0415 -- help doesn't wait for it
 
     quieten()
     checked = machines.check_machines()
-    if session.output.as_json:
-        session.output.json(checked)
+    if invocation.output.as_json:
+        invocation.output.json(checked)
     else:
         shown = table("kind", "states", "arrows", "final", "verdict", right=("states", "arrows"))
         for each in checked:
@@ -116,5 +116,5 @@ def check_machines(session: Session) -> int:
                 ", ".join(each["final"]),
                 verdict,
             )
-        session.output.say(shown)
+        invocation.output.say(shown)
     return SOME_FAILED if any(each["faults"] for each in checked) else DONE

@@ -16,7 +16,7 @@ from cli.input.ids import where_option
 from cli.printing.output import Output
 from cli.printing.output_file import FORMATS, write_out
 from cli.printing.rejects import Rejects, taking
-from cli.program.command import Command, Session
+from cli.program.command import Command, Invocation
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ _BY_PLACE = (
 )
 @click.pass_obj
 def import_file(
-    session: Session,
+    invocation: Invocation,
     /,
     *,
     kind: str,
@@ -82,10 +82,10 @@ def import_file(
     from lockside.session.import_export import Loaded  # noqa: PLC0415 -- help and completion don't wait for it
 
     begun = time.monotonic()
-    output = session.output
+    output = invocation.output
     columns = _read_map(mapped)
     last = [Loaded()]
-    with session.connect() as site, taking(output, rejects_file, file) as rejects:
+    with invocation.connect() as site, taking(output, rejects_file, file) as rejects:
         with _bytes_shown(output, file) as show:
 
             def tell(loaded: "Loaded") -> None:
@@ -139,7 +139,7 @@ def import_file(
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file, when all is out.")
 @click.pass_obj
 def export(
-    session: Session,
+    invocation: Invocation,
     /,
     *,
     kind: str,
@@ -153,9 +153,9 @@ def export(
     With --names it can be imported elsewhere, where records of these names are. Cells hold what
     the rows hold: a spreadsheet may take some for formulas.
     """
-    output = session.output
+    output = invocation.output
     wanted["fields"] = None if fields is None else [each.strip() for each in fields.split(",")]
-    with session.connect() as site:
+    with invocation.connect() as site:
         if out is None and output.as_json:
             output.json_list(site.export(kind, **wanted))
             return

@@ -11,10 +11,10 @@ import rich_click as click
 from cli.commands.steer import cancel, pause, resume, retry, undo
 from cli.input.completion import complete_operation_states
 from cli.input.options import timeout_option
-from cli.printing.output import Output, counted, moment, table
+from cli.printing.output import Output, counted, format_time, table
 from cli.printing.progress import watch as follow
 from cli.printing.results import print_failures, print_result
-from cli.program.command import Group, Session
+from cli.program.command import Group, Invocation
 from domain.errors import InvalidInput
 
 _BESIDE_CELLS = ("line", "outcome", "code", "message")
@@ -62,11 +62,11 @@ for command in (cancel, pause, resume, retry, undo):
     help="At most so many, newest first.",
 )
 @click.pass_obj
-def list_newest(session: Session, *, state: str | None, limit: int) -> None:
+def list_newest(invocation: Invocation, *, state: str | None, limit: int) -> None:
     """List the newest operations."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.operations(state=state, limit=limit)
-    output = session.output
+    output = invocation.output
     if output.as_json:
         output.json(found)
     elif found:
@@ -84,17 +84,17 @@ def list_newest(session: Session, *, state: str | None, limit: int) -> None:
 )
 @click.argument("operation_id", metavar="ID")
 @click.pass_obj
-def show(session: Session, *, operation_id: str) -> None:
+def show(invocation: Invocation, *, operation_id: str) -> None:
     """Show one operation with its counts, as stored now, and what came out of it."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         operation = site.operation(operation_id)
         found = operation.show()
-        if session.output.as_json:
-            session.output.json(found)
+        if invocation.output.as_json:
+            invocation.output.json(found)
             return
-        _print_operation(session.output, found)
+        _print_operation(invocation.output, found)
         if found["result"] and found["result"]["failed_items"]:
-            print_failures(session.output, operation)
+            print_failures(invocation.output, operation)
 
 
 @operations.command(
@@ -105,12 +105,12 @@ def show(session: Session, *, operation_id: str) -> None:
 @click.argument("operation_id", metavar="ID")
 @timeout_option
 @click.pass_obj
-def watch(session: Session, *, operation_id: str, timeout: float) -> int:
+def watch(invocation: Invocation, *, operation_id: str, timeout: float) -> int:
     """Wait for an operation and show its result; Ctrl-C stops waiting, never the work."""
-    with session.connect() as site:
+    with invocation.connect() as site:
         operation = site.operation(operation_id)
-        result = follow(site, operation, session.output, within_s=timeout)
-        return print_result(session.output, operation, result)
+        result = follow(site, operation, invocation.output, within_s=timeout)
+        return print_result(invocation.output, operation, result)
 
 
 @operations.command(
@@ -126,25 +126,25 @@ def watch(session: Session, *, operation_id: str, timeout: float) -> int:
 @click.option("--ndjson", "form", flag_value="ndjson", help="As JSON, one item a line.")
 @click.option("--ids", "form", flag_value="ids", help="Only ids, one a line, for a pipe.")
 @click.pass_obj
-def results(session: Session, *, operation_id: str, failed: bool, form: str | None) -> None:
+def results(invocation: Invocation, *, operation_id: str, failed: bool, form: str | None) -> None:
     """Show what became of each item."""
-    if form is not None and session.output.as_json:
+    if form is not None and invocation.output.as_json:
         raise InvalidInput(field="--json", got=f"--{form} beside it", expected="one form")
-    with session.connect() as site:
+    with invocation.connect() as site:
         operation = site.operation(operation_id)
         found = operation.show()  # refused before the first line, if it isn't there
         items = operation.results(only="FAILED" if failed else None)
         if form == "csv":
             own, is_even = _columns_of_file(operation.results())
             if not is_even and found["operation_type"] == "update":
-                session.output.note(_UNEVEN)
+                invocation.output.note(_UNEVEN)
             _write_csv(items, own)
         elif form == "ndjson":
             sys.stdout.writelines(json.dumps(each) + "\n" for each in items)
         elif form == "ids":
-            session.output.lines(each["id"] for each in items if each["id"] is not None)
-        elif session.output.as_json:
-            session.output.json_list(items)
+            invocation.output.lines(each["id"] for each in items if each["id"] is not None)
+        elif invocation.output.as_json:
+            invocation.output.json_list(items)
         else:
             _write_lines(items)
 
@@ -163,7 +163,7 @@ def _print_list(output: Output, found: Iterable[Mapping[str, Any]]) -> None:
             f"{each['counts']['failed']:,}",
             _what(each),
             each["actor"] or "system",
-            moment(each["created_at"]),
+            format_time(each["created_at"]),
         )
     output.say_table(shown)
 
@@ -185,7 +185,7 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
         "mode": _mode(found),
         "by": found["actor"] or "system",
         "comments": found["comments"],
-        "handed in": moment(found["created_at"]),
+        "handed in": format_time(found["created_at"]),
         "chosen by": found["where"],
         "out of": found["parent_id"] and f"{found['parent_id']} ({found['purpose']})",
         "canary": found["canary"] and f"the first {found['canary']:,} items, then a pause",
@@ -193,11 +193,11 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
             f"{each['id']} ({each['purpose']}, {each['state']})" for each in found["children"]
         ),
         "rate": found["rate"] and f"at most {found['rate']:,g} items a second",
-        "not before": moment(found["run_at"]),
-        "started": moment(found["started_at"]),
+        "not before": format_time(found["run_at"]),
+        "started": format_time(found["started_at"]),
         "paused by": found["paused_by"],
         "cancelled by": found["cancelled_by"],
-        "ended": moment(found["finished_at"]),
+        "ended": format_time(found["finished_at"]),
     }
     for name, value in facts.items():
         if value:

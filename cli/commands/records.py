@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from cli.input.completion import complete_nouns, complete_states
+from cli.input.completion import complete_resource_types, complete_states
 from cli.input.ids import read_id, where_option
 from cli.input.name_value_pairs import read_pairs
-from cli.printing.output import Output, moment, table
+from cli.printing.output import Output, format_time, table
 from cli.printing.timeline import brief, listed, print_trail
-from cli.program.command import Group, Session
+from cli.program.command import Group, Invocation
 from domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _LAST = ("created_at", "created_by", "updated_at", "updated_by", "uuid")
 _NOT_LISTED = (*_LAST, "version", "state_since")
 _EXPECTED = "FIELD=VALUE such as title=Pump; FIELD= empties one"
 
-_NOUN = click.argument("noun", shell_complete=complete_nouns)
+_RESOURCE_TYPE = click.argument("resource_type", shell_complete=complete_resource_types)
 _ID = click.argument("row_id", metavar="ID")
 _NAMES = click.option(
     "--names", is_flag=True, help="Tell other records by their name, not their id."
@@ -54,23 +54,23 @@ def records() -> None:
     lockside records create site name="Harbor Mall" latitude=52.5 longitude=13.4 radius_m=200
     """,
 )
-@_NOUN
+@_RESOURCE_TYPE
 @click.argument("values", nargs=-1, metavar="FIELD=VALUE...")
 @click.pass_obj
-def create(session: Session, *, noun: str, values: Sequence[str]) -> None:
+def create(invocation: Invocation, *, resource_type: str, values: Sequence[str]) -> None:
     """Create a record; work begins in its first state.
 
     NOUN is work or what it refers to, such as work-order or vendor. A field of another record,
     such as vendor, takes its name or its id.
     """
-    given = _values(session, values)
-    with session.connect() as site:
-        made = site.records(noun).create(**given)
-    if session.output.as_json:
-        session.output.json(made)
+    given = _values(invocation, values)
+    with invocation.connect() as site:
+        made = site.records(resource_type).create(**given)
+    if invocation.output.as_json:
+        invocation.output.json(made)
         return
-    session.output.say(f"Created {noun} {made['id']}.")
-    _print_warnings(session.output, made)
+    invocation.output.say(f"Created {resource_type} {made['id']}.")
+    _print_warnings(invocation.output, made)
 
 
 @records.command(
@@ -79,18 +79,18 @@ def create(session: Session, *, noun: str, values: Sequence[str]) -> None:
     lockside records show work-order 17 --names
     """,
 )
-@_NOUN
+@_RESOURCE_TYPE
 @_ID
 @_NAMES
 @click.pass_obj
-def show(session: Session, *, noun: str, row_id: str, names: bool) -> None:
+def show(invocation: Invocation, *, resource_type: str, row_id: str, names: bool) -> None:
     """Show a record with its parts and, of work, its warnings."""
-    with session.connect() as site:
-        found = site.records(noun).get(read_id(row_id), names=names)
-    if session.output.as_json:
-        session.output.json(found)
+    with invocation.connect() as site:
+        found = site.records(resource_type).get(read_id(row_id), names=names)
+    if invocation.output.as_json:
+        invocation.output.json(found)
     else:
-        _print_record(session.output, found)
+        _print_record(invocation.output, found)
 
 
 @records.command(
@@ -101,7 +101,7 @@ def show(session: Session, *, noun: str, row_id: str, names: bool) -> None:
     lockside records list task --where 'due_at < now and assigned_to_user="Grace Wu"'
     """,
 )
-@_NOUN
+@_RESOURCE_TYPE
 @click.option(
     "--state",
     metavar="STATE",
@@ -124,12 +124,19 @@ def show(session: Session, *, noun: str, row_id: str, names: bool) -> None:
 @_NAMES
 @click.pass_obj
 def list_them(
-    session: Session, /, *, noun: str, state: str | None, limit: int, only_ids: bool, **asked: Any
+    invocation: Invocation,
+    /,
+    *,
+    resource_type: str,
+    state: str | None,
+    limit: int,
+    only_ids: bool,
+    **asked: Any,
 ) -> None:
     """List records in the order of their ids."""
-    output = session.output
-    with session.connect() as site:
-        found = _pages(site.records(noun), limit + 1, state=state, **asked)
+    output = invocation.output
+    with invocation.connect() as site:
+        found = _pages(site.records(resource_type), limit + 1, state=state, **asked)
         rows = _Counted(islice(found, limit))
         if output.as_json:
             output.json_list((each["id"] for each in rows) if only_ids else rows)
@@ -140,7 +147,7 @@ def list_them(
             _print_list(output, list(rows))
         is_more = next(found, None) is not None
     if not rows.count:
-        output.note(f"No {noun} here{f' in {state.upper()}' if state else ''}.")
+        output.note(f"No {resource_type} here{f' in {state.upper()}' if state else ''}.")
     if is_more:
         output.note(f"There are more: --after {rows.last_id}, or a larger --limit.", "dim")
 
@@ -151,23 +158,30 @@ def list_them(
     lockside records update ticket 42 description=
     """,
 )
-@_NOUN
+@_RESOURCE_TYPE
 @_ID
 @click.argument("values", nargs=-1, required=True, metavar="FIELD=VALUE...")
 @_VERSION
 @click.pass_obj
 def update(
-    session: Session, *, noun: str, row_id: str, values: Sequence[str], expected_version: int | None
+    invocation: Invocation,
+    *,
+    resource_type: str,
+    row_id: str,
+    values: Sequence[str],
+    expected_version: int | None,
 ) -> None:
     """Change fields of a record; with nothing behind its = a field becomes empty."""
-    given = _values(session, values)
-    with session.connect() as site:
-        now = site.records(noun).update(read_id(row_id), expected_version=expected_version, **given)
-    if session.output.as_json:
-        session.output.json(now)
+    given = _values(invocation, values)
+    with invocation.connect() as site:
+        now = site.records(resource_type).update(
+            read_id(row_id), expected_version=expected_version, **given
+        )
+    if invocation.output.as_json:
+        invocation.output.json(now)
         return
-    session.output.say(f"{noun} {now['id']} is at version {now['version']}.")
-    _print_warnings(session.output, now)
+    invocation.output.say(f"{resource_type} {now['id']} is at version {now['version']}.")
+    _print_warnings(invocation.output, now)
 
 
 @records.command(
@@ -175,19 +189,21 @@ def update(
     lockside records delete ticket 42 --expected-version 3
     """,
 )
-@_NOUN
+@_RESOURCE_TYPE
 @_ID
 @_VERSION
 @click.pass_obj
-def delete(session: Session, *, noun: str, row_id: str, expected_version: int | None) -> None:
+def delete(
+    invocation: Invocation, *, resource_type: str, row_id: str, expected_version: int | None
+) -> None:
     """Delete a record; its history stays."""
     number = read_id(row_id)
-    with session.connect() as site:
-        version = site.records(noun).delete(number, expected_version=expected_version)
-    if session.output.as_json:
-        session.output.json({"id": number, "version": version})
+    with invocation.connect() as site:
+        version = site.records(resource_type).delete(number, expected_version=expected_version)
+    if invocation.output.as_json:
+        invocation.output.json({"id": number, "version": version})
     else:
-        session.output.say(f"Deleted {noun} {number}.")
+        invocation.output.say(f"Deleted {resource_type} {number}.")
 
 
 @records.command(
@@ -195,22 +211,22 @@ def delete(session: Session, *, noun: str, row_id: str, expected_version: int | 
     lockside records history work-order 17
     """,
 )
-@_NOUN
+@_RESOURCE_TYPE
 @_ID
 @click.pass_obj
-def history(session: Session, *, noun: str, row_id: str) -> None:
+def history(invocation: Invocation, *, resource_type: str, row_id: str) -> None:
     """Show what happened to a record, done and refused, oldest first."""
     number = read_id(row_id)
-    with session.connect() as site:
-        trail = site.timeline(noun, number)
+    with invocation.connect() as site:
+        trail = site.timeline(resource_type, number)
         if not trail:
-            site.records(noun).get(number)  # refused, if it isn't there
-        if session.output.as_json:
-            session.output.json(trail)
+            site.records(resource_type).get(number)  # refused, if it isn't there
+        if invocation.output.as_json:
+            invocation.output.json(trail)
         elif trail:
-            print_trail(session.output, trail)
+            print_trail(invocation.output, trail)
         else:
-            session.output.note("Its records aren't written yet; they will be in a moment.")
+            invocation.output.note("Its records aren't written yet; they will be in a moment.")
 
 
 class _Counted:
@@ -228,13 +244,13 @@ class _Counted:
             yield each
 
 
-def _values(session: Session, words: Sequence[str]) -> dict[str, str]:
+def _values(invocation: Invocation, words: Sequence[str]) -> dict[str, str]:
     values = read_pairs(words, where="FIELD=VALUE", expected=_EXPECTED)
     if "expected_version" in values:
         got = f"expected_version={values['expected_version']}"
         expected = "a field; the version that you saw is the option --expected-version"
         raise InvalidInput(field="FIELD=VALUE", got=got, expected=expected)
-    session.names |= {f"{name}_id": name for name in values}
+    invocation.names |= {f"{name}_id": name for name in values}
     return values
 
 
@@ -294,6 +310,6 @@ def _print_warnings(output: Output, found: Mapping[str, Any]) -> None:
 
 def _cell(value: object, *, whole: bool = False) -> str:
     if isinstance(value, datetime):
-        return moment(value)
+        return format_time(value)
     told = listed(value) if isinstance(value, list) else value
     return str(told) if whole else brief(told)

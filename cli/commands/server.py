@@ -13,7 +13,7 @@ from cli.exits import DONE, TRY_LATER
 from cli.printing.output import Output, table
 from cli.printing.progress import seeding
 from cli.program.activation import activation
-from cli.program.command import Command, Group, Session, quieten
+from cli.program.command import Command, Group, Invocation, quieten
 
 if TYPE_CHECKING:
     from lockside.local.up import Running
@@ -30,7 +30,7 @@ _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
     """,
 )
 @click.pass_obj
-def up(session: Session) -> None:
+def up(invocation: Invocation) -> None:
     """Run everything here: servers, a worker, beat, Flower; Ctrl-C stops it all.
 
     Without DATABASE_URL and REDIS_URL it brings its own PostgreSQL and Valkey, in LOCKSIDE_HOME.
@@ -38,7 +38,7 @@ def up(session: Session) -> None:
     from lockside.local.up import up as run_everything  # noqa: PLC0415 -- help doesn't wait for it
 
     quieten()
-    output = session.output
+    output = invocation.output
     with run_everything(tell=lambda text: output.note(f"{text} …", "dim")) as running:
         with suppress(KeyboardInterrupt):  # asked to stop before it begins to wait
             _print_addresses(output, running)
@@ -50,7 +50,7 @@ def up(session: Session) -> None:
 def _print_addresses(output: Output, running: "Running") -> None:
     told = asdict(running.addresses)
     if running.settings.flower_password:
-        told["flower_password"] = "as set in LOCKSIDE_FLOWER_PASSWORD"  # noqa: S105 -- a hint
+        told["flower_password"] = "as set in LOCKSIDE_FLOWER_PASSWORD"  # noqa: S105 -- a dispatch message
     if output.as_json:
         output.json(told)
         sys.stdout.flush()
@@ -98,7 +98,7 @@ def _rows_option(name: str, default: int) -> Callable[[Callable[..., Any]], Call
     help="Where the random choices begin.",
 )
 @click.pass_obj
-def seed(session: Session, /, *, start: int, **rows: int) -> None:
+def seed(invocation: Invocation, /, *, start: int, **rows: int) -> None:
     """Fill the tenant with realistic work of every kind; again adds nothing."""
     # Help and completion don't wait for these.
     from lockside.demo_data.seed import seed as seed_work  # noqa: PLC0415 -- as above
@@ -107,17 +107,17 @@ def seed(session: Session, /, *, start: int, **rows: int) -> None:
 
     quieten()
     setup.open_first_tenant(read_settings().resolved())
-    with session.connect() as site:
-        with seeding(session.output) as show:
+    with invocation.connect() as site:
+        with seeding(invocation.output) as show:
             new = seed_work(site, start=start, on_progress=show, **rows)
         states = {kind: site.states(kind) for kind in new}
-    if session.output.as_json:
-        session.output.json({"new": new, "states": states})
+    if invocation.output.as_json:
+        invocation.output.json({"new": new, "states": states})
         return
     for kind, items in new.items():
         there = ", ".join(f"{count:,} {state}" for state, count in sorted(states[kind].items()))
-        session.output.say(f"{items:,} new rows of {kind}; now {there or 'none'}.")
-    session.output.note(
+        invocation.output.say(f"{items:,} new rows of {kind}; now {there or 'none'}.")
+    invocation.output.note(
         "Try: lockside records list work-order --state SUBMITTED --ids --limit 1000 "
         "| lockside submit approve work-order --continue -"
     )
@@ -131,22 +131,22 @@ def seed(session: Session, /, *, start: int, **rows: int) -> None:
     """,
 )
 @click.pass_obj
-def doctor(session: Session) -> int:
+def doctor(invocation: Invocation) -> int:
     """Look at everything that Lockside needs, and say how to mend what isn't well."""
     from lockside.local.doctor import examine  # noqa: PLC0415 -- help and completion don't wait for it
 
     quieten()
-    with session.output.status("Looking …"):
-        checks = list(examine(tenant=session.tenant, actor=session.actor))
+    with invocation.output.status("Looking …"):
+        checks = list(examine(tenant=invocation.tenant, actor=invocation.actor))
     is_well = all(each.status != "fail" for each in checks)
-    if session.output.as_json:
-        session.output.json({"ok": is_well, "checks": [asdict(each) for each in checks]})
+    if invocation.output.as_json:
+        invocation.output.json({"ok": is_well, "checks": [asdict(each) for each in checks]})
     else:
         shown = table("", "what", "found", "how to mend")
         for each in checks:
             status = Text(each.status, _STYLES[each.status])
             shown.add_row(status, each.name, each.found, each.mend)
-        session.output.say(shown)
+        invocation.output.say(shown)
     return DONE if is_well else TRY_LATER
 
 
@@ -167,14 +167,14 @@ def db() -> None:
     """,
 )
 @click.pass_obj
-def upgrade(session: Session) -> None:
+def upgrade(invocation: Invocation) -> None:
     """Bring the tables up to date and hand the machines to the database's guard."""
     from lockside.local import setup  # noqa: PLC0415 -- help and completion don't wait for it
     from lockside.session.configuration import read_settings  # noqa: PLC0415 -- the same
 
     quieten()
-    taken = setup.upgrade(read_settings().resolved())
-    if session.output.as_json:
-        session.output.json({"taken": taken})
+    taken = setup.upgrade_database(read_settings().resolved())
+    if invocation.output.as_json:
+        invocation.output.json({"taken": taken})
     else:
-        session.output.say(f"Took {', '.join(taken)}." if taken else "Nothing to do: current.")
+        invocation.output.say(f"Took {', '.join(taken)}." if taken else "Nothing to do: current.")

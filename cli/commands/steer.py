@@ -11,7 +11,7 @@ from cli.input.options import timeout_option
 from cli.printing.output import counted
 from cli.printing.progress import watch
 from cli.printing.results import print_result
-from cli.program.command import Command, Session
+from cli.program.command import Command, Invocation
 
 if TYPE_CHECKING:
     import lockside
@@ -30,12 +30,12 @@ _WAIT = click.option(
 )
 @_ID
 @click.pass_obj
-def cancel(session: Session, *, operation_id: str) -> int:
+def cancel(invocation: Invocation, *, operation_id: str) -> int:
     """Cancel what has not begun; what is being changed right now ends as it is.
 
     Who handed it in may, and who holds the permission operation.cancel.
     """
-    return _steer(session, operation_id, lambda operation: operation.cancel())
+    return _steer(invocation, operation_id, lambda operation: operation.cancel())
 
 
 @click.command(
@@ -46,12 +46,12 @@ def cancel(session: Session, *, operation_id: str) -> int:
 )
 @_ID
 @click.pass_obj
-def pause(session: Session, *, operation_id: str) -> int:
+def pause(invocation: Invocation, *, operation_id: str) -> int:
     """Let what waits go on waiting; what is being changed right now ends as it is.
 
     Who handed it in may, and who holds the permission operation.pause.
     """
-    return _steer(session, operation_id, lambda operation: operation.pause())
+    return _steer(invocation, operation_id, lambda operation: operation.pause())
 
 
 @click.command(
@@ -64,12 +64,12 @@ def pause(session: Session, *, operation_id: str) -> int:
 @_ID
 @click.option("--rate", type=float, metavar="N", help="At most N items a second from now on.")
 @click.pass_obj
-def resume(session: Session, *, operation_id: str, rate: float | None) -> int:
+def resume(invocation: Invocation, *, operation_id: str, rate: float | None) -> int:
     """Let a paused operation go on, after its canary too.
 
     Who handed it in may, and who holds the permission operation.resume.
     """
-    return _steer(session, operation_id, lambda operation: operation.resume(rate=rate))
+    return _steer(invocation, operation_id, lambda operation: operation.resume(rate=rate))
 
 
 @click.command(
@@ -85,14 +85,14 @@ def resume(session: Session, *, operation_id: str, rate: float | None) -> int:
 @timeout_option
 @yes_option
 @click.pass_obj
-def retry(session: Session, /, *, only: str | None, **given: Any) -> int:
+def retry(invocation: Invocation, /, *, only: str | None, **given: Any) -> int:
     """Try again what failed, as a new operation; once for each code, however often it is asked.
 
     What --only has taken is not tried once more without it. A conflict stays one; --only
     concurrency_conflict takes such rows as they are now.
     """
     return _derive(
-        session,
+        invocation,
         lambda operation: operation.retry(only=only),
         lambda operation: _undone(operation, only),
         "Try {rows} again?",
@@ -111,13 +111,15 @@ def retry(session: Session, /, *, only: str | None, **given: Any) -> int:
 @timeout_option
 @yes_option
 @click.pass_obj
-def undo(session: Session, /, **given: Any) -> int:
+def undo(invocation: Invocation, /, **given: Any) -> int:
     """Take back what an operation did, row by row, where nobody changed it since.
 
     What was changed since is left alone and told as a conflict. Who handed it in may, and who
     holds the permission operation.undo.
     """
-    return _derive(session, lambda operation: operation.undo(), _done, "Take back {rows}?", **given)
+    return _derive(
+        invocation, lambda operation: operation.undo(), _done, "Take back {rows}?", **given
+    )
 
 
 @click.command(
@@ -132,7 +134,7 @@ def undo(session: Session, /, **given: Any) -> int:
 @timeout_option
 @yes_option
 @click.pass_obj
-def plan(session: Session, /, **given: Any) -> int:
+def plan(invocation: Invocation, /, **given: Any) -> int:
     """Do what a dry run found that can be done; ID is the dry run's.
 
     Each row is judged again: what has changed since the dry run is a conflict, what it saw fail
@@ -141,26 +143,26 @@ def plan(session: Session, /, **given: Any) -> int:
     run was handed in with.
     """
     return _derive(
-        session, lambda operation: operation.execute(), _done, "Do {rows} as planned?", **given
+        invocation, lambda operation: operation.execute(), _done, "Do {rows} as planned?", **given
     )
 
 
 def _steer(
-    session: Session, operation_id: str, steer: "Callable[[lockside.Operation], None]"
+    invocation: Invocation, operation_id: str, steer: "Callable[[lockside.Operation], None]"
 ) -> int:
-    with session.connect() as site:
+    with invocation.connect() as site:
         operation = site.operation(operation_id)
         steer(operation)
         found = operation.show()
-    if session.output.as_json:
-        session.output.json(found)
+    if invocation.output.as_json:
+        invocation.output.json(found)
     else:
-        session.output.say(f"{found['state']}: {counted(found['counts'])}")
+        invocation.output.say(f"{found['state']}: {counted(found['counts'])}")
     return DONE
 
 
 def _derive(
-    session: Session,
+    invocation: Invocation,
     derive: "Callable[[lockside.Operation], lockside.Operation]",
     count: "Callable[[lockside.Operation], int]",
     question: str,
@@ -170,10 +172,10 @@ def _derive(
     timeout: float,
     yes: bool,
 ) -> int:
-    output = session.output
-    with session.connect() as site:
+    output = invocation.output
+    with invocation.connect() as site:
         parent = site.operation(operation_id)
-        if is_asked(session.output, yes=yes) and not is_meant(
+        if is_asked(invocation.output, yes=yes) and not is_meant(
             count(parent), parent.show()["kind"], question
         ):
             output.note("Nothing was handed in.")

@@ -10,7 +10,7 @@ from cli.input.completion import complete_kinds, complete_states, verbs
 from cli.input.ids import takes_rows
 from cli.input.name_value_pairs import read_pairs
 from cli.input.options import read_request, submission_options
-from cli.program.command import Command, Group, Session
+from cli.program.command import Command, Group, Invocation
 from cli.program.submit_and_wait import hand_in
 from domain.errors import InvalidInput
 
@@ -78,7 +78,7 @@ def submit() -> None:
 )
 @submission_options
 @click.pass_obj
-def transition(session: Session, /, *, target: str, **given: Any) -> int:
+def transition(invocation: Invocation, /, *, target: str, **given: Any) -> int:
     """Move rows to another state, one or a hundred thousand of them.
 
     KIND is a kind of work such as work-order. IDS are numbers; a dash reads them from standard
@@ -87,7 +87,7 @@ def transition(session: Session, /, *, target: str, **given: Any) -> int:
     """
     request = read_request(given)
     return hand_in(
-        session,
+        invocation,
         request,
         f"Move {{rows}} to {target.upper()}?",
         lambda site: site.transition(request.kind, to=target, ids=request.ids, **request.options),
@@ -107,7 +107,7 @@ def transition(session: Session, /, *, target: str, **given: Any) -> int:
 @click.option("--team", metavar="NAME|ID", help="Which team's the rows become.")
 @submission_options
 @click.pass_obj
-def assign(session: Session, /, *, user: str | None, team: str | None, **given: Any) -> int:
+def assign(invocation: Invocation, /, *, user: str | None, team: str | None, **given: Any) -> int:
     """Assign rows to a person, a team or both; what isn't given stays as it is.
 
     KIND is work that can be assigned. IDS are numbers; a dash reads them from standard input.
@@ -117,7 +117,7 @@ def assign(session: Session, /, *, user: str | None, team: str | None, **given: 
         expected = "a person, a --team, or a file with a column for them"
         raise InvalidInput(field="assigned_to_user", got=None, expected=expected)
     return hand_in(
-        session,
+        invocation,
         request,
         "Assign {rows}?",
         lambda site: site.assign(
@@ -144,20 +144,20 @@ def assign(session: Session, /, *, user: str | None, team: str | None, **given: 
 )
 @submission_options
 @click.pass_obj
-def update(session: Session, /, *, values: Sequence[str], **given: Any) -> int:
+def update(invocation: Invocation, /, *, values: Sequence[str], **given: Any) -> int:
     """Write the same values to rows; a field of a record such as vendor takes its name or id.
 
     KIND is a kind of work such as work-order. IDS are numbers; a dash reads them from standard
     input.
     """
     pairs = read_pairs(values, where="--set", expected="FIELD=VALUE such as remarks=Checked")
-    session.names |= {field: f"--set {name}" for name in pairs for field in (name, f"{name}_id")}
+    invocation.names |= {field: f"--set {name}" for name in pairs for field in (name, f"{name}_id")}
     request = read_request(given)
     if not pairs and "file" not in request.options:
         expected = "FIELD=VALUE at least once, or a file with columns for them"
         raise InvalidInput(field="--set", got=None, expected=expected)
     return hand_in(
-        session,
+        invocation,
         request,
         "Update {rows}?",
         lambda site: site.update(request.kind, request.ids, pairs or None, **request.options),
@@ -174,14 +174,14 @@ def update(session: Session, /, *, values: Sequence[str], **given: Any) -> int:
 @click.option("--priority", required=True, metavar="PRIORITY", help="In any case.")
 @submission_options
 @click.pass_obj
-def update_priority(session: Session, /, *, priority: str, **given: Any) -> int:
+def update_priority(invocation: Invocation, /, *, priority: str, **given: Any) -> int:
     """Give rows another priority.
 
     KIND is work that has one. IDS are numbers; a dash reads them from standard input.
     """
     request = read_request(given)
     return hand_in(
-        session,
+        invocation,
         request,
         f"Give {{rows}} the priority {priority.upper()}?",
         lambda site: site.update(
@@ -215,10 +215,10 @@ def _shortcut(verb: str) -> click.Command | None:
     @takes_rows
     @submission_options
     @click.pass_obj
-    def perform(session: Session, /, **given: Any) -> int:
+    def perform(invocation: Invocation, /, **given: Any) -> int:
         request = read_request(given)
         return hand_in(
-            session,
+            invocation,
             request,
             f"{verb.capitalize()} {{rows}}?",
             lambda site: site.perform(request.kind, verb, request.ids, **request.options),

@@ -7,7 +7,7 @@ import rich_click as click
 
 from cli.input.name_value_pairs import read_pairs
 from cli.printing.output import table
-from cli.program.command import Group, Session
+from cli.program.command import Group, Invocation
 from domain.errors import InvalidInput
 from domain.permissions import ROLES
 
@@ -41,7 +41,7 @@ def tenants() -> None:
     help="Somebody who works there, with a role, or several with commas; for each once.",
 )
 @click.pass_obj
-def open_one(session: Session, *, name: str, people: Sequence[str]) -> None:
+def open_one(invocation: Invocation, *, name: str, people: Sequence[str]) -> None:
     """Open a tenant with its standard roles and these people; again adds what is new.
 
     A new one needs an admin among them. Roles are added, never taken away. Only an
@@ -51,15 +51,15 @@ def open_one(session: Session, *, name: str, people: Sequence[str]) -> None:
         raise InvalidInput(field="name", got=name, expected="the tenant's name")
     pairs = read_pairs(people, where="--person", expected=_EXPECTED)
     roles = {person: _roles(person, text) for person, text in pairs.items()}
-    session.names["people"] = "--person"
-    with session.connect() as site:
+    invocation.names["people"] = "--person"
+    with invocation.connect() as site:
         tenant_id = site.open_tenant(name, roles)
-    if session.output.as_json:
-        session.output.json({"id": tenant_id, "name": name, "people": roles})
+    if invocation.output.as_json:
+        invocation.output.json({"id": tenant_id, "name": name, "people": roles})
         return
-    session.output.say(f"Tenant {name} is open.")
+    invocation.output.say(f"Tenant {name} is open.")
     tenant, actor = quote(name), quote(next(iter(roles)))
-    session.output.note(f"Act in it with `--tenant {tenant} --actor {actor}`.")
+    invocation.output.note(f"Act in it with `--tenant {tenant} --actor {actor}`.")
 
 
 @tenants.command(
@@ -69,20 +69,20 @@ def open_one(session: Session, *, name: str, people: Sequence[str]) -> None:
     """,
 )
 @click.pass_obj
-def list_all(session: Session) -> None:
+def list_all(invocation: Invocation) -> None:
     """List all tenants by name, with how many people each has.
 
     Only an administrator may.
     """
-    with session.connect() as site:
+    with invocation.connect() as site:
         found = site.tenants()
-    if session.output.as_json:
-        session.output.json(found)
+    if invocation.output.as_json:
+        invocation.output.json(found)
         return
     shown = table("tenant", "people", right=("people",))
     for each in found:
         shown.add_row(each["name"], f"{each['people']:,}")
-    session.output.say_table(shown)
+    invocation.output.say_table(shown)
 
 
 def _roles(person: str, text: str) -> list[str]:

@@ -29,18 +29,20 @@ def complete_kinds(context: click.Context, _option: click.Parameter, begun: str)
     return _beginning(begun, verbs().get(str(context.info_name), known))
 
 
-def complete_nouns(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
+def complete_resource_types(
+    _context: click.Context, _option: click.Parameter, begun: str
+) -> list[str]:
     """Return what records are called that begin like *begun*; here the platform is waited for."""
-    from lockside.session.records import known_nouns  # noqa: PLC0415 -- only when it is needed
+    from lockside.session.records import known_resource_types  # noqa: PLC0415 -- only when it is needed
 
-    return _beginning(begun, [each.replace("_", "-") for each in known_nouns()])
+    return _beginning(begun, [each.replace("_", "-") for each in known_resource_types()])
 
 
 def complete_states(context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
     """Return the states that begin like *begun*, of the kind that stands before if one does."""
     machines = _machines()
     # An option without its value isn't parsed; what stands before it is left over.
-    written = [str(context.params.get(name)) for name in ("kind", "noun")] + context.args
+    written = [str(context.params.get(name)) for name in ("kind", "resource_type")] + context.args
     named = [machines[word] for each in written if (word := each.replace("-", "_")) in machines]
     states = {state for machine in named or machines.values() for state in machine.states}
     return sorted(_beginning(begun.upper(), states))

@@ -143,7 +143,7 @@ def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SubmitRequest:
     """What the shared words of a command line ask for.
 
     Attributes:
@@ -163,7 +163,7 @@ class Request:
     yes: bool
 
 
-def read_request(given: Mapping[str, Any]) -> Request:
+def read_request(given: Mapping[str, Any]) -> SubmitRequest:
     """Return what the shared arguments and options ask for, by the names of click.
 
     Raises:
@@ -179,7 +179,7 @@ def read_request(given: Mapping[str, Any]) -> Request:
     _check_key(options["idempotency_key"], options["run_at"])
     options["run_at"] = read_moment("run_at", options["run_at"])
     waits = options["run_at"] is None if wait is None else wait
-    return Request(kind, ids, options, waits, timeout_s, yes)
+    return SubmitRequest(kind, ids, options, waits, timeout_s, yes)
 
 
 def _rows(options: dict[str, Any]) -> list[int] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.printing.output import Output, moment, table
+from cli.printing.output import Output, format_time, table
 
 Told = Mapping[str, Any]
 
@@ -27,7 +27,7 @@ def print_policies(output: Output, policies: Sequence[Told]) -> None:
             each["target_state"] or each["verb"],
             _after(each),
             f"{each['every_minutes']} min",
-            moment(each["last_run_at"]),
+            format_time(each["last_run_at"]),
             _became(each),
         )
     output.say_table(shown, is_wrapped=True)
@@ -67,7 +67,7 @@ def print_history(output: Output, runs: Sequence[Told]) -> None:
     for each in runs:
         stage = "" if each["stage"] == "act" else " (warning)"
         shown.add_row(
-            moment(each["as_of"]),
+            format_time(each["as_of"]),
             f"{each['policy']}{stage}",
             f"{each['matched']:,}",
             f"{each['taken']:,}",
@@ -89,7 +89,7 @@ def print_alerts(output: Output, alerts: Sequence[Told]) -> None:
         what = f"{each['code'].replace('_', ' ')}: {each['message']}"
         seen = f" (seen by {each['acknowledged_by']})" if each["acknowledged_at"] else ""
         shown.add_row(
-            str(each["id"]), moment(each["raised_at"]), each["policy"], about, what + seen
+            str(each["id"]), format_time(each["raised_at"]), each["policy"], about, what + seen
         )
     output.say_table(shown, is_wrapped=True)
 

@@ -32,7 +32,7 @@ def as_typed(
 ) -> InvalidInput:
     """Return the refusal with what was typed in the place of the field's name.
 
-    For people: what programs read keeps the field's name, which is the same at every door.
+    For people: what programs read keeps the field's name, which is the same at every interface.
 
     Args:
         error: The refusal.

@@ -135,7 +135,7 @@ def table(*columns: str, whole: Sequence[str] = (), right: Sequence[str] = ()) -
     return made
 
 
-def moment(value: datetime | str | None) -> str:
+def format_time(value: datetime | str | None) -> str:
     """Return a time as people read it, in UTC."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
@@ -150,7 +150,7 @@ def _resolution(facts: Mapping[str, Any]) -> str:
     last = facts.get("current", {})
     state = f" in {last['state']}" if "state" in last else ""
     who = f", by {last['updated_by']}" if last.get("updated_by") else ""
-    when = f" at {moment(last['updated_at'])}" if last.get("updated_at") else ""
+    when = f" at {format_time(last['updated_at'])}" if last.get("updated_at") else ""
     return f" You saw version {seen}, it is at {now}{state}{who}{when}. Look at it and try again."
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from cli.printing.output import Output, moment
+from cli.printing.output import Output, format_time
 from domain.errors import LocksideError, Unavailable
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class GoesOn(LocksideError):
 
 
 def watch(
-    site: "lockside.Site", operation: "lockside.Operation", output: Output, *, within_s: float
+    site: "lockside.Session", operation: "lockside.Operation", output: Output, *, within_s: float
 ) -> dict[str, Any]:
     """Return the operation's result, showing its progress on stderr until then.
 
@@ -119,14 +119,14 @@ def _follow(
 
 
 def _look_for_workers(
-    site: "lockside.Site", operation: "lockside.Operation", output: Output
+    site: "lockside.Session", operation: "lockside.Operation", output: Output
 ) -> None:
     found = operation.show()
     if found["state"] != "QUEUED":
         return
     due = found["run_at"]
     if due is not None and due > datetime.now(UTC):
-        output.note(f"It waits for its time, {moment(due)}.")
+        output.note(f"It waits for its time, {format_time(due)}.")
         return
     try:
         idle = [queue for queue, workers in site.served_queues().items() if not workers]

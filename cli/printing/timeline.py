@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cli.printing.output import Output, moment, table
+from cli.printing.output import Output, format_time, table
 
 _LONGEST = 40
 
@@ -17,7 +17,7 @@ def print_trail(output: Output, trail: Sequence[Mapping[str, Any]]) -> None:
             what_happened(each),
             each["reason"] or "",
             _who(each),
-            moment(each["occurred_at"]),
+            format_time(each["occurred_at"]),
             each["comments"] or "",
         )
     output.say_table(shown, is_wrapped=True)

@@ -36,7 +36,7 @@ class Misused(LocksideError):
     code = "invalid_input"
 
 
-class Session:
+class Invocation:
     """What one call of the command line knows: who acts, how to print, what was called."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Session:
         self.names: dict[str, str] = {}  # what errors call a field, before its option
 
     @contextmanager
-    def connect(self) -> Iterator["lockside.Site"]:
+    def connect(self) -> Iterator["lockside.Session"]:
         """Give a site, acting for the person of `--tenant` and `--actor`."""
         import lockside  # noqa: PLC0415 -- help and completion don't wait a second for it
 
@@ -75,9 +75,9 @@ class Command(click.RichCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors will name its options."""
-        session = ctx.find_object(Session)
-        if session is not None:
-            session.command = self
+        invocation = ctx.find_object(Invocation)
+        if invocation is not None:
+            invocation.command = self
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -88,7 +88,7 @@ class Command(click.RichCommand):
 
 
 class Group(click.RichGroup):
-    """A noun with its verbs."""
+    """A resource type with its verbs."""
 
     command_class = Command
 
@@ -118,23 +118,23 @@ class Group(click.RichGroup):
         """Run a command and end the program with the exit code that tells what came of it."""
         words = list(sys.argv[1:] if args is None else args)
         self._main_shell_completion(more, PROGRAM)
-        session = Session()
+        invocation = Invocation()
 
         def run() -> Any:
-            with self.make_context(PROGRAM, words, obj=session) as context:
+            with self.make_context(PROGRAM, words, obj=invocation) as context:
                 return self.invoke(context)
 
-        sys.exit(_exit_code(run, session, words))
+        sys.exit(_exit_code(run, invocation, words))
 
 
 Group.group_class = Group
 
 
-def _exit_code(run: Callable[[], Any], session: Session, words: Sequence[str]) -> int:
+def _exit_code(run: Callable[[], Any], invocation: Invocation, words: Sequence[str]) -> int:
     # A command that isn't understood hasn't come to its options yet.
     output = Output(as_json="--json" in words)
     try:
-        code = _ended(run, session, output)
+        code = _ended(run, invocation, output)
         sys.stdout.flush()
     except BrokenPipeError:
         # Whoever read has seen enough.
@@ -150,13 +150,13 @@ def _exit_code(run: Callable[[], Any], session: Session, words: Sequence[str]) -
     return code
 
 
-def _ended(run: Callable[[], Any], session: Session, output: Output) -> int:
+def _ended(run: Callable[[], Any], invocation: Invocation, output: Output) -> int:
     try:
         code = run()
     except Exit as ended:
         return ended.exit_code
     except LocksideError as error:
-        output.refuse(error if output.as_json else session.in_its_words(error))
+        output.refuse(error if output.as_json else invocation.in_its_words(error))
         return exit_code_of_error(error.code)
     except click.UsageError as error:
         return _misused(error, output)
@@ -205,16 +205,16 @@ def _with_examples(text: str | None, examples: str) -> str:
 
 def _shared_options() -> list[click.Parameter]:
     def of_session(context: click.Context, option: click.Parameter, value: Any) -> None:
-        session = context.find_object(Session)
-        if session is None or value is None or value is False:
+        invocation = context.find_object(Invocation)
+        if invocation is None or value is None or value is False:
             return
         if option.name == "json":
-            session.output.as_json = True
+            invocation.output.as_json = True
         elif not value.strip():
             expected = f"a name; leave the option out for {_DEFAULTS[str(option.name)]}"
             raise InvalidInput(field=option.opts[0], got=value, expected=expected)
         else:
-            setattr(session, str(option.name), value)
+            setattr(invocation, str(option.name), value)
 
     def option(*words: str, **more: Any) -> click.Parameter:
         return click.Option([*words], callback=of_session, expose_value=False, **more)

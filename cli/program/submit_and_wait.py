@@ -7,26 +7,26 @@ from typing import TYPE_CHECKING
 
 from cli.exits import CANCELLED, DONE
 from cli.input.confirmation import ASK_ABOVE, is_asked, is_meant
-from cli.input.options import Request
-from cli.printing.output import moment
+from cli.input.options import SubmitRequest
+from cli.printing.output import format_time
 from cli.printing.progress import watch
 from cli.printing.results import print_result
-from cli.program.command import Session
+from cli.program.command import Invocation
 
 if TYPE_CHECKING:
     import lockside
 
 
 def hand_in(
-    session: Session,
-    request: Request,
+    invocation: Invocation,
+    request: SubmitRequest,
     question: str,
-    submit: "Callable[[lockside.Site], lockside.Operation]",
+    submit: "Callable[[lockside.Session], lockside.Operation]",
 ) -> int:
     """Submit a request and, if it says so, wait for its end; return the exit code.
 
     Args:
-        session: Who acts.
+        invocation: Who acts.
         request: The rows, and how to wait.
         question: What is asked before many rows, with `{rows}` in it.
         submit: Submits the request.
@@ -35,18 +35,18 @@ def hand_in(
         InvalidInput: There are many rows, somebody is there, and can't be asked.
         GoesOn: The time to wait is over, or Ctrl-C was pressed.
     """
-    output = session.output
-    with session.connect() as site:
-        if not _is_meant(session, site, request, question):
+    output = invocation.output
+    with invocation.connect() as site:
+        if not _is_meant(invocation, site, request, question):
             output.note("Nothing was handed in.")
             return CANCELLED
         begun = time.monotonic()
         operation = submit(site)
-        was_done = _was_done(session, request, operation, begun)
+        was_done = _was_done(invocation, request, operation, begun)
         due = request.options["run_at"]
         is_late = due is not None and due <= datetime.now(UTC)
         if is_late and not was_done:
-            output.note(f"Its time, {moment(due)}, is over: it begins at once.", "yellow")
+            output.note(f"Its time, {format_time(due)}, is over: it begins at once.", "yellow")
         if request.wait:
             result = watch(site, operation, output, within_s=request.timeout_s)
             return print_result(output, operation, result, was_done=was_done)
@@ -54,18 +54,20 @@ def hand_in(
         output.json({"operation_id": operation.id})
     else:
         output.say(operation.id)
-        later = f" for {moment(due)}" if due and not is_late else ""
+        later = f" for {format_time(due)}" if due and not is_late else ""
         handed_in = f"Handed in{later}. Watch"
         told = "Already done. See" if was_done else handed_in
         output.note(f"{told} it with `lockside operations watch {operation.id}`.")
     return DONE
 
 
-def _is_meant(session: Session, site: "lockside.Site", request: Request, question: str) -> bool:
+def _is_meant(
+    invocation: Invocation, site: "lockside.Session", request: SubmitRequest, question: str
+) -> bool:
     where = request.options["where"]
     if request.ids is None and where is None:
         return True  # whoever made a file of rows has looked at them
-    if request.options["dry_run"] or not is_asked(session.output, yes=request.yes):
+    if request.options["dry_run"] or not is_asked(invocation.output, yes=request.yes):
         return True
     total = len(request.ids or ()) if where is None else site.count(request.kind, where)
     if total > ASK_ABOVE and where is not None and request.options["expect_count"] is None:
@@ -75,14 +77,14 @@ def _is_meant(session: Session, site: "lockside.Site", request: Request, questio
 
 
 def _was_done(
-    session: Session, request: Request, operation: "lockside.Operation", begun: float
+    invocation: Invocation, request: SubmitRequest, operation: "lockside.Operation", begun: float
 ) -> bool:
     """Say whether the work was done before it was handed in now, under the same key."""
-    if session.output.as_json or request.options["idempotency_key"] is None:
+    if invocation.output.as_json or request.options["idempotency_key"] is None:
         return False
     if operation.age_s() <= time.monotonic() - begun:
         return False
     if operation.show()["finished_at"] is not None:
         return True
-    session.output.note("Handed in before, under the same key; this is that operation.")
+    invocation.output.note("Handed in before, under the same key; this is that operation.")
     return False

@@ -40,7 +40,7 @@ class Denial:
         held: The permissions that they have.
         ids: The rows that they named; none for a new row or a list.
         recent: How many denials they had in the hour before.
-        is_foreign: They named what is another tenant's.
+        is_cross_tenant: They named what is another tenant's.
         is_out_of_hours: They came when nobody usually works.
     """
 
@@ -50,7 +50,7 @@ class Denial:
     held: frozenset[str]
     ids: Sequence[int] = ()
     recent: int = 0
-    is_foreign: bool = False
+    is_cross_tenant: bool = False
     is_out_of_hours: bool = False
 
     @property
@@ -65,7 +65,7 @@ class Denial:
         score += _NO_ROLE if self.required and not self.held else 0
         score += _MANY if len(self.ids) >= _MANY_ITEMS else 0
         score += _PER_REPEAT * min(self.recent, REPEATS_COUNTED)
-        score += _FOREIGN if self.is_foreign else 0
+        score += _FOREIGN if self.is_cross_tenant else 0
         score += _OUT_OF_HOURS if self.is_out_of_hours else 0
         return min(score, HIGHEST)
 
@@ -79,7 +79,7 @@ class Denial:
         """Return what about it should catch the eye, sorted."""
         told = {
             ELEVATED: self.kind in _ELEVATED,
-            FOREIGN_IDS: self.is_foreign,
+            FOREIGN_IDS: self.is_cross_tenant,
             OUT_OF_HOURS: self.is_out_of_hours,
             REPEATED: self.recent > 0,
         }

@@ -23,7 +23,7 @@ Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class OpenHours:
     """A span of the wall clock; `until` of midnight is the day's end."""
 
     since: time
@@ -48,7 +48,7 @@ class Hours:
         return (_since_midnight(self.until) or _DAY) - _since_midnight(self.since)
 
 
-ALL_DAY = (Hours(time.min, time.min),)
+ALL_DAY = (OpenHours(time.min, time.min),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Calendar:
     """
 
     zone: ZoneInfo
-    week: Sequence[Sequence[Hours]] = (ALL_DAY,) * 7
+    week: Sequence[Sequence[OpenHours]] = (ALL_DAY,) * 7
     holidays: Container[date] = frozenset()
 
     def is_working(self, moment: datetime) -> bool:

@@ -12,10 +12,10 @@ from datetime import time
 from itertools import groupby, pairwise
 from typing import Any, NoReturn
 
-from domain.business_time.calendar import Hours
+from domain.business_time.calendar import OpenHours
 from domain.errors import InvalidInput
 
-Week = tuple[tuple[Hours, ...], ...]
+Week = tuple[tuple[OpenHours, ...], ...]
 """The hours of each day in their order, from Monday on."""
 
 EXPECTED = "hours such as Mon-Fri 08:00-18:00, Sat 09:00-13:00"
@@ -38,14 +38,14 @@ def parse_week(text: Any) -> Week:
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         _refuse("no such text", f"{EXPECTED}, in {_LONGEST:,} characters at most")
-    week: list[list[Hours]] = [[] for _ in _DAYS]
+    week: list[list[OpenHours]] = [[] for _ in _DAYS]
     for days, hours in _spans(text):
         for day in days:
             week[day].append(hours)
     return tuple(_in_order(day, spans) for day, spans in enumerate(week))
 
 
-def write_week(week: Sequence[Sequence[Hours]]) -> str:
+def write_week(week: Sequence[Sequence[OpenHours]]) -> str:
     """Return the hours of a week in one way only: `parse_week` of it is the same week."""
     told = []
     for spans, days in groupby(range(len(_DAYS)), key=lambda day: tuple(week[day])):
@@ -56,7 +56,7 @@ def write_week(week: Sequence[Sequence[Hours]]) -> str:
     return ", ".join(told)
 
 
-def _spans(text: str) -> Iterator[tuple[Sequence[int], Hours]]:
+def _spans(text: str) -> Iterator[tuple[Sequence[int], OpenHours]]:
     """Yield each span with its days; days wait for the hours that come behind them."""
     days: list[int] = []
     has_hours = True
@@ -88,11 +88,11 @@ def _day(name: str) -> int:
     return _DAYS.index(name.capitalize())
 
 
-def _hours(part: str, since: str, until: str) -> Hours:
+def _hours(part: str, since: str, until: str) -> OpenHours:
     begin, end = _time(since), time.min if until == _WHOLE_DAY else _time(until)
     if end != time.min and end <= begin:
         _refuse(part, "a later end than beginning; two spans for a night")
-    return Hours(begin, end)
+    return OpenHours(begin, end)
 
 
 def _time(text: str) -> time:
@@ -103,22 +103,22 @@ def _time(text: str) -> time:
         _refuse(text, "a time from 00:00 to 23:59, or 24:00 as an end")
 
 
-def _in_order(day: int, spans: Iterable[Hours]) -> tuple[Hours, ...]:
+def _in_order(day: int, spans: Iterable[OpenHours]) -> tuple[OpenHours, ...]:
     """Return the spans of a day in their order; those that touch are one."""
     ordered = sorted(spans, key=lambda each: each.since)
     for one, other in pairwise(ordered):
         if one.until == time.min or other.since < one.until:
             got = f"{_DAYS[day]} {_written(one)}, {_written(other)}"
             _refuse(got, "spans of a day that don't overlap")
-    joined: list[Hours] = []
+    joined: list[OpenHours] = []
     for each in ordered:
         if joined and joined[-1].until == each.since:
-            each = Hours(joined.pop().since, each.until)  # noqa: PLW2901 -- grown by its neighbour
+            each = OpenHours(joined.pop().since, each.until)  # noqa: PLW2901 -- grown by its neighbour
         joined.append(each)
     return tuple(joined)
 
 
-def _written(hours: Hours) -> str:
+def _written(hours: OpenHours) -> str:
     end = _WHOLE_DAY if hours.until == time.min else f"{hours.until:%H:%M}"
     return f"{hours.since:%H:%M}-{end}"
 

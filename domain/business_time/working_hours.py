@@ -8,7 +8,7 @@ _WEEKDAYS = range(5)
 
 
 @dataclass(frozen=True, slots=True)
-class Hours:
+class WorkingHours:
     """When people usually work.
 
     Attributes:
@@ -29,5 +29,5 @@ class Hours:
         return there.weekday() not in self.days or not self.begin <= there.hour < self.end
 
 
-USUAL = Hours()
+USUAL = WorkingHours()
 """Not at night from 22 to 5 and not at weekends, by UTC: of tenants without a calendar."""

@@ -10,7 +10,7 @@ def mermaid(machine: Machine) -> str:
     return "\n".join(["stateDiagram-v2", f"    [*] --> {machine.initial}", *arrows, *ends])
 
 
-def table(machine: Machine) -> str:
+def transition_table(machine: Machine) -> str:
     """Return the machine as a Markdown table: from, to, permission, rules, undo."""
     rows = [
         f"| {t.source} | {t.target} | `{machine.permission(t)}` | "

@@ -1,4 +1,4 @@
-"""The field task's machine, as in the contract; `task` at every door."""
+"""The field task's machine, as in the contract; `task` at every interface."""
 
 from domain.machines.machine import Machine, Reason, Rule, arrow, needs_comments, system_only
 

@@ -235,7 +235,9 @@ def judge(machine: Machine, state: str, facts: Facts, request: Request) -> Verdi
     return Judge(machine, request).judge(state, facts)
 
 
-def explain(machine: Machine, state: str, facts: Facts, request: Request) -> tuple[Verdict, ...]:
+def explain_transitions(
+    machine: Machine, state: str, facts: Facts, request: Request
+) -> tuple[Verdict, ...]:
     """Return a verdict for every arrow out of *state*; `request.to` doesn't matter."""
     asked = (replace(request, to=each.target) for each in machine.leaving(state))
     return tuple(judge(machine, state, facts, each) for each in asked)

@@ -22,7 +22,7 @@ def shortest_path(machine: Machine, source: str, target: str) -> tuple[str, ...]
     return None
 
 
-def check(machine: Machine) -> tuple[str, ...]:
+def find_faults(machine: Machine) -> tuple[str, ...]:
     """Prove the machine: return every fault of its table as a sentence, none if it is sound.
 
     A sound machine names each arrow once, reaches every state from the initial one, lets

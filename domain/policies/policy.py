@@ -126,6 +126,6 @@ def plain_comment(template: str | None) -> str | None:
     return None if template is None else _WORD.sub("", template)
 
 
-def words_in(template: str | None) -> tuple[str, ...]:
+def template_fields(template: str | None) -> tuple[str, ...]:
     """Return the names of what rows say in a comment."""
     return tuple(_WORD.findall(template or ""))

@@ -58,7 +58,7 @@ def blanked(plain: str) -> str:
     return _NAME.sub(_blank_name, _HARMLESS.sub(_blank, plain))
 
 
-def without(plain: str, spans: Iterable[Span]) -> str:
+def blank_spans(plain: str, spans: Iterable[Span]) -> str:
     """Return a folded text with some spans of it blanked."""
     parts, at = [], 0
     for start, end, _ in sorted(spans):

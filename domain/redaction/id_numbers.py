@@ -9,7 +9,7 @@ from stdnum.in_ import aadhaar, pan
 from stdnum.us import ssn
 
 from domain.redaction.folding import Folded
-from domain.redaction.harmless import blanked, without
+from domain.redaction.harmless import blank_spans, blanked
 from domain.redaction.labels import is_numbered
 from domain.redaction.phones import digits_of, phones_in
 from domain.redaction.secret_forms import Span
@@ -58,7 +58,7 @@ def numbers_in(text: Folded, plain: str, label: str = "") -> list[Span]:
         label: What the key of the text says: `phone`, `id`, or nothing.
     """
     found: list[Span] = [*_cards(plain), *_identities(plain, text.low)]
-    rest = blanked(without(plain, found))
+    rest = blanked(blank_spans(plain, found))
     return found + [(*each, "phone") for each in phones_in(rest, text.low, label)]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from domain.redaction.addresses import addresses_in
 from domain.redaction.folding import fold
-from domain.redaction.harmless import without
+from domain.redaction.harmless import blank_spans
 from domain.redaction.id_numbers import is_card, is_pan, numbers_in
 from domain.redaction.masks import MASK
 from domain.redaction.prefilter import is_suspect
@@ -146,8 +146,8 @@ def _once(text: str, label: str) -> str:
     folded = fold(text)
     spans: list[Span] = [(*each.span(), "") for each in MASK.finditer(folded.plain)]
     spans += secrets_in(folded)
-    spans += addresses_in(folded, without(folded.plain, spans))
-    spans += numbers_in(folded, without(folded.plain, spans), label)
+    spans += addresses_in(folded, blank_spans(folded.plain, spans))
+    spans += numbers_in(folded, blank_spans(folded.plain, spans), label)
     return _covered(text, ((*folded.span(start, end), kind) for start, end, kind in spans))
 
 

@@ -11,15 +11,17 @@ from engine.input.checks import is_id
 from engine.input.column_types import as_id
 from engine.input.record_types import table_of
 from models.base import Work, records
-from models.operation import Operation
+from models.operation import OperationRow
 
 
-def foreign_ids(db: Connection, tenant_id: int, noun: str, ids: Iterable[int]) -> list[int]:
+def ids_of_other_tenants(
+    db: Connection, tenant_id: int, resource_type: str, ids: Iterable[int]
+) -> list[int]:
     """Return those of some ids that are rows of other tenants, sorted; one query for all.
 
     To be asked only for what wasn't found, or is denied: a tenant's own rows cost nothing.
     """
-    model = records().get(noun)
+    model = records().get(resource_type)
     asked = [each for each in ids if is_id(each)]
     if model is None or not asked:
         return []
@@ -29,20 +31,20 @@ def foreign_ids(db: Connection, tenant_id: int, noun: str, ids: Iterable[int]) -
     return list(db.scalars(query))
 
 
-def foreign_operation(db: Connection, tenant_id: int, operation_id: UUID) -> bool:
+def operation_of_other_tenant(db: Connection, tenant_id: int, operation_id: UUID) -> bool:
     """Say whether an operation is another tenant's."""
-    query = select(Operation.id).where(
-        Operation.id == operation_id, Operation.tenant_id != tenant_id
+    query = select(OperationRow.id).where(
+        OperationRow.id == operation_id, OperationRow.tenant_id != tenant_id
     )
     return db.scalar(query) is not None
 
 
-def id_named(noun: str, got: Any) -> int | None:
+def id_named(resource_type: str, got: Any) -> int | None:
     """Return the id by which something was looked for and not found; None if it was a name.
 
     Work is known by references, which often are numbers: there text is no id.
     """
-    model = records().get(noun)
+    model = records().get(resource_type)
     if model is None or (isinstance(got, str) and issubclass(model, Work)):
         return None
     return as_id(got) if isinstance(got, int | str) else None

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 from domain.audit.denial_risk import REPEATS_COUNTED, Denial
 from domain.errors import PermissionDenied
 from domain.permissions import Actor, granted
-from engine.access.other_tenants import foreign_ids
+from engine.access.other_tenants import ids_of_other_tenants
 from engine.audit.outbox import log_permission_denied
 from engine.calendars import is_out_of_hours
 from engine.ports.platform import Platform
@@ -31,7 +31,7 @@ SELECT (SELECT count(*) FROM (
 _HOUR = timedelta(hours=1)
 
 
-def leave_denial(
+def record_denial(
     db: Connection,
     actor: Actor,
     denial: Denial,
@@ -50,14 +50,14 @@ def leave_denial(
     log_permission_denied(db, actor=actor, correlation_id=correlation_id, denial=weighed, now=now)
 
 
-def demand(
+def authorize(
     platform: Platform,
     actor: Actor,
     kind: str,
     action: str,
     ids: Iterable[int] = (),
     *,
-    noun: str | None = None,
+    resource_type: str | None = None,
 ) -> frozenset[str] | None:
     """Make sure that an actor holds `<kind>.<action>`; the system needs no permission.
 
@@ -67,7 +67,7 @@ def demand(
         kind: What the permission is over.
         action: What is to be done.
         ids: The rows that are named.
-        noun: What these rows are, if they are not of the kind: parts of it.
+        resource_type: What these rows are, if they are not of the kind: parts of it.
 
     Returns:
         Everything that they hold; None for the system.
@@ -75,19 +75,19 @@ def demand(
     Raises:
         PermissionDenied: They don't; the denial is recorded.
     """
-    return demand_one_of(platform, actor, kind, [action], ids, noun=noun)
+    return authorize_one_of(platform, actor, kind, [action], ids, resource_type=resource_type)
 
 
-def demand_one_of(
+def authorize_one_of(
     platform: Platform,
     actor: Actor,
     kind: str,
     actions: Iterable[str],
     ids: Iterable[int] = (),
     *,
-    noun: str | None = None,
+    resource_type: str | None = None,
 ) -> frozenset[str] | None:
-    """Make sure that an actor holds the permission of one of some actions; else as `demand`."""
+    """Make sure that an actor holds the permission of one of some actions; else as `authorize`."""
     if actor.person_id is None:
         return None
     wanted = sorted(set(actions))
@@ -103,9 +103,11 @@ def demand_one_of(
             required=frozenset(required),
             held=held,
             ids=named,
-            is_foreign=bool(foreign_ids(db, actor.tenant_id, noun or kind, named)),
+            is_cross_tenant=bool(
+                ids_of_other_tenants(db, actor.tenant_id, resource_type or kind, named)
+            ),
         )
-        leave_denial(db, actor, denial, platform.clock(db))
+        record_denial(db, actor, denial, platform.clock(db))
     raise PermissionDenied(
         message=f"The permission {' or '.join(required)} is needed. "
         "Ask somebody whose role holds it.",

@@ -1,7 +1,7 @@
 """What somebody wanted to write at once and was refused: recorded after the refused transaction.
 
-Held against what is stored, that is: what is malformed is told at the door and forgotten, and a
-denial has a record of its own.
+Held against what is stored, that is: what is malformed is told at the interface and forgotten, and
+a denial has a record of its own.
 """
 
 import json
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.audit.denial_risk import FOREIGN_IDS, OUT_OF_HOURS
 from domain.errors import LocksideError, NotFound, PermissionDenied
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import leave_foreign
+from engine.access.cross_tenant_watch import leave_probe
 from engine.audit.outbox import log_entity_refused
 from engine.calendars import is_out_of_hours
 from engine.input.fields import plain
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AttemptedWrite:
     """A write that somebody wants.
 
     Attributes:
@@ -54,7 +54,7 @@ class Wanted:
 
 
 @contextmanager
-def recorded_if_refused(platform: Platform, actor: Actor, wanted: Wanted) -> Iterator[None]:
+def recorded_if_refused(platform: Platform, actor: Actor, wanted: AttemptedWrite) -> Iterator[None]:
     """Let a refusal through as it is, and leave its record in a transaction of its own.
 
     The refused transaction has to be over by then: it would take the record with it.
@@ -77,7 +77,7 @@ def recorded_if_refused(platform: Platform, actor: Actor, wanted: Wanted) -> Ite
 
 
 def _leave(
-    platform: Platform, db: Connection, actor: Actor, wanted: Wanted, refused: LocksideError
+    platform: Platform, db: Connection, actor: Actor, wanted: AttemptedWrite, refused: LocksideError
 ) -> None:
     now = platform.clock(db)
     version, before = _kept(db, actor, wanted)
@@ -85,7 +85,7 @@ def _leave(
     if isinstance(refused, NotFound):
         verb = _VERBS[wanted.event_type]
         what, got = refused.facts["what"], refused.facts["got"]
-        if leave_foreign(platform, db, actor, verb, noun=what, given=[got]):
+        if leave_probe(platform, db, actor, verb, resource_type=what, given=[got]):
             flags.append(FOREIGN_IDS)
     changes = {
         name: {"before": plain(before.get(name)), "after": plain(value)}
@@ -110,7 +110,9 @@ def _leave(
     )
 
 
-def _kept(db: Connection, actor: Actor, wanted: Wanted) -> tuple[int | None, Mapping[str, Any]]:
+def _kept(
+    db: Connection, actor: Actor, wanted: AttemptedWrite
+) -> tuple[int | None, Mapping[str, Any]]:
     """Return the version of the tenant's row and what it holds, if there is such a row."""
     model = records().get(wanted.kind)
     if model is None or wanted.row_id is None:

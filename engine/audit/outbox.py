@@ -29,7 +29,7 @@ class Measured:
     Attributes:
         execution_ms: From the start of its transaction to its record.
         lock_ms: What taking the Redis locks took.
-        retry: How often it was tried before, for busy rows or a failed serialization.
+        retry: How often it was tried before, for contended rows or a failed serialization.
     """
 
     execution_ms: float = 0.0
@@ -124,7 +124,7 @@ def log_entities(
     now: datetime,
     origin: Mapping[str, str] | None = None,
 ) -> None:
-    """Record that rows were created, updated or deleted at once by a door, as one row.
+    """Record that rows were created, updated or deleted at once by an interface, as one row.
 
     *origin* is where the request came from.
     """
@@ -166,7 +166,7 @@ def log_entity_refused(
     message: str,
     now: datetime,
 ) -> None:
-    """Record that what a door wanted to write at once was refused; the row keeps its version."""
+    """Record that a write made at once was refused; the row keeps its version."""
     body = {
         "event_type": event_type,
         "kind": kind,

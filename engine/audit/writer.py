@@ -10,7 +10,7 @@ from domain.audit.seal import DIGEST_BYTES, Seal, merkle_root
 from engine.audit.wake import WRITE_AUDIT, wake_audit
 from engine.ports.platform import Platform
 from models.audit import MAKE_PARTITIONS
-from models.seal import commitment_of, leaf_of, words_in
+from models.seal import commitment_of, count_words, leaf_of
 
 _log = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ def _stored(table: str, columns: str, records: str) -> str:
         table=table,
         columns=columns.strip(),
         records=records.strip(),
-        words=words_in(table, "told"),
+        words=count_words(table, "told"),
         commitment=commitment_of(table, "salted", "salt"),
         leaf=leaf_of(table, "stored"),
     )

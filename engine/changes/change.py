@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 
 from domain.permissions import granted
 from engine.audit.outbox import Measured
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 
 
 class Change(ABC):
@@ -34,7 +34,7 @@ class Change(ABC):
 
     @abstractmethod
     def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
-        """Lock the rows that are free; return them, and the ids of those that are busy."""
+        """Lock the rows that are free; return them, and the ids of those that are contended."""
 
     @abstractmethod
     def judge(
@@ -43,15 +43,15 @@ class Change(ABC):
         ids: Iterable[int],
         expected: Mapping[int, int],
         now: datetime,
-    ) -> Judged:
+    ) -> Outcomes:
         """Say what becomes of each row, and of ids that have none."""
 
     @abstractmethod
-    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Write the rows that passed."""
 
     @abstractmethod
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+    def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
         """Leave the records of what was done and refused in the outbox."""
 
     @abstractmethod

@@ -6,13 +6,13 @@ from sqlalchemy import Connection
 
 from domain.audit.denial_risk import Denial
 from domain.permissions import NOWHERE, Actor, Origin
-from engine.access.other_tenants import foreign_ids
-from engine.access.permissions import leave_denial
+from engine.access.other_tenants import ids_of_other_tenants
+from engine.access.permissions import record_denial
 from engine.changes.change import Change
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 
 
-def log_denials(db: Connection, change: Change, judged: Judged, now: datetime) -> None:
+def log_denials(db: Connection, change: Change, outcomes: Outcomes, now: datetime) -> None:
     """Record the rows of a chunk that were refused for want of a permission, as one denial.
 
     Rows of other tenants, which are not found, are recorded as another.
@@ -20,7 +20,7 @@ def log_denials(db: Connection, change: Change, judged: Judged, now: datetime) -
     operation = change.operation
     origin = Origin(**operation.origin) if operation.origin else NOWHERE
     actor = Actor(operation.tenant_id, operation.actor_id, origin)
-    rows = judged.denied()
+    rows = outcomes.denied()
     if rows:
         required = change.required(rows)
         denial = Denial(
@@ -30,8 +30,8 @@ def log_denials(db: Connection, change: Change, judged: Judged, now: datetime) -
             held=change.permissions,
             ids=[each.id for each in rows],
         )
-        leave_denial(db, actor, denial, now, correlation_id=operation.id)
-    foreign = foreign_ids(db, operation.tenant_id, operation.kind, judged.missing())
+        record_denial(db, actor, denial, now, correlation_id=operation.id)
+    foreign = ids_of_other_tenants(db, operation.tenant_id, operation.kind, outcomes.missing())
     if foreign:
         denial = Denial(
             kind=operation.kind,
@@ -39,6 +39,6 @@ def log_denials(db: Connection, change: Change, judged: Judged, now: datetime) -
             required=frozenset(),
             held=change.permissions,
             ids=foreign,
-            is_foreign=True,
+            is_cross_tenant=True,
         )
-        leave_denial(db, actor, denial, now, correlation_id=operation.id)
+        record_denial(db, actor, denial, now, correlation_id=operation.id)

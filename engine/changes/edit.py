@@ -13,7 +13,7 @@ from domain.bulk import Outcome
 from domain.machines.machine import Reason, no_change
 from engine.audit.outbox import Measured, log_entity_updated
 from engine.changes.change import Change
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 from engine.changes.rows import lock_rows, write_rows
 from engine.input.fields import fields_of, find_ids, plain
 from engine.input.tour_nesting import nested_tours
@@ -56,15 +56,18 @@ class ValueChange(Change):
 
     def look_up_references(self, db: Connection, given: Iterable[Mapping[str, Any]]) -> None:
         """Ask which records that values name were deleted meanwhile."""
-        by_noun: dict[str, set[int]] = defaultdict(set)
-        for noun, value in (each for values in given for each in self._named(values)):
-            by_noun[noun].add(value)
+        by_type: dict[str, set[int]] = defaultdict(set)
+        for resource_type, value in (each for values in given for each in self._named(values)):
+            by_type[resource_type].add(value)
         tenant_id = self.operation.tenant_id
-        there = {noun: find_ids(db, tenant_id, noun, ids)[0] for noun, ids in by_noun.items()}
+        there = {
+            resource_type: find_ids(db, tenant_id, resource_type, ids)[0]
+            for resource_type, ids in by_type.items()
+        }
         self._gone |= {
-            (noun, value): Reason("not_found", f"No {noun} {value}")
-            for noun, ids in by_noun.items()
-            for value in ids - there[noun].keys()
+            (resource_type, value): Reason("not_found", f"No {resource_type} {value}")
+            for resource_type, ids in by_type.items()
+            for value in ids - there[resource_type].keys()
         }
 
     def look_up_tours(
@@ -76,28 +79,34 @@ class ValueChange(Change):
         tenant_id = self.operation.tenant_id
         self._nested |= nested_tours(db, tenant_id, self._model, written, locked)
 
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+    def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
         """Record every update with what was before and after, done and refused."""
         log_entity_updated(
             db,
             operation=self.operation,
-            passed=judged.passed,
-            refused=judged.refused,
-            failures=judged.failures,
-            changes=[json.dumps(self.changes_of(row)) for row in (*judged.passed, *judged.refused)],
+            passed=outcomes.passed,
+            refused=outcomes.refused,
+            failures=outcomes.failures,
+            changes=[
+                json.dumps(self.changes_of(row)) for row in (*outcomes.passed, *outcomes.refused)
+            ],
             now=now,
             measured=measured,
         )
 
-    def drop_answered(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def drop_answered(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Drop the warnings that written rows have answered."""
-        ids = [each.id for each in judged.passed]
+        ids = [each.id for each in outcomes.passed]
         drop_warnings(db, self._model, self.operation.tenant_id, ids, now)
 
     def _named(self, values: Mapping[str, Any]) -> list[tuple[str, int]]:
-        """Return the records that values name, by noun and id."""
-        nouns = ((self._fields[name].refers_to, value) for name, value in values.items())
-        return [(noun, value) for noun, value in nouns if noun and value is not None]
+        """Return the records that values name, by resource type and id."""
+        resource_types = ((self._fields[name].refers_to, value) for name, value in values.items())
+        return [
+            (resource_type, value)
+            for resource_type, value in resource_types
+            if resource_type and value is not None
+        ]
 
     def _broken(self, row: Row[Any]) -> Iterable[Reason]:
         values = {**row._mapping, **self.values_of(row.id)} if self._checks else {}
@@ -152,49 +161,49 @@ class Edit(ValueChange):
         ids: Iterable[int],
         expected: Mapping[int, int],
         now: datetime,
-    ) -> Judged:
+    ) -> Outcomes:
         """Judge locked rows: permission, version, whether they may change, whether they would."""
-        judged = Judged()
+        outcomes = Outcomes()
         machine = self._model.machine
         denied = self._denied()
         for row in rows:
-            judged.versions[row.id] = row.version
+            outcomes.versions[row.id] = row.version
             wanted = expected.get(row.id) if expected else None
             if denied is not None:
                 # Before anything else: a conflict would show what the row holds.
                 frozen = no_change(machine, row.state, self.values_of(row.id))
-                judged.refuse(row, [denied, *([frozen] if frozen else [])])
+                outcomes.refuse(row, [denied, *([frozen] if frozen else [])])
             elif wanted is not None and wanted != row.version:
                 changes = self.changes_of(row)
                 told = conflict(wanted, row.version, state=row.state, changes=changes)
-                judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
+                outcomes.refuse(row, [stale(wanted, row.version, row.state)], **told)
             elif reasons := self.against(row):
-                judged.refuse(row, reasons)
+                outcomes.refuse(row, reasons)
             elif not self.changes_of(row):
-                judged.outcomes[row.id] = Outcome.SKIPPED
+                outcomes.outcomes[row.id] = Outcome.SKIPPED
             else:
-                judged.outcomes[row.id] = Outcome.SUCCEEDED
-                judged.passed.append(row)
-        judged.miss(ids, machine.kind)
-        return judged
+                outcomes.outcomes[row.id] = Outcome.SUCCEEDED
+                outcomes.passed.append(row)
+        outcomes.miss(ids, machine.kind)
+        return outcomes
 
-    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Write the values to the rows that passed; warnings that they answer go."""
         operation = self.operation
         own = None
         if self._own:
-            written = [{**row._mapping, **self.values_of(row.id)} for row in judged.passed]
+            written = [{**row._mapping, **self.values_of(row.id)} for row in outcomes.passed]
             own = {name: [each[name] for each in written] for name in self._names}
         write_rows(
             db,
             operation.kind,
-            judged,
+            outcomes,
             {} if own else self._values,
             own=own,
             actor_id=operation.actor_id,
             now=now,
         )
-        self.drop_answered(db, judged, now)
+        self.drop_answered(db, outcomes, now)
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
         """Return the one permission of the verb."""

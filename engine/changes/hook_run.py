@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Row
 from domain.bulk import Outcome
 from engine.audit.outbox import Measured
 from engine.changes.change import Change
-from engine.changes.outcomes import Judged
-from engine.ports.hooks import Hook, named
+from engine.changes.outcomes import Outcomes
+from engine.ports.hooks import Hook, naming_hook
 
 VERB = "hook"
 
 
-class FollowUp(Change):
+class HookRun(Change):
     """A hook's `after`, for the items of one chunk."""
 
     def __init__(self, operation: Row[Any], hook: Hook) -> None:
@@ -33,18 +33,18 @@ class FollowUp(Change):
         ids: Iterable[int],
         expected: Mapping[int, int],
         now: datetime,
-    ) -> Judged:
+    ) -> Outcomes:
         """Let every item pass."""
-        return Judged(outcomes=dict.fromkeys(ids, Outcome.SUCCEEDED))
+        return Outcomes(outcomes=dict.fromkeys(ids, Outcome.SUCCEEDED))
 
-    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Do what the hook does."""
         operation = self.operation
-        ids = sorted(judged.outcomes)
-        with named(self._hook):
+        ids = sorted(outcomes.outcomes)
+        with naming_hook(self._hook):
             self._hook.after(db, operation.parent_id, operation.tenant_id, ids, now)
 
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+    def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
         """Record nothing: no work was changed."""
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:

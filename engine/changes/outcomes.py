@@ -14,7 +14,7 @@ from models.base import records
 
 
 @dataclass(slots=True)
-class Judged:
+class Outcomes:
     """What became of the rows of a chunk that were free.
 
     Attributes:
@@ -69,7 +69,7 @@ class Judged:
         """Return the rows that were refused for want of a permission, among other reasons."""
         return [r for r in self.refused if "permission_denied" in self.failures[r.id].codes]
 
-    def add(self, other: "Judged") -> None:
+    def add(self, other: "Outcomes") -> None:
         """Take over what became of other rows."""
         self.outcomes |= other.outcomes
         self.passed += other.passed
@@ -78,11 +78,11 @@ class Judged:
         self.versions |= other.versions
 
 
-def tell_last_writers(db: Connection, kind: str, judged: Judged) -> None:
+def tell_last_writers(db: Connection, kind: str, outcomes: Outcomes) -> None:
     """Add to each conflict who wrote the row last, and when."""
     conflicts = {
         row_id: each.facts["current"]
-        for row_id, each in judged.failures.items()
+        for row_id, each in outcomes.failures.items()
         if each.facts is not None and "current" in each.facts
     }
     if conflicts:

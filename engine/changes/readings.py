@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.machines.machine import Facts, Reason
 from engine.audit.outbox import log_entities
-from engine.files.reading_columns import ALL, PARTS, column_of
+from engine.files.reading_columns import ALL, PARTS, column_of_reading
 from engine.input.fields import shown
 from engine.input.record_types import table_of, target_of
 from models.base import Record, kinds
@@ -80,9 +80,9 @@ class Brought:
         return tuple(
             Reason(
                 "invalid_input",
-                f"{column_of(part, name)}: got {shown(value)!r}, expected "
+                f"{column_of_reading(part, name)}: got {shown(value)!r}, expected "
                 f"{shown(there[name])!r}, which the {self._operation.kind} has: "
-                f"update that {part.noun}, or leave it out",
+                f"update that {part.resource_type}, or leave it out",
             )
             for name, value in own.items()
             if there.get(name, value) != value
@@ -118,7 +118,7 @@ class Brought:
         log_entities(
             db,
             event_type="CREATED",
-            kind=part.noun,
+            kind=part.resource_type,
             tenant_id=self._operation.tenant_id,
             actor_id=self._operation.actor_id,
             correlation_id=self._operation.id,
@@ -135,7 +135,7 @@ class Brought:
 
 
 def _permission(part: type[Record]) -> str:
-    return ".".join(target_of(part.noun).permission("create"))
+    return ".".join(target_of(part.resource_type).permission("create"))
 
 
 def _part(part: type[Record]) -> tuple[Any, Any]:

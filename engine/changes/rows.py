@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 from engine.input.nested_arrays import as_sent, as_stored, travels_as
 from models.base import kinds
 from models.facts import IDS, asked, is_own, locks_of, select_rows
@@ -66,7 +66,7 @@ def _lock_queries(
 def write_rows(
     db: Connection,
     kind: str,
-    judged: Judged,
+    outcomes: Outcomes,
     values: Mapping[str, Any],
     *,
     own: Mapping[str, Sequence[Any]] | None = None,
@@ -80,15 +80,15 @@ def write_rows(
     Raises:
         RuntimeError: A row changed under its lock; the transaction must not commit.
     """
-    if not judged.passed:
+    if not outcomes.passed:
         return
     table = cast("Table", kinds()[kind].__table__)
-    ids = [each.id for each in judged.passed]
+    ids = [each.id for each in outcomes.passed]
     written = db.execute(
         _write_query(kind, tuple(values), tuple(own or ())),
         {
             "ids": ids,
-            "versions": [each.version for each in judged.passed],
+            "versions": [each.version for each in outcomes.passed],
             "now": now,
             "actor_id": actor_id,
             **{f"new_{name}": value for name, value in values.items()},
@@ -98,7 +98,7 @@ def write_rows(
     if written != len(ids):
         raise RuntimeError(f"{len(ids) - written} of {len(ids)} locked rows changed meanwhile")
     for row_id in ids:
-        judged.versions[row_id] += 1
+        outcomes.versions[row_id] += 1
 
 
 @cache

@@ -13,14 +13,14 @@ from domain.bulk import Outcome
 from domain.machines.machine import Judge, Machine, Request
 from engine.audit.outbox import Measured, log_state_transition
 from engine.changes.change import Change
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 from engine.changes.readings import Brought
 from engine.changes.rows import lock_rows, write_rows
 from engine.records.conflicts import conflict, stale
 from models.base import kinds
 
 
-class Transition(Change):
+class TransitionChange(Change):
     """Rows go to the operation's target state; those of a file bring readings along."""
 
     def __init__(self, operation: Row[Any]) -> None:
@@ -47,7 +47,7 @@ class Transition(Change):
         ids: Iterable[int],
         expected: Mapping[int, int],
         now: datetime,
-    ) -> Judged:
+    ) -> Outcomes:
         """Judge locked rows by the machine; ids without a row are not found."""
         operation = self.operation
         request = Request(
@@ -64,36 +64,36 @@ class Transition(Change):
         same: dict[str | None, list[Row[Any]]] = defaultdict(list)
         for row in rows:
             same[self._comments(row)].append(row)
-        judged = Judged()
+        outcomes = Outcomes()
         for comments, group in same.items():
             own = replace(request, comments=comments)
-            judged.add(judge_rows(self.machine, group, (), own, expected, brought=self._brought))
-        judged.miss(ids, self.machine.kind)
-        return judged
+            outcomes.add(judge_rows(self.machine, group, (), own, expected, brought=self._brought))
+        outcomes.miss(ids, self.machine.kind)
+        return outcomes
 
     def _comments(self, row: Row[Any]) -> str | None:
         own = self.operation.inputs.get(str(row.id)) or {}
         comments: str | None = own.get("comments") or self.operation.comments
         return comments
 
-    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Write the new state of the rows that passed, and what they bring."""
         operation = self.operation
         values = {"state": operation.target_state, "state_since": now}
-        write_rows(db, operation.kind, judged, values, actor_id=operation.actor_id, now=now)
-        self._brought.write(db, judged.passed, now)
+        write_rows(db, operation.kind, outcomes, values, actor_id=operation.actor_id, now=now)
+        self._brought.write(db, outcomes.passed, now)
 
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+    def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
         """Record every transition, done and refused, and every reading."""
         log_state_transition(
             db,
             operation=self.operation,
-            passed=judged.passed,
-            refused=judged.refused,
-            failures=judged.failures,
+            passed=outcomes.passed,
+            refused=outcomes.refused,
+            failures=outcomes.failures,
             to_state=self.operation.target_state,
             comments=self.operation.inputs
-            and [self._comments(row) for row in (*judged.passed, *judged.refused)],
+            and [self._comments(row) for row in (*outcomes.passed, *outcomes.refused)],
             now=now,
             measured=measured,
         )
@@ -130,32 +130,32 @@ def judge_rows(
     expected: Mapping[int, int],
     *,
     brought: Brought | None = None,
-) -> Judged:
+) -> Outcomes:
     """Judge locked rows against a request; ids without a row are not found.
 
     With *brought* rows are judged as if they had what they bring already.
     """
-    judged = Judged()
+    outcomes = Outcomes()
     judge = Judge(machine, request)
     for row in rows:
         row_id, state, version = row.id, row.state, row.version
-        judged.versions[row_id] = version
+        outcomes.versions[row_id] = version
         wanted = expected.get(row_id) if expected else None
         # Who may not go there learns nothing of the row but that.
         if wanted is not None and wanted != version and _may_ask(machine, state, request):
             changes = {"state": {"before": state, "after": request.to}}
             told = conflict(wanted, version, state=state, changes=changes)
-            judged.refuse(row, [stale(wanted, version, state)], **told)
+            outcomes.refuse(row, [stale(wanted, version, state)], **told)
         elif state == request.to:
-            judged.outcomes[row_id] = Outcome.SKIPPED
+            outcomes.outcomes[row_id] = Outcome.SKIPPED
         elif reasons := (
             judge.judge(state, row._mapping).reasons
             if brought is None
             else judge.judge(state, brought.facts(row)).reasons + brought.against(row)
         ):
-            judged.refuse(row, reasons)
+            outcomes.refuse(row, reasons)
         else:
-            judged.outcomes[row_id] = Outcome.SUCCEEDED
-            judged.passed.append(row)
-    judged.miss(ids, machine.kind)
-    return judged
+            outcomes.outcomes[row_id] = Outcome.SUCCEEDED
+            outcomes.passed.append(row)
+    outcomes.miss(ids, machine.kind)
+    return outcomes

@@ -20,7 +20,7 @@ from domain.redaction.masks import has_mask
 from engine.audit.outbox import Measured, log_state_transition
 from engine.changes.change import Change
 from engine.changes.edit import ValueChange
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 from engine.changes.rows import lock_rows, write_rows
 from engine.records.conflicts import conflict, stale
 from models.base import ASSIGNED, kinds
@@ -89,25 +89,25 @@ class Undo(Change):
         ids: Iterable[int],
         expected: Mapping[int, int],
         now: datetime,
-    ) -> Judged:
+    ) -> Outcomes:
         """Let pass what is at the version that was written, and may go back."""
-        judged = Judged()
+        outcomes = Outcomes()
         for row in rows:
-            judged.versions[row.id] = row.version
+            outcomes.versions[row.id] = row.version
             wanted = expected.get(row.id, row.version)
             denied = self._denied(row)
             if denied is not None:
-                judged.refuse(row, [denied])
+                outcomes.refuse(row, [denied])
             elif wanted != row.version:
                 told = conflict(wanted, row.version, state=row.state, changes={})
-                judged.refuse(row, [stale(wanted, row.version, row.state)], **told)
+                outcomes.refuse(row, [stale(wanted, row.version, row.state)], **told)
             elif reasons := self.against(row):
-                judged.refuse(row, reasons)
+                outcomes.refuse(row, reasons)
             else:
-                judged.outcomes[row.id] = Outcome.SUCCEEDED
-                judged.passed.append(row)
-        judged.miss(ids, self.machine.kind)
-        return judged
+                outcomes.outcomes[row.id] = Outcome.SUCCEEDED
+                outcomes.passed.append(row)
+        outcomes.miss(ids, self.machine.kind)
+        return outcomes
 
     def read_former(self, db: Connection, ids: Sequence[int], query: Any) -> None:
         """Read what rows were before."""
@@ -150,24 +150,24 @@ class UndoTransition(Undo):
         arrow = self._arrow(row)
         return None if arrow is None else self.machine.permission(arrow)
 
-    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Write the former states, one after the other."""
         operation = self.operation
-        for state, passed in self._by_state(judged.passed).items():
+        for state, passed in self._by_state(outcomes.passed).items():
             values = {"state": state, "state_since": now}
-            group = replace(judged, passed=passed)
+            group = replace(outcomes, passed=passed)
             write_rows(db, operation.kind, group, values, actor_id=operation.actor_id, now=now)
 
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+    def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
         """Record every step back, done and refused, by the state that it leads to."""
-        passed, refused = self._by_state(judged.passed), self._by_state(judged.refused)
+        passed, refused = self._by_state(outcomes.passed), self._by_state(outcomes.refused)
         for state in passed.keys() | refused.keys():
             log_state_transition(
                 db,
                 operation=self.operation,
                 passed=passed[state],
                 refused=refused[state],
-                failures=judged.failures,
+                failures=outcomes.failures,
                 to_state=state,
                 now=now,
                 measured=measured,
@@ -220,13 +220,13 @@ class UndoEdit(ValueChange, Undo):
         verb = "assign" if self._names.keys() <= set(ASSIGNED) else "update"
         return f"{self.operation.kind}.{verb}"
 
-    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Write the former values, each row its own; warnings that they answer go."""
         operation = self.operation
-        written = [{**row._mapping, **self.values_of(row.id)} for row in judged.passed]
+        written = [{**row._mapping, **self.values_of(row.id)} for row in outcomes.passed]
         own = {name: [each[name] for each in written] for name in self._names}
-        write_rows(db, operation.kind, judged, {}, own=own, actor_id=operation.actor_id, now=now)
-        self.drop_answered(db, judged, now)
+        write_rows(db, operation.kind, outcomes, {}, own=own, actor_id=operation.actor_id, now=now)
+        self.drop_answered(db, outcomes, now)
 
     def against(self, row: Row[Any]) -> list[Reason]:
         """Return why a row can't have its former values again, as against any others."""

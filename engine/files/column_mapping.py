@@ -110,7 +110,7 @@ class Naming:
 
 
 def _divided(columns: Sequence[str]) -> str:
-    """Return what divides the cells of a header that is but one cell, as the end of a hint."""
+    """Return what divides the cells of a header that is but one cell, as the end of a sentence."""
     found = [name for mark, name in _DIVIDERS.items() if mark in columns[0]]
     return f"; or give --delimiter {found[0]}" if found and len(columns) == 1 else ""
 

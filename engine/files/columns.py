@@ -81,7 +81,7 @@ class Incoming:
 
 @cache
 def incoming(model: type[Work]) -> dict[str, Incoming]:
-    """Return what an import may bring by column: what doors write, and where the work stands."""
+    """Return what an import may bring, by column: the writable fields, and the state."""
     table = cast("Table", model.__table__)
     known = {name: _incoming(model, each, table.c[name]) for name, each in fields_of(model).items()}
     states = model.machine.states

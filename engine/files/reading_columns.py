@@ -66,13 +66,15 @@ class ReadingCells:
         unfit = {each.position for each in parsed.faults}
         for fault in parsed.faults:
             position, name, _ = found[fault.position]
-            faults.append(replace(fault, position=position, field=column_of(part, name)))
+            faults.append(replace(fault, position=position, field=column_of_reading(part, name)))
         for place, (position, name, value) in enumerate(found):
             if place in unfit:
                 continue
             if name in own[position]:
                 told = "each reading of a row once"
-                faults.append(Fault(position, column_of(part, name), value, "check_failed", told))
+                faults.append(
+                    Fault(position, column_of_reading(part, name), value, "check_failed", told)
+                )
             own[position][name] = parsed.columns["value"][place]
         return own, faults
 
@@ -106,20 +108,20 @@ class ReadingCells:
         if self.readings is None or self._is_passed_over(column):
             return False
         head, colon, _ = column.partition(":")
-        return head.strip().lower() == (self.readings.part.noun if colon else ALL)
+        return head.strip().lower() == (self.readings.part.resource_type if colon else ALL)
 
     def _is_unclear(self, column: str) -> bool:
         if self.readings is None or self._is_passed_over(column) or self._is_one(column):
             return False
-        return column.strip().lower().startswith(self.readings.part.noun)
+        return column.strip().lower().startswith(self.readings.part.resource_type)
 
     def _is_passed_over(self, column: str) -> bool:
         return column in self.passed_over or column.strip() in self.passed_over
 
 
-def column_of(part: type[Record], name: str) -> str:
+def column_of_reading(part: type[Record], name: str) -> str:
     """Return the column of a file that brings a reading, e.g. `reading:pressure`."""
-    return f"{part.noun}:{name}"
+    return f"{part.resource_type}:{name}"
 
 
 @cache

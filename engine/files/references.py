@@ -24,13 +24,13 @@ def resolve_columns(
     """
     faults: list[Fault] = []
     for name, known in incoming(model).items():
-        noun = known.field.refers_to
-        if noun is None or noun == model.noun:
+        resource_type = known.field.refers_to
+        if resource_type is None or resource_type == model.resource_type:
             continue
         distinct = set(columns.get(name, ())) - {None}
         if not distinct:
             continue
-        found, unsure = find_ids(db, tenant_id, noun, distinct)
+        found, unsure = find_ids(db, tenant_id, resource_type, distinct)
         if unsure or len(found) < len(distinct):
             for position, value in enumerate(columns[name]):
                 if value is not None and (value not in found or value in unsure):
@@ -41,10 +41,12 @@ def resolve_columns(
 
 
 def named_in(model: type[Work], faults: Iterable[Fault]) -> list[tuple[str, Any]]:
-    """Return what faults say isn't there, by noun and what was given for it."""
+    """Return what faults say isn't there, by resource type and what was given for it."""
     fields = {name: known.field.refers_to for name, known in incoming(model).items()}
     unknown = ((fields.get(each.field or ""), each) for each in faults if each.code == UNKNOWN)
-    return [(noun, each.value) for noun, each in unknown if noun is not None]
+    return [
+        (resource_type, each.value) for resource_type, each in unknown if resource_type is not None
+    ]
 
 
 def names_others(model: type[Work], columns: Columns) -> bool:
@@ -66,7 +68,7 @@ def order_rows(
     faults: list[Fault] = []
     waiting: dict[int, set[str]] = {}
     for name in _own(model, columns):
-        found, unsure = find_ids(db, tenant_id, model.noun, set(columns[name]) - {None})
+        found, unsure = find_ids(db, tenant_id, model.resource_type, set(columns[name]) - {None})
         inner = checkpoints_among(db, model, name, set(found.values())) if found else set()
         coming = _checkpoints(columns, name)
         for position, value in enumerate(columns[name]):
@@ -97,7 +99,7 @@ def replace_names(
     for name in _own(model, columns):
         names = {each for each in columns[name] if isinstance(each, str)}
         if names:
-            found = find_named(db, tenant_id, model.noun, names)
+            found = find_named(db, tenant_id, model.resource_type, names)
             columns[name] = [found.get(each, each) for each in columns[name]]
 
 

@@ -37,7 +37,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A file to bring in, as the doors hand it over.
+    """A file to bring in, as the interfaces hand it over.
 
     Attributes:
         kind: The kind of work; a dash is taken for an underscore.

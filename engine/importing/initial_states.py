@@ -3,19 +3,19 @@
 from collections.abc import Collection
 
 from domain.permissions import Actor, states_open_to
-from engine.access.permissions import demand, demand_one_of
+from engine.access.permissions import authorize, authorize_one_of
 from engine.files.columns import STATE, Columns, Fault
 from engine.ports.platform import Platform
 from models.base import Work
 
 
-def demand_import(platform: Platform, actor: Actor, model: type[Work]) -> tuple[str, ...]:
+def authorize_import(platform: Platform, actor: Actor, model: type[Work]) -> tuple[str, ...]:
     """Make sure that an actor may import; return the states in which their work may begin.
 
     Raises:
         PermissionDenied: They may not; the denial is recorded.
     """
-    held = demand(platform, actor, model.noun, "import")
+    held = authorize(platform, actor, model.resource_type, "import")
     return states_open_to(model.machine, held)
 
 
@@ -32,7 +32,7 @@ def demand_states(
     closed = next((each for each in machine.states if each in wanted.difference(states)), None)
     if closed is not None:
         verbs = [each.verb for each in machine.transitions if each.target == closed]
-        demand_one_of(platform, actor, model.noun, verbs)
+        authorize_one_of(platform, actor, model.resource_type, verbs)
 
 
 def faults_of_state(columns: Columns, states: Collection[str]) -> list[Fault]:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.errors import InvalidInput, LocksideError, NotFound
 from domain.permissions import Actor
-from engine.access.refused_writes import Wanted, recorded_if_refused
+from engine.access.refused_writes import AttemptedWrite, recorded_if_refused
 from engine.audit.outbox import log_entities
 from engine.files.columns import (
     SINCE,
@@ -27,11 +27,11 @@ from engine.files.columns import (
     parse_columns,
 )
 from engine.files.references import UNKNOWN, order_rows, replace_names, resolve_columns
-from engine.importing.initial_states import demand_import, demand_states
+from engine.importing.initial_states import authorize_import, demand_states
 from engine.input.fields import REFERENCE, column_of, plain, shown
 from engine.input.nested_arrays import as_sent, as_stored, travels_as
 from engine.ports.platform import Platform
-from engine.records.inline_operation import Direct, direct
+from engine.records.inline_operation import InlineOperation, direct
 from engine.records.intake_warnings import note_warnings
 from models.base import Work, kinds
 
@@ -61,12 +61,12 @@ def import_work(
     model = kinds()[kind]
     if not rows:
         return []
-    states = demand_import(platform, actor, model)
+    states = authorize_import(platform, actor, model)
     parsed = parse_columns(model, _columns(model, rows))
     demand_states(platform, actor, model, parsed.columns, states)
     if parsed.faults:
         raise _refusal(model, parsed.faults[0])
-    wanted = Wanted("CREATED", kind, reason="import", details={"rows": len(rows)})
+    wanted = AttemptedWrite("CREATED", kind, reason="import", details={"rows": len(rows)})
     with recorded_if_refused(platform, actor, wanted):
         levels = _levels(platform, actor, model, parsed.columns)
         with direct(
@@ -90,7 +90,7 @@ def _levels(
 
 
 def insert_levels(
-    running: Direct,
+    running: InlineOperation,
     actor: Actor,
     model: type[Work],
     columns: dict[str, list[Any]],
@@ -107,7 +107,9 @@ def insert_levels(
     return ids
 
 
-def insert_work(running: Direct, actor: Actor, model: type[Work], columns: Columns) -> list[int]:
+def insert_work(
+    running: InlineOperation, actor: Actor, model: type[Work], columns: Columns
+) -> list[int]:
     """Insert checked rows in one statement, with their records; return the new ids in order.
 
     A row whose `reference` is there already is left out. A row without `state_since` came
@@ -124,7 +126,7 @@ def insert_work(running: Direct, actor: Actor, model: type[Work], columns: Colum
     log_entities(
         running.db,
         event_type="CREATED",
-        kind=model.noun,
+        kind=model.resource_type,
         tenant_id=actor.tenant_id,
         actor_id=actor.person_id,
         correlation_id=running.operation_id,
@@ -139,7 +141,7 @@ def insert_work(running: Direct, actor: Actor, model: type[Work], columns: Colum
     return ids
 
 
-def _statement(running: Direct, actor: Actor, model: type[Work], columns: Columns) -> Any:
+def _statement(running: InlineOperation, actor: Actor, model: type[Work], columns: Columns) -> Any:
     # A column is one array: a placeholder for each value would take the driver longer to read
     # than the database to store.
     table = cast("Table", model.__table__)
@@ -238,7 +240,7 @@ def _columns(model: type[Work], rows: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def _refusal(model: type[Work], fault: Fault) -> LocksideError:
-    noun = incoming(model)[fault.field].field.refers_to if fault.field else None
-    if noun is not None and fault.code == UNKNOWN:
-        return NotFound(what=noun, got=fault.value)
+    resource_type = incoming(model)[fault.field].field.refers_to if fault.field else None
+    if resource_type is not None and fault.code == UNKNOWN:
+        return NotFound(what=resource_type, got=fault.value)
     return InvalidInput(field=fault.field, got=shown(fault.value), expected=fault.expected)

@@ -13,8 +13,8 @@ from itertools import compress
 from typing import Any
 
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import watch_named
-from engine.access.refused_writes import Wanted, recorded_if_refused
+from engine.access.cross_tenant_watch import record_probes
+from engine.access.refused_writes import AttemptedWrite, recorded_if_refused
 from engine.files.column_mapping import Naming
 from engine.files.columns import Fault, incoming, parse_columns
 from engine.files.layout import Given, Shape
@@ -23,7 +23,7 @@ from engine.files.references import faults_of_deleted, named_in, names_others, r
 from engine.files.rejects import reject
 from engine.files.seen_references import Seen
 from engine.files.source import Load, Loaded, open_batches
-from engine.importing.initial_states import demand_import, faults_of_state
+from engine.importing.initial_states import authorize_import, faults_of_state
 from engine.importing.store_batch import Known, Prepared, Store, Stored
 from engine.input.fields import REFERENCE
 from engine.input.record_types import known_kind
@@ -46,11 +46,13 @@ def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
         LockBusy: Somebody holds what is needed; what is in stays.
     """
     model = known_kind(load.kind)
-    states = demand_import(platform, actor, model)
+    states = authorize_import(platform, actor, model)
     naming = Naming(incoming(model), load.mapping, load.ignore)
     batches, shape = open_batches(load, naming, platform.pace.import_rows)
     store = Store(platform, actor, model, load.name)
-    wanted = Wanted("CREATED", model.noun, reason="import", details={"file": load.name})
+    wanted = AttemptedWrite(
+        "CREATED", model.resource_type, reason="import", details={"file": load.name}
+    )
     with (
         recorded_if_refused(platform, actor, wanted),
         Seen() as seen,
@@ -94,7 +96,7 @@ class _Preparing:
         repeats = self._repeats(batch, given, parsed.columns)
         with self.platform.database.connect() as db:
             late = resolve_columns(db, self.actor.tenant_id, self.model, parsed.columns)
-        watch_named(self.platform, self.actor, "import", named_in(self.model, late))
+        record_probes(self.platform, self.actor, "import", named_in(self.model, late))
         found = [*parsed.faults, *faults_of_state(parsed.columns, self.states), *late]
         places = given.positions
         faults = [
@@ -117,7 +119,7 @@ class _Preparing:
             return faults_of_deleted(db, self.actor.tenant_id, self.model, there)
 
     def _digest(self, batch: Batch) -> str:
-        meaning = f"{self.model.noun}\n{self.shape.told}\n{batch.number}\n"
+        meaning = f"{self.model.resource_type}\n{self.shape.told}\n{batch.number}\n"
         content = meaning + "".join(batch.texts)
         return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 

@@ -18,9 +18,9 @@ from engine.files.references import faults_of_deleted, order_rows
 from engine.importing.insert_rows import insert_levels
 from engine.input.fields import REFERENCE
 from engine.ports.platform import Platform
-from engine.records.inline_operation import Direct, direct
+from engine.records.inline_operation import InlineOperation, direct
 from models.base import Work
-from models.operation import Operation
+from models.operation import OperationRow
 
 _MORE_TRIES = 4
 _LEFT_OUT = "left_out"
@@ -148,7 +148,7 @@ class Store:
         with direct(
             self._platform,
             self._actor,
-            kind=self._model.noun,
+            kind=self._model.resource_type,
             verb="import",
             reason="import",
             total=len(fit),
@@ -165,8 +165,10 @@ class Store:
                 self._leave_out(running, prepared, set(fit) - {each.position for each in gone})
         return Stored(len(running.ids), faults)
 
-    def _leave_out(self, running: Direct, prepared: Prepared, fit: Collection[int]) -> None:
-        changed = update(Operation).where(Operation.id == running.operation_id)
+    def _leave_out(
+        self, running: InlineOperation, prepared: Prepared, fit: Collection[int]
+    ) -> None:
+        changed = update(OperationRow).where(OperationRow.id == running.operation_id)
         running.db.execute(changed.values(details=self._details(prepared, fit)))
 
     def _details(self, prepared: Prepared, fit: Collection[int]) -> dict[str, Any]:
@@ -176,11 +178,13 @@ class Store:
 
     def _left_out(self, db: Connection, key: str) -> list[int] | None:
         person = self._actor.person_id
-        whose = Operation.actor_id.is_(None) if person is None else Operation.actor_id == person
-        query = select(Operation.details[_LEFT_OUT]).where(
-            Operation.tenant_id == self._actor.tenant_id,
+        whose = (
+            OperationRow.actor_id.is_(None) if person is None else OperationRow.actor_id == person
+        )
+        query = select(OperationRow.details[_LEFT_OUT]).where(
+            OperationRow.tenant_id == self._actor.tenant_id,
             whose,
-            Operation.idempotency_key == key,
+            OperationRow.idempotency_key == key,
         )
         return db.scalar(query)
 

@@ -30,7 +30,7 @@ def parser_of(sort: TypeEngine[Any], longest: int = LONGEST_TEXT) -> tuple[Parse
         if isinstance(sort, known):
             return parse, expected
     expected = f"text of at most {longest:,} characters, without NUL"
-    return partial(text, longest=longest), expected
+    return partial(storable_text, longest=longest), expected
 
 
 def longest_of(column: Column[Any]) -> int:
@@ -49,7 +49,7 @@ def trimmed(parse: Parse) -> Parse:
     return lambda value: parse(value.strip() if isinstance(value, str) else value)
 
 
-def text(value: Any, *, longest: int = LONGEST_TEXT) -> str:
+def storable_text(value: Any, *, longest: int = LONGEST_TEXT) -> str:
     """Return text that PostgreSQL can store: neither NUL nor half of a surrogate pair."""
     if not isinstance(value, str) or len(value) > longest or "\x00" in value:
         raise ValueError
@@ -72,7 +72,7 @@ def word(words: tuple[str, ...], value: Any) -> str:
 def reference(value: Any) -> int | str:
     """Return an id; or text, which is a name or an id: only the records tell."""
     if isinstance(value, str):
-        return text(value)
+        return storable_text(value)
     row_id = _whole(value)
     if row_id < 1:
         raise ValueError
@@ -114,7 +114,7 @@ def _number(value: Any) -> float:
     return number
 
 
-def moment(value: Any) -> datetime:
+def timestamp(value: Any) -> datetime:
     """Return a time; it has to tell its zone."""
     found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     if found.tzinfo is None:
@@ -146,7 +146,7 @@ def _words(value: Any) -> list[str]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list | tuple):
         raise ValueError
-    return [text(each).strip() for each in parts]
+    return [storable_text(each).strip() for each in parts]
 
 
 _TRUTHS = {"true": True, "yes": True, "false": False, "no": False}
@@ -156,7 +156,7 @@ _PARSERS: dict[type, tuple[Parse, str]] = {
     BigInteger: (_whole, f"a whole number below {_LARGEST[BigInteger] + 1:,}"),
     Integer: (_small, "a whole number below 2,147,483,648"),
     Float: (_number, "a number"),
-    TIMESTAMP: (moment, "a time with its zone such as 2026-11-22T09:30:00Z"),
+    TIMESTAMP: (timestamp, "a time with its zone such as 2026-11-22T09:30:00Z"),
     Date: (_day, "a day such as 2026-11-22"),
     ARRAY: (_words, "a list of words"),
     Boolean: (truth, "true or false"),

@@ -20,7 +20,7 @@ _TENANT = "tenant_id"
 _OURS = ("id", _TENANT)
 
 
-def refusal_of(error: DBAPIError) -> InvalidInput | LockBusy | None:
+def refusal_of_database_error(error: DBAPIError) -> InvalidInput | LockBusy | None:
     """Return what a statement was refused for; None if it wasn't for its values or for a lock."""
     cause = error.orig
     if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected):
@@ -116,11 +116,11 @@ def _table(cause: Error) -> Table | None:
 
 def _noun(cause: Error) -> str:
     name = cause.diag.table_name or "record"
-    by_table = {each.__tablename__: noun for noun, each in records().items()}
+    by_table = {each.__tablename__: resource_type for resource_type, each in records().items()}
     return by_table.get(name, name).replace("_", " ")
 
 
-def told_plainly(error: Exception) -> str:
+def plain_message(error: Exception) -> str:
     """Return what went wrong without the values of rows, which PostgreSQL's details quote."""
     diagnostics = getattr(getattr(error, "orig", None), "diag", None)
     if diagnostics is not None and diagnostics.message_primary:

@@ -1,4 +1,4 @@
-"""The values that doors may write into records: what each has to look like, and its meaning.
+"""The values that interfaces may write into records: what each has to look like, and its meaning.
 
 Everything comes from the mapped table: types, what must be there, words, and references to
 other records, which may be given by name.
@@ -46,7 +46,7 @@ _FIXED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A column that doors may write.
+    """A column that interfaces may write.
 
     Attributes:
         name: The column.
@@ -54,7 +54,7 @@ class Field:
         nullable: It may be empty.
         is_list: It holds a list, and an empty one when nothing is given.
         expected: What a value has to look like, as the end of a sentence.
-        refers_to: The noun of the record that it names, if it does.
+        refers_to: The resource type of the record that it names, if it does.
         parse: Returns the value as the column holds it; raises ValueError for any other.
     """
 
@@ -69,14 +69,14 @@ class Field:
 
 @cache
 def fields_of(model: type[Record]) -> dict[str, Field]:
-    """Return what doors may write, by column."""
+    """Return what interfaces may write, by column."""
     table = cast("Table", model.__table__)
     ours = _FIXED | model.set_by_platform
     return {each.name: read_field(model, each) for each in table.columns if each.name not in ours}
 
 
 def column_of(model: type[Record], name: str) -> str | None:
-    """Return the column that a door's *name* means: `vendor` and `vendor_id` are the same."""
+    """Return the column that an interface's *name* means: `vendor` and `vendor_id` are the same."""
     fields = fields_of(model)
     return next((each for each in (name, f"{name}_id") if each in fields), None)
 
@@ -85,7 +85,7 @@ def parse_values(model: type[Record], given: Mapping[str, Any]) -> dict[str, Any
     """Return *given* by column, each value as its column holds it; names stay names.
 
     Raises:
-        InvalidInput: A field is not known or not for doors to write, or a value is not what
+        InvalidInput: A field is not known or not for interfaces to write, or a value is not what
             was expected.
     """
     values = {}
@@ -105,8 +105,8 @@ def _known_fields(model: type[Record], name: str) -> str:
         return f"a field that may change: {known}"
     close = get_close_matches(name, [*fields, *(each.removesuffix("_id") for each in fields)])
     hint = f"did you mean {' or '.join(close)}? Its fields are" if close else "its fields are"
-    noun = model.noun.replace("_", " ")
-    return f"a field that there is: {noun} has none called {shown(name)}; {hint} {known}"
+    resource_type = model.resource_type.replace("_", " ")
+    return f"a field that there is: {resource_type} has none called {shown(name)}; {hint} {known}"
 
 
 def check_new(model: type[Record], values: Mapping[str, Any]) -> None:
@@ -144,13 +144,13 @@ def resolve_references(
     """
     resolved = dict(values)
     for name, value in values.items():
-        noun = fields_of(model)[name].refers_to
-        if noun is not None and value is not None:
-            found, unsure = find_ids(db, tenant_id, noun, [value])
+        resource_type = fields_of(model)[name].refers_to
+        if resource_type is not None and value is not None:
+            found, unsure = find_ids(db, tenant_id, resource_type, [value])
             if value in unsure:
                 raise InvalidInput(field=name, got=shown(value), expected=either(value))
             if value not in found:
-                raise NotFound(what=noun, got=value)
+                raise NotFound(what=resource_type, got=value)
             resolved[name] = found[value]
     return resolved
 
@@ -164,7 +164,7 @@ def either(value: Any) -> str:
 
 
 def find_ids(
-    db: Connection, tenant_id: int, noun: str, given: Iterable[int | str]
+    db: Connection, tenant_id: int, resource_type: str, given: Iterable[int | str]
 ) -> tuple[dict[int | str, int], set[int | str]]:
     """Return the ids of a tenant's records by what they were called.
 
@@ -173,7 +173,7 @@ def find_ids(
     Returns:
         The ids by what was given; and what is the id of one and the name of another.
     """
-    model = records()[noun]
+    model = records()[resource_type]
     asked = {each: row_id for each in given if (row_id := as_id(each)) is not None}
     found: dict[int | str, int] = {}
     if asked:
@@ -181,16 +181,18 @@ def find_ids(
         known = set(db.scalars(select(model.id).where(*_live(model, tenant_id), model.id == ids)))
         found = {each: row_id for each, row_id in asked.items() if row_id in known}
     names = {each for each in given if isinstance(each, str)}
-    named = find_named(db, tenant_id, noun, names) if names else {}
+    named = find_named(db, tenant_id, resource_type, names) if names else {}
     unsure: set[int | str] = {
         name for name, row_id in named.items() if found.get(name, row_id) != row_id
     }
     return found | {name: named[name] for name in named if name not in found}, unsure
 
 
-def find_named(db: Connection, tenant_id: int, noun: str, names: Collection[str]) -> dict[str, int]:
+def find_named(
+    db: Connection, tenant_id: int, resource_type: str, names: Collection[str]
+) -> dict[str, int]:
     """Return the ids of a tenant's records by their names."""
-    model = records()[noun]
+    model = records()[resource_type]
     column = getattr(model, _name_column(model), None)
     if column is None:
         return {}
@@ -260,7 +262,7 @@ def read_field(model: type[Record], column: Column[Any]) -> Field:
 
 
 def _noun_of(column: Column[Any]) -> str | None:
-    by_table = {each.__tablename__: noun for noun, each in records().items()}
+    by_table = {each.__tablename__: resource_type for resource_type, each in records().items()}
     targets = {key.target_fullname.partition(".")[0] for key in column.foreign_keys}
     return next((by_table[each] for each in sorted(targets) if each in by_table), None)
 

@@ -90,8 +90,8 @@ def select_where(
     read = parse_filter(where)
     known = _known(model)
     meant = {each: _values(known, each, now) for each in comparisons(read)}
-    for noun in sorted({known[each.field].field.refers_to or "" for each in meant} - {""}):
-        _look_up(db, tenant_id, noun, known, meant)
+    for resource_type in sorted({known[each.field].field.refers_to or "" for each in meant} - {""}):
+        _look_up(db, tenant_id, resource_type, known, meant)
     conditions = {each: _condition(known[each.field], each, meant[each]) for each in meant}
     table = cast("Table", model.__table__)
     living = (table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None))
@@ -174,24 +174,24 @@ def _without_zone(given: str) -> datetime | None:
 def _look_up(
     db: Connection,
     tenant_id: int,
-    noun: str,
+    resource_type: str,
     known: Mapping[str, _Asked],
     meant: dict[Comparison, list[Any]],
 ) -> None:
-    """Put ids in the place of what names records of a noun, all looked up together."""
+    """Put ids in the place of what names records of a resource type, all looked up together."""
     naming = [
         each
         for each in meant
-        if known[each.field].field.refers_to == noun and each.operator != CONTAINS
+        if known[each.field].field.refers_to == resource_type and each.operator != CONTAINS
     ]
     names = {value for each in naming for value in meant[each]}
-    found, unsure = find_ids(db, tenant_id, noun, names)
+    found, unsure = find_ids(db, tenant_id, resource_type, names)
     if unsure:
         value = min(unsure, key=str)
-        raise InvalidInput(field="where", got=f"{noun} {value}", expected=either(value))
+        raise InvalidInput(field="where", got=f"{resource_type} {value}", expected=either(value))
     missing = names - found.keys()
     if missing:
-        raise NotFound(what=noun, got=min(missing, key=str))
+        raise NotFound(what=resource_type, got=min(missing, key=str))
     for each in naming:
         meant[each] = [found[value] for value in meant[each]]
 

@@ -1,4 +1,4 @@
-"""Nouns: what doors create and change, by the name that they use for it."""
+"""Resource types: what interfaces create and change, by the name that they use for it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,50 +13,50 @@ from models.base import Record, Work, kinds, records
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is written: a noun's model, and the model of what it is a part of."""
+    """What is written: a resource type's model, and the model of what it is a part of."""
 
     model: type[Record]
     whole: type[Record] | None
 
     @property
     def guarded(self) -> str:
-        """Return the noun that the operation is of: for the database's guard the whole."""
-        return (self.whole or self.model).noun
+        """Return the resource type that the operation is of: for the database's guard the whole."""
+        return (self.whole or self.model).resource_type
 
     def permission(self, verb: str) -> tuple[str, str]:
         """Return kind and action of the permission that *verb* needs."""
         if self.whole is None or self.model.permit is None:
-            return self.model.noun, verb
-        return self.whole.noun, self.model.permit
+            return self.model.resource_type, verb
+        return self.whole.resource_type, self.model.permit
 
 
-def known_noun(noun: Any) -> type[Record]:
-    """Return the model of a noun; a dash is taken for an underscore.
+def known_resource_type(resource_type: Any) -> type[Record]:
+    """Return the model of a resource type; a dash is taken for an underscore.
 
     Raises:
-        InvalidInput: There is no such noun.
+        InvalidInput: There is no such resource type.
     """
-    name = noun.replace("-", "_") if isinstance(noun, str) else noun
+    name = resource_type.replace("-", "_") if isinstance(resource_type, str) else resource_type
     known = records()
     if name not in list(known):
-        raise InvalidInput(field="kind", got=noun, expected=f"one of {', '.join(known)}")
+        raise InvalidInput(field="kind", got=resource_type, expected=f"one of {', '.join(known)}")
     return known[name]
 
 
-def whole_of(model: type[Record]) -> type[Record] | None:
+def parent_of(model: type[Record]) -> type[Record] | None:
     """Return the model of what a record is a part of, if it is a part."""
     refers_to = fields_of(model)[model.parent].refers_to if model.parent else None
     return records()[refers_to] if refers_to else None
 
 
-def target_of(noun: Any) -> Target:
-    """Return what is written by a noun.
+def target_of(resource_type: Any) -> Target:
+    """Return what is written by a resource type.
 
     Raises:
-        InvalidInput: There is no such noun.
+        InvalidInput: There is no such resource type.
     """
-    model = known_noun(noun)
-    return Target(model, whole_of(model))
+    model = known_resource_type(resource_type)
+    return Target(model, parent_of(model))
 
 
 def table_of(model: type[Record]) -> Table:

@@ -24,7 +24,7 @@ _NEW = 0
 def own_columns(model: type[Record]) -> list[str]:
     """Return the columns of work that name work of its own kind."""
     fields = fields_of(model).values() if issubclass(model, Work) else ()
-    return [each.name for each in fields if each.refers_to == model.noun]
+    return [each.name for each in fields if each.refers_to == model.resource_type]
 
 
 def check_tour(
@@ -76,10 +76,16 @@ def nested_tours(
         with_checkpoints = set(db.scalars(outer))
         for each, tour in asked.items():
             if tour in inner:
-                found[each] = _nested(f"{model.noun} {tour} is a checkpoint itself")
+                found[each] = _nested(f"{model.resource_type} {tour} is a checkpoint itself")
             elif each == tour or each in with_checkpoints:
-                told = "itself" if each == tour else f"{model.noun} {tour}: it has checkpoints"
-                found[each] = _nested(f"{model.noun} {each} can't be a checkpoint of {told}")
+                told = (
+                    "itself"
+                    if each == tour
+                    else f"{model.resource_type} {tour}: it has checkpoints"
+                )
+                found[each] = _nested(
+                    f"{model.resource_type} {each} can't be a checkpoint of {told}"
+                )
     return found
 
 

@@ -6,8 +6,8 @@ from sqlalchemy import Row
 
 from engine.changes.change import Change
 from engine.changes.edit import Edit
-from engine.changes.hook_run import VERB, FollowUp
-from engine.changes.transition import Transition
+from engine.changes.hook_run import VERB, HookRun
+from engine.changes.transition import TransitionChange
 from engine.changes.undo import undo_of
 from engine.policies.alerts import VERB as ALERT
 from engine.policies.alerts import RaiseAlerts
@@ -28,9 +28,9 @@ def change_of(platform: Platform, operation: Row[Any]) -> Change:
         hook = next((each for each in platform.hooks if each.name == operation.hook), None)
         if hook is None:
             raise RuntimeError(f"no hook {operation.hook} here: a worker of another version?")
-        return FollowUp(operation, hook)
+        return HookRun(operation, hook)
     if operation.verb == TRANSITION:
-        return Transition(operation)
+        return TransitionChange(operation)
     if operation.verb in EDITS:
         return Edit(operation)
     if operation.verb == UNDO:

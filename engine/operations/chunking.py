@@ -32,14 +32,14 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.permissions import Actor
 from engine.ports.platform import Pace
-from models.operation import Chunk, Operation
+from models.operation import Chunk, OperationRow
 
 Rows = Select[Any, Any, Any] | TextualSelect
 """A query for each row's `id`, the `version` that is expected of it and its `inputs`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class StoredChunks:
     """What a query chose.
 
     Attributes:
@@ -53,22 +53,22 @@ class Frozen:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """How an operation is cut into chunks, and which of them are hinted at when it is stored.
+class ChunkPlan:
+    """How an operation is cut into chunks, and which of them are dispatched when it is stored.
 
     Attributes:
         items: Of a chunk.
         head: The items of the first chunk; 0 is as many as of the others.
-        window: So many chunks are hinted at.
+        window: So many chunks are dispatched.
         apart_s: The time between two of these.
-        held_from: Chunks from this one on wait until somebody resumes.
+        canary_ends_before_chunk: Chunks from this one on wait until somebody resumes.
     """
 
     items: int
     window: int
     head: int = 0
     apart_s: float = 0.0
-    held_from: int | None = None
+    canary_ends_before_chunk: int | None = None
 
     @classmethod
     def of(
@@ -81,7 +81,7 @@ class Cut:
         parallel: int | None = None,
         canary: int | None = None,
         is_later: bool = False,
-    ) -> "Cut":
+    ) -> "ChunkPlan":
         """Return how an operation with these options is cut; None is the default of each.
 
         What is for later has no message; the sweeper sends it when it is due.
@@ -100,13 +100,13 @@ class Cut:
             head=(canary or 0) % size,
             window=0 if is_later else widest,
             apart_s=size / rate if rate else 0.0,
-            held_from=held,
+            canary_ends_before_chunk=held,
         )
 
     @property
     def is_plain(self) -> bool:
         """Say whether all chunks are alike, and none waits for another."""
-        return self.held_from is None and not self.apart_s
+        return self.canary_ends_before_chunk is None and not self.apart_s
 
 
 def origin_of(actor: Actor) -> str | None:
@@ -114,15 +114,15 @@ def origin_of(actor: Actor) -> str | None:
     return json.dumps(actor.origin.told) if actor.origin.told else None
 
 
-def freeze(
+def materialize(
     db: Connection,
     values: Mapping[str, Any],
     chosen: Rows,
-    cut: Cut,
+    plan: ChunkPlan,
     *,
     most: int,
     expected: int | None = None,
-) -> Frozen:
+) -> StoredChunks:
     """Store an operation over the chosen rows, unless there are none, or too many.
 
     Args:
@@ -130,7 +130,7 @@ def freeze(
         values: The operation's columns by name; JSON as text.
         chosen: A query for each row's `id`, the `version` that is expected of it (or NULL) and
             its `inputs` (or NULL); each id once.
-        cut: How the rows are cut into chunks.
+        plan: How the rows are cut into chunks.
         most: More rows than these are refused.
         expected: Any other number of rows is refused.
     """
@@ -143,26 +143,26 @@ def freeze(
     )
     columns = _columns(values) | {
         "total": counted.c.total,
-        "hold_from": literal(cut.held_from, Integer()),
-        "paced_until": func.clock_timestamp() + _seconds(cut.window * cut.apart_s),
+        "canary_ends_before_chunk": literal(plan.canary_ends_before_chunk, Integer()),
+        "paced_until": func.clock_timestamp() + _seconds(plan.window * plan.apart_s),
     }
     submitted = (
-        upsert(Operation)
+        upsert(OperationRow)
         .from_select(list(columns), select(*columns.values()).where(is_asked))
         .on_conflict_do_nothing()
-        .returning(Operation.id)
+        .returning(OperationRow.id)
         .cte("submitted")
     )
-    stored = _chunks(numbered, submitted, values.get("run_at"), cut).cte("stored")
+    stored = _chunks(numbered, submitted, values.get("run_at"), plan).cte("stored")
     told = db.execute(
         select(counted.c.total, select(func.count()).select_from(stored).scalar_subquery())
     ).one()
-    return Frozen(*told)
+    return StoredChunks(*told)
 
 
 def _columns(values: Mapping[str, Any]) -> dict[str, ColumnElement[Any]]:
     columns: dict[str, ColumnElement[Any]] = {}
-    for each in cast("Table", Operation.__table__).columns:
+    for each in cast("Table", OperationRow.__table__).columns:
         if each.name in values and each.name != "total":
             value = values[each.name]
             is_json = isinstance(each.type, JSONB)
@@ -171,10 +171,10 @@ def _columns(values: Mapping[str, Any]) -> dict[str, ColumnElement[Any]]:
     return columns
 
 
-def _chunks(rows: CTE, submitted: CTE, run_at: datetime | None, cut: Cut) -> Any:
+def _chunks(rows: CTE, submitted: CTE, run_at: datetime | None, plan: ChunkPlan) -> Any:
     """Return the statement that stores the rows as chunks."""
-    head = cut.head or cut.items
-    chunk_no = ((rows.c.place + (cut.items - head)) // cut.items).cast(Integer)
+    head = plan.head or plan.items
+    chunk_no = ((rows.c.place + (plan.items - head)) // plan.items).cast(Integer)
     pieces = select(
         chunk_no.label("chunk_no"),
         func.array_agg(aggregate_order_by(rows.c.id, rows.c.id)).label("ids"),
@@ -186,17 +186,19 @@ def _chunks(rows: CTE, submitted: CTE, run_at: datetime | None, cut: Cut) -> Any
     ).group_by(chunk_no)
     each = pieces.cte("pieces")
     now = func.clock_timestamp()
-    is_hinted = each.c.chunk_no < cut.window
-    due = func.coalesce(literal(run_at, Operation.run_at.type), now)
+    is_dispatched = each.c.chunk_no < plan.window
+    due = func.coalesce(literal(run_at, OperationRow.run_at.type), now)
     columns = {
         "operation_id": submitted.c.id,
         "chunk_no": each.c.chunk_no,
         "ids": each.c.ids,
         "expected_versions": case((each.c.expected > 0, each.c.versions)),
         "inputs": each.c.inputs,
-        "run_after": case((is_hinted, due + _seconds(each.c.chunk_no * cut.apart_s)), else_=due),
-        "published_at": case((is_hinted, now)),
-        "published": is_hinted.cast(Integer),
+        "run_after": case(
+            (is_dispatched, due + _seconds(each.c.chunk_no * plan.apart_s)), else_=due
+        ),
+        "published_at": case((is_dispatched, now)),
+        "published": is_dispatched.cast(Integer),
     }
     stored = select(*columns.values()).select_from(each.join(submitted, true()))
     return insert(Chunk).from_select(list(columns), stored).returning(Chunk.chunk_no)

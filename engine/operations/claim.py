@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Row, text
 
 from domain.bulk import Failure, Outcome, count
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 from engine.ports.platform import Platform
 
 _FIRST_BACKOFF_S = 0.1
@@ -23,9 +23,9 @@ class Claim:
 
     Attributes:
         ids: The items that have no outcome yet, sorted.
-        stops: The operation ends at its first failure.
-        holds: It pauses when its first chunks have ended.
-        busy_for_s: Since when items of the chunk wait for somebody else's lock.
+        stop_at_first_failure: The operation ends at its first failure.
+        has_canary: It pauses when its first chunks have ended.
+        contended_for_s: Since when items of the chunk wait for somebody else's lock.
     """
 
     operation_id: UUID
@@ -41,15 +41,15 @@ class Claim:
     isolation_level: str
     max_retries: int
     retries: int
-    stops: bool
-    holds: bool
-    busy_for_s: float
+    stop_at_first_failure: bool
+    has_canary: bool
+    contended_for_s: float
 
 
-# One statement: a chunk is due, or its lease is over; attempts are left; the operation is
-# neither paused nor being cancelled, and doesn't hold the chunk back. SKIP LOCKED: a chunk whose
-# change is open is nobody else's, however old its lease. The first claim starts the operation; one
-# that had to wait for a pause or a cancel leaves the state alone, but its time has begun. A hint
+# One statement: a chunk is due, or its lease is over; attempts are left; the operation is neither
+# paused nor being cancelled, and doesn't hold the chunk back. SKIP LOCKED: a chunk whose change is
+# open is nobody else's, however old its lease. The first claim starts the operation; one that had
+# to wait for a pause or a cancel leaves the state alone, but its time has begun. A dispatch message
 # that was taken is no reason to send the next one later.
 _CLAIM = text("""
 WITH due AS (
@@ -59,7 +59,7 @@ WITH due AS (
      AND (c.status = 'PENDING' AND c.run_after <= clock_timestamp()
        OR c.status = 'RUNNING' AND c.lease_until < clock_timestamp())
      AND c.attempt < :attempts AND o.state IN ('QUEUED', 'RUNNING')
-     AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+     AND (o.canary_ends_before_chunk IS NULL OR c.chunk_no < o.canary_ends_before_chunk)
      FOR UPDATE OF c SKIP LOCKED
 ), claimed AS (
   UPDATE operation_chunk c
@@ -69,7 +69,7 @@ WITH due AS (
     FROM due, operation o
    WHERE c.operation_id = due.operation_id AND c.chunk_no = due.chunk_no
      AND o.id = c.operation_id
-  RETURNING c.ids, c.outcomes, c.retries, c.busy_since, o.*
+  RETURNING c.ids, c.outcomes, c.retries, c.contended_since, o.*
 ), started AS (
   UPDATE operation
      SET state = CASE state WHEN 'QUEUED' THEN 'RUNNING' ELSE state END,
@@ -78,20 +78,22 @@ WITH due AS (
      AND EXISTS (SELECT FROM claimed)
 )
 SELECT ids, outcomes, retries, tenant_id, kind, atomic, queue, lease_seconds, wait_seconds,
-       isolation_level, max_retries, stop_at_first_failure, hold_from IS NOT NULL AS holds,
-       coalesce(extract(epoch FROM clock_timestamp() - busy_since), 0)::float AS busy_for_s
+       isolation_level, max_retries, stop_at_first_failure,
+       canary_ends_before_chunk IS NOT NULL AS has_canary,
+       coalesce(extract(epoch FROM clock_timestamp() - contended_since), 0)::float
+         AS contended_for_s
   FROM claimed
 """)
 
-# A chunk that waits for busy rows is pending again; waiting is no attempt.
+# A chunk that waits for contended rows is pending again; waiting is no attempt.
 _STORE = text("""
 UPDATE operation_chunk
    SET status = CASE :waiting WHEN 1 THEN 'PENDING' ELSE 'DONE' END,
        claim = NULL, lease_until = NULL, error = NULL,
        attempt = attempt - :waiting, retries = retries + :waiting,
        published_at = CASE :waiting WHEN 1 THEN NULL ELSE published_at END,
-       busy_since = CASE :waiting WHEN 1 THEN coalesce(busy_since, clock_timestamp())
-                    ELSE busy_since END,
+       contended_since = CASE :waiting WHEN 1 THEN coalesce(contended_since, clock_timestamp())
+                    ELSE contended_since END,
        run_after = CASE :waiting WHEN 1 THEN clock_timestamp() + make_interval(secs => :delay_s)
                    ELSE run_after END,
        outcomes = CAST(:outcomes AS smallint[]), versions = CAST(:versions AS bigint[]),
@@ -138,14 +140,14 @@ def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim |
         isolation_level=row.isolation_level,
         max_retries=row.max_retries,
         retries=row.retries,
-        stops=row.stop_at_first_failure,
-        holds=row.holds,
-        busy_for_s=row.busy_for_s,
+        stop_at_first_failure=row.stop_at_first_failure,
+        has_canary=row.has_canary,
+        contended_for_s=row.contended_for_s,
     )
 
 
 def end_claim(
-    db: Connection, claim: Claim, operation: Row[Any], judged: Judged, *, waiting: bool
+    db: Connection, claim: Claim, operation: Row[Any], outcomes: Outcomes, *, waiting: bool
 ) -> None:
     """Store what became of the items, in the change's own transaction, and end the claim.
 
@@ -153,24 +155,24 @@ def end_claim(
         db: The transaction of the change.
         claim: What is ended.
         operation: The operation with the chunk's stored arrays.
-        judged: What became of the items that were free.
-        waiting: Some items wait for busy rows: the chunk will be claimed again.
+        outcomes: What became of the items that were free.
+        waiting: Some items wait for contended rows: the chunk will be claimed again.
     """
     earlier = operation.outcomes or [Outcome.PENDING] * len(operation.ids)
-    outcomes = [
-        judged.outcomes.get(row_id, outcome)
+    stored = [
+        outcomes.outcomes.get(row_id, outcome)
         for row_id, outcome in zip(operation.ids, earlier, strict=True)
     ]
     versions = [
-        judged.versions.get(row_id, version)
+        outcomes.versions.get(row_id, version)
         for row_id, version in zip(
             operation.ids, operation.versions or [0] * len(operation.ids), strict=True
         )
     ]
     failures = (operation.failures or {}) | {
-        str(each.id): _told(each) for each in judged.failures.values()
+        str(each.id): _told(each) for each in outcomes.failures.values()
     }
-    counts = count(outcomes, len(outcomes))
+    counts = count(stored, len(stored))
     db.execute(
         _STORE,
         {
@@ -178,7 +180,7 @@ def end_claim(
             "chunk_no": claim.chunk_no,
             "waiting": int(waiting),
             "delay_s": backoff_s(claim.retries),
-            "outcomes": [int(each) for each in outcomes],
+            "outcomes": [int(each) for each in stored],
             "versions": versions,
             "failures": json.dumps(failures) if failures else None,
             "failure_codes": json.dumps(Counter(each["code"] for each in failures.values()))

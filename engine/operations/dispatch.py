@@ -1,4 +1,4 @@
-"""Hints: messages that say a chunk may be due; the row decides whether it is.
+"""Dispatch messages: messages that say a chunk may be due; the row decides whether it is.
 
 A window of messages a tenant is in the queue at a time, so that a million items don't bury
 anybody; whoever ends a chunk sends the tenant's next, its operations in turn.
@@ -17,12 +17,13 @@ RUN_CHUNK = "bulk.run_chunk"
 _LONGEST_COUNTDOWN_S = 60.0
 
 # A tenant has so many chunks on their way, whatever it asked for: its operations take turns, the
-# one with the fewest first. With a rate, what is hinted at gets its place in time behind what was
-# hinted at before it. What is due much later waits for the sweeper, and takes nobody's room. Single
-# transitions have no window: they were all sent when they were handed in.
+# one with the fewest first. With a rate, what is dispatched gets its place in time behind what was
+# dispatched before it. What is due much later waits for the sweeper, and takes nobody's room.
+# Single transitions have no window: they were all sent when they were handed in.
 _NEXT = text("""
 WITH open AS (
-  SELECT o.id, o.created_at, o.hold_from, o.queue, least(:window, o.parallel) AS wide,
+  SELECT o.id, o.created_at, o.canary_ends_before_chunk, o.queue,
+         least(:window, o.parallel) AS wide,
          coalesce(o.paced_until, clock_timestamp()) AS paced_until,
          (SELECT count(*) FROM operation_chunk c
            WHERE c.operation_id = o.id
@@ -39,7 +40,7 @@ WITH open AS (
       SELECT first.chunk_no, row_number() OVER (ORDER BY first.chunk_no) AS nth FROM (
         SELECT chunk_no FROM operation_chunk c
          WHERE c.operation_id = open.id AND c.status = 'PENDING' AND c.published_at IS NULL
-           AND (open.hold_from IS NULL OR c.chunk_no < open.hold_from)
+           AND (open.canary_ends_before_chunk IS NULL OR c.chunk_no < open.canary_ends_before_chunk)
            AND greatest(c.run_after, open.paced_until)
                <= clock_timestamp() + make_interval(secs => :soon_s)
          ORDER BY chunk_no LIMIT greatest(open.wide - open.on_their_way, 0)) AS first) AS c
@@ -89,20 +90,20 @@ def find_room(db: Connection, pace: Pace, tenant_id: int, queue: str) -> int:
     return max(0, pace.window - (db.scalar(_ON_THEIR_WAY, names) or 0))
 
 
-def send_first(
+def dispatch_first(
     platform: Platform, operation_id: UUID, queue: str, most: int, apart_s: float = 0.0
 ) -> None:
-    """Send the hints of an operation's first chunks, which it was stored with, so far apart."""
+    """Send the messages of the first chunks, which were stored as dispatched, so far apart."""
     platform.step("submitted")
     for chunk_no in range(most):
         due_in = timedelta(seconds=chunk_no * apart_s)
-        if not send_chunk(platform, operation_id, chunk_no, queue, due_in):
+        if not dispatch_chunk(platform, operation_id, chunk_no, queue, due_in):
             break  # a silent broker costs seconds a message; the sweeper sends the rest
-    platform.step("hinted")
+    platform.step("dispatched")
 
 
-def send_next(platform: Platform, operation_id: UUID, most: int) -> tuple[int, bool]:
-    """Send hints for up to *most* chunks that wait and have none, of the operation's tenant.
+def dispatch_next(platform: Platform, operation_id: UUID, most: int) -> tuple[int, bool]:
+    """Dispatch up to *most* waiting chunks of the tenant of an operation.
 
     Returns:
         How many were sent, and whether the broker took all of them.
@@ -115,27 +116,27 @@ def send_next(platform: Platform, operation_id: UUID, most: int) -> tuple[int, b
     }
     with platform.single.connect() as db:
         noted = db.execute(_NEXT, names).all()
-    platform.step("hinting")
+    platform.step("dispatching")
     # What comes much later is no refusal of the broker.
     due = [each for each in noted if each.due_in.total_seconds() <= _LONGEST_COUNTDOWN_S]
     # A silent broker costs seconds a message, so the first refusal is enough.
-    hints = (
-        send_chunk(platform, each.operation_id, each.chunk_no, each.queue, each.due_in)
+    sending = (
+        dispatch_chunk(platform, each.operation_id, each.chunk_no, each.queue, each.due_in)
         for each in sorted(due, key=lambda each: (str(each.operation_id), each.chunk_no))
     )
-    sent = sum(takewhile(bool, hints))
-    platform.step("hinted")
+    sent = sum(takewhile(bool, sending))
+    platform.step("dispatched")
     return sent, sent == len(due)
 
 
-def send_chunk(
+def dispatch_chunk(
     platform: Platform,
     operation_id: UUID,
     chunk_no: int,
     queue: str,
     due_in: timedelta = timedelta(0),
 ) -> bool:
-    """Send one chunk's hint; what is due much later is left to the sweeper."""
+    """Send one chunk's dispatch message; what is due much later is left to the sweeper."""
     wait_s = max(0.0, due_in.total_seconds())
     if wait_s > _LONGEST_COUNTDOWN_S:
         return False

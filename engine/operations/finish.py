@@ -20,10 +20,10 @@ from domain.bulk import (
 )
 from engine.audit.outbox import log_bulk_operation
 from engine.changes.hook_run import VERB
-from engine.operations.dispatch import send_next
+from engine.operations.dispatch import dispatch_next
 from engine.operations.hook_operations import add_followups, following
 from engine.ports.platform import Platform
-from models.operation import Operation
+from models.operation import OperationRow
 
 # Run after the chunk's own commit: inside it, two last chunks would each see the other open,
 # and nobody would finish. The later of the two sees both closed. SKIP LOCKED: whoever holds
@@ -59,8 +59,8 @@ SELECT coalesce(sum(succeeded), 0)::int, coalesce(sum(skipped), 0)::int,
 """)
 
 _END = (
-    update(Operation)
-    .where(Operation.id == bindparam("operation_id"))
+    update(OperationRow)
+    .where(OperationRow.id == bindparam("operation_id"))
     .values(state=bindparam("end_state"), finished_at=bindparam("now"), result=bindparam("told"))
 )
 
@@ -89,7 +89,7 @@ def finish(platform: Platform, operation_id: UUID) -> bool:
         followups = add_followups(platform, db, operation, told)
     platform.step("finished")
     for each in followups:
-        send_next(platform, each, platform.pace.window)
+        dispatch_next(platform, each, platform.pace.window)
     store_result(platform, operation_id, told)
     platform.step("stored")
     return True

@@ -19,8 +19,8 @@ from domain.errors import IllegalTransition, InvalidInput
 from domain.permissions import Actor
 from engine.input.database_errors import holdable
 from engine.operations.change_for_verb import EDITS, TRANSITION, UNDO
-from engine.operations.chunking import Cut, freeze, origin_of
-from engine.operations.dispatch import find_room, send_first
+from engine.operations.chunking import ChunkPlan, materialize, origin_of
+from engine.operations.dispatch import dispatch_first, find_room
 from engine.operations.steering import demand_own, not_there
 from engine.ports.platform import Platform
 from models.base import kinds
@@ -243,7 +243,7 @@ def _derive(
     pace = platform.pace
     most = pace.atomic_items if values["atomic"] else pace.operation_items
     shape = {name: values[name] for name in ("atomic", "rate", "parallel", "canary")}
-    cut = Cut.of(pace, items=values["chunk_items"], **shape)
+    plan = ChunkPlan.of(pace, items=values["chunk_items"], **shape)
     # What one person waits for stays as quick as it was: its lease and its waits are short.
     queue = values["queue"]
     with (
@@ -253,14 +253,14 @@ def _derive(
     ):
         if queue == "bulk":
             room = find_room(db, pace, actor.tenant_id, queue)
-            cut = replace(cut, window=min(cut.window, room))
-        stored = freeze(db, values, chosen, cut, most=most)
+            plan = replace(plan, window=min(plan.window, room))
+        stored = materialize(db, values, chosen, plan, most=most)
         if not stored.chunks:
             return _known(db, parent.id, own["purpose"], stored.total, most)
         if values["verb"] == UNDO:
             db.execute(_HOLD_POLICY, {"parent_id": parent.id})
     operation_id: UUID = values["id"]
-    send_first(platform, operation_id, queue, min(stored.chunks, cut.window), cut.apart_s)
+    dispatch_first(platform, operation_id, queue, min(stored.chunks, plan.window), plan.apart_s)
     return operation_id
 
 

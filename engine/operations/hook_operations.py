@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Row, text
 
 from engine.changes.hook_run import VERB
-from engine.ports.hooks import Hook, named
+from engine.ports.hooks import Hook, naming_hook
 from engine.ports.platform import Platform
 
 _INSERT = text("""
@@ -43,7 +43,7 @@ def add_followups(
     for hook, is_wanted in zip(following(platform), operation.wanted or (), strict=True):
         if not is_wanted:
             continue
-        with named(hook):
+        with naming_hook(hook):
             ids = sorted(hook.follow(db, operation, told) or ())
         if not ids:
             continue

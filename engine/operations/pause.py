@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from domain.permissions import Actor
 from engine.input.checks import check, refuse
-from engine.operations.dispatch import send_next
+from engine.operations.dispatch import dispatch_next
 from engine.operations.finish import finish
 from engine.operations.request import RATE
 from engine.operations.steering import check_state, demand_own, log_steered, steering
@@ -26,7 +26,7 @@ RETURNING old.state AS was
 # unless a canary is among it. The pieces' numbers come behind all others, as their ids do.
 _CUT = text("""
 WITH known AS (
-  SELECT o.hold_from, max(c.chunk_no) AS last,
+  SELECT o.canary_ends_before_chunk, max(c.chunk_no) AS last,
          max(cardinality(c.ids)) FILTER (WHERE c.status = 'PENDING') AS widest,
          max(c.chunk_no) FILTER (WHERE c.status <> 'PENDING' OR c.attempt > 0
                                     OR c.outcomes IS NOT NULL) AS begun
@@ -36,7 +36,8 @@ WITH known AS (
 ), taken AS (
   DELETE FROM operation_chunk c USING known
    WHERE c.operation_id = :operation_id AND c.status = 'PENDING' AND known.widest > :items
-     AND c.chunk_no > coalesce(known.begun, -1) AND c.chunk_no >= coalesce(known.hold_from, 0)
+     AND c.chunk_no > coalesce(known.begun, -1)
+     AND c.chunk_no >= coalesce(known.canary_ends_before_chunk, 0)
   RETURNING c.*, known.last
 )
 INSERT INTO operation_chunk (operation_id, chunk_no, ids, expected_versions, inputs)
@@ -48,7 +49,7 @@ SELECT operation_id, last + row_number() OVER (ORDER BY chunk_no, first), piece.
        LATERAL (SELECT taken.ids[first : first + :items - 1] AS ids) AS piece
 """)
 
-# What was hinted at before is hinted at again: its messages found the operation paused. The
+# What was dispatched before is dispatched again: its messages found the operation paused. The
 # places in time that it had are given anew. A canary that hasn't ended stays one. The chunks are
 # locked before the operation: the order that everybody keeps.
 _RESUME = text("""
@@ -59,16 +60,16 @@ WITH locked AS (
   UPDATE operation o
      SET state = 'QUEUED', paced_until = clock_timestamp(),
          rate = coalesce(CAST(:rate AS float8), rate), paused_by = NULL, held = false,
-         hold_from = CASE WHEN EXISTS (
+         canary_ends_before_chunk = CASE WHEN EXISTS (
            SELECT FROM operation_chunk c
-            WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
-              AND c.status IN ('PENDING', 'RUNNING')) THEN hold_from END
+            WHERE c.operation_id = o.id AND c.chunk_no < o.canary_ends_before_chunk
+              AND c.status IN ('PENDING', 'RUNNING')) THEN canary_ends_before_chunk END
    WHERE id = :operation_id AND tenant_id = :tenant_id AND state = 'PAUSED'
      AND (SELECT count(*) FROM locked) >= 0
   RETURNING id, parallel, run_at, atomic, old.rate AS old_rate, new.rate AS new_rate
 ), waiting AS (
   UPDATE operation_chunk c
-     SET published_at = NULL, busy_since = NULL,
+     SET published_at = NULL, contended_since = NULL,
          run_after = greatest(clock_timestamp(), resumed.run_at)
     FROM resumed, locked
    WHERE c.operation_id = resumed.id AND c.chunk_no = locked.chunk_no AND c.status = 'PENDING'
@@ -82,9 +83,10 @@ _ITS_CANARY = "its canary"
 _HOLD = text("""
 UPDATE operation o
    SET state = 'PAUSED', paused_by = :its_canary, held = true
- WHERE o.id = :operation_id AND o.state IN ('QUEUED', 'RUNNING') AND o.hold_from IS NOT NULL
+ WHERE o.id = :operation_id AND o.state IN ('QUEUED', 'RUNNING')
+   AND o.canary_ends_before_chunk IS NOT NULL
    AND NOT EXISTS (SELECT FROM operation_chunk c
-                    WHERE c.operation_id = o.id AND c.chunk_no < o.hold_from
+                    WHERE c.operation_id = o.id AND c.chunk_no < o.canary_ends_before_chunk
                       AND c.status IN ('PENDING', 'RUNNING'))
    AND EXISTS (SELECT FROM operation_chunk c
                 WHERE c.operation_id = o.id AND c.status = 'PENDING')
@@ -154,11 +156,11 @@ def resume(
     platform.step("resumed")
     if resumed is not None:
         window = platform.pace.window
-        send_next(platform, operation_id, min(window, resumed.parallel or window))
+        dispatch_next(platform, operation_id, min(window, resumed.parallel or window))
         finish(platform, operation_id)
 
 
-def hold(platform: Platform, operation_id: UUID) -> None:
+def pause_after_canary(platform: Platform, operation_id: UUID) -> None:
     """Pause an operation whose canary has ended, if it has one and isn't resumed."""
     with platform.single.connect() as db:
         db.execute(_HOLD, {"operation_id": operation_id, "its_canary": _ITS_CANARY})

@@ -1,4 +1,4 @@
-"""A request as the doors hand it over, and what it must look like before anything is stored."""
+"""Requests to change rows: their options, and the checks before anything is stored."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +38,7 @@ ASSIGN = "assign"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request to change rows, as the doors hand it over.
+    """A request to change rows, as the interfaces hand it over.
 
     Attributes:
         kind: The kind of work, e.g. `work_order`; a dash is taken for an underscore.
@@ -58,7 +58,7 @@ class Submission:
         idempotency_key: The same key with the same content is the same operation.
         expected_versions: By id, what the caller saw; another version is a conflict.
         lease_s: How long locks and the claim outlive a dead worker; None is the default.
-        wait_s: How long busy rows are waited for; None is the default.
+        wait_s: How long contended rows are waited for; None is the default.
         isolation_level: One of PostgreSQL's three.
         max_retries: How often a serialization failure or a deadlock is tried again.
         reason: Why, as in the contract; None is `bulk` or, for one row, `user_action`.
@@ -144,7 +144,7 @@ class Checked:
     values: dict[str, Any] | None
 
 
-def checked(pace: Pace, submission: Submission, *, has_sheet: bool = False) -> Checked:
+def checked(pace: Pace, submission: Submission, *, has_row_file: bool = False) -> Checked:
     """Return what a submission asks for, if it is as it should be; a file may name the rows.
 
     Raises:
@@ -152,7 +152,7 @@ def checked(pace: Pace, submission: Submission, *, has_sheet: bool = False) -> C
     """
     model = known_kind(submission.kind)
     check("verb", submission.verb, one_of((TRANSITION, *EDITS)))
-    target, values = _wanted(model, submission, has_sheet=has_sheet)
+    target, values = _wanted(model, submission, has_row_file=has_row_file)
     for name, expected in _REQUIRED.items():
         check(name, getattr(submission, name), expected)
     for name, expected in _OPTIONAL.items():
@@ -163,9 +163,9 @@ def checked(pace: Pace, submission: Submission, *, has_sheet: bool = False) -> C
             refuse(name, "all or nothing beside it", "to continue on error")
     _check_metadata(submission.metadata)
     ids = None
-    if submission.where is None and not has_sheet:
+    if submission.where is None and not has_row_file:
         ids = _checked_ids(pace, submission)
-    elif submission.ids is not None or (has_sheet and submission.where is not None):
+    elif submission.ids is not None or (has_row_file and submission.where is not None):
         refuse("where", "ids or a file beside it", "one way to choose the rows")
     _check_versions(submission.expected_versions, ids or ())
     _check_count(submission.expect_count, ids)
@@ -173,7 +173,7 @@ def checked(pace: Pace, submission: Submission, *, has_sheet: bool = False) -> C
 
 
 def _wanted(
-    model: type[Work], submission: Submission, *, has_sheet: bool
+    model: type[Work], submission: Submission, *, has_row_file: bool
 ) -> tuple[str | None, dict[str, Any] | None]:
     if submission.verb == TRANSITION:
         if submission.values is not None:
@@ -183,7 +183,7 @@ def _wanted(
         refuse("target_state", submission.target, f"nothing: {submission.verb} keeps the state")
     if submission.verb == ASSIGN:
         _check_assignable(model)
-    if has_sheet and submission.values is None:
+    if has_row_file and submission.values is None:
         return None, {}
     if not isinstance(submission.values, Mapping) or not submission.values:
         refuse("values", submission.values, f"at least one of {', '.join(fields_of(model))}")
@@ -205,7 +205,7 @@ def _known_state(model: type[Work], given: Any) -> str:
 def _check_assignable(model: type[Work]) -> None:
     if not issubclass(model, Assignable):
         able = ", ".join(name for name, each in kinds().items() if issubclass(each, Assignable))
-        refuse("kind", model.noun, f"work that can be assigned: {able}")
+        refuse("kind", model.resource_type, f"work that can be assigned: {able}")
 
 
 def _check_assignment(verb: str, values: Mapping[str, Any]) -> None:

@@ -43,21 +43,21 @@ _OF_RESULTS = ("line", "outcome", "code", "message", "retryable")
 """Columns that results add to a file's own; they are passed over when it is sent again."""
 
 _MAKE = text("""
-CREATE TEMP TABLE sheet (
+CREATE TEMP TABLE row_file (
   line int PRIMARY KEY, id bigint, reference text, version bigint, inputs jsonb, fault jsonb
 ) ON COMMIT DROP
 """)
 
-_COPY = "COPY sheet (line, id, reference, version, inputs, fault) FROM STDIN"
+_COPY = "COPY row_file (line, id, reference, version, inputs, fault) FROM STDIN"
 
 _FIND = """
-UPDATE sheet s SET id = w.id FROM {table} w
+UPDATE row_file s SET id = w.id FROM {table} w
  WHERE s.id IS NULL AND s.fault IS NULL AND w.tenant_id = :tenant_id
    AND w.reference = s.reference AND w.deleted_at IS NULL
 """
 
 _OTHER = """
-UPDATE sheet s SET fault = jsonb_build_object('code', 'other_reference', 'field', 'reference',
+UPDATE row_file s SET fault = jsonb_build_object('code', 'other_reference', 'field', 'reference',
          'value', s.reference,
          'message', 'not the reference of this id: expected that of the same row, or only one of '
            || 'the two')
@@ -67,27 +67,27 @@ UPDATE sheet s SET fault = jsonb_build_object('code', 'other_reference', 'field'
 """
 
 _UNKNOWN = text("""
-UPDATE sheet SET fault = jsonb_build_object('code', 'unknown_reference', 'field', 'reference',
+UPDATE row_file SET fault = jsonb_build_object('code', 'unknown_reference', 'field', 'reference',
          'value', reference,
          'message', 'No row of this reference: expected that of a row that is there')
  WHERE id IS NULL AND fault IS NULL
 """)
 
 _TWICE = text("""
-UPDATE sheet s SET fault = jsonb_build_object('code', 'duplicate_row', 'field', 'id',
+UPDATE row_file s SET fault = jsonb_build_object('code', 'duplicate_row', 'field', 'id',
          'value', CAST(s.id AS text),
          'message', 'a row for the second time: expected each once; line ' || first.line
            || ' has it')
-  FROM (SELECT id, min(line) AS line FROM sheet WHERE fault IS NULL
+  FROM (SELECT id, min(line) AS line FROM row_file WHERE fault IS NULL
          GROUP BY id HAVING count(*) > 1) AS first
  WHERE s.id = first.id AND s.fault IS NULL AND s.line > first.line
 """)
 
-_CHOSEN = "SELECT id, version, inputs FROM sheet WHERE fault IS NULL"
+_CHOSEN = "SELECT id, version, inputs FROM row_file WHERE fault IS NULL"
 
 
-def hold_sheet(
-    pace: Pace, db: Connection, tenant_id: int, submission: Submission, sheet: Load
+def hold_row_file(
+    pace: Pace, db: Connection, tenant_id: int, submission: Submission, row_file: Load
 ) -> tuple[TextualSelect, bytes]:
     """Read a file into the table of this transaction.
 
@@ -96,7 +96,7 @@ def hold_sheet(
         db: The transaction that stores the operation.
         tenant_id: Whose rows are meant.
         submission: What is to be done: the file of an assignment or an update brings its fields.
-        sheet: The file; its `on_reject` isn't told here.
+        row_file: The file; its `on_reject` isn't told here.
 
     Returns:
         The query for the rows that are meant, and a digest of what the file says.
@@ -108,16 +108,17 @@ def hold_sheet(
     model = known_kind(submission.kind)
     known = _known(model, submission.verb)
     carries = _OF_RESULTS if submission.verb in _WRITES else None
-    naming = Naming(known, sheet.mapping, sheet.ignore, carries=carries, is_new=False)
-    batches, shape = open_batches(sheet, naming, pace.import_rows)
+    naming = Naming(known, row_file.mapping, row_file.ignore, carries=carries, is_new=False)
+    batches, shape = open_batches(row_file, naming, pace.import_rows)
     cells = ReadingCells(
-        None if submission.verb in _WRITES else model.readings, {*sheet.mapping, *sheet.ignore}
+        None if submission.verb in _WRITES else model.readings,
+        {*row_file.mapping, *row_file.ignore},
     )
     cells.check_header(shape.header)
     _demand_name(naming, shape.header)
     read, most = 0, most_items(pace, submission)
     reader = _Reader(db, tenant_id, submission, model, known, naming, cells, shape.header)
-    digest = hashlib.sha256(_meaning(sheet, naming, shape).encode())
+    digest = hashlib.sha256(_meaning(row_file, naming, shape).encode())
     db.execute(_MAKE)
     raw: Any = db.connection.driver_connection
     for batch in batches:
@@ -145,10 +146,10 @@ def _demand_name(naming: Naming, header: Sequence[str]) -> None:
         raise InvalidInput(field="header", got=got, expected="a column id or reference")
 
 
-def _meaning(sheet: Load, naming: Naming, shape: Shape) -> str:
+def _meaning(row_file: Load, naming: Naming, shape: Shape) -> str:
     """Return all that gives the same lines another meaning; readings stand in the names alone."""
     mapped = sorted(naming.mapping.items())
-    told = (sheet.form, sheet.delimiter, list(shape.header), mapped, sorted(sheet.ignore))
+    told = (row_file.form, row_file.delimiter, list(shape.header), mapped, sorted(row_file.ignore))
     return json.dumps((*told, shape.told))
 
 
@@ -167,7 +168,7 @@ def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
     }
     for name, each in incoming(model).items() if verb in _WRITES else ():
         # Tours are not rebuilt by a file: that takes more than one look at a row.
-        is_ours = name in (STATE, SINCE) or each.field.refers_to == model.noun
+        is_ours = name in (STATE, SINCE) or each.field.refers_to == model.resource_type
         if not is_ours and (name in ASSIGNED) == (verb == ASSIGN):
             # An empty cell empties the field: what a new row would begin with isn't meant.
             is_list = each.field.is_list

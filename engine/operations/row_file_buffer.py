@@ -15,18 +15,18 @@ _IN_MEMORY = 1 << 24
 
 
 @contextmanager
-def spooled(sheet: Load | None, most: int) -> Iterator[Load | None]:
+def buffered(row_file: Load | None, most: int) -> Iterator[Load | None]:
     """Give a file that is here already, if there is one.
 
     What comes behind *most* lines is left where it is: it is too much, and is read no further.
     """
-    if sheet is None:
+    if row_file is None:
         yield None
         return
     with SpooledTemporaryFile(max_size=_IN_MEMORY) as here:
-        ended = _fill(here, sheet.source, most)
+        ended = _fill(here, row_file.source, most)
         here.seek(0)
-        yield replace(sheet, source=here if ended else _Chained(here, sheet.source))
+        yield replace(row_file, source=here if ended else _Chained(here, row_file.source))
 
 
 def _fill(here: IO[bytes], source: Source, most: int) -> bool:

@@ -11,7 +11,7 @@ _TOLD = 3
 
 _FAULTS = text("""
 SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
-  FROM sheet WHERE fault IS NOT NULL ORDER BY line LIMIT :most
+  FROM row_file WHERE fault IS NOT NULL ORDER BY line LIMIT :most
 """)
 
 # Before the first chunk: what failed when the file was read, ids and chunks in the order of lines.
@@ -23,7 +23,7 @@ WITH bad AS (
            'field', fault ->> 'field', 'value', fault ->> 'value') AS told,
          CAST((row_number() OVER (ORDER BY line) - 1) / :chunk_items
               - (count(*) OVER () + :chunk_items - 1) / :chunk_items AS int) AS chunk_no
-    FROM sheet WHERE fault IS NOT NULL
+    FROM row_file WHERE fault IS NOT NULL
 ), codes AS (
   SELECT chunk_no, jsonb_object_agg(code, n) AS counted FROM (
     SELECT chunk_no, code, count(*) AS n FROM bad GROUP BY chunk_no, code) AS by_code

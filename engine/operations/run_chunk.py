@@ -20,15 +20,15 @@ from engine.audit.outbox import Measured
 from engine.audit.wake import wake_audit
 from engine.changes.change import Change
 from engine.changes.denials import log_denials
-from engine.changes.outcomes import Judged, tell_last_writers
-from engine.input.database_errors import told_plainly
+from engine.changes.outcomes import Outcomes, tell_last_writers
+from engine.input.database_errors import plain_message
 from engine.operations.cancel import cancel_waiting
 from engine.operations.change_for_verb import change_of
 from engine.operations.claim import Claim, backoff_s, end_claim, give_back, take_claim
-from engine.operations.dispatch import send_next
+from engine.operations.dispatch import dispatch_next
 from engine.operations.finish import finish, tell_progress
-from engine.operations.pause import hold
-from engine.ports.hooks import named
+from engine.operations.pause import pause_after_canary
+from engine.ports.hooks import naming_hook
 from engine.ports.locks import Held, Holder, row_key
 from engine.ports.platform import Platform
 
@@ -92,14 +92,14 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
             platform.step("changed")
     except (DBAPIError, RuntimeError) as error:
         _log.error("chunk_failed", extra={"operation_id": str(operation_id), "chunk_no": chunk_no})
-        give_back(platform, claim, told_plainly(error))
+        give_back(platform, claim, plain_message(error))
         raise
     platform.step("released")
     if deferred is None:
         # Whoever took over ends the chunk and sends the next: a late one's would be one too many.
         return "handed on: the lease was over"
-    if claim.holds:
-        hold(platform, operation_id)
+    if claim.has_canary:
+        pause_after_canary(platform, operation_id)
     return _go_on(platform, claim, deferred=deferred)
 
 
@@ -108,13 +108,13 @@ def _go_on(platform: Platform, claim: Claim, *, deferred: bool) -> str:
     operation_id = claim.operation_id
     # Cancelling may have looked for waiting chunks while this one was running, and a failure
     # may just have stopped the rest.
-    if deferred or claim.stops:
+    if deferred or claim.stop_at_first_failure:
         cancel_waiting(platform, operation_id)
     told = "finished" if finish(platform, operation_id) else tell_progress(platform, operation_id)
     is_bulk = claim.queue == "bulk"
     if is_bulk or deferred:
         # Its own next, or that of another operation of the tenant that has waited for room.
-        send_next(platform, operation_id, 1)
+        dispatch_next(platform, operation_id, 1)
     if told == "finished" and is_bulk:
         wake_audit(platform, surely=True)
     else:
@@ -124,13 +124,13 @@ def _go_on(platform: Platform, claim: Claim, *, deferred: bool) -> str:
 
 
 def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool | None:
-    """Say whether the chunk waits for busy rows; None if it is somebody else's by now."""
+    """Say whether the chunk waits for contended rows; None if it is somebody else's by now."""
     for tried in range(claim.max_retries + 1):
         try:
             return _change(platform, claim, held, tried)
         except IntegrityError as error:
             # No rule of ours said no and the database did: it would again and again.
-            reason = Reason("invalid_input", f"The database refuses it: {told_plainly(error)}")
+            reason = Reason("invalid_input", f"The database refuses it: {plain_message(error)}")
             return _change(platform, claim, held, tried, against=reason)
         except DBAPIError as error:
             retried = getattr(error.orig, "sqlstate", None) in _RETRIED
@@ -149,21 +149,23 @@ def _change(
         if operation is None:
             return None
         change = change_of(platform, operation)
-        busy = {claim.ids[position]: holder for position, holder in held.busy.items()}
+        contended = {claim.ids[position]: holder for position, holder in held.contended.items()}
         # All or none: what is free waits with the rest, unless the rest waited too long.
-        together = claim.atomic and claim.busy_for_s < claim.wait_s
-        free = [] if busy and together else [each for each in claim.ids if each not in busy]
-        judged, busy_rows, now = _judge(platform, db, change, free, held)
-        if busy_rows and together:
-            judged = Judged()
+        together = claim.atomic and claim.contended_for_s < claim.wait_s
+        free = (
+            [] if contended and together else [each for each in claim.ids if each not in contended]
+        )
+        outcomes, contended_rows, now = _judge(platform, db, change, free, held)
+        if contended_rows and together:
+            outcomes = Outcomes()
         if against is not None:
-            judged.take_back({each.id: against for each in judged.passed})
-        busy |= dict.fromkeys(busy_rows, Holder("a database session", now.isoformat()))
-        waiting = _wait_or_fail(judged, claim, operation, busy)
+            outcomes.take_back({each.id: against for each in outcomes.passed})
+        contended |= dict.fromkeys(contended_rows, Holder("a database session", now.isoformat()))
+        waiting = _wait_or_fail(outcomes, claim, operation, contended)
         if claim.atomic and not waiting and not operation.dry_run:
-            _all_or_nothing(judged)
-        elif operation.stop_at_first_failure and judged.failures:
-            _stop_at_first_failure(db, operation, judged)
+            _all_or_nothing(outcomes)
+        elif operation.stop_at_first_failure and outcomes.failures:
+            _stop_at_first_failure(db, operation, outcomes)
         if not operation.dry_run:
             held.renew()
             measured = Measured(
@@ -171,23 +173,23 @@ def _change(
                 round(held.waited_ms, 3),
                 claim.retries + tried,
             )
-            change.write(db, judged, now)
-            change.log(db, judged, now, measured)
-            _hook_inside(platform, db, change, judged, now)
-        if judged.failures:
+            change.write(db, outcomes, now)
+            change.log(db, outcomes, now, measured)
+            _hook_inside(platform, db, change, outcomes, now)
+        if outcomes.failures:
             # A dry run changes nothing, and a denial is one all the same.
-            log_denials(db, change, judged, now)
-        end_claim(db, claim, operation, judged, waiting=waiting)
+            log_denials(db, change, outcomes, now)
+        end_claim(db, claim, operation, outcomes, waiting=waiting)
         platform.step("writing")
     return waiting
 
 
 def _hook_inside(
-    platform: Platform, db: Connection, change: Change, judged: Judged, now: datetime
+    platform: Platform, db: Connection, change: Change, outcomes: Outcomes, now: datetime
 ) -> None:
-    for hook in platform.hooks if judged.passed else ():
-        with named(hook):
-            hook.inside(db, change.operation, judged.passed, now)
+    for hook in platform.hooks if outcomes.passed else ():
+        with naming_hook(hook):
+            hook.inside(db, change.operation, outcomes.passed, now)
 
 
 def _transaction(platform: Platform, isolation_level: str) -> Any:
@@ -213,7 +215,7 @@ def _open(platform: Platform, db: Connection, claim: Claim) -> Row[Any] | None:
 
 def _judge(
     platform: Platform, db: Connection, change: Change, ids: Sequence[int], held: Held
-) -> tuple[Judged, set[int], datetime]:
+) -> tuple[Outcomes, set[int], datetime]:
     operation = change.operation
     slices = [ids[first : first + _SLICE] for first in range(0, len(ids), _SLICE)]
     locked = []
@@ -222,22 +224,22 @@ def _judge(
         held.renew()
     now = platform.clock(db)
     expected = _expected(operation)
-    judged = Judged()
-    busy: set[int] = set()
-    for asked, (rows, busy_rows) in zip(slices, locked, strict=True):
-        busy |= busy_rows
-        judged.add(change.judge(rows, set(asked) - busy_rows, expected, now))
+    outcomes = Outcomes()
+    contended: set[int] = set()
+    for asked, (rows, contended_rows) in zip(slices, locked, strict=True):
+        contended |= contended_rows
+        outcomes.add(change.judge(rows, set(asked) - contended_rows, expected, now))
         held.renew()
         if operation.atomic and len(slices) > 1:
-            seen = count(judged.outcomes.values(), operation.total)
+            seen = count(outcomes.outcomes.values(), operation.total)
             elapsed_s = (now - (operation.started_at or now)).total_seconds()
             platform.results.store_progress(str(operation.id), progress(seen, elapsed_s))
-    for hook in platform.hooks if judged.passed else ():
-        with named(hook):
-            judged.take_back(hook.before(db, operation, judged.passed, now) or {})
-    if judged.failures and expected:
-        tell_last_writers(db, operation.kind, judged)
-    return judged, busy, now
+    for hook in platform.hooks if outcomes.passed else ():
+        with naming_hook(hook):
+            outcomes.take_back(hook.before(db, operation, outcomes.passed, now) or {})
+    if outcomes.failures and expected:
+        tell_last_writers(db, operation.kind, outcomes)
+    return outcomes, contended, now
 
 
 def _expected(operation: Row[Any]) -> dict[int, int]:
@@ -248,44 +250,48 @@ def _expected(operation: Row[Any]) -> dict[int, int]:
 
 
 def _wait_or_fail(
-    judged: Judged, claim: Claim, operation: Row[Any], busy: dict[int, Holder]
+    outcomes: Outcomes, claim: Claim, operation: Row[Any], contended: dict[int, Holder]
 ) -> bool:
-    """Say whether the chunk waits for busy rows; those that waited too long fail instead."""
-    if not busy:
+    """Say whether the chunk waits for contended rows; those that waited too long fail instead."""
+    if not contended:
         return False
     if operation.state == "CANCELLING":
-        judged.outcomes.update(
-            dict.fromkeys(set(claim.ids) - judged.outcomes.keys(), Outcome.CANCELLED)
+        outcomes.outcomes.update(
+            dict.fromkeys(set(claim.ids) - outcomes.outcomes.keys(), Outcome.CANCELLED)
         )
         return False
-    if claim.busy_for_s < claim.wait_s:
+    if claim.contended_for_s < claim.wait_s:
         return True
-    for row_id, holder in busy.items():
+    for row_id, holder in contended.items():
         since = f"{holder.operation} since {holder.since}"
-        judged.fail(
+        outcomes.fail(
             row_id,
-            [Reason("locked", f"Locked by {since}; waited {claim.busy_for_s:.1f} s. Try later")],
+            [
+                Reason(
+                    "locked", f"Locked by {since}; waited {claim.contended_for_s:.1f} s. Try later"
+                )
+            ],
             holder=holder.operation,
             since=holder.since,
         )
-    judged.outcomes.update(
-        dict.fromkeys(set(claim.ids) - judged.outcomes.keys(), Outcome.CANCELLED)
+    outcomes.outcomes.update(
+        dict.fromkeys(set(claim.ids) - outcomes.outcomes.keys(), Outcome.CANCELLED)
     )
     return False
 
 
-def _all_or_nothing(judged: Judged) -> None:
-    if judged.failures or Outcome.CANCELLED in judged.outcomes.values():
-        judged.outcomes.update({each.id: Outcome.CANCELLED for each in judged.passed})
-        judged.passed.clear()
+def _all_or_nothing(outcomes: Outcomes) -> None:
+    if outcomes.failures or Outcome.CANCELLED in outcomes.outcomes.values():
+        outcomes.outcomes.update({each.id: Outcome.CANCELLED for each in outcomes.passed})
+        outcomes.passed.clear()
 
 
-def _stop_at_first_failure(db: Connection, operation: Row[Any], judged: Judged) -> None:
+def _stop_at_first_failure(db: Connection, operation: Row[Any], outcomes: Outcomes) -> None:
     """Leave everything after the first failure undone, in this chunk and in those to come."""
-    first = min(judged.failures)
-    late = {row_id for row_id in judged.outcomes if row_id > first}
-    judged.outcomes.update(dict.fromkeys(late, Outcome.CANCELLED))
-    judged.passed = [each for each in judged.passed if each.id not in late]
-    judged.refused = [each for each in judged.refused if each.id not in late]
-    judged.failures = {first: judged.failures[first]}
+    first = min(outcomes.failures)
+    late = {row_id for row_id in outcomes.outcomes if row_id > first}
+    outcomes.outcomes.update(dict.fromkeys(late, Outcome.CANCELLED))
+    outcomes.passed = [each for each in outcomes.passed if each.id not in late]
+    outcomes.refused = [each for each in outcomes.refused if each.id not in late]
+    outcomes.failures = {first: outcomes.failures[first]}
     db.execute(_STOP, {"operation_id": operation.id})

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, text
 from domain.errors import IllegalTransition, NotFound
 from domain.machines.operation import OPERATION
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import watched
-from engine.access.permissions import demand
-from engine.access.refused_writes import Wanted, recorded_if_refused
+from engine.access.cross_tenant_watch import watch_probes
+from engine.access.permissions import authorize
+from engine.access.refused_writes import AttemptedWrite, recorded_if_refused
 from engine.audit.outbox import log_entities
 from engine.ports.platform import Platform
 
@@ -43,13 +43,13 @@ def demand_own(platform: Platform, actor: Actor, operation_id: UUID, verb: str) 
         PermissionDenied: It is somebody else's; the denial is recorded.
     """
     names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
-    with watched(platform, actor, verb):
+    with watch_probes(platform, actor, verb):
         with platform.single.connect() as db:
             owners = db.scalars(_OWNERS, names).all()
         if not owners:
             raise not_there(platform, operation_id)
     if actor.person_id not in owners:
-        demand(platform, actor, "operation", verb)
+        authorize(platform, actor, "operation", verb)
 
 
 def not_there(platform: Platform, operation_id: UUID) -> NotFound:
@@ -72,7 +72,7 @@ def steering(
         values: What else of it is to be written.
     """
     targets = {each.target for each in OPERATION.transitions if each.verb == verb}
-    wanted = Wanted(
+    wanted = AttemptedWrite(
         "UPDATED",
         "operation",
         values={"state": " or ".join(targets), **values},

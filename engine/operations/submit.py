@@ -1,4 +1,4 @@
-"""Taking work: one transaction makes the operation and its chunks, then hints are sent."""
+"""Submit: store an operation with its chunks in one transaction, then dispatch them."""
 
 import hashlib
 import json
@@ -12,21 +12,21 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from domain.errors import IdempotencyMismatch, InvalidInput, NotFound
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import watched
-from engine.access.permissions import demand
+from engine.access.cross_tenant_watch import watch_probes
+from engine.access.permissions import authorize
 from engine.files.source import Load
 from engine.input.database_errors import holdable
 from engine.input.fields import plain, resolve_references
 from engine.input.filters import select_where
-from engine.operations.chunking import Cut, Frozen, Rows, freeze, origin_of
-from engine.operations.dispatch import find_room, send_first
+from engine.operations.chunking import ChunkPlan, Rows, StoredChunks, materialize, origin_of
+from engine.operations.dispatch import dispatch_first, find_room
 from engine.operations.request import Checked, Submission, checked, how_many, most_items
-from engine.operations.row_file import hold_sheet
-from engine.operations.row_file_buffer import spooled
+from engine.operations.row_file import hold_row_file
+from engine.operations.row_file_buffer import buffered
 from engine.operations.row_file_faults import refuse_faults, store_faults
 from engine.ports.platform import Pace, Platform
 from models.base import kinds
-from models.operation import Operation
+from models.operation import OperationRow
 from models.people import Person
 
 _INSERT = text("""
@@ -58,15 +58,15 @@ SELECT submitted.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_
 
 
 def submit(
-    platform: Platform, actor: Actor, submission: Submission, *, sheet: Load | None = None
+    platform: Platform, actor: Actor, submission: Submission, *, row_file: Load | None = None
 ) -> UUID:
-    """Make a durable operation of a submission and send its first hints.
+    """Make a durable operation of a submission and send its first dispatch messages.
 
     Args:
         platform: The outside world.
         actor: Who asks.
         submission: What is asked for.
-        sheet: A file that names the rows, with values of their own. All or nothing takes it
+        row_file: A file that names the rows, with values of their own. All or nothing takes it
             only if every line is fit; continuing on error the others fail, and are told with
             the rest.
 
@@ -81,9 +81,9 @@ def submit(
         PermissionDenied: A filter chooses among rows that the actor may not view.
         IdempotencyMismatch: The key was used for another content.
     """
-    asked = checked(platform.pace, submission, has_sheet=sheet is not None)
+    asked = checked(platform.pace, submission, has_row_file=row_file is not None)
     values = _values(platform.pace, actor, submission, asked)
-    cut = Cut.of(
+    plan = ChunkPlan.of(
         platform.pace,
         atomic=submission.atomic,
         items=submission.chunk_items,
@@ -95,21 +95,21 @@ def submit(
     )
     if submission.where is not None:
         # A filter tells what rows hold, even where nothing may be done with them.
-        demand(platform, actor, asked.model.noun, "view")
+        authorize(platform, actor, asked.model.resource_type, "view")
     # A file is held in a table of one transaction, which waits for nobody who still writes it;
     # anything else is one statement.
     most = most_items(platform.pace, submission)
-    opened = platform.database.begin() if sheet else platform.single.connect()
+    opened = platform.database.begin() if row_file else platform.single.connect()
     with (
-        watched(platform, actor, submission.verb),
-        spooled(sheet, most) as here,
+        watch_probes(platform, actor, submission.verb),
+        buffered(row_file, most) as here,
         holdable("file"),
         opened as db,
     ):
         held = (
             None
             if here is None
-            else _held(platform.pace, db, actor, submission, values, sheet=here)
+            else _held(platform.pace, db, actor, submission, values, row_file=here)
         )
         # Before the world is asked, which may have moved since: the same gets the same answer.
         if earlier := _earlier(db, actor, values):
@@ -117,20 +117,24 @@ def submit(
         _look_up(db, actor, asked, values)
         if values["queue"] == "bulk":
             room = find_room(db, platform.pace, actor.tenant_id, "bulk")
-            cut = replace(cut, window=min(cut.window, room))
-        if asked.ids is not None and cut.is_plain and submission.canary is None:
-            size = {"chunk_items": cut.items, "window": cut.window}
-            stored = Frozen(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
+            plan = replace(plan, window=min(plan.window, room))
+        if asked.ids is not None and plan.is_plain and submission.canary is None:
+            size = {"chunk_items": plan.items, "window": plan.window}
+            stored = StoredChunks(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
         else:
             chosen = _chosen(platform, db, actor, submission, values, held=held)
-            stored = freeze(db, values, chosen, cut, most=most, expected=submission.expect_count)
+            stored = materialize(
+                db, values, chosen, plan, most=most, expected=submission.expect_count
+            )
         if not stored.chunks:
             earlier = _earlier(db, actor, values)
             return earlier or _refuse_count(platform.pace, db, submission, stored)
-        if sheet is not None:
+        if row_file is not None:
             store_faults(db, values["id"], submission.chunk_items or platform.pace.chunk_items)
     operation_id: UUID = values["id"]
-    send_first(platform, operation_id, values["queue"], min(stored.chunks, cut.window), cut.apart_s)
+    dispatch_first(
+        platform, operation_id, values["queue"], min(stored.chunks, plan.window), plan.apart_s
+    )
     return operation_id
 
 
@@ -141,10 +145,10 @@ def _held(
     submission: Submission,
     values: dict[str, Any],
     *,
-    sheet: Load,
+    row_file: Load,
 ) -> Rows:
     """Return the query for the rows of a file, which is held in this transaction."""
-    chosen, digest = hold_sheet(pace, db, actor.tenant_id, submission, sheet)
+    chosen, digest = hold_row_file(pace, db, actor.tenant_id, submission, row_file)
     if values["fingerprint"] is not None:
         values["fingerprint"] = hashlib.sha256(values["fingerprint"] + digest).digest()
     return chosen
@@ -184,7 +188,9 @@ def _look_up(db: Connection, actor: Actor, asked: Checked, values: dict[str, Any
         values["changes"] = _written(resolved)
 
 
-def _refuse_count(pace: Pace, db: Connection, submission: Submission, found: Frozen) -> NoReturn:
+def _refuse_count(
+    pace: Pace, db: Connection, submission: Submission, found: StoredChunks
+) -> NoReturn:
     if submission.where is None and not found.total:
         refuse_faults(db, is_whole=True)
     got = f"{found.total:,} matching rows"
@@ -203,7 +209,7 @@ def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) ->
     values = {
         "tenant_id": actor.tenant_id,
         "actor_id": actor.person_id,
-        "kind": asked.model.noun,
+        "kind": asked.model.resource_type,
         "verb": submission.verb,
         "operation_type": what,
         "reason": submission.reason or ("user_action" if person else "bulk"),
@@ -239,7 +245,7 @@ def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) ->
 
 
 def _fingerprint(submission: Submission, values: Mapping[str, Any]) -> bytes:
-    # What was asked, without defaults: a door with other settings sends the same request.
+    # What was asked, without defaults: an interface with other settings sends the same request.
     asked: dict[str, Any] = {
         **values,
         "lease_seconds": submission.lease_s,
@@ -270,15 +276,15 @@ def _earlier(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID | 
     if values["idempotency_key"] is None:
         return None
     same_person = (
-        Operation.actor_id.is_(None)
+        OperationRow.actor_id.is_(None)
         if actor.person_id is None
-        else Operation.actor_id == actor.person_id
+        else OperationRow.actor_id == actor.person_id
     )
     earlier = db.execute(
-        select(Operation.id, Operation.fingerprint).where(
-            Operation.tenant_id == actor.tenant_id,
+        select(OperationRow.id, OperationRow.fingerprint).where(
+            OperationRow.tenant_id == actor.tenant_id,
             same_person,
-            Operation.idempotency_key == values["idempotency_key"],
+            OperationRow.idempotency_key == values["idempotency_key"],
         )
     ).one_or_none()
     if earlier is None:

@@ -10,14 +10,14 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.audit.wake import wake_audit
-from engine.input.database_errors import told_plainly
+from engine.input.database_errors import plain_message
 from engine.operations.cancel import cancel_waiting
-from engine.operations.dispatch import send_chunk, send_next
+from engine.operations.dispatch import dispatch_chunk, dispatch_next
 from engine.operations.finish import finish, store_result
-from engine.operations.pause import hold
+from engine.operations.pause import pause_after_canary
 from engine.ports.platform import Platform
 from models.audit import Outbox
-from models.operation import Operation
+from models.operation import OperationRow
 
 _AT_MOST = 200
 """So many of each sort a sweep; the next one takes the rest."""
@@ -57,11 +57,12 @@ UPDATE operation_chunk c
 RETURNING c.operation_id, c.chunk_no, c.error
 """)
 
-# What was hinted at and nobody took, or whose lease is over, is hinted at again, later and later.
+# What was dispatched and nobody took, or whose lease is over, is dispatched again, later and later.
 _LOST = text("""
 WITH lost AS (
   SELECT c.operation_id, c.chunk_no FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
-   WHERE o.state IN ('QUEUED', 'RUNNING') AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+   WHERE o.state IN ('QUEUED', 'RUNNING')
+     AND (o.canary_ends_before_chunk IS NULL OR c.chunk_no < o.canary_ends_before_chunk)
      AND (c.status = 'PENDING' AND c.published_at IS NOT NULL
        OR c.status = 'RUNNING' AND c.lease_until < clock_timestamp())
      AND c.run_after <= clock_timestamp()
@@ -77,12 +78,13 @@ UPDATE operation_chunk c
 RETURNING c.operation_id, c.chunk_no, o.queue
 """)
 
-# What was never hinted at fills the window of its tenant, as if a chunk had just ended.
+# What was never dispatched fills the window of its tenant, as if a chunk had just ended.
 _WAITING = text("""
 SELECT DISTINCT ON (o.tenant_id, o.queue) o.id
   FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
  WHERE o.state IN ('QUEUED', 'RUNNING') AND c.status = 'PENDING' AND c.published_at IS NULL
-   AND c.run_after <= clock_timestamp() AND (o.hold_from IS NULL OR c.chunk_no < o.hold_from)
+   AND c.run_after <= clock_timestamp()
+   AND (o.canary_ends_before_chunk IS NULL OR c.chunk_no < o.canary_ends_before_chunk)
  LIMIT :most
 """)
 
@@ -92,12 +94,13 @@ SELECT o.id, o.state FROM operation o CROSS JOIN LATERAL (
     SELECT count(*) AS open,
            count(*) FILTER (WHERE c.status = 'PENDING') AS waiting,
            count(*) FILTER (WHERE c.lease_until < clock_timestamp()) AS lost,
-           count(*) FILTER (WHERE c.chunk_no < o.hold_from) AS before_hold
+           count(*) FILTER (WHERE c.chunk_no < o.canary_ends_before_chunk) AS before_canary_end
       FROM operation_chunk c
      WHERE c.operation_id = o.id AND c.status IN ('PENDING', 'RUNNING')) AS chunks
  WHERE o.state IN ('QUEUED', 'RUNNING', 'PAUSED', 'CANCELLING')
    AND (open = 0 OR o.state = 'CANCELLING' AND waiting + lost > 0
-     OR o.state IN ('QUEUED', 'RUNNING') AND o.hold_from IS NOT NULL AND before_hold = 0)
+     OR o.state IN ('QUEUED', 'RUNNING') AND o.canary_ends_before_chunk IS NOT NULL
+       AND before_canary_end = 0)
  ORDER BY o.created_at LIMIT :most
 """)
 
@@ -121,7 +124,7 @@ class Swept:
 
 
 def sweep(platform: Platform) -> Swept:
-    """Send lost hints again, bury killers, end what has ended, store what wasn't stored."""
+    """Dispatch lost chunks again, dead-letter killers, finish operations, store results."""
     dead = _bury(platform)
     published = _publish(platform)
     finished = _finish(platform)
@@ -166,12 +169,12 @@ def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
     try:
         if operation.state == "CANCELLING":
             cancel_waiting(platform, operation.id)
-        hold(platform, operation.id)
+        pause_after_canary(platform, operation.id)
         return finish(platform, operation.id)
     except (DBAPIError, RuntimeError) as error:
         # One that can't be finished now must not keep the others waiting.
         _log.error(
-            "not_finished", extra={"operation_id": str(operation.id), "error": told_plainly(error)}
+            "not_finished", extra={"operation_id": str(operation.id), "error": plain_message(error)}
         )
         return False
 
@@ -179,9 +182,9 @@ def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
 def _store_results(platform: Platform) -> int:
     with platform.single.connect() as db:
         missing = db.execute(
-            select(Operation.id, Operation.result)
-            .where(Operation.finished_at.is_not(None), Operation.result_stored_at.is_(None))
-            .order_by(Operation.finished_at)
+            select(OperationRow.id, OperationRow.result)
+            .where(OperationRow.finished_at.is_not(None), OperationRow.result_stored_at.is_(None))
+            .order_by(OperationRow.finished_at)
             .limit(_AT_MOST)
         ).all()
     stored = takewhile(bool, (store_result(platform, each.id, each.result) for each in missing))
@@ -193,17 +196,19 @@ def _publish(platform: Platform) -> int:
     names = {"republish_after_s": pace.republish_after_s, "most": _AT_MOST}
     with platform.single.connect() as db:
         lost = db.execute(_LOST, names).all()
-    platform.step("hinting")
+    platform.step("dispatching")
     # A silent broker costs seconds a message, so the first refusal is enough.
-    hints = (send_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in lost)
-    sent = sum(takewhile(bool, hints))
+    sending = (
+        dispatch_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in lost
+    )
+    sent = sum(takewhile(bool, sending))
     if sent < len(lost):
         return sent
     with platform.single.connect() as db:
         waiting = db.scalars(_WAITING, {"most": _AT_MOST}).all()
     for each in waiting:
-        hinted, all_of_them = send_next(platform, each, pace.window)
-        sent += hinted
+        dispatched, all_of_them = dispatch_next(platform, each, pace.window)
+        sent += dispatched
         if not all_of_them:
             break
     return sent

@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from domain.bulk import Outcome
 from engine.audit.outbox import Measured
 from engine.changes.change import Change
-from engine.changes.outcomes import Judged
+from engine.changes.outcomes import Outcomes
 from engine.changes.rows import lock_rows
 from engine.policies.due import alert_code, find_due
-from engine.policies.recheck import told
+from engine.policies.recheck import why_due
 from engine.policies.runs import run_of
 
 VERB = "alert"
@@ -42,25 +42,25 @@ class RaiseAlerts(Change):
         ids: Iterable[int],
         expected: Mapping[int, int],
         now: datetime,
-    ) -> Judged:
+    ) -> Outcomes:
         """Let every row pass that there is; the run itself judges whether it is due."""
-        judged = Judged()
+        outcomes = Outcomes()
         for row in rows:
-            judged.versions[row.id] = row.version
-            judged.outcomes[row.id] = Outcome.SUCCEEDED
-            judged.passed.append(row)
-        judged.miss(ids, self.operation.kind)
-        return judged
+            outcomes.versions[row.id] = row.version
+            outcomes.outcomes[row.id] = Outcome.SUCCEEDED
+            outcomes.passed.append(row)
+        outcomes.miss(ids, self.operation.kind)
+        return outcomes
 
-    def write(self, db: Connection, judged: Judged, now: datetime) -> None:
+    def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
         """Raise the alerts."""
         run = run_of(db, self.operation.id)
-        if run is None or not judged.passed:
+        if run is None or not outcomes.passed:
             return
         policy, stage = run.policy, run.stage
         due = find_due(db, policy, now, stage=stage)
         among = due.model.id == any_(
-            literal([each.id for each in judged.passed], ARRAY(BigInteger))
+            literal([each.id for each in outcomes.passed], ARRAY(BigInteger))
         )
         rows = db.execute(
             due.select(
@@ -81,12 +81,12 @@ class RaiseAlerts(Change):
                 "operation_id": self.operation.id,
                 "ids": [each.id for each in rows],
                 "since": [each.since for each in rows],
-                "messages": [told(policy, due, each, stage) for each in rows],
+                "messages": [why_due(policy, due, each, stage) for each in rows],
                 "now": now,
             },
         )
 
-    def log(self, db: Connection, judged: Judged, now: datetime, measured: Measured) -> None:
+    def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
         """Record nothing: the alert is the record, and the row stays as it was."""
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:

@@ -34,7 +34,7 @@ from engine.input.filters import select_where
 from models.base import Work, clocks_of, kinds
 from models.clock import Clock
 from models.scheduled_run import Alert
-from models.site import Site
+from models.site import SiteRow
 
 Limit = tuple[int, int, datetime]
 """A calendar, the minutes that are added, and the last beginning of a time that is over."""
@@ -120,7 +120,7 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
         joins.append((clock.joined, clock.on))
     has_site = len(calendars) > 1 and hasattr(model, "site_id")
     if has_site:
-        joins.append((Site, Site.id == getattr(model, "site_id")))  # noqa: B009 -- not every kind
+        joins.append((SiteRow, SiteRow.id == getattr(model, "site_id")))  # noqa: B009 -- not every kind
     calendar = _calendar_of(calendars) if has_site else literal(_DEFAULT, BigInteger)
     extra: ColumnElement[int] = literal(0, Integer)
     if clock.extra_minutes is not None:
@@ -199,8 +199,8 @@ def _alerted(
 def _calendar_of(calendars: Mapping[int | None, Calendar]) -> ColumnElement[int]:
     # A site may name a calendar that was deleted: then the tenant's own counts.
     known = [each for each in calendars if each is not None]
-    named = Site.calendar_id == any_(literal(known, ARRAY(BigInteger)))
-    return case((named, Site.calendar_id), else_=_DEFAULT)
+    named = SiteRow.calendar_id == any_(literal(known, ARRAY(BigInteger)))
+    return case((named, SiteRow.calendar_id), else_=_DEFAULT)
 
 
 def _extras(db: Connection, tenant_id: int, clock: Clock) -> list[int]:

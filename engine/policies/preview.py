@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func
 
 from domain.policies.policy import ACT, ON, WARN, Terms
 from engine.policies.due import Due, find_due
-from engine.policies.recheck import told
+from engine.policies.recheck import why_due
 
 _AT_A_TIME = 2_000
 
@@ -35,7 +35,7 @@ class Preview:
     rows: Iterator[dict[str, Any]]
 
 
-def preview(db: Connection, policy: dict[str, Any], now: datetime) -> list[Preview]:
+def preview_policy(db: Connection, policy: dict[str, Any], now: datetime) -> list[Preview]:
     """Return what the stages of a policy would do now.
 
     The rows are read while they are asked for, in the connection *db*.
@@ -84,5 +84,5 @@ def _rows(db: Connection, policy: dict[str, Any], due: Due, stage: str) -> Itera
             "reference": row.reference,
             "state": row.state,
             "since": row.since,
-            "reason": told(policy, due, row, stage),
+            "reason": why_due(policy, due, row, stage),
         }

@@ -17,7 +17,7 @@ from models.base import clocks_of, kinds
 CODE = "no_longer_due"
 
 
-class StillDue(Hook):
+class Recheck(Hook):
     """Looks at the rows of a run again, under their locks, by the policy as the run knows it."""
 
     name = "still_due"
@@ -56,7 +56,7 @@ def not_due(db: Connection, run: Row[Any], ids: Sequence[int], now: datetime) ->
     }
 
 
-def told(policy: Mapping[str, Any], due: Due, row: Row[Any], stage: str) -> str:
+def why_due(policy: Mapping[str, Any], due: Due, row: Row[Any], stage: str) -> str:
     """Return why a row is due: since when, how much time has passed, and the limit."""
     terms = Terms.of(policy)
     calendar = due.calendar_of(row.calendar)
@@ -79,5 +79,5 @@ def _why(policy: Mapping[str, Any], stage: str, due: Due, row: Row[Any]) -> str:
     if row.since is None:
         return f"it has no time {policy['clock']} any more"
     if not row.is_over:
-        return told(policy, due, row, stage)
+        return why_due(policy, due, row, stage)
     return "nobody was warned of it in time" if alert_code(policy, stage) is None else "it was told"

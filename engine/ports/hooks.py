@@ -63,7 +63,7 @@ class Hook:
 
 
 @contextmanager
-def named(hook: Hook) -> Iterator[None]:
+def naming_hook(hook: Hook) -> Iterator[None]:
     """Say whose error it was: other people's code may raise anything.
 
     Raises:

@@ -32,7 +32,7 @@ for key in string.gmatch(ARGV[#ARGV], '%S+') do keys[#keys + 1] = key end
 """
 
 # ARGV: owner, lease in ms, '1' to take all or none, locks.
-# Returns position and holder of each busy key, flat.
+# Returns position and holder of each contended key, flat.
 _ACQUIRE = f"""{_KEYS}
 local busy = {{}}
 if ARGV[3] == '1' then
@@ -102,14 +102,14 @@ class Held:
     """What an attempt to lock brought.
 
     Attributes:
-        busy: The holder by the position of each key that somebody else holds.
+        contended: The holder by the position of each key that somebody else holds.
         degraded: Redis didn't answer; the work goes on without locks.
         waited_ms: How long taking the locks took.
         renew: To be called between statements; no statement outlasts a lease, so a lock is
             prolonged in time without a thread of its own.
     """
 
-    busy: dict[int, Holder] = field(default_factory=dict)
+    contended: dict[int, Holder] = field(default_factory=dict)
     degraded: bool = False
     waited_ms: float = 0.0
     renew: Callable[[], None] = _nothing
@@ -139,10 +139,10 @@ class Locks:
             claim: The random token of the claim; only its own locks are released.
             operation: Told to others as the holder.
             lease_s: How long a lock outlives its owner's death.
-            all_or_none: Take nothing if anything is busy.
+            all_or_none: Take nothing if anything is contended.
 
         Yields:
-            What is busy, by position in *keys*; the rest is held.
+            What is contended, by position in *keys*; the rest is held.
         """
         if not self._enabled:
             yield Held()
@@ -150,7 +150,7 @@ class Locks:
         owner = f"{claim} {operation} {datetime.now(UTC).isoformat(timespec='milliseconds')}"
         ms = round(lease_s * 1000)
         held = self._take(keys, owner, ms, all_or_none=all_or_none)
-        taken = [] if held.busy and all_or_none else keys
+        taken = [] if held.contended and all_or_none else keys
         held.renew = _Renewal(lambda: self._each_call(_RENEW, taken, [owner, ms]), lease_s)
         try:
             yield held
@@ -182,8 +182,8 @@ class Locks:
         held = Held(degraded=answers is None)
         for first, answer in enumerate(answers or []):
             for position, holder in zip(answer[::2], answer[1::2], strict=True):
-                held.busy[first * KEYS_PER_CALL + position - 1] = _holder(holder)
-        if held.busy and all_or_none:
+                held.contended[first * KEYS_PER_CALL + position - 1] = _holder(holder)
+        if held.contended and all_or_none:
             self._each_call(_RELEASE, keys, [owner])
         held.waited_ms = (datetime.now(UTC) - begun).total_seconds() * 1000
         return held

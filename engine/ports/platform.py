@@ -17,7 +17,7 @@ from engine.ports.result_backend import Results
 
 
 class Publish(Protocol):
-    """Sends one hint; never raises when the broker is away, for the row is the truth."""
+    """Sends one message; never raises when the broker is away, for the row is the truth."""
 
     def __call__(
         self,

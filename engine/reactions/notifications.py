@@ -36,7 +36,7 @@ ON CONFLICT DO NOTHING
 """)
 
 
-class Digest(Hook):
+class Notifications(Hook):
     """Tells the subscribers of a kind of work, one notification an operation and person."""
 
     name = "digest"

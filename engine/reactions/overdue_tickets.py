@@ -12,13 +12,14 @@ from domain.bulk import Outcome
 from domain.permissions import Actor
 from engine.audit.outbox import log_entities
 from engine.ports.hooks import Hook
-from engine.records.inline_operation import beside
+from engine.records.inline_operation import inline_operation
 from models.field_task import FieldTask
 from models.ticket import Ticket
 
 # `o` is the operation that ends. Only what the clock closed because it was overdue raises tickets.
 _OF_THE_CLOCK = f"""
-o.kind = '{FieldTask.noun}' AND o.verb = 'transition' AND NOT o.dry_run AND o.actor_id IS NULL
+o.kind = '{FieldTask.resource_type}' AND o.verb = 'transition'
+AND NOT o.dry_run AND o.actor_id IS NULL
 AND EXISTS (SELECT FROM scheduled_run r
              WHERE r.operation_id = o.id AND r.policy ->> 'clock' IN ('due', 'overdue'))
 """
@@ -65,8 +66,14 @@ class RaiseTickets(Hook):
     ) -> None:
         """Raise their tickets, with the records of it."""
         system = Actor(tenant_id, None)
-        about = beside(
-            db, system, now, kind=Ticket.noun, verb="create", total=len(ids), parent_id=parent_id
+        about = inline_operation(
+            db,
+            system,
+            now,
+            kind=Ticket.resource_type,
+            verb="create",
+            total=len(ids),
+            parent_id=parent_id,
         )
         with about as running:
             names = {"ids": list(ids), "now": now, "state": Ticket.machine.initial}
@@ -76,7 +83,7 @@ class RaiseTickets(Hook):
                 log_entities(
                     db,
                     event_type="CREATED",
-                    kind=Ticket.noun,
+                    kind=Ticket.resource_type,
                     tenant_id=tenant_id,
                     actor_id=None,
                     correlation_id=running.operation_id,

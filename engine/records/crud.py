@@ -13,8 +13,8 @@ from sqlalchemy import Row, insert, select
 from domain.errors import InvalidInput, NotFound, RuleRefused, StaleVersion
 from domain.machines.machine import no_change
 from domain.permissions import Actor
-from engine.access.permissions import demand
-from engine.access.refused_writes import Wanted, recorded_if_refused
+from engine.access.permissions import authorize
+from engine.access.refused_writes import AttemptedWrite, recorded_if_refused
 from engine.input.checks import is_id
 from engine.input.fields import (
     check_new,
@@ -29,33 +29,38 @@ from engine.input.tour_nesting import check_tour
 from engine.ports.platform import Platform
 from engine.records.conflicts import STALE, conflict, last_writers
 from engine.records.deletion import check_deletable
-from engine.records.inline_operation import Direct, direct
+from engine.records.inline_operation import InlineOperation, direct
 from engine.records.intake_warnings import drop_warnings, note_warnings
 from engine.records.state_invariants import keep_standing
-from engine.records.versioned_write import Trail, write_next
+from engine.records.versioned_write import VersionedWrite, write_next
 from models.base import ASSIGNED, Assignable, Record, Work
 
 Values = Mapping[str, Any]
 
 
 def create_record(
-    platform: Platform, actor: Actor, noun: str, values: Values, *, reason: str = "user_action"
+    platform: Platform,
+    actor: Actor,
+    resource_type: str,
+    values: Values,
+    *,
+    reason: str = "user_action",
 ) -> int:
     """Create one record; return its id. Work begins in its machine's initial state.
 
     Raises:
-        InvalidInput: A noun, a field or a value is not what was expected.
+        InvalidInput: A resource type, a field or a value is not what was expected.
         NotFound: A record that the values name isn't there.
         PermissionDenied: The actor may not; the denial is recorded.
         RuleRefused: It would be a part of work that changes no more, or a checkpoint of one.
     """
-    target = target_of(noun)
-    demand(platform, actor, *target.permission("create"))
+    target = target_of(resource_type)
+    authorize(platform, actor, *target.permission("create"))
     parsed = parse_values(target.model, values)
-    _demand_assign(platform, actor, target.model, parsed)
+    _authorize_assign(platform, actor, target.model, parsed)
     check_new(target.model, parsed)
     check_together(target.model, parsed)
-    wanted = Wanted("CREATED", target.model.noun, values=parsed, reason=reason)
+    wanted = AttemptedWrite("CREATED", target.model.resource_type, values=parsed, reason=reason)
     with (
         recorded_if_refused(platform, actor, wanted),
         direct(platform, actor, kind=target.guarded, verb="create", reason=reason) as running,
@@ -66,7 +71,7 @@ def create_record(
         running.now = platform.clock(running.db)
         check_tour(running.db, actor.tenant_id, target.model, resolved)
         row_id = _insert(running, actor, target.model, resolved)
-        trail = Trail(running, actor, target, reason)
+        trail = VersionedWrite(running, actor, target, reason)
         trail.leave("CREATED", row_id, 1, _created(target.model, resolved), whole)
         if issubclass(target.model, Work):
             note_warnings(running.db, target.model, actor.tenant_id, [row_id], running.now)
@@ -76,7 +81,7 @@ def create_record(
 def update_record(
     platform: Platform,
     actor: Actor,
-    noun: str,
+    resource_type: str,
     row_id: int,
     values: Values,
     *,
@@ -86,7 +91,7 @@ def update_record(
     """Write values to one record; return its version, the old one if nothing was new.
 
     Raises:
-        InvalidInput: A noun, a field or a value is not what was expected.
+        InvalidInput: A resource type, a field or a value is not what was expected.
         NotFound: The tenant has no such record, or a record that the values name isn't there.
         PermissionDenied: The actor may not; the denial is recorded.
         StaleVersion: The record has another version than expected.
@@ -94,16 +99,22 @@ def update_record(
             stands on it: the last line of what is completed. Or a tour would stand within
             another.
     """
-    target = target_of(noun)
+    target = target_of(resource_type)
     _check_id(target.model, row_id)
-    demand(platform, actor, *target.permission("update"), [row_id], noun=target.model.noun)
+    authorize(
+        platform,
+        actor,
+        *target.permission("update"),
+        [row_id],
+        resource_type=target.model.resource_type,
+    )
     parsed = parse_values(target.model, values)
-    _demand_assign(platform, actor, target.model, parsed)
+    _authorize_assign(platform, actor, target.model, parsed)
     if target.model.parent in parsed:
         raise InvalidInput(
             field=target.model.parent, got=parsed[target.model.parent], expected="to stay as it is"
         )
-    wanted = Wanted("UPDATED", target.model.noun, row_id, parsed, reason)
+    wanted = AttemptedWrite("UPDATED", target.model.resource_type, row_id, parsed, reason)
     with (
         recorded_if_refused(platform, actor, wanted),
         direct(
@@ -125,7 +136,7 @@ def update_record(
             write_next(running, actor, target.model, row, new)
         if issubclass(target.model, Work):
             drop_warnings(running.db, target.model, actor.tenant_id, [row_id], running.now)
-        trail = Trail(running, actor, target, reason)
+        trail = VersionedWrite(running, actor, target, reason)
         trail.leave("UPDATED", row_id, row.version + 1, changes, whole)
     return int(row.version) + 1
 
@@ -133,7 +144,7 @@ def update_record(
 def delete_record(
     platform: Platform,
     actor: Actor,
-    noun: str,
+    resource_type: str,
     row_id: int,
     *,
     expected_version: int | None = None,
@@ -149,10 +160,16 @@ def delete_record(
             stands on it: the last line of what is completed. Or open work names it, or the
             actor holds by it what they may do.
     """
-    target = target_of(noun)
+    target = target_of(resource_type)
     _check_id(target.model, row_id)
-    demand(platform, actor, *target.permission("delete"), [row_id], noun=target.model.noun)
-    wanted = Wanted("DELETED", target.model.noun, row_id, reason=reason)
+    authorize(
+        platform,
+        actor,
+        *target.permission("delete"),
+        [row_id],
+        resource_type=target.model.resource_type,
+    )
+    wanted = AttemptedWrite("DELETED", target.model.resource_type, row_id, reason=reason)
     with (
         recorded_if_refused(platform, actor, wanted),
         direct(platform, actor, kind=target.guarded, verb="delete", reason=reason) as running,
@@ -168,7 +185,7 @@ def delete_record(
         check_deletable(running.db, actor, target.model, row)
         with keep_standing(running.db, actor.tenant_id, target.whole, whole):
             write_next(running, actor, target.model, row, {"deleted_at": running.now})
-        trail = Trail(running, actor, target, reason)
+        trail = VersionedWrite(running, actor, target, reason)
         trail.leave("DELETED", row_id, row.version + 1, changes, whole)
     return int(row.version) + 1
 
@@ -181,17 +198,19 @@ def _check_settled(model: type[Record], row: Row[Any], new: Values) -> None:
 
 def _check_id(model: type[Record], row_id: Any) -> None:
     if not is_id(row_id):
-        raise NotFound(what=model.noun, got=row_id)
+        raise NotFound(what=model.resource_type, got=row_id)
 
 
-def _demand_assign(platform: Platform, actor: Actor, model: type[Record], values: Values) -> None:
+def _authorize_assign(
+    platform: Platform, actor: Actor, model: type[Record], values: Values
+) -> None:
     """Make sure that who gives work to somebody may do so."""
     if issubclass(model, Assignable) and not values.keys().isdisjoint(ASSIGNED):
-        demand(platform, actor, model.noun, "assign")
+        authorize(platform, actor, model.resource_type, "assign")
 
 
 def _lock(
-    running: Direct, actor: Actor, target: Target, row_id: int
+    running: InlineOperation, actor: Actor, target: Target, row_id: int
 ) -> tuple[Row[Any], Row[Any] | None]:
     """Lock a record and before it what it is a part of: the order that everybody keeps."""
     whole = None
@@ -203,18 +222,20 @@ def _lock(
             )
         )
         if parent_id is None:
-            raise NotFound(what=target.model.noun, got=row_id)
+            raise NotFound(what=target.model.resource_type, got=row_id)
         whole = _lock_row(running, actor, target.whole, parent_id)
     return _lock_row(running, actor, target.model, row_id), whole
 
 
-def _lock_whole(running: Direct, actor: Actor, target: Target, values: Values) -> Row[Any] | None:
+def _lock_whole(
+    running: InlineOperation, actor: Actor, target: Target, values: Values
+) -> Row[Any] | None:
     if target.whole is None or target.model.parent is None:
         return None
     return _lock_row(running, actor, target.whole, values[target.model.parent])
 
 
-def _lock_row(running: Direct, actor: Actor, model: type[Record], row_id: int) -> Row[Any]:
+def _lock_row(running: InlineOperation, actor: Actor, model: type[Record], row_id: int) -> Row[Any]:
     table = table_of(model)
     # No key is written, so those who only refer to the row needn't wait: whoever writes
     # anything refers to themselves, and two who change each other would wait for each other.
@@ -228,7 +249,7 @@ def _lock_row(running: Direct, actor: Actor, model: type[Record], row_id: int) -
         .with_for_update(key_share=True)
     ).one_or_none()
     if row is None:
-        raise NotFound(what=model.noun, got=row_id)
+        raise NotFound(what=model.resource_type, got=row_id)
     reason = no_change(model.machine, row.state) if issubclass(model, Work) else None
     if reason is not None:
         raise RuleRefused(message=reason.message, reasons=[{"code": reason.code}], id=row_id)
@@ -236,7 +257,7 @@ def _lock_row(running: Direct, actor: Actor, model: type[Record], row_id: int) -
 
 
 def _check_version(
-    running: Direct,
+    running: InlineOperation,
     model: type[Record],
     row: Row[Any],
     expected: int | None,
@@ -250,7 +271,7 @@ def _check_version(
     raise StaleVersion(message=STALE, **told)
 
 
-def _insert(running: Direct, actor: Actor, model: type[Record], values: Values) -> int:
+def _insert(running: InlineOperation, actor: Actor, model: type[Record], values: Values) -> int:
     given = dict(values)
     if issubclass(model, Work):
         given |= {"state": model.machine.initial, "state_since": running.now}

@@ -20,7 +20,7 @@ def check_deletable(db: Connection, actor: Actor, model: type[Record], row: Row[
         RuleRefused: The actor would take away their own access, or open work names it.
     """
     if actor.person_id is not None and _is_own_access(db, actor.person_id, model, row):
-        message = f"{model.noun} {row.id} is your own access: ask another administrator"
+        message = f"{model.resource_type} {row.id} is your own access: ask another administrator"
         raise RuleRefused(message=message, reasons=[{"code": "own_access"}], id=row.id)
     named = list(_open_work(db, actor.tenant_id, model, row.id))
     if named:
@@ -49,7 +49,9 @@ def _open_work(
 ) -> Iterator[tuple[type[Work], int]]:
     """Yield how much work of a kind that isn't over names a record, a column after the other."""
     for kind in kinds().values():
-        columns = [each.name for each in fields_of(kind).values() if each.refers_to == model.noun]
+        columns = [
+            each.name for each in fields_of(kind).values() if each.refers_to == model.resource_type
+        ]
         for name in columns:
             query = select(func.count()).where(
                 kind.tenant_id == tenant_id,
@@ -63,4 +65,4 @@ def _open_work(
 
 
 def _counted(kind: type[Work], count: int) -> str:
-    return f"{count:,} open {kind.noun.replace('_', ' ')}{'' if count == 1 else 's'}"
+    return f"{count:,} open {kind.resource_type.replace('_', ' ')}{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Changes that a door makes itself, at once: an operation that is over with its transaction.
+"""Changes that an interface makes itself, at once: an operation that is over with its transaction.
 
 Such an operation has no chunks and nobody polls for it; it tells who did what, and lets the
 database's guard see that the change has an owner.
@@ -16,9 +16,9 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.bulk import Counts, result
 from domain.permissions import Actor
-from engine.input.database_errors import refusal_of
+from engine.input.database_errors import refusal_of_database_error
 from engine.ports.platform import Platform
-from models.operation import Operation
+from models.operation import OperationRow
 
 QUEUE = "none"
 _NAMED = text("SELECT current_setting('lockside.operation_id', true)")
@@ -26,7 +26,7 @@ _NAME = text("SELECT set_config('lockside.operation_id', :id, true)")
 
 
 @dataclass(slots=True)
-class Direct:
+class InlineOperation:
     """A transaction with the operation that it belongs to.
 
     Attributes:
@@ -52,7 +52,7 @@ def direct(
     total: int = 1,
     idempotency_key: str | None = None,
     details: Mapping[str, Any] | None = None,
-) -> Iterator[Direct]:
+) -> Iterator[InlineOperation]:
     """Give a transaction under an operation of its own; without any `ids` nothing is stored.
 
     Raises:
@@ -71,7 +71,7 @@ def direct(
     }
     try:
         with platform.database.begin() as db:
-            running = Direct(db, uuid4(), platform.clock(db))
+            running = InlineOperation(db, uuid4(), platform.clock(db))
             _open(running, actor, shared)
             yield running
             if running.ids:
@@ -79,14 +79,14 @@ def direct(
             else:
                 db.rollback()
     except DBAPIError as error:
-        refusal = refusal_of(error)
+        refusal = refusal_of_database_error(error)
         if refusal is None:
             raise
         raise refusal from error
 
 
 @contextmanager
-def beside(
+def inline_operation(
     db: Connection,
     actor: Actor,
     now: datetime,
@@ -95,7 +95,7 @@ def beside(
     verb: str,
     total: int,
     parent_id: UUID,
-) -> Iterator[Direct]:
+) -> Iterator[InlineOperation]:
     """Give an operation of its own within a transaction that belongs to another one.
 
     So a hook of one kind of work writes work of another. Without any `ids` nothing is stored.
@@ -103,7 +103,7 @@ def beside(
     shared = {"kind": kind, "verb": verb, "operation_type": verb, "reason": "hook", "total": total}
     outer = db.scalar(_NAMED)
     with db.begin_nested() as nested:
-        running = Direct(db, uuid4(), now)
+        running = InlineOperation(db, uuid4(), now)
         _open(running, actor, shared | {"parent_id": parent_id})
         yield running
         if running.ids:
@@ -113,12 +113,12 @@ def beside(
     db.execute(_NAME, {"id": outer})
 
 
-def _open(running: Direct, actor: Actor, shared: Mapping[str, Any]) -> None:
-    running.db.execute(insert(Operation), _row(running, actor) | dict(shared))
+def _open(running: InlineOperation, actor: Actor, shared: Mapping[str, Any]) -> None:
+    running.db.execute(insert(OperationRow), _row(running, actor) | dict(shared))
     running.db.execute(_NAME, {"id": str(running.operation_id)})
 
 
-def _row(running: Direct, actor: Actor) -> dict[str, Any]:
+def _row(running: InlineOperation, actor: Actor) -> dict[str, Any]:
     return {
         "id": running.operation_id,
         "tenant_id": actor.tenant_id,
@@ -136,7 +136,7 @@ def _row(running: Direct, actor: Actor) -> dict[str, Any]:
     }
 
 
-def _close(running: Direct, now: datetime, verb: str, total: int) -> None:
+def _close(running: InlineOperation, now: datetime, verb: str, total: int) -> None:
     done = list(running.ids)
     told = result(
         operation_id=str(running.operation_id),
@@ -152,7 +152,7 @@ def _close(running: Direct, now: datetime, verb: str, total: int) -> None:
     )
     # Whoever asked has the answer already; nobody polls for it.
     running.db.execute(
-        update(Operation)
-        .where(Operation.id == running.operation_id)
+        update(OperationRow)
+        .where(OperationRow.id == running.operation_id)
         .values(state="SUCCEEDED", finished_at=now, result=told, result_stored_at=now)
     )

@@ -25,7 +25,7 @@ def note_warnings(
     found = [
         {
             "tenant_id": tenant_id,
-            "kind": model.noun,
+            "kind": model.resource_type,
             "entity_id": row.id,
             "code": rule.reason.code,
             "message": rule.reason.message,
@@ -50,7 +50,7 @@ def drop_warnings(
     of_rows = WorkWarning.entity_id == any_(literal(list(ids), ARRAY(BigInteger)))
     noted = db.execute(
         select(WorkWarning.id, WorkWarning.entity_id, WorkWarning.code).where(
-            WorkWarning.tenant_id == tenant_id, WorkWarning.kind == model.noun, of_rows
+            WorkWarning.tenant_id == tenant_id, WorkWarning.kind == model.resource_type, of_rows
         )
     ).all()
     if not noted:

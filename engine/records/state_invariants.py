@@ -33,7 +33,7 @@ def keep_standing(
     if new:
         why = "; ".join(each.told for each in new)
         raise RuleRefused(
-            message=f"{model.noun} {row.id} is {row.state}: {why}",
+            message=f"{model.resource_type} {row.id} is {row.state}: {why}",
             reasons=[{"code": each.code} for each in new],
             id=row.id,
         )

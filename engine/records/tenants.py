@@ -13,10 +13,10 @@ from domain.errors import InvalidInput
 from domain.permissions import ROLES, Actor, permissions_of
 from domain.policies.defaults import DEFAULTS
 from domain.policies.policy import SHADOW
-from engine.access.permissions import demand
-from engine.access.refused_writes import Wanted, recorded_if_refused
+from engine.access.permissions import authorize
+from engine.access.refused_writes import AttemptedWrite, recorded_if_refused
 from engine.audit.outbox import log_entities
-from engine.input.record_types import known_noun, table_of
+from engine.input.record_types import known_resource_type, table_of
 from engine.ports.platform import Platform
 from engine.records.crud import create_record
 from models.base import Record, kinds, records
@@ -46,15 +46,15 @@ def open_tenant(
     if unknown is not None:
         raise InvalidInput(field="role", got=unknown, expected=f"one of {', '.join(ROLES)}")
     machines = [each.machine for each in kinds().values()]
-    wanted = Wanted("CREATED", "tenant", values={"name": name}, reason=_reason(by))
+    wanted = AttemptedWrite("CREATED", "tenant", values={"name": name}, reason=_reason(by))
     refusals = nullcontext() if by is None else recorded_if_refused(platform, by, wanted)
     with refusals, platform.database.begin() as db:
         known = upsert(Tenant).values(name=name)
         made = known.on_conflict_do_nothing().returning(Tenant.id)
         is_new = db.scalar(made) is not None
         tenant_id = db.scalars(select(Tenant.id).filter_by(name=name)).one()
-        is_foreign = by is not None and by.person_id is not None and tenant_id != by.tenant_id
-        if is_foreign and not is_new:
+        is_cross_tenant = by is not None and by.person_id is not None and tenant_id != by.tenant_id
+        if is_cross_tenant and not is_new:
             raise InvalidInput(field="name", got=name, expected="a name that no tenant has")
         roles = [
             {
@@ -91,22 +91,24 @@ def give_policies(platform: Platform) -> int:
     return given
 
 
-def add_named(platform: Platform, actor: Actor, noun: str, names: Sequence[str]) -> dict[str, int]:
+def add_named(
+    platform: Platform, actor: Actor, resource_type: str, names: Sequence[str]
+) -> dict[str, int]:
     """Make sure that records of these names exist; return the ids of all the tenant's, by name.
 
     Raises:
-        InvalidInput: There is no such noun, or a name is no text.
+        InvalidInput: There is no such resource type, or a name is no text.
         PermissionDenied: The actor may not create them; the denial is recorded.
     """
-    model = known_noun(noun)
+    model = known_resource_type(resource_type)
     if "name" not in table_of(model).c:
-        raise InvalidInput(field="kind", got=noun, expected="records that have a name")
-    demand(platform, actor, model.noun, "view")
+        raise InvalidInput(field="kind", got=resource_type, expected="records that have a name")
+    authorize(platform, actor, model.resource_type, "view")
     with platform.database.connect() as db:
         known = named_ids(db, actor.tenant_id, model)
     for name in dict.fromkeys(names):
         if name not in known:
-            known[name] = create_record(platform, actor, noun, {"name": name})
+            known[name] = create_record(platform, actor, resource_type, {"name": name})
     return known
 
 
@@ -156,7 +158,7 @@ def _bring(
     new = db.execute(statement, list(rows)).all()
     if new:
         told = {row.id: {name: getattr(row, name) for name in shown} for row in new}
-        _log(db, now, by, model.noun, tenant_id=new[0].tenant_id, new=told)
+        _log(db, now, by, model.resource_type, tenant_id=new[0].tenant_id, new=told)
 
 
 def _log(

@@ -10,17 +10,17 @@ from sqlalchemy import Row, update
 from domain.permissions import Actor
 from engine.audit.outbox import log_entities
 from engine.input.record_types import Target, table_of
-from engine.records.inline_operation import Direct
+from engine.records.inline_operation import InlineOperation
 from models.base import Record
 
 Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Trail:
+class VersionedWrite:
     """Leaves the record of a write, and of the next version of what it is a part of."""
 
-    running: Direct
+    running: InlineOperation
     actor: Actor
     target: Target
     reason: str
@@ -43,7 +43,7 @@ class Trail:
             side: {name: each[side] for name, each in changes.items()}
             for side in ("before", "after")
         }
-        told = {f"{self.target.model.noun} {row_id}": sides}
+        told = {f"{self.target.model.resource_type} {row_id}": sides}
         self._log(self.target.whole, "UPDATED", whole.id, whole.version + 1, told)
 
     def _log(
@@ -57,7 +57,7 @@ class Trail:
         log_entities(
             self.running.db,
             event_type=event_type,
-            kind=model.noun,
+            kind=model.resource_type,
             tenant_id=self.actor.tenant_id,
             actor_id=self.actor.person_id,
             correlation_id=self.running.operation_id,
@@ -71,7 +71,7 @@ class Trail:
 
 
 def write_next(
-    running: Direct, actor: Actor, model: type[Record], row: Row[Any], values: Values
+    running: InlineOperation, actor: Actor, model: type[Record], row: Row[Any], values: Values
 ) -> None:
     """Write values to a locked record, as its next version."""
     table = table_of(model)

@@ -33,7 +33,7 @@ from engine.retention.archive_rows import (
     restored_in,
 )
 from models.archive_file import (
-    Place,
+    ArchiveScope,
     Unreadable,
     Written,
     batches,
@@ -159,7 +159,7 @@ def _archive_month(
 
 def _shares(
     db: Connection, table: str, month: date, restored: Sequence[Row[Any]]
-) -> Iterator[tuple[Place, int, list[Row[Any]]]]:
+) -> Iterator[tuple[ArchiveScope, int, list[Row[Any]]]]:
     """Yield for each tenant how many records it has, and the archives that these came out of."""
     counted = {
         each.tenant_id: each.records
@@ -171,11 +171,11 @@ def _shares(
         lost = sum(each.records for each in former) - records
         if lost > 0:
             raise _Differs(f"{lost:,} of the records that were restored are gone: verify them")
-        yield Place(tenant_id, table, month), records, former
+        yield ArchiveScope(tenant_id, table, month), records, former
 
 
 def _store(
-    platform: Platform, db: Connection, place: Place, records: int, made: list[Written]
+    platform: Platform, db: Connection, place: ArchiveScope, records: int, made: list[Written]
 ) -> tuple[Written, Compared]:
     """Write a tenant's archive of a month, and read it back."""
     wanted = {"tenant_id": place.tenant_id, **_span(place.month)}

@@ -13,7 +13,7 @@ from domain.errors import Unavailable
 from engine.ports.platform import Platform
 from engine.retention.archive_lines import Compared
 from models.archive import REMOVE_ARCHIVES
-from models.archive_file import Place, Written
+from models.archive_file import ArchiveScope, Written
 from models.seal import TABLES
 
 _OF_MONTH = re.compile(r"_(\d{4})_(\d\d)$")
@@ -99,7 +99,7 @@ def restored_in(db: Connection, table: str, month: date) -> Sequence[Row[Any]]:
 
 def note_archive(
     db: Connection,
-    place: Place,
+    place: ArchiveScope,
     written: Written,
     compared: Compared,
     *,

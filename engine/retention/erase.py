@@ -18,13 +18,20 @@ from domain.audit.erasure import Emptied, told_of_erasure
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
 from domain.redaction.masks import ERASED
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.audit.outbox import log_entities
 from engine.audit.writer import write_records
 from engine.ports.platform import Platform
 from engine.retention.archive_rows import remove_gone
 from engine.retention.erase_archived import Erase, erase_archived, hold_still, kept_if_committed
-from engine.retention.erase_words import forms_of, prepare, tells, told, wanted_of, without
+from engine.retention.erase_words import (
+    forms_of,
+    mentions_person,
+    prepare,
+    tells,
+    wanted_of,
+    without_words,
+)
 from models.base import records
 from models.seal import TABLES, rest_of, words_of
 
@@ -58,7 +65,7 @@ _ELSEWHERE = """
 UPDATE {table} SET {erased} WHERE {meant} AND ({told})
 """
 
-# Where words stand beside the records. Rows are changed by their own doors.
+# Where words stand beside the records. Rows are changed by their own interfaces.
 _PLACES = {
     "outbox": ("body", "changes", "comments", "error_messages"),
     "operation_chunk": ("inputs", "failures", "error"),
@@ -89,8 +96,9 @@ class Erased:
         erasure_id: Its records' correlation id.
         records: So many records lost words.
         places: So many rows beside the records lost words, by table.
-        mentions: Rows that still tell of the person, at most 1,000 of a noun, work and other
-            records: their own doors change them.
+        mentions: Rows that still tell of the person, at most 1,000 of a resource type, work and
+            other
+            records: their own interfaces change them.
     """
 
     erasure_id: UUID
@@ -117,7 +125,7 @@ def erase_person(
         InvalidInput: A word is too short or a mere number: too much would go.
         Unavailable: An archive isn't there, the folder is full, or records are being archived.
     """
-    demand(platform, actor, "audit", "erase", [person_id])
+    authorize(platform, actor, "audit", "erase", [person_id])
     extra = [_checked(each) for each in also]
     # What is recorded already can be found; the rest is erased in the outbox.
     write_records(platform)
@@ -160,11 +168,11 @@ def erase_person(
 
 
 def _checked(word: str) -> str:
-    told = word.strip()
-    if len(told) < _SHORTEST or not re.search(r"[^\W\d_]|[@+]", told):
+    stripped = word.strip()
+    if len(stripped) < _SHORTEST or not re.search(r"[^\W\d_]|[@+]", mentions_person):
         expected = f"{_SHORTEST} characters or more, with a letter, an @ or a + among them"
         raise InvalidInput(field="also", got=word, expected=expected)
-    return told
+    return stripped
 
 
 def _erase_records(db: Connection, wanted: Mapping[str, Any]) -> Iterator[Emptied]:
@@ -187,7 +195,7 @@ def _erase_words(
     parts = {
         "table": stored,
         "erased": _erased(table, words),
-        "told": told(table, words),
+        "told": mentions_person(table, words),
         "rest": rest_of(table, "r"),
     }
     former = {
@@ -202,13 +210,16 @@ def _erase_rows(db: Connection, table: str, wanted: Mapping[str, Any]) -> int:
     columns = _PLACES[table]
     meant = _MEANT.get(table, "tenant_id = :tenant_id")
     statement = _ELSEWHERE.format(
-        table=table, erased=_erased(table, columns), told=told(table, columns), meant=meant
+        table=table,
+        erased=_erased(table, columns),
+        told=mentions_person(table, columns),
+        meant=meant,
     )
     return db.execute(text(statement), wanted).rowcount
 
 
 def _erased(table: str, columns: Iterable[str]) -> str:
-    return ", ".join(f"{each} = {without(table, each)}" for each in columns)
+    return ", ".join(f"{each} = {without_words(table, each)}" for each in columns)
 
 
 def _rename(
@@ -233,8 +244,8 @@ def _rename(
 
 
 def _mentions(db: Connection, wanted: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
-    for noun, model in records().items():
+    for resource_type, model in records().items():
         statement = _MENTIONS.format(table=model.__tablename__, tells=tells("row"))
         found = db.scalars(text(statement), wanted).all()
         if found:
-            yield noun, list(found)
+            yield resource_type, list(found)

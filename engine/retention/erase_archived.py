@@ -16,7 +16,7 @@ from engine.ports.platform import Platform
 from engine.retention.archive_lines import SAME_EVERYWHERE, Compared, put_back
 from engine.retention.archive_rows import lock_month, note_archive
 from models.archive import READ_ARCHIVES
-from models.archive_file import Place, Written, batches, read_whole, write_archive
+from models.archive_file import ArchiveScope, Written, batches, read_whole, write_archive
 from models.seal import TABLES
 
 # No month of a tenant's goes out of its table, or comes back, while it is erased in. The tables
@@ -48,12 +48,12 @@ Erase = Callable[[str, str], Iterator[Emptied]]
 
 
 @contextmanager
-def kept_if_committed(platform: Platform) -> Iterator[list[tuple[Place, Written]]]:
+def kept_if_committed(platform: Platform) -> Iterator[list[tuple[ArchiveScope, Written]]]:
     """Give a list for the files that an erasure writes; if it fails, they are removed.
 
     To be put around the erasure's transaction: whether that was committed may be unknown.
     """
-    made: list[tuple[Place, Written]] = []
+    made: list[tuple[ArchiveScope, Written]] = []
     try:
         yield made
     except BaseException:
@@ -63,7 +63,7 @@ def kept_if_committed(platform: Platform) -> Iterator[list[tuple[Place, Written]
         raise
 
 
-def _remove_unnamed(platform: Platform, place: Place, written: Written) -> None:
+def _remove_unnamed(platform: Platform, place: ArchiveScope, written: Written) -> None:
     with platform.database.begin() as db:
         # An erasure that holds the month may yet be committed, unheard.
         if not lock_month(db, place.record, place.month):
@@ -102,7 +102,7 @@ def erase_archived(
     wanted: Mapping[str, Any],
     *,
     erase: Erase,
-    made: list[tuple[Place, Written]],
+    made: list[tuple[ArchiveScope, Written]],
 ) -> Iterator[Emptied]:
     """Erase the words of archived records; yield what was left of each.
 
@@ -136,7 +136,7 @@ def erase_archived(
             continue
         erased: list[Emptied] = []
         lines = _without(db, archive, read_whole(path, archive.sha256), erase, erased)
-        place = Place(archive.tenant_id, archive.record, archive.month)
+        place = ArchiveScope(archive.tenant_id, archive.record, archive.month)
         written = write_archive(platform.archives, place, lines, archive.records)
         made.append((place, written))
         if written.sha256 == archive.sha256:

@@ -80,7 +80,7 @@ def forms_of(words: Iterable[str]) -> list[str]:
     )
 
 
-def without(table: str, column: str) -> str:
+def without_words(table: str, column: str) -> str:
     """Return SQL for a column without the words: of what its actor did, origins are gone whole."""
     kind = Base.metadata.tables[table].c[column].type
     if column == _BODY and table == "outbox":
@@ -99,7 +99,7 @@ def without(table: str, column: str) -> str:
     return left
 
 
-def told(table: str, columns: Iterable[str]) -> str:
+def mentions_person(table: str, columns: Iterable[str]) -> str:
     """Return SQL for whether any of the columns has the words, or tells where the person was."""
     found = [_tells(table, each) for each in columns]
     found += [f"{_is_actors(table)} AND {each} IS NOT NULL" for each in origins_in(table)]

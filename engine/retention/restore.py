@@ -13,7 +13,7 @@ from domain.audit.retention import month_of, span_of
 from domain.errors import InvalidInput, LockBusy, NotFound, RuleRefused
 from domain.permissions import Actor
 from engine.audit.outbox import log_entities
-from engine.input.database_errors import refusal_of
+from engine.input.database_errors import refusal_of_database_error
 from engine.ports.platform import Platform
 from engine.retention.archive_lines import SAME_EVERYWHERE, Compared, put_back
 from engine.retention.archive_rows import (
@@ -167,7 +167,7 @@ def _make_room(platform: Platform, table: str, month: date) -> None:
             db.execute(text(_MAKE.format(part=part, table=table, since=since, until=until)))
             platform.step("room_made")
     except DBAPIError as error:
-        refusal = refusal_of(error)
+        refusal = refusal_of_database_error(error)
         if isinstance(refusal, LockBusy):
             raise LockBusy(message=f"Somebody reads {table}; try again in a moment.") from error
         with platform.database.connect() as db:
@@ -176,7 +176,7 @@ def _make_room(platform: Platform, table: str, month: date) -> None:
                 raise
 
 
-def hold(
+def hold_archives(
     platform: Platform,
     actor: Actor,
     month: date,
@@ -196,7 +196,7 @@ def hold(
     return _hold(platform, actor, month, records, because.strip())
 
 
-def release(
+def release_archives(
     platform: Platform, actor: Actor, month: date, *, records: Sequence[str] = TABLES
 ) -> int:
     """Let archives be dropped when they are too old; return how many were held. As `hold`."""

@@ -16,10 +16,18 @@ from sqlalchemy import Connection, Text, case, func, literal, null
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import LocksideError
-from domain.policies.policy import ASSIGN, ON, TRANSITION, UPDATE, WARN, plain_comment, words_in
-from engine.input.database_errors import told_plainly
-from engine.operations.chunking import Cut, Rows, freeze
-from engine.operations.dispatch import find_room, send_first
+from domain.policies.policy import (
+    ASSIGN,
+    ON,
+    TRANSITION,
+    UPDATE,
+    WARN,
+    plain_comment,
+    template_fields,
+)
+from engine.input.database_errors import plain_message
+from engine.operations.chunking import ChunkPlan, Rows, materialize
+from engine.operations.dispatch import dispatch_first, find_room
 from engine.policies.alerts import VERB as ALERT_VERB
 from engine.policies.due import Due, find_due
 from engine.policies.runs import (
@@ -70,12 +78,12 @@ def run_policy(platform: Platform, turn: Turn) -> Run | None:
         return _fail(platform, turn, error)
     if run is not None and run.operation_id is not None:
         platform.step("run_stored")
-        send_first(platform, run.operation_id, "bulk", window, 0.0)
+        dispatch_first(platform, run.operation_id, "bulk", window, 0.0)
     return run
 
 
 def _run(platform: Platform, db: Connection, turn: Turn) -> tuple[Run | None, int]:
-    """Return the stored run, and how many chunks of its operation are to be hinted at."""
+    """Return the stored run, and how many chunks of its operation are to be dispatched."""
     now = platform.clock(db)
     run = begin_run(db, turn, now)
     if run is None:
@@ -100,7 +108,7 @@ def _fail(platform: Platform, turn: Turn, error: Exception) -> Run | None:
     Raises:
         DBAPIError: The database can't be asked at all; the next tick tries again.
     """
-    message = str(error) if isinstance(error, LocksideError) else told_plainly(error)
+    message = str(error) if isinstance(error, LocksideError) else plain_message(error)
     _log.error("policy_failed", extra={"policy_id": turn.policy_id, "error": message})
     with platform.database.begin() as db:
         now = platform.clock(db)
@@ -129,23 +137,23 @@ def _start(platform: Platform, db: Connection, run: Run, due: Due) -> tuple[Run,
     is_shadow = policy["mode"] != ON
     values = _operation(run, max_retries=pace.retries, is_shadow=is_shadow)
     room = find_room(db, pace, policy["tenant_id"], "bulk")
-    cut = Cut.of(pace, atomic=False)
-    cut = replace(cut, window=min(cut.window, room))
+    plan = ChunkPlan.of(pace, atomic=False)
+    plan = replace(plan, window=min(plan.window, room))
     cap = min(policy["cap"], pace.operation_items)
-    stored = freeze(db, values, _chosen(policy, due, cap), cut, most=cap)
+    stored = materialize(db, values, _chosen(policy, due, cap), plan, most=cap)
     if not stored.chunks:
         return replace(run, matched=0), 0
     run = replace(run, outcome="shadow" if is_shadow else "ran", operation_id=values["id"])
     # More may have become due since they were counted.
     run = replace(run, taken=stored.total, matched=max(run.matched, stored.total))
-    return run, min(stored.chunks, cut.window)
+    return run, min(stored.chunks, plan.window)
 
 
 def _chosen(policy: Mapping[str, Any], due: Due, cap: int) -> Rows:
     """Return the query for the rows of a run, those longest due first."""
     inputs: Any = null().cast(JSONB)
     template = policy["comments"]
-    for word in words_in(template):
+    for word in template_fields(template):
         said = due.model.words[word]
         comments = func.replace(literal(template, Text), f"{{{word}}}", said)
         inputs = case((said.is_not(None), func.jsonb_build_object("comments", comments)))

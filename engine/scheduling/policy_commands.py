@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from domain.errors import NotFound, RuleRefused
 from domain.permissions import Actor
 from domain.policies.policy import ACT, OFF
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.audit.outbox import log_entities
-from engine.input.database_errors import refusal_of
+from engine.input.database_errors import refusal_of_database_error
 from engine.input.fields import find_ids, plain
 from engine.input.record_types import table_of
 from engine.policies.runs import Run, Turn
@@ -22,7 +22,7 @@ from engine.scheduling.autoclose import run_policy
 from models.policy import Policy
 from models.scheduled_run import HELD
 
-NOUN = Policy.noun
+NOUN = Policy.resource_type
 Change = Mapping[str, Mapping[str, Any]]
 
 _HELD = text(f"""
@@ -67,7 +67,7 @@ def run_now(platform: Platform, actor: Actor, name: str | int) -> Run:
         PermissionDenied: The actor may not; the denial is recorded.
         RuleRefused: It is off, it was stopped, or its last run hasn't ended.
     """
-    demand(platform, actor, NOUN, "update")
+    authorize(platform, actor, NOUN, "update")
     with platform.single.connect() as db:
         policy = policy_named(db, actor.tenant_id, name)
         stopped = db.execute(_HELD, {"policy_id": policy["id"]}).first()
@@ -86,7 +86,7 @@ def _ran(platform: Platform, turn: Turn) -> Run | None:
     try:
         return run_policy(platform, turn)
     except DBAPIError as error:
-        refusal = refusal_of(error)
+        refusal = refusal_of_database_error(error)
         if refusal is None:
             raise
         raise refusal from error
@@ -101,7 +101,7 @@ def resume_policy(platform: Platform, actor: Actor, name: str | int) -> int:
         NotFound: There is none of that name.
         PermissionDenied: The actor may not; the denial is recorded.
     """
-    demand(platform, actor, NOUN, "update")
+    authorize(platform, actor, NOUN, "update")
     with platform.database.begin() as db:
         policy = policy_named(db, actor.tenant_id, name)
         now = platform.clock(db)
@@ -122,7 +122,7 @@ def acknowledge(platform: Platform, actor: Actor, ids: Sequence[int] | None) -> 
         NotFound: The tenant has no alert of one of these ids.
         PermissionDenied: The actor may not; the denial is recorded.
     """
-    demand(platform, actor, NOUN, "update")
+    authorize(platform, actor, NOUN, "update")
     names = {"tenant_id": actor.tenant_id, "ids": None if ids is None else list(ids)}
     with platform.database.begin() as db:
         if ids is not None:

@@ -8,11 +8,11 @@ from lockside.demo_data.master_data import (
     JOBS,
     PLACES,
     SITES,
-    Base,
+    MasterData,
     Month,
     Rows,
-    one_of,
     some_time_ago,
+    weighted_choice,
 )
 
 # Half of the tasks have yet to begin.
@@ -42,13 +42,13 @@ _OUTSIDE_DEG = 0.05
 _OFFSET_MIN = 330
 
 
-def rounds(choose: Random, count: int, base: Base, now: datetime) -> Rows:
+def rounds(choose: Random, count: int, base: MasterData, now: datetime) -> Rows:
     """Yield field tasks; now and then a tour, followed by its checkpoints."""
     people = list(base.people)
     tour, left = None, 0
     for number in range(1, count + 1):
         reference = f"FT-{number:06}"
-        place, state = choose.choice(SITES), one_of(choose, _TASK_STATES)
+        place, state = choose.choice(SITES), weighted_choice(choose, _TASK_STATES)
         job = _job_of(choose, state)
         if number % _TOUR_EVERY == 0:
             job, tour, left = _TOUR, None, _CHECKPOINTS
@@ -80,7 +80,7 @@ def _job_of(choose: Random, state: str) -> str:
     return choose.choice(fit if state in _BEGUN else list(JOBS))
 
 
-def attended(choose: Random, count: int, base: Base, now: datetime) -> Rows:
+def attended(choose: Random, count: int, base: MasterData, now: datetime) -> Rows:
     """Yield the punches of the months that are paid up to now."""
     offset = timedelta(minutes=_OFFSET_MIN)
     yesterday = (now + offset).date() - timedelta(days=1)
@@ -103,7 +103,7 @@ def attended(choose: Random, count: int, base: Base, now: datetime) -> Rows:
             "ctzoffset": _OFFSET_MIN,
             "punchin_latitude": latitude + (_OUTSIDE_DEG if is_away else _near(choose)),
             "punchin_longitude": longitude + _near(choose),
-            "state": one_of(choose, _states_of(day, now)),
+            "state": weighted_choice(choose, _states_of(day, now)),
             "state_since": came + timedelta(hours=choose.randint(11, 14)),
         }
 

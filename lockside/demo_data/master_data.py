@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 from typing import Any
 
-from lockside.session.site import Site
+from lockside.session.session import Session
 
 VENDORS = (
     "Acme Lifts", "Bright Clean", "Coldwell HVAC", "Delta Fire Safety", "Evergreen Grounds",
@@ -90,7 +90,7 @@ class Month:
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class MasterData:
     """Ids by name of everything that seeded work names."""
 
     vendors: Mapping[str, int]
@@ -105,7 +105,7 @@ class Base:
         return next(self.teams[team] for team, members in TEAMS.items() if person in members)
 
 
-def furnish(site: Site, today: date) -> Base:
+def furnish(site: Session, today: date) -> MasterData:
     """Make sure that everything is there that work is about; what is there stays as it is."""
     categories = site.add_named("ticket_category", CATEGORIES)
     missed = categories["Missed rounds"]
@@ -114,7 +114,7 @@ def furnish(site: Site, today: date) -> Base:
         for name, (asks, grace) in JOBS.items()
     }
     names = [each for members in TEAMS.values() for each in members]
-    base = Base(
+    base = MasterData(
         vendors=site.add_named("vendor", VENDORS),
         categories=categories,
         sites=_named(site, "site", {name: _fence(*centre) for name, centre in FENCES.items()}),
@@ -137,7 +137,7 @@ def furnish(site: Site, today: date) -> Base:
     return base
 
 
-def one_of(choose: Random, weighted: Sequence[tuple[str, int]]) -> str:
+def weighted_choice(choose: Random, weighted: Sequence[tuple[str, int]]) -> str:
     """Return one of some names, each as often as its weight says."""
     names, weights = zip(*weighted, strict=True)
     return str(choose.choices(names, weights)[0])
@@ -148,9 +148,11 @@ def some_time_ago(choose: Random, now: datetime) -> datetime:
     return now - timedelta(minutes=choose.randint(5, _OLDEST_DAYS * 24 * 60))
 
 
-def _named(site: Site, noun: str, wanted: Mapping[str, Mapping[str, Any]]) -> dict[str, int]:
+def _named(
+    site: Session, resource_type: str, wanted: Mapping[str, Mapping[str, Any]]
+) -> dict[str, int]:
     """Make sure that records of these names exist; return their ids, by name."""
-    records = site.records(noun)
+    records = site.records(resource_type)
     known = {each["name"]: each["id"] for each in records.each()}
     for name, values in wanted.items():
         if name not in known:
@@ -158,15 +160,15 @@ def _named(site: Site, noun: str, wanted: Mapping[str, Mapping[str, Any]]) -> di
     return {name: known[name] for name in wanted}
 
 
-def _linked(site: Site, noun: str, wanted: Iterable[dict[str, int]]) -> None:
-    records = site.records(noun)
+def _linked(site: Session, resource_type: str, wanted: Iterable[dict[str, int]]) -> None:
+    records = site.records(resource_type)
     found = list(records.each())
     for link in wanted:
         if not any(all(each[name] == row for name, row in link.items()) for each in found):
             records.create(**link)
 
 
-def _pay(site: Site, months: Iterable[Month]) -> None:
+def _pay(site: Session, months: Iterable[Month]) -> None:
     """Make sure that the days of some months are paid; a day that is stays as it is."""
     records = site.records("payroll_period")
     found = list(records.each())

@@ -13,13 +13,13 @@ from lockside.demo_data.master_data import (
     SITES,
     TEAMS,
     VENDORS,
-    Base,
+    MasterData,
     Rows,
     furnish,
-    one_of,
     some_time_ago,
+    weighted_choice,
 )
-from lockside.session.site import Site
+from lockside.session.session import Session
 
 BATCH = 5_000
 
@@ -79,7 +79,7 @@ _DUE_DAYS = 45
 
 
 def seed(
-    site: Site,
+    site: Session,
     *,
     work_orders: int = 10_000,
     tasks: int = 4_000,
@@ -135,10 +135,10 @@ def _chooser(start: int, kind: str) -> random.Random:
     return random.Random(f"{start} {kind}")  # noqa: S311 -- chooses examples, no secret
 
 
-def _work_orders(choose: random.Random, count: int, base: Base, now: datetime) -> Rows:
+def _work_orders(choose: random.Random, count: int, base: MasterData, now: datetime) -> Rows:
     for number in range(1, count + 1):
         what, trade = choose.choice(_ORDERS)
-        state = one_of(choose, _ORDER_STATES)
+        state = weighted_choice(choose, _ORDER_STATES)
         lacks_vendor = state == "DRAFT" or (
             state == "SUBMITTED" and choose.random() < _WITHOUT_VENDOR
         )
@@ -155,16 +155,16 @@ def _work_orders(choose: random.Random, count: int, base: Base, now: datetime) -
         }
 
 
-def _tickets(choose: random.Random, count: int, base: Base, now: datetime) -> Rows:
+def _tickets(choose: random.Random, count: int, base: MasterData, now: datetime) -> Rows:
     teams = list(TEAMS)
     for number in range(1, count + 1):
         title, description, category = choose.choice(_REPORTS)
-        place, state = choose.choice(SITES), one_of(choose, _TICKET_STATES)
+        place, state = choose.choice(SITES), weighted_choice(choose, _TICKET_STATES)
         yield {
             "reference": f"TK-{number:06}",
             "title": f"{title}, {place}, {choose.choice(PLACES)}",
             "description": description,
-            "priority": one_of(choose, _PRIORITIES),
+            "priority": weighted_choice(choose, _PRIORITIES),
             "category_id": base.categories[CATEGORIES[category]],
             "site_id": base.sites[place],
             "assigned_to_team": None if state == "NEW" else base.teams[choose.choice(teams)],

@@ -63,7 +63,9 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
 
-def start(name: str, words: Sequence[str], *, home: Path, environment: Mapping[str, str]) -> Child:
+def start_child(
+    name: str, words: Sequence[str], *, home: Path, environment: Mapping[str, str]
+) -> Child:
     """Start `celery -A worker.main …` with its log in the data folder."""
     log = home / "logs" / f"{name}.log"
     log.parent.mkdir(mode=0o700, exist_ok=True)

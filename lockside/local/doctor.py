@@ -17,7 +17,7 @@ from lockside.session.configuration import Settings, read_settings
 from lockside.session.served_queues import served_queues
 from models.audit import Outbox
 from models.base import kinds
-from models.operation import Chunk, MachineArrow, Operation
+from models.operation import Chunk, MachineArrow, OperationRow
 from models.schema import missing_migrations
 from reads.people import find_actor
 from reads.policies import troubled
@@ -33,7 +33,7 @@ Status = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class Finding:
     """One finding: what was looked at, how it is, what was found, how to mend it."""
 
     name: str
@@ -44,7 +44,7 @@ class Check:
 
 def examine(
     settings: Settings | None = None, *, tenant: str | None = None, actor: str | None = None
-) -> Iterator[Check]:
+) -> Iterator[Finding]:
     """Yield a finding for everything that Lockside needs, in the order in which to mend.
 
     Where a server doesn't answer, what depends on it isn't looked at.
@@ -57,16 +57,16 @@ def examine(
     try:
         known = (settings or read_settings()).resolved()
     except LocksideError as error:
-        yield Check("settings", "fail", str(error), "Mend the variable, or start `lockside up`.")
+        yield Finding("settings", "fail", str(error), "Mend the variable, or start `lockside up`.")
         return
     asked = {"tenant": tenant or known.tenant, "actor": known.actor if actor is None else actor}
     known = known.model_copy(update=asked)
-    yield Check("settings", "ok", known.environment)
+    yield Finding("settings", "ok", known.environment)
     yield from _database(known)
     yield from _redis(known)
 
 
-def _database(settings: Settings) -> Iterator[Check]:
+def _database(settings: Settings) -> Iterator[Finding]:
     engine = make_engine(str(settings.database_url))
     try:
         with engine.connect() as db:
@@ -82,7 +82,7 @@ def _database(settings: Settings) -> Iterator[Check]:
                 yield _tenant(db, settings)
                 yield from (look(db) for look in _LOOKS)
     except SQLAlchemyError as error:
-        yield Check(
+        yield Finding(
             "PostgreSQL",
             "fail",
             str(getattr(error, "orig", error)).strip().partition("\n")[0],
@@ -92,7 +92,7 @@ def _database(settings: Settings) -> Iterator[Check]:
         engine.dispose()
 
 
-def _version(db: Connection) -> Check:
+def _version(db: Connection) -> Finding:
     number = int(db.scalar(text("SHOW server_version_num")) or 0)
     return _ok(
         "PostgreSQL",
@@ -102,16 +102,16 @@ def _version(db: Connection) -> Check:
     )
 
 
-def _tenant(db: Connection, settings: Settings) -> Check:
+def _tenant(db: Connection, settings: Settings) -> Finding:
     try:
         find_actor(db, settings.tenant, settings.actor or None)
     except NotFound as error:
         mend = "Open it with `lockside tenants open`, or name another by --tenant and --actor."
-        return Check("tenant", "fail", str(error), mend)
-    return Check("tenant", "ok", f"{settings.tenant}, acting as {settings.actor or 'the system'}")
+        return Finding("tenant", "fail", str(error), mend)
+    return Finding("tenant", "ok", f"{settings.tenant}, acting as {settings.actor or 'the system'}")
 
 
-def _guard(db: Connection) -> Check:
+def _guard(db: Connection) -> Finding:
     machines = [each.machine for each in kinds().values()] + [OPERATION]
     wanted = {(m.kind, t.source, t.target, t.undo) for m in machines for t in m.transitions}
     wanted |= {(m.kind, "", m.initial, False) for m in machines}
@@ -138,7 +138,7 @@ def _open_states(machine: Machine) -> set[str]:
     return set(machine.states) - set(machine.final)
 
 
-def _clock(db: Connection) -> Check:
+def _clock(db: Connection) -> Finding:
     before = time.time()
     there = db.scalar(text("SELECT extract(epoch FROM clock_timestamp())::float")) or 0.0
     skew_s = there - (before + time.time()) / 2
@@ -150,14 +150,14 @@ def _clock(db: Connection) -> Check:
     )
 
 
-def _waiting(db: Connection) -> Check:
+def _waiting(db: Connection) -> Finding:
     waiting_s = db.scalar(
         select(_age_s(func.min(Chunk.run_after)))
-        .join(Operation, Operation.id == Chunk.operation_id)
+        .join(OperationRow, OperationRow.id == Chunk.operation_id)
         .where(
             Chunk.status == "PENDING",
             Chunk.run_after <= func.clock_timestamp(),
-            Operation.state.in_(CLAIMABLE_STATES),
+            OperationRow.state.in_(CLAIMABLE_STATES),
         )
     )
     return _ok(
@@ -169,7 +169,7 @@ def _waiting(db: Connection) -> Check:
     )
 
 
-def _outbox(db: Connection) -> Check:
+def _outbox(db: Connection) -> Finding:
     age_s = db.scalar(select(_age_s(func.min(Outbox.occurred_at))))
     return _ok(
         "outbox",
@@ -180,14 +180,14 @@ def _outbox(db: Connection) -> Check:
     )
 
 
-def _dead(db: Connection) -> Check:
+def _dead(db: Connection) -> Finding:
     dead = db.scalar(
         select(func.count())
         .select_from(Chunk)
-        .join(Operation, Operation.id == Chunk.operation_id)
+        .join(OperationRow, OperationRow.id == Chunk.operation_id)
         .where(
             Chunk.status == "DEAD",
-            Operation.created_at > func.clock_timestamp() - text("interval '1 day'"),
+            OperationRow.created_at > func.clock_timestamp() - text("interval '1 day'"),
         )
     )
     return _ok(
@@ -199,11 +199,11 @@ def _dead(db: Connection) -> Check:
     )
 
 
-def _policies(db: Connection) -> Check:
+def _policies(db: Connection) -> Finding:
     stopped, late = troubled(db)
     if late:
         found = f"{late:,} weren't run when it was their time"
-        return Check("policies", "warn", found, "Start beat, and a worker for the queue upkeep.")
+        return Finding("policies", "warn", found, "Start beat, and a worker for the queue upkeep.")
     return _ok(
         "policies",
         not stopped,
@@ -213,12 +213,12 @@ def _policies(db: Connection) -> Check:
     )
 
 
-_LOOKS: tuple[Callable[[Connection], Check], ...] = (
+_LOOKS: tuple[Callable[[Connection], Finding], ...] = (
     *(_guard, _clock, _waiting, _outbox, _dead, _policies),
 )
 
 
-def _redis(settings: Settings) -> Iterator[Check]:
+def _redis(settings: Settings) -> Iterator[Finding]:
     try:
         with Redis.from_url(
             str(settings.redis_url), socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S
@@ -226,10 +226,10 @@ def _redis(settings: Settings) -> Iterator[Check]:
             info: dict[str, Any] = redis.info()
     except (RedisError, OSError, ValueError) as error:
         mend = "Start it with `lockside up`, or check REDIS_URL."
-        yield Check("Redis", "fail", str(error), mend)
+        yield Finding("Redis", "fail", str(error), mend)
         return
     name = info.get("server_name", "redis")
-    yield Check(
+    yield Finding(
         "Redis", "ok", f"answers, {name} {info.get('valkey_version', info['redis_version'])}"
     )
     policy = info.get("maxmemory_policy")
@@ -249,12 +249,12 @@ def _redis(settings: Settings) -> Iterator[Check]:
     yield from _workers(settings)
 
 
-def _workers(settings: Settings) -> Iterator[Check]:
+def _workers(settings: Settings) -> Iterator[Finding]:
     app = make_app(settings)
     try:
         served = served_queues(app)
     except LocksideError as error:
-        yield Check("workers", "fail", str(error), "Check REDIS_URL.")
+        yield Finding("workers", "fail", str(error), "Check REDIS_URL.")
         return
     finally:
         app.close()
@@ -278,5 +278,5 @@ def _ok(
     mend: str,
     *,
     otherwise: Status = "fail",
-) -> Check:
-    return Check(name, "ok", found) if is_well else Check(name, otherwise, found, mend)
+) -> Finding:
+    return Finding(name, "ok", found) if is_well else Finding(name, otherwise, found, mend)

@@ -25,7 +25,7 @@ from lockside.local.embedded_valkey import Valkey
 from worker.local_servers import Address, Servers, data_of, read_addresses, servers_at, usable
 
 
-def start(folder: Path) -> tuple[Servers, bool]:
+def start_servers(folder: Path) -> tuple[Servers, bool]:
     """Return a pair that answers: adopt what runs in *folder*, start what doesn't.
 
     A server that died comes back with its data and its old password, on its old port

@@ -4,7 +4,7 @@ from sqlalchemy import select, text
 
 from engine.records.tenants import give_policies, open_tenant
 from lockside.session.configuration import Settings
-from lockside.session.server_errors import TROUBLES, refusal_of
+from lockside.session.server_errors import TROUBLES, refusal_of_server_error
 from models import schema
 from models.people import Tenant
 from worker.processes import make_engine, make_platform
@@ -32,7 +32,7 @@ def create_database(server_url: str, name: str) -> None:
     engine.dispose()
 
 
-def upgrade(settings: Settings) -> tuple[str, ...]:
+def upgrade_database(settings: Settings) -> tuple[str, ...]:
     """Bring the tables up to date and hand the machines to the guard; return what was missing.
 
     Raises:
@@ -43,7 +43,7 @@ def upgrade(settings: Settings) -> tuple[str, ...]:
         missing = schema.missing_migrations(engine)
         schema.upgrade(engine)
     except TROUBLES as error:
-        refusal = refusal_of(error)
+        refusal = refusal_of_server_error(error)
         if refusal is None:
             raise
         raise refusal from error

@@ -14,9 +14,9 @@ from urllib.request import urlopen
 
 from domain.errors import Unavailable
 from lockside.local import embedded
-from lockside.local.children import Child, end_leftovers, start, stop_all
+from lockside.local.children import Child, end_leftovers, start_child, stop_all
 from lockside.local.data_folder import LEFTOVER_S, alone_in
-from lockside.local.setup import create_database, open_first_tenant, upgrade
+from lockside.local.setup import create_database, open_first_tenant, upgrade_database
 from lockside.local.stop_signals import Stopping, stop_signals
 from lockside.session.configuration import Settings, read_settings
 from worker.local_servers import Servers
@@ -105,7 +105,7 @@ def up(
         try:
             end_leftovers(known.home, within_s=LEFTOVER_S)
             known = _bring_servers(known, undo, tell)
-            upgrade(known)
+            upgrade_database(known)
             open_first_tenant(known)
             children: list[Child] = []
             undo.callback(stop_all, children, within_s=_STOP_S, is_hurried=stopping.is_hurried)
@@ -121,7 +121,7 @@ def _bring_servers(settings: Settings, undo: ExitStack, tell: Tell) -> Settings:
         return settings
     tell("Starting PostgreSQL and Valkey")
     home = settings.home
-    servers, started = embedded.start(home)
+    servers, started = embedded.start_servers(home)
     # Servers that run already are ours to stop if a killed `up` left them.
     if started or (home / _OWNED).exists():
         (home / _OWNED).touch()
@@ -155,7 +155,7 @@ def _start_children(
 
     def add(name: str, words: list[str], **more: str) -> None:
         with stopping.held():
-            children.append(start(name, words, home=home, environment={**common, **more}))
+            children.append(start_child(name, words, home=home, environment={**common, **more}))
 
     size = f"{settings.concurrency}"
     # SIGTERM keeps its meaning here, to end what is in hand and go. The soft shutdown of

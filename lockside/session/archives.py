@@ -9,12 +9,12 @@ from uuid import UUID
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.ports.platform import Platform
 from engine.retention.archive import Archived, archive_records
-from engine.retention.restore import Treated, hold, release, restore
+from engine.retention.restore import Treated, hold_archives, release_archives, restore
 from models.seal import TABLES
-from reads.audit.archives import Wanted, list_archives, people_named, search_archives
+from reads.audit.archives import ArchiveSearch, list_archives, people_named, search_archives
 
 _MONTH = re.compile(r"\d{4}-\d\d")
 _MOST_DAYS = 366
@@ -88,7 +88,7 @@ class Archives:
             Unavailable: A file isn't there or can't be read.
             RuleRefused: One isn't as it was written.
         """
-        wanted = Wanted(
+        wanted = ArchiveSearch(
             kind=kind,
             entity_id=row_id,
             correlation_id=None if operation_id is None else _operation(operation_id),
@@ -131,20 +131,20 @@ class Archives:
         """
         known, records = _month(month), _records(record)
         self._demand("archive")
-        return hold(self._platform, self._actor, known, because=because, records=records)
+        return hold_archives(self._platform, self._actor, known, because=because, records=records)
 
     def release(self, month: str | date, *, record: str | None = None) -> int:
         """Let a month's archives be dropped when they are too old; else as `hold`."""
         known, records = _month(month), _records(record)
         self._demand("archive")
-        return release(self._platform, self._actor, known, records=records)
+        return release_archives(self._platform, self._actor, known, records=records)
 
-    def _found(self, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    def _found(self, wanted: ArchiveSearch) -> Iterator[dict[str, Any]]:
         with self._platform.database.connect() as db:
             yield from search_archives(db, self._actor.tenant_id, self._platform.archives, wanted)
 
     def _demand(self, action: str) -> None:
-        demand(self._platform, self._actor, "audit", action)
+        authorize(self._platform, self._actor, "audit", action)
 
 
 def _month(value: str | date) -> date:

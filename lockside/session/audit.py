@@ -7,7 +7,7 @@ from sqlalchemy import text
 from domain.audit.verification import Anchor, Verified
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.audit.anchors import pin_seals
 from engine.ports.platform import Platform
 from engine.retention.erase import Erased, erase_person
@@ -56,7 +56,7 @@ class Audit:
             PermissionDenied: The actor may not.
             InvalidInput: There is no such range, or the anchors can't be read.
         """
-        demand(self._platform, self._actor, "audit", "verify")
+        authorize(self._platform, self._actor, "audit", "verify")
         if first < 1 or (last is not None and last < first):
             raise InvalidInput(field="seals", got=f"{first}-{last}", expected="1 or more, in order")
         tenant_id = self._actor.tenant_id
@@ -103,7 +103,7 @@ class Audit:
         Raises:
             PermissionDenied: The actor may not.
         """
-        demand(self._platform, self._actor, "audit", "verify")
+        authorize(self._platform, self._actor, "audit", "verify")
         with self._platform.database.connect() as db:
             return int(head_of(db, self._actor.tenant_id).newest)
 
@@ -114,6 +114,6 @@ class Audit:
             PermissionDenied: The actor may not.
             Unavailable: The file of the anchors can't be written.
         """
-        demand(self._platform, self._actor, "audit", "verify")
+        authorize(self._platform, self._actor, "audit", "verify")
         pinned = pin_seals(self._platform)
         return [each for each in pinned if each.tenant_id == self._actor.tenant_id]

@@ -7,9 +7,9 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.input.checks import is_id
-from engine.policies.preview import Preview, preview
+from engine.policies.preview import Preview, preview_policy
 from engine.policies.runs import Run
 from engine.ports.platform import Platform
 from engine.records.crud import update_record
@@ -63,8 +63,8 @@ class Autoclose:
             raise InvalidInput(field="at", got=at, expected="a time with its zone")
         with self._platform.database.connect() as db:
             found = policy_named(db, self._actor.tenant_id, policy)
-            demand(self._platform, self._actor, found["kind"], "view")
-            yield preview(db, found, at or self._platform.clock(db))
+            authorize(self._platform, self._actor, found["kind"], "view")
+            yield preview_policy(db, found, at or self._platform.clock(db))
 
     def run(self, policy: str | int) -> Run:
         """Run a policy now; in shadow mode it only judges.
@@ -144,7 +144,7 @@ class Autoclose:
             return read(db, tenant_id, policy_id=policy_id, most=most, **how)
 
     def _demand(self, action: str) -> None:
-        demand(self._platform, self._actor, NOUN, action)
+        authorize(self._platform, self._actor, NOUN, action)
 
 
 def _limit(given: Any) -> int:

@@ -1,4 +1,4 @@
-"""Settings and logs for programs that stand at the door, with refusals that name a variable."""
+"""Settings and logs of an interface, with refusals that name the variable."""
 
 from urllib.parse import urlsplit
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.files.rejects import Reject, readable
 from engine.files.source import Load, Loaded
 from engine.importing.insert_rows import import_work
@@ -21,16 +21,23 @@ from engine.input.filters import select_where
 from engine.input.record_types import known_kind
 from engine.ports.platform import Platform
 from models.base import kinds
-from reads.records.export import FORMS, Wanted, known_fields, read_page, write_csv, write_ndjson
+from reads.records.export import (
+    FORMS,
+    ExportRequest,
+    known_fields,
+    read_page,
+    write_csv,
+    write_ndjson,
+)
 
-__all__ = ["STDIN", "Loaded", "Reject", "Transfer", "form_of", "readable"]
+__all__ = ["STDIN", "ImportExport", "Loaded", "Reject", "form_of", "readable"]
 
 STDIN = "-"
 _ENDINGS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 _TABBED = ".tsv"
 
 
-class Transfer:
+class ImportExport:
     """What a site takes in and gives out in bulk."""
 
     platform: Platform
@@ -38,7 +45,7 @@ class Transfer:
 
     def import_work(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Bring new rows in, all or none; return the ids of those that were not there yet."""
-        return import_work(self.platform, self.actor, known_kind(kind).noun, rows)
+        return import_work(self.platform, self.actor, known_kind(kind).resource_type, rows)
 
     def load(
         self,
@@ -139,9 +146,9 @@ class Transfer:
         fields: Sequence[str] | None,
         *,
         names: bool,
-    ) -> Wanted:
+    ) -> ExportRequest:
         known, in_state = self._seen(kind, state)
-        wanted = Wanted(known, known_fields(known, fields), in_state, names)
+        wanted = ExportRequest(known, known_fields(known, fields), in_state, names)
         if where is None:
             return wanted
         with self.platform.database.connect() as db:
@@ -151,7 +158,7 @@ class Transfer:
         now = self.platform.clock(db)
         return select_where(db, self.actor.tenant_id, kinds()[kind], where, now)
 
-    def _pages(self, wanted: Wanted) -> Iterator[list[dict[str, Any]]]:
+    def _pages(self, wanted: ExportRequest) -> Iterator[list[dict[str, Any]]]:
         after = 0
         most = self.platform.pace.export_rows
         page: list[dict[str, Any]] | None = None
@@ -166,8 +173,8 @@ class Transfer:
         states = model.machine.states
         if state is not None and state.upper() not in states:
             raise InvalidInput(field="state", got=state, expected=f"one of {', '.join(states)}")
-        demand(self.platform, self.actor, model.noun, "view")
-        return model.noun, None if state is None else state.upper()
+        authorize(self.platform, self.actor, model.resource_type, "view")
+        return model.resource_type, None if state is None else state.upper()
 
 
 def _counted(

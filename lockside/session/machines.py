@@ -3,7 +3,7 @@
 from typing import Any
 
 from domain.machines.operation import OPERATION
-from domain.machines.soundness import check
+from domain.machines.soundness import find_faults
 from models.base import kinds
 
 
@@ -22,7 +22,7 @@ def check_machines() -> list[dict[str, Any]]:
             "final": list(each.final),
             "states": len(each.states),
             "arrows": len(each.transitions),
-            "faults": list(check(each)),
+            "faults": list(find_faults(each)),
         }
         for each in machines
     ]

@@ -7,8 +7,8 @@ from uuid import UUID
 from domain.bulk import Failure, Outcome
 from domain.errors import LocksideError, NotFound
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import watched
-from engine.access.permissions import demand
+from engine.access.cross_tenant_watch import watch_probes
+from engine.access.permissions import authorize
 from engine.input.checks import check, one_of
 from engine.operations.cancel import cancel
 from engine.operations.follow_up import execute_plan, retry, undo
@@ -79,7 +79,7 @@ class Operation:
         Raises:
             NotFound: The tenant has no such operation.
         """
-        self._demand_view()
+        self._authorize_view()
         with self._platform.database.connect() as db:
             return find_operation(db, self._actor.tenant_id, self._id)
 
@@ -90,7 +90,7 @@ class Operation:
             Paused: Its canary is done.
             NotFound: The tenant has no such operation.
         """
-        self._demand_view()
+        self._authorize_view()
         for told in follow(
             self._platform.database,
             self._platform.results.hear,
@@ -137,7 +137,7 @@ class Operation:
         known = {each.name: each for each in Outcome}
         if only is not None:
             check("only", only.upper(), one_of([*known]))
-        self._demand_view()
+        self._authorize_view()
         yield from iterate_results(
             self._platform.database,
             self._actor.tenant_id,
@@ -170,7 +170,7 @@ class Operation:
         Raises:
             NotFound: The tenant has no such operation.
         """
-        self._demand_view()
+        self._authorize_view()
         with self._platform.database.connect() as db:
             return group_failures(db, self._actor.tenant_id, self._id, examples=examples)
 
@@ -238,7 +238,7 @@ class Operation:
                 of what is all or nothing.
             IllegalTransition: It hasn't ended yet.
         """
-        self._demand_view()
+        self._authorize_view()
         return self._own(execute_plan(self._platform, self._actor, self._id))
 
     def retry(self, *, only: str | None = None) -> "Operation":
@@ -252,7 +252,7 @@ class Operation:
             InvalidInput: Nothing failed, or nothing by that code; or this is a dry run.
             IllegalTransition: It hasn't ended yet.
         """
-        self._demand_view()
+        self._authorize_view()
         return self._own(retry(self._platform, self._actor, self._id, only=only))
 
     def undo(self) -> "Operation":
@@ -272,16 +272,16 @@ class Operation:
     def _own(self, operation_id: UUID) -> "Operation":
         return Operation(self._platform, self._actor, operation_id, is_own=True)
 
-    def _demand_view(self) -> None:
+    def _authorize_view(self) -> None:
         """Make sure, once, that it is the actor's own, or of a kind that they may view."""
         if self._is_seen:
             return
-        watch = watched(self._platform, self._actor, "view")
+        watch = watch_probes(self._platform, self._actor, "view")
         with watch, self._platform.database.connect() as db:
             try:
                 kind, actor_id = find_owner(db, self._actor.tenant_id, self._id)
             except NotFound as error:
                 raise not_there(self._platform, self._id) from error
         if actor_id != self._actor.person_id and kind in records():
-            demand(self._platform, self._actor, kind, "view")
+            authorize(self._platform, self._actor, kind, "view")
         self._is_seen = True

@@ -1,15 +1,15 @@
-"""Records of one noun: created, read, listed, updated and deleted, one at a time."""
+"""Records of one resource type: created, read, listed, updated and deleted, one at a time."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from domain.errors import InvalidInput, NotFound
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import watched
-from engine.access.permissions import demand
+from engine.access.cross_tenant_watch import watch_probes
+from engine.access.permissions import authorize
 from engine.input.checks import is_id
 from engine.input.filters import select_where
-from engine.input.record_types import known_noun, whole_of
+from engine.input.record_types import known_resource_type, parent_of
 from engine.ports.platform import Platform
 from engine.records.crud import create_record, delete_record, update_record
 from models.base import Record, Work, records
@@ -18,28 +18,28 @@ from reads.records.records import find_record, list_records
 _PAGE = 1000
 
 
-def known_nouns() -> list[str]:
-    """Return what everything that doors create and change is called, work included."""
+def known_resource_types() -> list[str]:
+    """Return what everything that interfaces create and change is called, work included."""
     return list(records())
 
 
 class Records:
-    """What an actor may ask of the records of one noun; made by `Site.records`."""
+    """What an actor may ask of the records of one resource type; made by `Site.records`."""
 
-    def __init__(self, platform: Platform, actor: Actor, noun: str) -> None:
+    def __init__(self, platform: Platform, actor: Actor, resource_type: str) -> None:
         """Name the records; nothing is asked yet.
 
         Raises:
-            InvalidInput: There is no such noun.
+            InvalidInput: There is no such resource type.
         """
         self._platform = platform
         self._actor = actor
-        self._model: type[Record] = known_noun(noun)
+        self._model: type[Record] = known_resource_type(resource_type)
 
     @property
-    def noun(self) -> str:
+    def resource_type(self) -> str:
         """Return what the records are called."""
-        return self._model.noun
+        return self._model.resource_type
 
     def create(self, /, **values: Any) -> dict[str, Any]:
         """Create a record and return it; references may be names.
@@ -51,7 +51,7 @@ class Records:
             RuleRefused: It would be a part of work that changes no more.
         """
         # Who may write a record may see what they wrote.
-        return self._find(create_record(self._platform, self._actor, self.noun, values))
+        return self._find(create_record(self._platform, self._actor, self.resource_type, values))
 
     def get(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
         """Return all columns of a record, with its parts and, of work, its warnings.
@@ -62,7 +62,7 @@ class Records:
             NotFound: There is no such record.
             PermissionDenied: The actor may not see it.
         """
-        self.demand_view()
+        self.authorize_view()
         return self._find(row_id, names=names)
 
     def list(
@@ -86,7 +86,7 @@ class Records:
             PermissionDenied: The actor may not see them.
         """
         known = self._known_state(state)
-        self.demand_view()
+        self.authorize_view()
         with self._platform.database.connect() as db:
             tenant_id = self._actor.tenant_id
             now = self._platform.clock(db)
@@ -96,7 +96,7 @@ class Records:
             return list_records(
                 db,
                 tenant_id,
-                self.noun,
+                self.resource_type,
                 state=known,
                 meant=meant,
                 after=after,
@@ -128,7 +128,7 @@ class Records:
         update_record(
             self._platform,
             self._actor,
-            self.noun,
+            self.resource_type,
             row_id,
             values,
             expected_version=expected_version,
@@ -138,24 +138,28 @@ class Records:
     def delete(self, row_id: int, *, expected_version: int | None = None) -> int:
         """Delete a record softly; return the version of its deletion. Raises as `update`."""
         return delete_record(
-            self._platform, self._actor, self.noun, row_id, expected_version=expected_version
+            self._platform,
+            self._actor,
+            self.resource_type,
+            row_id,
+            expected_version=expected_version,
         )
 
-    def demand_view(self) -> None:
+    def authorize_view(self) -> None:
         """Make sure that the actor may see these records.
 
         Raises:
             PermissionDenied: They may not; the denial is recorded.
         """
-        seen_with = whole_of(self._model) or self._model
-        demand(self._platform, self._actor, seen_with.noun, "view")
+        seen_with = parent_of(self._model) or self._model
+        authorize(self._platform, self._actor, seen_with.resource_type, "view")
 
     def _find(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
         if not is_id(row_id):
-            raise NotFound(what=self.noun, got=row_id)
-        watch = watched(self._platform, self._actor, "view")
+            raise NotFound(what=self.resource_type, got=row_id)
+        watch = watch_probes(self._platform, self._actor, "view")
         with watch, self._platform.database.connect() as db:
-            return find_record(db, self._actor.tenant_id, self.noun, row_id, names=names)
+            return find_record(db, self._actor.tenant_id, self.resource_type, row_id, names=names)
 
     def _known_state(self, state: str | None) -> str | None:
         if state is None:

@@ -5,7 +5,7 @@ from sqlalchemy.exc import SQLAlchemyError as DatabaseTrouble
 
 from domain.errors import InvalidInput, LocksideError, Unavailable
 
-__all__ = ["TROUBLES", "refusal_of"]
+__all__ = ["TROUBLES", "refusal_of_server_error"]
 
 TROUBLES = (DatabaseTrouble,)
 """What `refusal_of` understands."""
@@ -13,7 +13,7 @@ TROUBLES = (DatabaseTrouble,)
 _NO_SUCH_TABLE = "42P01"
 
 
-def refusal_of(error: BaseException | None) -> LocksideError | None:
+def refusal_of_server_error(error: BaseException | None) -> LocksideError | None:
     """Return the refusal that stands for a server's trouble, or None if it is something else."""
     if isinstance(error, ArgumentError):
         # The address isn't repeated: a password may stand in it.

@@ -8,13 +8,13 @@ from domain.errors import InvalidInput
 from engine.input.record_types import known_kind
 from engine.operations.request import Submission
 from engine.operations.submit import submit
-from lockside.session.import_export import Transfer, opened_load
+from lockside.session.import_export import ImportExport, opened_load
 from lockside.session.operation import Operation
 
 _OF_FILES = ("file", "form", "delimiter", "columns", "ignore")
 
 
-class Submitting(Transfer):
+class Submit(ImportExport):
     """The part of a site that hands work in."""
 
     def transition(
@@ -102,6 +102,6 @@ class Submitting(Transfer):
                 expected=f"an option among {', '.join(sorted({*known, *_OF_FILES}))}",
             )
         wanted = Submission(kind=kind, ids=rows, **options)
-        with opened_load(kind, **read) if read.get("file") else nullcontext() as sheet:
-            operation_id = submit(self.platform, self.actor, wanted, sheet=sheet)
+        with opened_load(kind, **read) if read.get("file") else nullcontext() as row_file:
+            operation_id = submit(self.platform, self.actor, wanted, row_file=row_file)
         return Operation(self.platform, self.actor, operation_id, is_own=True)

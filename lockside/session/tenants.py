@@ -5,13 +5,13 @@ from typing import Any
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.ports.platform import Platform
 from engine.records.tenants import add_named, open_tenant
 from reads.people import list_tenants
 
 
-class Tenancy:
+class Tenants:
     """What a site does for tenants as a whole."""
 
     platform: Platform
@@ -37,15 +37,15 @@ class Tenancy:
         Raises:
             PermissionDenied: The actor may not open tenants.
         """
-        demand(self.platform, self.actor, "tenant", "create")
+        authorize(self.platform, self.actor, "tenant", "create")
         with self.platform.database.connect() as db:
             return list_tenants(db)
 
-    def add_named(self, noun: str, names: Sequence[str]) -> dict[str, int]:
+    def add_named(self, resource_type: str, names: Sequence[str]) -> dict[str, int]:
         """Make sure that records of these names exist; return the ids of all, by name.
 
         Raises:
-            InvalidInput: There is no such noun, or its records have more than a name.
+            InvalidInput: There is no such resource type, or its records have more than a name.
             PermissionDenied: The actor may not create them.
         """
-        return add_named(self.platform, self.actor, noun, names)
+        return add_named(self.platform, self.actor, resource_type, names)

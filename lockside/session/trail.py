@@ -11,15 +11,15 @@ from sqlalchemy import Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.input.checks import is_id
-from engine.input.record_types import known_kind, known_noun, whole_of
+from engine.input.record_types import known_kind, known_resource_type, parent_of
 from engine.ports.platform import Platform
 from lockside.session.import_export import form_of
 from models.rollup import NOBODY
 from reads.audit.anomalies import find_anomalies
 from reads.audit.past import count_states_at, find_as_of, find_stays, measure_stays
-from reads.audit.trail import TRAIL_FIELDS, Place, Sought, known_event, known_record, read_trail
+from reads.audit.trail import TRAIL_FIELDS, PageEnd, Sought, known_event, known_record, read_trail
 from reads.people import find_person_ever
 from reads.records.export import write_csv, write_ndjson
 
@@ -29,7 +29,7 @@ SYSTEM = ""
 _DAY, _MONTH = timedelta(days=1), timedelta(days=30)
 
 
-class Trail:
+class AuditTrail:
     """What a site tells of what happened."""
 
     platform: Platform
@@ -43,7 +43,7 @@ class Trail:
         What happened in the last seconds may yet have to be written.
 
         Args:
-            kind: Only of rows of this noun.
+            kind: Only of rows of this resource type.
             row_id: Only of this row; then the permission to view it is enough, else it takes
                 `audit.view`.
             wanted: `by` a person, by name or id (an empty name is the system itself), of an
@@ -60,7 +60,7 @@ class Trail:
         limit = wanted.pop("limit", None)
         after = wanted.pop("after", None)
         sought = self._sought(kind, row_id, wanted)
-        pages = self._trail_pages(sought, None if after is None else Place.read(after), limit)
+        pages = self._trail_pages(sought, None if after is None else PageEnd.read(after), limit)
         return (each for page in pages for each in page)
 
     def trail_text(
@@ -85,7 +85,7 @@ class Trail:
     @staticmethod
     def cursor_of(record: dict[str, Any]) -> str:
         """Return the cursor that leads on behind a record of the trail."""
-        return str(Place.of(record))
+        return str(PageEnd.of(record))
 
     def as_of(self, kind: str, row_id: int, at: datetime) -> dict[str, Any]:
         """Return what a record was at a time, with its parts.
@@ -95,21 +95,21 @@ class Trail:
             column the `values` that are known, and of others why they are `unknown`.
 
         Raises:
-            InvalidInput: The noun is not known; the time has no zone, or is yet to come.
+            InvalidInput: The resource type is not known; the time has no zone, or is yet to come.
             NotFound: There never was such a record.
             PermissionDenied: The actor may not see such records.
         """
-        noun = self._viewed(kind)
+        resource_type = self._viewed(kind)
         with self._snapshot(at) as (db, _):
-            return find_as_of(db, self.actor.tenant_id, noun, _known_id(row_id), at)
+            return find_as_of(db, self.actor.tenant_id, resource_type, _known_id(row_id), at)
 
     def states_as_of(self, kind: str, at: datetime) -> dict[str, Any]:
         """Return how many rows of a kind were in each of its `states` at a time.
 
         `unknown` counts those of which no record tells it; errors are those of `as_of`.
         """
-        known = known_kind(kind).noun
-        demand(self.platform, self.actor, known, "view")
+        known = known_kind(kind).resource_type
+        authorize(self.platform, self.actor, known, "view")
         with self._snapshot(at) as (db, _):
             return count_states_at(db, self.actor.tenant_id, known, at)
 
@@ -133,8 +133,8 @@ class Trail:
             NotFound: There never was such a row.
             PermissionDenied: The actor may not see such rows.
         """
-        known = known_kind(kind).noun
-        demand(self.platform, self.actor, known, "view")
+        known = known_kind(kind).resource_type
+        authorize(self.platform, self.actor, known, "view")
         with self._snapshot() as (db, now):
             tenant_id = self.actor.tenant_id
             if row_id is not None:
@@ -156,7 +156,7 @@ class Trail:
             InvalidInput: A time has no zone, or no sense.
             PermissionDenied: The actor may not; the denial is recorded.
         """
-        demand(self.platform, self.actor, "audit", "view")
+        authorize(self.platform, self.actor, "audit", "view")
         with self._snapshot() as (db, now):
             return find_anomalies(db, self.actor.tenant_id, *_span(since, until, now, _DAY))
 
@@ -164,7 +164,7 @@ class Trail:
         """Return what is looked for, if the actor may."""
         sought = _read(kind, row_id, wanted)
         if sought.entity_id is None:
-            demand(self.platform, self.actor, "audit", "view")
+            authorize(self.platform, self.actor, "audit", "view")
         else:
             self._viewed(str(sought.kind))
         by = wanted.get("by")
@@ -175,13 +175,13 @@ class Trail:
         return replace(sought, actor_id=actor)
 
     def _viewed(self, kind: str) -> str:
-        """Return a noun as it is known, if the actor may see such records."""
-        model = known_noun(kind)
-        demand(self.platform, self.actor, (whole_of(model) or model).noun, "view")
-        return model.noun
+        """Return a resource type as it is known, if the actor may see such records."""
+        model = known_resource_type(kind)
+        authorize(self.platform, self.actor, (parent_of(model) or model).resource_type, "view")
+        return model.resource_type
 
     def _trail_pages(
-        self, sought: Sought, after: Place | None, limit: int | None
+        self, sought: Sought, after: PageEnd | None, limit: int | None
     ) -> Iterator[list[dict[str, Any]]]:
         left = float("inf") if limit is None else limit
         while left > 0:
@@ -193,7 +193,7 @@ class Trail:
             if len(page) < most:
                 return
             left -= len(page)
-            after = Place.of(page[-1])
+            after = PageEnd.of(page[-1])
 
     @contextmanager
     def _snapshot(self, at: datetime | None = None) -> Iterator[tuple[Connection, datetime]]:
@@ -224,7 +224,7 @@ def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> Sough
     if wanted.get("denied"):
         record = "permission_denial"
     return Sought(
-        kind=None if kind is None else known_noun(kind).noun,
+        kind=None if kind is None else known_resource_type(kind).resource_type,
         entity_id=None if row_id is None else _known_id(row_id),
         correlation_id=_operation(wanted.get("operation")),
         since=wanted.get("since"),

@@ -28,7 +28,7 @@ _TAKE_TIME = text("SELECT set_config('idle_in_transaction_session_timeout', '360
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ArchiveSearch:
     """What to look for in archives; None for anything.
 
     Attributes:
@@ -104,7 +104,7 @@ def people_named(db: Connection, tenant_id: int, name: str) -> tuple[int, ...]:
 
 
 def search_archives(
-    db: Connection, tenant_id: int, folder: Path, wanted: Wanted
+    db: Connection, tenant_id: int, folder: Path, wanted: ArchiveSearch
 ) -> Iterator[dict[str, Any]]:
     """Yield the archived records that match, with the table that each is from as `record`.
 
@@ -124,7 +124,7 @@ def search_archives(
                 yield {"record": archive.record, **told}
 
 
-def _searched(db: Connection, tenant_id: int, wanted: Wanted) -> Sequence[Row[Any]]:
+def _searched(db: Connection, tenant_id: int, wanted: ArchiveSearch) -> Sequence[Row[Any]]:
     chosen: list[ColumnElement[bool]] = [
         _ARCHIVE.tenant_id == tenant_id,
         _ARCHIVE.replaced_at.is_(None),

@@ -31,20 +31,20 @@ _TOLD = """
 told AS (
   SELECT entity_id, version, occurred_at, to_state, reason, NULL AS event_type,
          NULL::jsonb AS changes
-    FROM state_transition_audit WHERE tenant_id = :tenant_id AND kind = :noun AND success
+    FROM state_transition_audit WHERE tenant_id = :tenant_id AND kind = :resource_type AND success
   UNION ALL
   SELECT entity_id, version, occurred_at, NULL, reason, event_type, changes
-    FROM audit_log WHERE tenant_id = :tenant_id AND kind = :noun AND success
+    FROM audit_log WHERE tenant_id = :tenant_id AND kind = :resource_type AND success
   UNION ALL
   SELECT i.id, i.version, b.occurred_at, b.body ->> 'to_state', b.body ->> 'reason',
          b.body ->> 'event_type', CAST(i.changes AS jsonb)
     FROM outbox b, unnest(b.entity_ids, b.versions, b.error_codes, b.changes)
            AS i(id, version, error_code, changes)
-   WHERE b.tenant_id = :tenant_id AND b.body ->> 'kind' = :noun
+   WHERE b.tenant_id = :tenant_id AND b.body ->> 'kind' = :resource_type
      AND b.record IN ('state_transition', 'audit_log') AND i.error_code IS NULL
   UNION ALL
   SELECT entity_id, version, occurred_at, to_state, reason, event_type, changes
-    FROM archived_told WHERE kind = :noun
+    FROM archived_told WHERE kind = :resource_type
 )
 """
 
@@ -134,17 +134,19 @@ def find_incomplete(
     db.execute(_MAKE)
     db.execute(text("TRUNCATE archived_told"))
     kept_from = _take_archived(db, tenant_id, shelf)
-    for noun, model in records().items():
+    for resource_type, model in records().items():
         table = str(model.__tablename__)
-        names = {"tenant_id": tenant_id, "noun": noun, "kept_from": kept_from}
+        names = {"tenant_id": tenant_id, "resource_type": resource_type, "kept_from": kept_from}
         for row in db.execute(text(_VERSIONS.format(told=_TOLD, table=table)), names):
-            code, message = _say(noun, row)
-            seen.tell(code, message, record=_which(noun, row))
+            code, message = _say(resource_type, row)
+            seen.tell(code, message, record=_which(resource_type, row))
         compared = {"columns": _columns(model), "masked": MASKED}
         for row in db.execute(text(_VALUES.format(told=_TOLD, table=table)), names | compared):
             fields = ", ".join(row.fields)
-            message = f"{noun} {row.id} isn't what its records say: {fields} changed past them."
-            seen.tell("row_changed", message, record=_which(noun, row))
+            message = (
+                f"{resource_type} {row.id} isn't what its records say: {fields} changed past them."
+            )
+            seen.tell("row_changed", message, record=_which(resource_type, row))
 
 
 def _take_archived(db: Connection, tenant_id: int, shelf: Shelf | None) -> datetime:
@@ -170,18 +172,24 @@ def _columns(model: type[Record]) -> list[str]:
     return [each.name for each in model.__table__.c if each.name not in _NOT_TOLD]
 
 
-def _which(noun: str, row: Any) -> dict[str, Any]:
-    return {"kind": noun, "entity_id": row.id, "version": row.version}
+def _which(resource_type: str, row: Any) -> dict[str, Any]:
+    return {"kind": resource_type, "entity_id": row.id, "version": row.version}
 
 
-def _say(noun: str, row: Any) -> tuple[str, str]:
+def _say(resource_type: str, row: Any) -> tuple[str, str]:
     if row.version is None:
-        return "row_gone", f"{noun} {row.id} is gone: its {row.records:,} records are still there."
+        return (
+            "row_gone",
+            f"{resource_type} {row.id} is gone: its {row.records:,} records are still there.",
+        )
     if row.records < row.version or row.versions < row.version:
         told = f"{row.versions:,} of its {row.version:,} versions have a record"
-        return "version_unrecorded", f"{noun} {row.id} was changed past the records: {told}."
+        return (
+            "version_unrecorded",
+            f"{resource_type} {row.id} was changed past the records: {told}.",
+        )
     if row.records > row.version:
         told = f"{row.records:,} records for {row.version:,} versions"
-        return "version_set_back", f"{noun} {row.id} was set back: {told}."
+        return "version_set_back", f"{resource_type} {row.id} was set back: {told}."
     told = "deleted" if row.deleted_at is not None else "not deleted"
-    return "row_changed", f"{noun} {row.id} is {told}, and its records say otherwise."
+    return "row_changed", f"{resource_type} {row.id} is {told}, and its records say otherwise."

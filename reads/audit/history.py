@@ -32,15 +32,15 @@ SELECT i.id, i.version, o.occurred_at, CAST(o.body ->> 'actor_id' AS bigint),
 
 
 def read_steps(
-    db: Connection, tenant_id: int, noun: str, table: Table, ids: Sequence[int]
+    db: Connection, tenant_id: int, resource_type: str, table: Table, ids: Sequence[int]
 ) -> dict[int, list[Step]]:
-    """Return the recorded versions of some rows of one noun, by row.
+    """Return the recorded versions of some rows of one resource type, by row.
 
     To agree with the rows as they are now it takes a transaction of one snapshot.
     """
     parsers = {each.name: _PARSERS.get(type(each.type), _as_it_is) for each in table.c}
     found: dict[int, list[Step]] = defaultdict(list)
-    asked = {"tenant_id": tenant_id, "kind": noun, "ids": list(ids)}
+    asked = {"tenant_id": tenant_id, "kind": resource_type, "ids": list(ids)}
     for row in db.execute(_STEPS, asked):
         found[row.id].append(_step(row, parsers))
     return found

@@ -62,7 +62,7 @@ SELECT from_state AS state, count(*) AS stays,
 
 
 def find_as_of(
-    db: Connection, tenant_id: int, noun: str, row_id: int, at: datetime
+    db: Connection, tenant_id: int, resource_type: str, row_id: int, at: datetime
 ) -> dict[str, Any]:
     """Return what a record was at a time, in a transaction of one snapshot.
 
@@ -73,15 +73,15 @@ def find_as_of(
     Raises:
         NotFound: The tenant never had such a record.
     """
-    model = records()[noun]
+    model = records()[resource_type]
     found = _read_pasts(db, tenant_id, model, _table(model).c.id == row_id, at)
     if not found:
-        raise NotFound(what=noun, got=row_id)
-    told = {"kind": noun, "id": row_id, "at": at, **_view(found[0])}
+        raise NotFound(what=resource_type, got=row_id)
+    told = {"kind": resource_type, "id": row_id, "at": at, **_view(found[0])}
     for part in parts_of(model) if found[0].exists else ():
         theirs = _table(part).c[str(part.parent)] == row_id
         pasts = _read_pasts(db, tenant_id, part, theirs, at)
-        told[f"{part.noun}s"] = [_view(each) for each in pasts if each.exists]
+        told[f"{part.resource_type}s"] = [_view(each) for each in pasts if each.exists]
     return told
 
 
@@ -158,7 +158,7 @@ def _read_pasts(
     table = _table(model)
     query = select(table).where(table.c.tenant_id == tenant_id, which).order_by(table.c.id)
     rows: Sequence[Row[Any]] = db.execute(query).all()
-    steps = read_steps(db, tenant_id, model.noun, table, [each.id for each in rows])
+    steps = read_steps(db, tenant_id, model.resource_type, table, [each.id for each in rows])
     defaulted = {each.name for each in table.c if each.server_default is not None}
     return [past_of(steps[each.id], dict(each._mapping), at, defaulted=defaulted) for each in rows]
 

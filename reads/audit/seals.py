@@ -173,7 +173,7 @@ def records_of(db: Connection, tenant_id: int, seals: Iterable[int]) -> dict[int
     return found
 
 
-def beside(db: Connection, tenant_id: int, last: int) -> Row[Any]:
+def unsealed_records(db: Connection, tenant_id: int, last: int) -> Row[Any]:
     """Return how many records have no seal, and how many name one after the last."""
     return db.execute(_LOOK_BESIDE, {"tenant_id": tenant_id, "last": last}).one()
 

@@ -33,7 +33,7 @@ class Sought:
     """Which records are looked for; what isn't given doesn't matter.
 
     Attributes:
-        kind: Of rows of this noun.
+        kind: Of rows of this resource type.
         entity_id: Of this row.
         actor_id: Of what this person did; 0 is the system itself.
         correlation_id: Of this operation.
@@ -58,7 +58,7 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageEnd:
     """Where a page ended: the time and the id of its last record."""
 
     occurred_at: datetime
@@ -109,7 +109,7 @@ def known_event(name: str) -> str:
 
 
 def read_trail(
-    db: Connection, tenant_id: int, sought: Sought, *, after: Place | None = None, most: int
+    db: Connection, tenant_id: int, sought: Sought, *, after: PageEnd | None = None, most: int
 ) -> list[dict[str, Any]]:
     """Return at most so many of a tenant's records, from behind a place on.
 
@@ -131,7 +131,7 @@ def read_trail(
     return [dict(zip(TRAIL_FIELDS, each, strict=True)) for each in db.execute(named)]
 
 
-def page_of(tenant_id: int, sought: Sought, after: Place | None, most: int) -> Select[Any]:
+def page_of(tenant_id: int, sought: Sought, after: PageEnd | None, most: int) -> Select[Any]:
     """Return the query of a page, without the names of people."""
     return (
         select(TRAIL)
@@ -150,7 +150,7 @@ def _directed(column: ColumnElement[Any], sought: Sought) -> ColumnElement[Any]:
 
 
 def _conditions(
-    tenant_id: int, sought: Sought, after: Place | None
+    tenant_id: int, sought: Sought, after: PageEnd | None
 ) -> Iterator[ColumnElement[bool]]:
     yield TRAIL.c.tenant_id == tenant_id
     for name in ("kind", "entity_id", "correlation_id", "record", "event_type"):
@@ -164,7 +164,7 @@ def _conditions(
     yield from _within(sought, after)
 
 
-def _within(sought: Sought, after: Place | None) -> Iterator[ColumnElement[bool]]:
+def _within(sought: Sought, after: PageEnd | None) -> Iterator[ColumnElement[bool]]:
     if sought.since is not None:
         yield TRAIL.c.occurred_at >= sought.since
     if sought.until is not None:

@@ -14,7 +14,6 @@ from domain.audit.verification import Anchor, Verified
 from reads.audit.archived_records import ArchivedRecords, Shelf
 from reads.audit.seals import (
     IDENTITY,
-    beside,
     compared,
     digest_of,
     emptied,
@@ -22,6 +21,7 @@ from reads.audit.seals import (
     head_of,
     records_of,
     stand_still,
+    unsealed_records,
     windows,
 )
 
@@ -223,7 +223,7 @@ def _verify_end(
             "old to be kept."
         )
         seen.tell("record_missing", message)
-    others = beside(db, tenant_id, head.newest)
+    others = unsealed_records(db, tenant_id, head.newest)
     unsealed, beyond = archived.end()
     if is_all:
         _verify_erasures(db, tenant_id, archived, seen)

@@ -11,44 +11,44 @@ from sqlalchemy.orm import aliased
 from domain.bulk import Counts, Outcome, item_name, progress
 from domain.errors import InvalidInput, NotFound
 from domain.machines.operation import OPERATION
-from models.operation import Chunk, Operation
+from models.operation import Chunk, OperationRow
 from models.people import Person
 from models.scheduled_run import ScheduledRun
 from reads.people import SeenBy
 
 _SHOWN = (
-    Operation.id,
-    Operation.kind,
-    Operation.operation_type,
-    Operation.state,
-    Operation.total,
-    Operation.comments,
-    Operation.reason,
-    Operation.atomic,
-    Operation.dry_run,
-    Operation.run_at,
-    Operation.cancelled_by,
-    Operation.paused_by,
-    Operation.held,
-    Operation.selection.label("where"),
-    Operation.parent_id,
-    Operation.purpose,
-    Operation.canary,
-    Operation.rate,
-    Operation.created_at,
-    Operation.started_at,
-    Operation.finished_at,
-    Operation.result,
+    OperationRow.id,
+    OperationRow.kind,
+    OperationRow.operation_type,
+    OperationRow.state,
+    OperationRow.total,
+    OperationRow.comments,
+    OperationRow.reason,
+    OperationRow.atomic,
+    OperationRow.dry_run,
+    OperationRow.run_at,
+    OperationRow.cancelled_by,
+    OperationRow.paused_by,
+    OperationRow.held,
+    OperationRow.selection.label("where"),
+    OperationRow.parent_id,
+    OperationRow.purpose,
+    OperationRow.canary,
+    OperationRow.rate,
+    OperationRow.created_at,
+    OperationRow.started_at,
+    OperationRow.finished_at,
+    OperationRow.result,
     Person.name.label("actor"),
-    func.extract("epoch", func.clock_timestamp() - Operation.started_at).label("elapsed_s"),
+    func.extract("epoch", func.clock_timestamp() - OperationRow.started_at).label("elapsed_s"),
     select(ScheduledRun.id)
-    .where(ScheduledRun.operation_id == Operation.id)
-    .correlate(Operation)
+    .where(ScheduledRun.operation_id == OperationRow.id)
+    .correlate(OperationRow)
     .exists()
     .label("by_clock"),
 )
 
-_Child = aliased(Operation)
+_Child = aliased(OperationRow)
 
 # Without a purpose it is a hook, not what came out; and the index holds only what has one.
 _CHILDREN = (
@@ -62,8 +62,8 @@ _CHILDREN = (
             )
         )
     )
-    .where(_Child.parent_id == Operation.id, _Child.purpose.is_not(None))
-    .correlate(Operation)
+    .where(_Child.parent_id == OperationRow.id, _Child.purpose.is_not(None))
+    .correlate(OperationRow)
     .scalar_subquery()
 )
 
@@ -109,8 +109,8 @@ def find_owner(db: Connection, tenant_id: int, operation_id: UUID) -> tuple[str,
     Raises:
         NotFound: The tenant has no such operation.
     """
-    query = select(Operation.kind, Operation.actor_id).where(
-        Operation.tenant_id == tenant_id, Operation.id == operation_id
+    query = select(OperationRow.kind, OperationRow.actor_id).where(
+        OperationRow.tenant_id == tenant_id, OperationRow.id == operation_id
     )
     row = db.execute(query).one_or_none()
     if row is None:
@@ -130,7 +130,7 @@ def find_operation(db: Connection, tenant_id: int, operation_id: UUID) -> dict[s
         NotFound: The tenant has no such operation.
     """
     asked = _operations(tenant_id).add_columns(_CHILDREN.label("children"))
-    row = db.execute(asked.where(Operation.id == operation_id)).one_or_none()
+    row = db.execute(asked.where(OperationRow.id == operation_id)).one_or_none()
     if row is None:
         raise NotFound(what="operation", got=str(operation_id))
     return _view(row, _count(db, row)) | {"children": row.children or []}
@@ -146,8 +146,8 @@ def list_operations(
 ) -> list[dict[str, Any]]:
     """Return a tenant's newest operations, counts included, at most *limit* of them.
 
-    Records that a door wrote one by one are left out. With *seen_by* only what that person
-    handed in, and what is of nouns that they may view.
+    Records that an interface wrote one by one are left out. With *seen_by* only what that person
+    handed in, and what is of resource types that they may view.
 
     Raises:
         InvalidInput: There is no such state.
@@ -157,15 +157,15 @@ def list_operations(
         raise InvalidInput(field="state", got=state, expected=expected)
     query = (
         _operations(tenant_id)
-        .where(Operation.verb.not_in(_NOT_LISTED))
-        .order_by(Operation.created_at.desc())
+        .where(OperationRow.verb.not_in(_NOT_LISTED))
+        .order_by(OperationRow.created_at.desc())
         .limit(limit)
     )
     if state is not None:
-        query = query.where(Operation.state == state.upper())
+        query = query.where(OperationRow.state == state.upper())
     if seen_by is not None:
-        theirs = Operation.actor_id == seen_by.person_id
-        query = query.where(theirs | Operation.kind.in_([*seen_by.nouns, _HOOK]))
+        theirs = OperationRow.actor_id == seen_by.person_id
+        query = query.where(theirs | OperationRow.kind.in_([*seen_by.resource_types, _HOOK]))
     return [_view(row, _count(db, row)) for row in db.execute(query)]
 
 
@@ -175,9 +175,9 @@ def find_age_s(db: Connection, tenant_id: int, operation_id: UUID) -> float:
     Raises:
         NotFound: The tenant has no such operation.
     """
-    age = func.extract("epoch", func.clock_timestamp() - Operation.created_at)
+    age = func.extract("epoch", func.clock_timestamp() - OperationRow.created_at)
     found = db.scalar(
-        select(age).where(Operation.tenant_id == tenant_id, Operation.id == operation_id)
+        select(age).where(OperationRow.tenant_id == tenant_id, OperationRow.id == operation_id)
     )
     if found is None:
         raise NotFound(what="operation", got=str(operation_id))
@@ -263,8 +263,8 @@ def _items(chunk: Row[Any]) -> Iterator[dict[str, Any]]:
 def _operations(tenant_id: int) -> Select[Any]:
     return (
         select(*_SHOWN)
-        .outerjoin(Person, Person.id == Operation.actor_id)
-        .where(Operation.tenant_id == tenant_id)
+        .outerjoin(Person, Person.id == OperationRow.actor_id)
+        .where(OperationRow.tenant_id == tenant_id)
     )
 
 

@@ -34,7 +34,7 @@ def follow(
     that a lost result is found all the same.
     Either may be away for a while; only at the first question PostgreSQL has to be there. Of an
     operation that *is_known* to be there it isn't asked at once: that would cost a single
-    transition more than anything else that its door does.
+    transition more than anything else that its interface does.
 
     Yields:
         Dicts with `done` and `percent`, and `paused_by` while it is paused (it is `held` if that

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from domain.errors import NotFound
-from domain.machines.machine import Request, Verdict, explain, judge
+from domain.machines.machine import Request, Verdict, explain_transitions, judge
 from domain.permissions import Actor, granted
 from models.base import kinds
 from models.facts import select_rows
@@ -42,7 +42,7 @@ def explain_row(
         raise NotFound(what=kind, got=row_id)
     request = _request(db, actor, to or "")
     if to is None:
-        verdicts = explain(model.machine, row.state, row._mapping, request)
+        verdicts = explain_transitions(model.machine, row.state, row._mapping, request)
     elif to == row.state:
         verdicts = ()
     else:

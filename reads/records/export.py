@@ -22,7 +22,7 @@ _NOT_TAKEN = frozenset({"id", "uuid", "version"}) | {
     f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")
 }
 _BROUGHT = frozenset({"state", "state_since"})
-"""What doors don't write otherwise, and an import brings along."""
+"""What interfaces don't write otherwise, and an import brings along."""
 
 _BY_ID = "_id"
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -32,7 +32,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExportRequest:
     """Which rows and columns of a kind go out.
 
     Attributes:
@@ -79,7 +79,7 @@ def known_fields(kind: str, asked: Sequence[str] | None = None) -> list[str]:
 
 
 def read_page(
-    db: Connection, tenant_id: int, wanted: Wanted, *, after: int, most: int
+    db: Connection, tenant_id: int, wanted: ExportRequest, *, after: int, most: int
 ) -> tuple[list[dict[str, Any]], int]:
     """Return at most so many rows behind the id *after*, and the id of the last of them."""
     rows = db.execute(_query(tenant_id, wanted, after=after, most=most)).all()
@@ -105,7 +105,7 @@ def write_ndjson(pages: Iterable[Sequence[Row]]) -> Iterator[str]:
         )
 
 
-def _query(tenant_id: int, wanted: Wanted, *, after: int, most: int) -> Select[Any]:
+def _query(tenant_id: int, wanted: ExportRequest, *, after: int, most: int) -> Select[Any]:
     table = _table(wanted.kind)
     asked = [table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None), table.c.id > after]
     if wanted.state is not None:

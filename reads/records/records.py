@@ -70,7 +70,7 @@ def count_by_state(db: Connection, tenant_id: int, kind: str) -> dict[str, int]:
 
 
 def find_record(
-    db: Connection, tenant_id: int, noun: str, row_id: int, *, names: bool = False
+    db: Connection, tenant_id: int, resource_type: str, row_id: int, *, names: bool = False
 ) -> dict[str, Any]:
     """Return all columns of one record; of work with `warnings`, of a whole with its parts.
 
@@ -79,26 +79,26 @@ def find_record(
     Raises:
         NotFound: The tenant has no such record, or it was deleted.
     """
-    model = records()[noun]
+    model = records()[resource_type]
     query = _live(model, tenant_id).where(_table(model).c.id == row_id)
     row = db.execute(_named(model, query) if names else query).one_or_none()
     if row is None:
-        raise NotFound(what=noun, got=row_id)
+        raise NotFound(what=resource_type, got=row_id)
     found = dict(row._mapping)
     if issubclass(model, Work):
-        found["warnings"] = _warnings(db, tenant_id, noun, row_id)
+        found["warnings"] = _warnings(db, tenant_id, resource_type, row_id)
     for part in parts_of(model):
         named = _table(part).c[str(part.parent)]
         query = _live(part, tenant_id).where(named == row_id)
         parts = db.execute(_named(part, query) if names else query)
-        found[f"{part.noun}s"] = [dict(each._mapping) for each in parts]
+        found[f"{part.resource_type}s"] = [dict(each._mapping) for each in parts]
     return found
 
 
 def list_records(
     db: Connection,
     tenant_id: int,
-    noun: str,
+    resource_type: str,
     *,
     state: str | None = None,
     meant: Meant = None,
@@ -111,7 +111,7 @@ def list_records(
     *state* takes those of one state, for work only; *meant* those that it is true of. *names* as
     in `find_record`.
     """
-    model = records()[noun]
+    model = records()[resource_type]
     table = _table(model)
     query = _live(model, tenant_id).where(table.c.id > after).limit(limit)
     if state is not None:

@@ -18,6 +18,6 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def plant(settings: Settings, site: lockside.Site, gate: Gate) -> Plant:
+def plant(settings: Settings, site: lockside.Session, gate: Gate) -> Plant:
     """Return a plant without workers, on a database of the test's own."""
     return Plant(settings, site, gate)

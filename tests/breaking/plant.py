@@ -41,10 +41,10 @@ SELECT (SELECT count(*) FROM operation WHERE result_stored_at IS NULL)
 
 @dataclass(frozen=True)
 class Plant:
-    """Everything of one Lockside: what is set, a door, and the gate its workers report to."""
+    """Everything of one Lockside: what is set, an interface, and the gate its workers report to."""
 
     settings: Settings
-    site: lockside.Site
+    site: lockside.Session
     gate: Gate
 
     def worker(self, **more: Any) -> Worker:
@@ -53,11 +53,11 @@ class Plant:
         return Worker(more.pop("settings", self.settings), app="tests.breaking.worker_main",
                       extra=extra, **more)  # fmt: skip
 
-    def door(self, verb: str, argument: Any) -> "subprocess.Popen[bytes]":
-        """Start a door that reports to the gate."""
+    def interface(self, verb: str, argument: Any) -> "subprocess.Popen[bytes]":
+        """Start an interface that reports to the gate."""
         given = argument if isinstance(argument, str) else json.dumps(argument)
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.breaking.door", verb, given],
+            [sys.executable, "-m", "tests.breaking.interface", verb, given],
             cwd=PROJECT,
             env=environment(self.settings) | self.gate.environment,
         )

@@ -15,7 +15,7 @@ STEPS = ("archive_written", "archive_checked", "archive_noted", "records_archive
 def test_an_archiver_that_is_killed(plant: Plant, step: str) -> None:
     record(plant.site)
     plant.gate.hold_at(step)
-    with plant.door("archive", COLD.isoformat()) as archiver:
+    with plant.interface("archive", COLD.isoformat()) as archiver:
         plant.gate.next().kill()
         code = archiver.wait(30)
     plant.gate.open()
@@ -32,7 +32,7 @@ def test_an_archiver_that_is_killed(plant: Plant, step: str) -> None:
 def test_whoever_comes_while_one_archives_leaves_it_alone(plant: Plant) -> None:
     record(plant.site)
     plant.gate.hold_at("archive_checked")
-    with plant.door("archive", COLD.isoformat()) as archiver:
+    with plant.interface("archive", COLD.isoformat()) as archiver:
         caught = plant.gate.next()
         beside = archive(plant.site)
         plant.gate.decide(lambda _: Fate.GO)

@@ -29,11 +29,11 @@ def test_sweeps_go_on_with_two_beats_and_with_the_one_that_is_left(
 
 
 def forgotten(plant: Plant, ids: list[int]) -> lockside.Operation:
-    """Submit an operation whose hints are lost: only a sweep finds it."""
+    """Submit an operation whose dispatch messages are lost: only a sweep finds it."""
     site = plant.site
     publish_nowhere = site.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1"})
-    with lockside.connect(settings=publish_nowhere) as door:
-        operation = door.transition(
+    with lockside.connect(settings=publish_nowhere) as interface:
+        operation = interface.transition(
             "work_order", to="APPROVED", ids=ids, atomic=False, chunk_items=5
         )
     return site.operation(operation.id)

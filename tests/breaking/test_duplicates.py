@@ -18,7 +18,7 @@ def test_every_message_comes_three_times(plant: Plant) -> None:
     def send_copies(*words: Any, **options: Any) -> Any:
         return [send(*words, **options) for _ in range(COPIES)][-1]
 
-    plant.site.app.send_task = send_copies  # type: ignore[method-assign]  # every hint passes here
+    plant.site.app.send_task = send_copies  # type: ignore[method-assign]  # every dispatch message passes here
     with plant.worker(extra={"LOCKSIDE_TEST_COPIES": str(COPIES)}) as worker:
         bulk = plant.site.transition(
             "work_order", to="APPROVED", ids=ids[:60], atomic=False, chunk_items=5
@@ -35,7 +35,7 @@ def test_the_reply_to_a_published_hint_is_lost(plant: Plant) -> None:
     with Proxy(str(plant.settings.redis_url), "LPUSH", LOST) as redis:
         through = {"redis_url": redis.url}
 
-        outcome = approved_through(plant, through, at_the_door=True)
+        outcome = approved_through(plant, through, at_the_interface=True)
 
         assert redis.swallowed == LOST
     assert outcome["successful_items"] == 60
@@ -58,13 +58,13 @@ def test_the_reply_to_a_commit_is_lost(plant: Plant) -> None:
 
 
 def approved_through(
-    plant: Plant, addresses: dict[str, str], *, at_the_door: bool = False
+    plant: Plant, addresses: dict[str, str], *, at_the_interface: bool = False
 ) -> dict[str, Any]:
-    """Approve sixty rows with a worker, and perhaps a door, that know other addresses."""
+    """Approve sixty rows with a worker, and perhaps an interface, that know other addresses."""
     ids = work_orders(plant.site, 60)
     settings = plant.settings.model_copy(update=addresses)
-    with lockside.connect(settings=settings if at_the_door else plant.settings) as door:
-        operation = door.transition(
+    with lockside.connect(settings=settings if at_the_interface else plant.settings) as interface:
+        operation = interface.transition(
             "work_order", to="APPROVED", ids=ids, atomic=False, chunk_items=5
         )
     with plant.worker(settings=settings):

@@ -1,7 +1,7 @@
 """What a rule looks at changes while a change that stands on it is in flight, in both orders.
 
-A worker stops between writing and its commit, or a door does; the other one waits, or the rule
-holds afterwards.
+A worker stops between writing and its commit, or an interface does; the other one waits, or the
+rule holds afterwards.
 """
 
 import threading
@@ -27,46 +27,48 @@ from worker.local_servers import Servers
 CLOSED_AT = datetime(2026, 12, 1, tzinfo=UTC)
 # Whether this transaction has left its records: then it has written everything.
 WRITTEN = text("SELECT EXISTS (SELECT FROM outbox WHERE xmin = pg_current_xact_id()::xid)")
-Door = Callable[[lockside.Site], object]
+Interface = Callable[[lockside.Session], object]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A change, and what a door takes away from under it.
+    """A change, and what an interface takes away from under it.
 
     Attributes:
         to: The state that rests on a rule.
         code: What the rule says when it doesn't hold.
         make: Makes a row that may be changed; returns it, and what takes the rule's ground away.
-        keeps: The door is refused once the change is there; otherwise it comes after it.
+        keeps: The interface is refused once the change is there; otherwise it comes after it.
     """
 
     kind: str
     to: str
     code: str
-    make: Callable[[lockside.Site], tuple[int, Door]]
+    make: Callable[[lockside.Session], tuple[int, Interface]]
     keeps: bool = True
 
 
-def line_and_order(site: lockside.Site) -> tuple[int, Door]:
+def line_and_order(site: lockside.Session) -> tuple[int, Interface]:
     order = ordered(site, state="IN_PROGRESS", lines=1)
     (line,) = site.row("work_order", order)["work_order_lines"]
-    return order, lambda door: door.records("work_order_line").delete(line["id"])
+    return order, lambda interface: interface.records("work_order_line").delete(line["id"])
 
 
-def reading_and_task(site: lockside.Site) -> tuple[int, Door]:
+def reading_and_task(site: lockside.Session) -> tuple[int, Interface]:
     row_id = task(site, state="WORKING", asks=["flow", "pressure"])
     flow, _ = (read(site, row_id, each) for each in ("flow", "pressure"))
-    return row_id, lambda door: door.records("reading").delete(flow)
+    return row_id, lambda interface: interface.records("reading").delete(flow)
 
 
-def period_and_punch(site: lockside.Site) -> tuple[int, Door]:
+def period_and_punch(site: lockside.Session) -> tuple[int, Interface]:
     for each in site.records("payroll_period").each():
         site.records("payroll_period").delete(each["id"])
     days = {"starts_on": "2026-11-01", "ends_on": "2026-11-30"}
     period = site.records("payroll_period").create(name="November", **days)["id"]
     punch = attended(site)
-    return punch, lambda door: door.records("payroll_period").update(period, closed_at=CLOSED_AT)
+    return punch, lambda interface: interface.records("payroll_period").update(
+        period, closed_at=CLOSED_AT
+    )
 
 
 CASES = [
@@ -80,7 +82,7 @@ each_level = pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE REA
 
 @dataclass
 class InFlight:
-    """A door at work in a thread of its own, and what became of it."""
+    """An interface at work in a thread of its own, and what became of it."""
 
     thread: threading.Thread
     go: threading.Event
@@ -90,7 +92,7 @@ class InFlight:
         """Let it go on if it stands, and return what it was told."""
         self.go.set()
         self.thread.join(30)
-        assert self.told, "the door never came back"
+        assert self.told, "the interface never came back"
         return self.told[0]
 
 
@@ -108,8 +110,8 @@ def plant(
 
 
 @contextmanager
-def door(plant: Plant, ask: Door, *, stops: bool) -> Iterator[InFlight]:
-    """Let a door ask in a thread of its own; if it *stops*, right before it commits."""
+def interface(plant: Plant, ask: Interface, *, stops: bool) -> Iterator[InFlight]:
+    """Let an interface ask in a thread of its own; if it *stops*, right before it commits."""
     go, written = threading.Event(), threading.Event()
     if not stops:
         go.set()
@@ -160,7 +162,7 @@ def test_who_takes_the_ground_away_waits_for_the_change_that_stands_on_it(
     operation = plant.site.transition(case.kind, to=case.to, ids=row_id, isolation_level=level)
     worker = plant.gate.next()
 
-    with door(plant, take_away, stops=False) as flight:
+    with interface(plant, take_away, stops=False) as flight:
         eventually(lambda: somebody_waits_for_a_row(plant.site))
         plant.gate.open()
         worker.go()
@@ -179,7 +181,7 @@ def test_a_change_waits_for_who_takes_its_ground_away_and_is_refused(
 ) -> None:
     row_id, take_away = case.make(plant.site)
 
-    with door(plant, take_away, stops=True) as flight:
+    with interface(plant, take_away, stops=True) as flight:
         operation = plant.site.transition(case.kind, to=case.to, ids=row_id, isolation_level=level)
         eventually(lambda: has_met_the_door(plant, operation))
         told = flight.end()
@@ -199,7 +201,7 @@ def test_a_change_whose_worker_dies_before_its_commit_stands_on_nothing_then(
     operation = plant.site.transition(case.kind, to=case.to, ids=row_id)
     worker = plant.gate.next()
 
-    with door(plant, take_away, stops=False) as flight:
+    with interface(plant, take_away, stops=False) as flight:
         eventually(lambda: somebody_waits_for_a_row(plant.site))
         plant.gate.hold_if(lambda each: each.step == "claimed")
         worker.kill()
@@ -216,7 +218,7 @@ def test_a_change_whose_worker_dies_before_its_commit_stands_on_nothing_then(
 def test_a_door_that_dies_before_its_commit_takes_nothing_away(plant: Plant, case: Case) -> None:
     row_id, take_away = case.make(plant.site)
 
-    with door(plant, take_away, stops=True) as flight:
+    with interface(plant, take_away, stops=True) as flight:
         operation = plant.site.transition(case.kind, to=case.to, ids=row_id)
         eventually(lambda: has_met_the_door(plant, operation))
         plant.ask(

@@ -50,7 +50,7 @@ class Ground:
 
     def mend(self) -> Servers:
         """Start what is down, where it was before; return both."""
-        return embedded.start(self.folder)[0]
+        return embedded.start_servers(self.folder)[0]
 
     def redis(self) -> Redis:
         return Redis.from_url(str(self.plant.settings.redis_url))
@@ -96,7 +96,7 @@ class Run:
 @contextmanager
 def raised(folder: Path) -> Iterator[Ground]:
     """Build a plant without workers on servers of its own."""
-    servers, _ = embedded.start(folder)
+    servers, _ = embedded.start_servers(folder)
     try:
         postgres = servers.database_url.replace("+psycopg", "")
         with psycopg.connect(postgres, autocommit=True) as db:
@@ -229,7 +229,7 @@ def test_postgresql_is_restarted_while_records_are_archived(
     record(site)
     before = sum(map(len, stored(site).values()))
     gate.hold_at(step)
-    with still.plant.door("archive", COLD.isoformat()) as archiver:
+    with still.plant.interface("archive", COLD.isoformat()) as archiver:
         caught = gate.next()
         os.kill(still.mend().postgres_pid, how)
         eventually(lambda: find_running(still.folder) is None)

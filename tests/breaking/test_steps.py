@@ -60,12 +60,12 @@ STEPS = [
 ]
 STEPS_BETWEEN_CHUNKS = [
     pytest.param("told", id="7_told"),
-    pytest.param("hinting", id="2_hinting"),
-    pytest.param("hinted", id="2_hinted"),
+    pytest.param("dispatching", id="2_hinting"),
+    pytest.param("dispatched", id="2_hinted"),
 ]
 DOOR_STEPS = [
     pytest.param("submitted", id="1_submitted"),
-    pytest.param("hinted", id="2_hinted"),
+    pytest.param("dispatched", id="2_hinted"),
 ]
 
 TIMES_NOTED = "SELECT published FROM operation_chunk WHERE operation_id = :id"
@@ -170,7 +170,7 @@ def test_a_worker_may_die_in_what_a_hook_does(plant: Plant, step: str, starts: i
 
 @pytest.mark.parametrize("count", [1, 12])
 @pytest.mark.parametrize("step", DOOR_STEPS)
-def test_a_door_may_die_after_it_has_submitted(plant: Plant, step: str, count: int) -> None:
+def test_an_interface_may_die_after_it_has_submitted(plant: Plant, step: str, count: int) -> None:
     operation = submit_and_die(plant, step, work_orders(plant.site, count))
 
     outcome = mended(plant, operation)
@@ -182,7 +182,7 @@ def test_a_sweeper_may_die_with_a_hint_in_its_hand(plant: Plant) -> None:
         plant,
         "submitted",
         work_orders(plant.site, 3),
-        then=lambda each: each.step == "hinting" and each.chunk_no is None,
+        then=lambda each: each.step == "dispatching" and each.chunk_no is None,
     )
     eventually(lambda: plant.ask(IS_LATE, id=operation.id))
     plant.site.platform.publish(SWEEP, {}, queue="upkeep")
@@ -216,14 +216,14 @@ def test_a_worker_may_die_when_its_chunk_has_to_wait(plant: Plant, step: str) ->
     assert mended(plant, operation)["successful_items"] == 4
 
 
-def test_a_door_may_die_halfway_through_cancelling(plant: Plant) -> None:
+def test_an_interface_may_die_halfway_through_cancelling(plant: Plant) -> None:
     hold(plant, "writing")
     operation = BULK.submit(plant)
     running = [plant.gate.next(), plant.gate.next()]
-    with plant.door("cancel", operation.id) as door:
-        plant.gate.hold_if(lambda each: (each.pid, each.step) == (door.pid, "cancelling"))
+    with plant.interface("cancel", operation.id) as interface:
+        plant.gate.hold_if(lambda each: (each.pid, each.step) == (interface.pid, "cancelling"))
         plant.gate.next().kill()
-        assert door.wait(10) == -signal.SIGKILL
+        assert interface.wait(10) == -signal.SIGKILL
 
     plant.gate.open()
     for each in running:
@@ -315,12 +315,14 @@ def submit_and_die(
 
     Who is held from that moment on, *then* says.
     """
-    with plant.door("submit", {"kind": "work_order", "to": "APPROVED", "ids": ids}) as door:
-        plant.gate.hold_if(lambda each: (each.pid, each.step) == (door.pid, step))
+    with plant.interface(
+        "submit", {"kind": "work_order", "to": "APPROVED", "ids": ids}
+    ) as interface:
+        plant.gate.hold_if(lambda each: (each.pid, each.step) == (interface.pid, step))
         victim = plant.gate.next()
         plant.gate.hold_if(then)
         victim.kill()
-        assert door.wait(10) == -signal.SIGKILL
+        assert interface.wait(10) == -signal.SIGKILL
     return plant.site.operation(
         plant.ask("SELECT operation_id FROM operation_chunk WHERE :id = ANY(ids)", id=ids[0])
     )

@@ -15,13 +15,13 @@ from tests.breaking.clock import clock_of
 from tests.breaking.observer import Observer
 from worker.app import make_app
 from worker.settings import Settings
-from worker.signals import connect
+from worker.signals import connect_signals
 
 observer = Observer()
 observer.follow_celery()
 settings = Settings()
 app = make_app(settings, step=observer, clock=clock_of(os.environ))
-connect(app, settings)
+connect_signals(app, settings)
 
 _COPIES = int(os.environ.get("LOCKSIDE_TEST_COPIES", "1"))
 _TICK_S = os.environ.get("LOCKSIDE_TEST_TICK_S")
@@ -33,7 +33,7 @@ def send_copies(*words: Any, **options: Any) -> Any:
     return [_send(*words, **options) for _ in range(_COPIES)][-1]
 
 
-app.send_task = send_copies  # type: ignore[method-assign]  # every hint passes here
+app.send_task = send_copies  # type: ignore[method-assign]  # every dispatch message passes here
 app.conf.worker_soft_shutdown_timeout = float(os.environ.get("LOCKSIDE_TEST_SOFT_STOP_S", "30"))
 app.conf.task_reject_on_worker_lost = os.environ.get("LOCKSIDE_TEST_LOSES") != "messages"
 if _TICK_S is not None:

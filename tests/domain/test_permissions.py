@@ -66,14 +66,18 @@ OF_WORK = {
 
 
 def spelled(table: dict[str, str]) -> set[str]:
-    """Return the permissions of a table of verbs by noun."""
-    return {f"{noun}.{verb}" for noun, verbs in table.items() for verb in verbs.split()}
+    """Return the permissions of a table of verbs by resource type."""
+    return {
+        f"{resource_type}.{verb}"
+        for resource_type, verbs in table.items()
+        for verb in verbs.split()
+    }
 
 
-def held_over(role: str, nouns: tuple[str, ...]) -> set[str]:
-    """Return what a role may do with records of these nouns."""
+def held_over(role: str, resource_types: tuple[str, ...]) -> set[str]:
+    """Return what a role may do with records of these resource types."""
     held = permissions_of(role, MACHINES, NOUNS)
-    return {each for each in held if each.partition(".")[0] in nouns}
+    return {each for each in held if each.partition(".")[0] in resource_types}
 
 
 STEERING = {

@@ -44,7 +44,7 @@ def at(platform: Platform, now: datetime) -> Platform:
     return replace(platform, clock=clock)
 
 
-def make_months(site: lockside.Site, *months: datetime) -> None:
+def make_months(site: lockside.Session, *months: datetime) -> None:
     """Make partitions for months that are over."""
     for month in map(month_of, months):
         since, until = span_of(month)
@@ -57,7 +57,7 @@ def make_months(site: lockside.Site, *months: datetime) -> None:
 
 
 def record(
-    site: lockside.Site, when: datetime = MAY, count: int = 5, comments: str | None = "Checked"
+    site: lockside.Session, when: datetime = MAY, count: int = 5, comments: str | None = "Checked"
 ) -> list[int]:
     """Write and seal the records of so many transitions, as of then; return the rows."""
     ids = work_orders(site, count)
@@ -67,12 +67,12 @@ def record(
     return ids
 
 
-def archive(site: lockside.Site, now: datetime = COLD, **more: Any) -> Archived:
+def archive(site: lockside.Session, now: datetime = COLD, **more: Any) -> Archived:
     """Archive what is cold at a time."""
     return archive_records(at(site.platform, now), **more)
 
 
-def verified(site: lockside.Site, now: datetime = COLD, **more: Any) -> Verified:
+def verified(site: lockside.Session, now: datetime = COLD, **more: Any) -> Verified:
     """Return what a verification of the tenant's seals and archives finds at a time."""
     known = site.platform
     more.setdefault("shelf", Shelf(known.archives, known.retention, now))
@@ -81,34 +81,34 @@ def verified(site: lockside.Site, now: datetime = COLD, **more: Any) -> Verified
     return seen
 
 
-def found(site: lockside.Site, now: datetime = COLD, **more: Any) -> list[str]:
+def found(site: lockside.Session, now: datetime = COLD, **more: Any) -> list[str]:
     """Return the codes of what a verification finds, but for erasures: here they are made up."""
     told = [each.code for each in verified(site, now, **more).findings]
     return [each for each in told if each != "erasure_differs"]
 
 
-def stored(site: lockside.Site) -> dict[str, list[Row]]:
+def stored(site: lockside.Session) -> dict[str, list[Row]]:
     """Return all records that are in their tables, by table."""
     return {each: query(site, f"SELECT * FROM {each} ORDER BY event_id") for each in TABLES}
 
 
-def archives(site: lockside.Site) -> list[Row]:
+def archives(site: lockside.Session) -> list[Row]:
     """Return the archives as they are stored, in the order in which they were made."""
     return query(site, "SELECT * FROM audit_archive ORDER BY id")
 
 
-def files(site: lockside.Site) -> list[str]:
+def files(site: lockside.Session) -> list[str]:
     """Return all files of the archive folder, whatever they are."""
     folder = site.platform.archives
     return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
 
 
-def named(site: lockside.Site) -> list[str]:
+def named(site: lockside.Session) -> list[str]:
     """Return the files that the archives name."""
     return sorted(each["path"] for each in archives(site) if each["path"])
 
 
-def file_of(site: lockside.Site, table: str = "state_transition_audit") -> Path:
+def file_of(site: lockside.Session, table: str = "state_transition_audit") -> Path:
     """Return the one archive of a table."""
     (name,) = (each["path"] for each in archives(site) if each["record"] == table and each["path"])
     return site.platform.archives / str(name)
@@ -121,7 +121,7 @@ def read(path: Path) -> list[bytes]:
 
 
 def rewrite(
-    site: lockside.Site,
+    site: lockside.Session,
     change: Callable[[list[bytes]], list[bytes]],
     *,
     table: str = "state_transition_audit",

@@ -20,14 +20,14 @@ HOUR = timedelta(hours=1)
 OPEN = "state in (ASSIGNED, INPROGRESS, WORKING, STANDBY, MAINTENANCE)"
 
 
-def alone(site: lockside.Site, **more: Any) -> str:
+def alone(site: lockside.Session, **more: Any) -> str:
     """Turn every other policy off and make one that closes overdue tasks; return its name."""
     for each in site.autoclose.policies():
         site.autoclose.set_mode(each["name"], "off")
     return policy(site, **more)
 
 
-def policy(site: lockside.Site, **more: Any) -> str:
+def policy(site: lockside.Session, **more: Any) -> str:
     """Make a policy that closes overdue tasks unless told otherwise; return its name."""
     closing = {
         "name": "closing",
@@ -45,12 +45,16 @@ def policy(site: lockside.Site, **more: Any) -> str:
     return str(made["name"])
 
 
-def overdue(site: lockside.Site, count: int = 1, *, by: timedelta = HOUR, **more: Any) -> list[int]:
+def overdue(
+    site: lockside.Session, count: int = 1, *, by: timedelta = HOUR, **more: Any
+) -> list[int]:
     """Bring in tasks that were due so long before noon; return their ids."""
     return tasks(site, count, due_at=NOON - by, **more)
 
 
-def run_at(site: lockside.Site, now: datetime = NOON, *, on: Platform | None = None) -> list[Run]:
+def run_at(
+    site: lockside.Session, now: datetime = NOON, *, on: Platform | None = None
+) -> list[Run]:
     """Let the clock tick at a moment, and what it begins end; return the runs."""
     platform = on or clock_at(site, now)
     runs = tick_at(site, now, on=platform)
@@ -62,24 +66,26 @@ def run_at(site: lockside.Site, now: datetime = NOON, *, on: Platform | None = N
     return runs
 
 
-def tick_at(site: lockside.Site, now: datetime = NOON, *, on: Platform | None = None) -> list[Run]:
+def tick_at(
+    site: lockside.Session, now: datetime = NOON, *, on: Platform | None = None
+) -> list[Run]:
     """Let the clock tick at a moment; return the runs of the site's own tenant."""
     runs = tick(on or clock_at(site, now))
     return [each for each in runs if each.policy["tenant_id"] == site.actor.tenant_id]
 
 
-def end(site: lockside.Site, run: Run, *, on: Platform | None = None) -> dict[str, Any]:
+def end(site: lockside.Session, run: Run, *, on: Platform | None = None) -> dict[str, Any]:
     """Let the operation of a run end; return its result."""
     assert run.operation_id is not None
     return drain(site, run.operation_id, on or clock_at(site, NOON))
 
 
-def undo(site: lockside.Site, run: Run) -> dict[str, Any]:
+def undo(site: lockside.Session, run: Run) -> dict[str, Any]:
     """Undo a run; return the result."""
     undone = site.operation(str(run.operation_id)).undo()
     return drain(site, UUID(undone.id))
 
 
-def states(site: lockside.Site, kind: str, ids: Sequence[int]) -> list[str]:
+def states(site: lockside.Session, kind: str, ids: Sequence[int]) -> list[str]:
     """Return the states of rows, in the order of *ids*."""
     return [site.row(kind, each)["state"] for each in ids]

@@ -62,7 +62,7 @@ class Inspection(Assignable, Work):
     due_at: Mapped[datetime | None]
 
 
-def migrate(site: lockside.Site) -> None:
+def migrate(site: lockside.Session) -> None:
     """Do what the kind's migration does, and bring the database up to date."""
     with site.platform.database.begin() as db:
         Inspection.metadata.tables["inspection"].create(db)
@@ -81,7 +81,7 @@ def refused(ask: Callable[[], object]) -> str | None:
     return None
 
 
-def verbs(site: lockside.Site) -> dict[str, Any]:
+def verbs(site: lockside.Session) -> dict[str, Any]:
     """Import, and do with the rows what every verb does."""
     site.records("site").create(name="Tower")
     site.add_named("team", ["Inspectors"])
@@ -121,7 +121,7 @@ def verbs(site: lockside.Site) -> dict[str, Any]:
     }
 
 
-def records(site: lockside.Site) -> dict[str, Any]:
+def records(site: lockside.Session) -> dict[str, Any]:
     """Create, read, update, list and delete one."""
     known = site.records("inspection")
     made = known.create(title="Cellar", site="Tower", assigned_to_user="asha")
@@ -140,7 +140,7 @@ def records(site: lockside.Site) -> dict[str, Any]:
     }
 
 
-def guard(site: lockside.Site, ids: list[int]) -> dict[str, Any]:
+def guard(site: lockside.Session, ids: list[int]) -> dict[str, Any]:
     """Try what the database has to refuse; *ids* are a filed row and two that are done."""
     override = "SET LOCAL lockside.override = 'test'; "
     change = "UPDATE inspection SET version = version + 1, updated_at = now()"
@@ -162,7 +162,7 @@ def guard(site: lockside.Site, ids: list[int]) -> dict[str, Any]:
     return answers
 
 
-def trail(site: lockside.Site, row_id: int) -> dict[str, Any]:
+def trail(site: lockside.Session, row_id: int) -> dict[str, Any]:
     """Tell what was recorded, and what is refused to whom."""
     check_invariants(site)
     site.act_as("demo", "victor")

@@ -52,7 +52,7 @@ def then(platform: Platform, step: str, act: Callable[[], object]) -> Platform:
 
 @dataclass
 class Recorder:
-    """In the broker's place: keeps the hints that were sent, or is away and takes none."""
+    """In the broker's place: keeps the messages that were sent, or is away and takes none."""
 
     away: bool = False
     sent: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Recorder:
         return not self.away
 
     def chunks(self) -> list[int]:
-        """Return the chunk numbers of the hints, in the order in which they were sent."""
+        """Return the chunk numbers of the messages, in the order in which they were sent."""
         return [given["chunk_no"] for name, given in self.sent if name == "bulk.run_chunk"]
 
 
@@ -90,25 +90,25 @@ def nobody() -> Redis:
     return Redis(port=9, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.5)
 
 
-def ask(site: lockside.Site, ids: Iterable[int], **options: Any) -> UUID:
+def ask(site: lockside.Session, ids: Iterable[int], **options: Any) -> UUID:
     """Submit the approval of work orders unless told otherwise; return the operation's id."""
     given = {"kind": "work_order", "target": "APPROVED", "ids": list(ids)} | options
     return submit(site.platform, site.actor, Submission(**given))
 
 
-def query(site: lockside.Site, statement: str, **names: Any) -> list[Row]:
+def query(site: lockside.Session, statement: str, **names: Any) -> list[Row]:
     """Return what a query finds; a change is committed at once."""
     with site.platform.database.begin() as db:
         found = db.execute(text(statement), names)
         return [dict(each._mapping) for each in found] if found.returns_rows else []
 
 
-def operation(site: lockside.Site, operation_id: UUID) -> Row:
+def operation(site: lockside.Session, operation_id: UUID) -> Row:
     """Return an operation as it is stored."""
     return query(site, "SELECT * FROM operation WHERE id = :id", id=operation_id)[0]
 
 
-def chunks(site: lockside.Site, operation_id: UUID) -> list[Row]:
+def chunks(site: lockside.Session, operation_id: UUID) -> list[Row]:
     """Return the chunks of an operation as they are stored, in order."""
     return query(
         site,
@@ -117,24 +117,24 @@ def chunks(site: lockside.Site, operation_id: UUID) -> list[Row]:
     )
 
 
-def rows(site: lockside.Site, kind: str = "work_order") -> dict[int, tuple[str, int]]:
+def rows(site: lockside.Session, kind: str = "work_order") -> dict[int, tuple[str, int]]:
     """Return state and version of every row of a kind, by id."""
     found = query(site, f"SELECT id, state, version FROM {kinds()[kind].__tablename__}")
     return {each["id"]: (each["state"], each["version"]) for each in found}
 
 
-def outbox(site: lockside.Site) -> list[Row]:
+def outbox(site: lockside.Session) -> list[Row]:
     """Return what waits to be written as records, oldest first."""
     return query(site, "SELECT * FROM outbox ORDER BY id")
 
 
-def outcomes(site: lockside.Site, operation_id: UUID) -> dict[str, str]:
+def outcomes(site: lockside.Session, operation_id: UUID) -> dict[str, str]:
     """Return what became of each item, by id."""
     done = site.operation(operation_id).results()
     return {each["id"]: each["outcome"] for each in done}
 
 
-def leases_over(site: lockside.Site) -> None:
+def leases_over(site: lockside.Session) -> None:
     """Let every lease run out now, as if its owner had been gone for long."""
     query(
         site,
@@ -143,14 +143,14 @@ def leases_over(site: lockside.Site) -> None:
     )
 
 
-def due_now(site: lockside.Site) -> None:
+def due_now(site: lockside.Session) -> None:
     """Make every waiting chunk due now."""
     query(site, "UPDATE operation_chunk SET run_after = created.at FROM (SELECT"
                 " clock_timestamp() - interval '1 second' AS at) AS created"
                 " WHERE status = 'PENDING'")  # fmt: skip
 
 
-def drain(site: lockside.Site, operation_id: UUID, platform: Platform | None = None) -> Row:
+def drain(site: lockside.Session, operation_id: UUID, platform: Platform | None = None) -> Row:
     """Run an operation to its end, chunk by chunk, in this process; return its result."""
     known = platform or site.platform
     for _ in range(50):
@@ -165,7 +165,7 @@ def drain(site: lockside.Site, operation_id: UUID, platform: Platform | None = N
     raise AssertionError(f"never ended: {chunks(site, operation_id)}")
 
 
-def raw(site: lockside.Site) -> psycopg.Connection[Any]:
+def raw(site: lockside.Session) -> psycopg.Connection[Any]:
     """Return a database session of somebody who doesn't come through Lockside."""
     return psycopg.connect(str(site.settings.database_url).replace("+psycopg", ""))
 
@@ -199,7 +199,7 @@ def until(holds: Callable[[], object], *, within_s: float = 20.0) -> None:
         paused.wait(0.005)
 
 
-def somebody_waits_for_a_row(site: lockside.Site) -> bool:
+def somebody_waits_for_a_row(site: lockside.Session) -> bool:
     """Say whether a session of the test's database waits for another one's lock."""
     found = query(
         site,

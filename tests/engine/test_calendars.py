@@ -18,16 +18,16 @@ BEGIN = datetime(2026, 12, 24, tzinfo=UTC)
 END = datetime(2026, 12, 29, tzinfo=UTC)
 
 
-def calendars(site: lockside.Site) -> dict[int | None, Calendar]:
+def calendars(site: lockside.Session) -> dict[int | None, Calendar]:
     with site.platform.database.connect() as db:
         return calendars_of(db, site.actor.tenant_id)
 
 
-def made(site: lockside.Site, **values: Any) -> dict[str, Any]:
+def made(site: lockside.Session, **values: Any) -> dict[str, Any]:
     return site.records("calendar").create(**{"name": "Office", **OFFICE, **values})
 
 
-def test_what_is_written_is_stored_in_one_form(site: lockside.Site) -> None:
+def test_what_is_written_is_stored_in_one_form(site: lockside.Session) -> None:
     row = made(
         site, zone="europe/berlin", hours="sat 9:00-13:00", country="de", subdivision="BY",
         days_off="2026-12-31,2026-12-24", is_default="yes",
@@ -38,7 +38,7 @@ def test_what_is_written_is_stored_in_one_form(site: lockside.Site) -> None:
     assert told == ("Europe/Berlin", "Sat 09:00-13:00", "DE", days, True)
 
 
-def test_business_hours_are_the_default(site: lockside.Site) -> None:
+def test_business_hours_are_the_default(site: lockside.Session) -> None:
     row = site.records("calendar").create(name="Office", zone="UTC")
 
     assert (row["hours"], row["is_default"], row["days_off"]) == ("Mon-Fri 09:00-17:00", False, [])
@@ -59,7 +59,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("values", "field", "got", "expected"), WRONG)
 def test_a_calendar_that_can_not_be_is_refused(
-    site: lockside.Site, values: dict[str, Any], field: str, got: Any, expected: str
+    site: lockside.Session, values: dict[str, Any], field: str, got: Any, expected: str
 ) -> None:
     with pytest.raises(InvalidInput, match=expected) as told:
         made(site, **values)
@@ -67,7 +67,7 @@ def test_a_calendar_that_can_not_be_is_refused(
     assert (told.value.facts["field"], told.value.facts["got"]) == (field, got)
 
 
-def test_calendars_are_found_by_what_they_hold(site: lockside.Site) -> None:
+def test_calendars_are_found_by_what_they_hold(site: lockside.Session) -> None:
     row = made(site, days_off="2026-12-24", is_default=True)
     made(site, name="Another", zone="UTC")
 
@@ -82,7 +82,7 @@ def test_calendars_are_found_by_what_they_hold(site: lockside.Site) -> None:
         site.records("calendar").list(where="zone = Atlantis")
 
 
-def test_a_tenant_has_one_default(site: lockside.Site) -> None:
+def test_a_tenant_has_one_default(site: lockside.Session) -> None:
     first = made(site, is_default=True)
 
     with pytest.raises(InvalidInput):
@@ -92,7 +92,7 @@ def test_a_tenant_has_one_default(site: lockside.Site) -> None:
     assert made(site, name="Another", is_default=True)["is_default"]
 
 
-def test_a_tenant_without_a_default_works_day_and_night(site: lockside.Site) -> None:
+def test_a_tenant_without_a_default_works_day_and_night(site: lockside.Session) -> None:
     row = made(site)
 
     found = calendars(site)
@@ -102,7 +102,7 @@ def test_a_tenant_without_a_default_works_day_and_night(site: lockside.Site) -> 
     assert ALWAYS.elapsed(BEGIN, END) == END - BEGIN
 
 
-def test_business_time_leaves_out_nights_weekends_and_holidays(site: lockside.Site) -> None:
+def test_business_time_leaves_out_nights_weekends_and_holidays(site: lockside.Session) -> None:
     row = made(site, days_off=["2026-12-28"], is_default=True)
 
     found = calendars(site)
@@ -111,13 +111,13 @@ def test_business_time_leaves_out_nights_weekends_and_holidays(site: lockside.Si
     assert found[None].elapsed(BEGIN, END) == timedelta(hours=10)
 
 
-def test_a_holiday_may_be_worked(site: lockside.Site) -> None:
+def test_a_holiday_may_be_worked(site: lockside.Session) -> None:
     row = made(site, work_days=["2026-12-25"])
 
     assert calendars(site)[row["id"]].elapsed(BEGIN, END) == timedelta(hours=30)
 
 
-def test_calendars_of_others_and_deleted_ones_are_not_among_them(site: lockside.Site) -> None:
+def test_calendars_of_others_and_deleted_ones_are_not_among_them(site: lockside.Session) -> None:
     row = made(site, is_default=True)
     site.records("calendar").delete(row["id"])
     site.act_as("other", "admin")
@@ -127,7 +127,7 @@ def test_calendars_of_others_and_deleted_ones_are_not_among_them(site: lockside.
     assert calendars(site) == {None: ALWAYS}
 
 
-def test_a_site_names_its_calendar(site: lockside.Site) -> None:
+def test_a_site_names_its_calendar(site: lockside.Session) -> None:
     row = made(site)
 
     place = site.records("site").create(name="Tower", calendar="Office")
@@ -150,7 +150,7 @@ OUT = [
 
 @pytest.mark.parametrize(("values", "moment", "is_out"), OUT)
 def test_whoever_is_refused_out_of_their_tenants_hours_is_flagged(
-    site: lockside.Site, values: dict[str, Any], moment: datetime, *, is_out: bool
+    site: lockside.Session, values: dict[str, Any], moment: datetime, *, is_out: bool
 ) -> None:
     if values:
         made(site, **{"is_default": True, **values})

@@ -21,21 +21,23 @@ class Endless:
         return piece
 
 
-def load(site: lockside.Site, kind: str, text: str | bytes, **options: Any) -> Loaded:
+def load(site: lockside.Session, kind: str, text: str | bytes, **options: Any) -> Loaded:
     content = text.encode() if isinstance(text, str) else text
     return site.load(kind, BytesIO(content), **{"form": "csv"} | options)
 
 
-def rejects_of(site: lockside.Site, kind: str, text: str | bytes, **options: Any) -> list[Reject]:
+def rejects_of(
+    site: lockside.Session, kind: str, text: str | bytes, **options: Any
+) -> list[Reject]:
     told: list[Reject] = []
     load(site, kind, text, on_reject=told.append, **options)
     return told
 
 
-def faults_of(site: lockside.Site, kind: str, text: str | bytes, **options: Any) -> list[Any]:
+def faults_of(site: lockside.Session, kind: str, text: str | bytes, **options: Any) -> list[Any]:
     told = rejects_of(site, kind, text, **options)
     return [(each.line, each.field, each.code) for each in told]
 
 
-def rows_of(site: lockside.Site, kind: str, *fields: str) -> list[tuple[Any, ...]]:
+def rows_of(site: lockside.Session, kind: str, *fields: str) -> list[tuple[Any, ...]]:
     return [tuple(row.values()) for row in site.export(kind, fields=fields)]

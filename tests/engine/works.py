@@ -26,7 +26,7 @@ _number = count(1)
 
 
 def task(
-    site: lockside.Site, *, state: str = "INPROGRESS", asks: Sequence[str] = (), **more: Any
+    site: lockside.Session, *, state: str = "INPROGRESS", asks: Sequence[str] = (), **more: Any
 ) -> int:
     """Bring in a task, of a job that asks for readings if any are named; return its id."""
     if asks:
@@ -35,7 +35,7 @@ def task(
     return site.import_work("task", [{"title": "Check the pump", "state": state, **more}])[0]
 
 
-def attended(site: lockside.Site, *, state: str = "PENDING", **more: Any) -> int:
+def attended(site: lockside.Session, *, state: str = "PENDING", **more: Any) -> int:
     """Bring in a punch of the administrator's own; return its id."""
     row = {
         "person_id": site.actor.person_id,
@@ -47,7 +47,9 @@ def attended(site: lockside.Site, *, state: str = "PENDING", **more: Any) -> int
     return site.import_work("attendance", [row | more])[0]
 
 
-def ordered(site: lockside.Site, *, state: str = "SUBMITTED", lines: int = 0, **more: Any) -> int:
+def ordered(
+    site: lockside.Session, *, state: str = "SUBMITTED", lines: int = 0, **more: Any
+) -> int:
     """Bring in a work order with so many lines; return its id."""
     found = site.import_work("work_order", [{"title": "Descale", "state": state, **more}])
     for number in range(lines):
@@ -55,38 +57,38 @@ def ordered(site: lockside.Site, *, state: str = "SUBMITTED", lines: int = 0, **
     return found[0]
 
 
-def read(site: lockside.Site, task_id: int, name: str, value: str = "4.2") -> int:
+def read(site: lockside.Session, task_id: int, name: str, value: str = "4.2") -> int:
     """Record a reading of a task; return the reading's id."""
     taken = site.records("reading").create(task_id=task_id, name=name, value=value)
     found: int = taken["id"]
     return found
 
 
-def period(site: lockside.Site, **more: Any) -> dict[str, Any]:
+def period(site: lockside.Session, **more: Any) -> dict[str, Any]:
     """Make the payroll period of November."""
     days = {"starts_on": date(2026, 11, 1), "ends_on": date(2026, 11, 30)}
     return site.records("payroll_period").create(name="November", **days | more)
 
 
-def clock_at(site: lockside.Site, now: datetime) -> Platform:
+def clock_at(site: lockside.Session, now: datetime) -> Platform:
     """Return the platform of a process for which it is always this time."""
     return replace(site.platform, clock=lambda _: now)
 
 
-def clock_from(site: lockside.Site, begin: datetime) -> Platform:
+def clock_from(site: lockside.Session, begin: datetime) -> Platform:
     """Return the platform of a process whose clock begins here, and ticks when it is read."""
     ticks = count()
     return replace(site.platform, clock=lambda _: begin + timedelta(milliseconds=next(ticks)))
 
 
-def do(site: lockside.Site, kind: str, ids: int | Sequence[int], **options: Any) -> UUID:
+def do(site: lockside.Session, kind: str, ids: int | Sequence[int], **options: Any) -> UUID:
     """Submit what is asked for rows; return the operation's id."""
     rows = [ids] if isinstance(ids, int) else list(ids)
     return submit(site.platform, site.actor, Submission(kind=kind, ids=rows, **options))
 
 
 def move(
-    site: lockside.Site,
+    site: lockside.Session,
     kind: str,
     row_id: int,
     to: str,
@@ -104,7 +106,7 @@ def why(told: Mapping[str, Any]) -> list[str]:
     return sorted(told["failure_codes"])
 
 
-def denials(site: lockside.Site) -> list[dict[str, Any]]:
+def denials(site: lockside.Session) -> list[dict[str, Any]]:
     """Return every denial on record, oldest first."""
     write_records(site.platform)
     return query(site, "SELECT * FROM permission_denial_audit ORDER BY occurred_at")

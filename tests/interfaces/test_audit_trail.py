@@ -24,7 +24,7 @@ NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
 
 @pytest.fixture
-def moved(site: lockside.Site) -> list[int]:
+def moved(site: lockside.Session) -> list[int]:
     """Bring tickets in and open them, with their records."""
     ids = tickets(site, 3)
     drain(site, ask(site, ids, kind="ticket", target="OPEN", comments="Spring batch"))
@@ -33,7 +33,7 @@ def moved(site: lockside.Site) -> list[int]:
 
 
 @pytest.fixture
-def victor(site: lockside.Site) -> Iterator[lockside.Site]:
+def victor(site: lockside.Session) -> Iterator[lockside.Session]:
     """Act as who only looks."""
     actor = site.actor
     site.act_as("demo", "victor")
@@ -41,14 +41,14 @@ def victor(site: lockside.Site) -> Iterator[lockside.Site]:
     site.actor = actor
 
 
-def test_python_yields_the_trail_of_a_row(site: lockside.Site, moved: list[int]) -> None:
+def test_python_yields_the_trail_of_a_row(site: lockside.Session, moved: list[int]) -> None:
     told = list(site.trail("ticket", moved[0]))
 
     assert [each["event_type"] for each in told] == ["STATE_CHANGED", "CREATED"]
 
 
 def test_the_command_line_tells_what_python_tells(
-    site: lockside.Site, settings: Settings, moved: list[int]
+    site: lockside.Session, settings: Settings, moved: list[int]
 ) -> None:
     answer = call(settings, "audit", "trail", "ticket", moved[0], "--json")
 
@@ -70,7 +70,7 @@ def test_the_trail_goes_on_behind_its_cursor(settings: Settings, moved: list[int
 
 @pytest.mark.parametrize("limit", [None, 5])
 def test_pages_are_read_one_after_the_other(
-    site: lockside.Site, moved: list[int], limit: int | None
+    site: lockside.Session, moved: list[int], limit: int | None
 ) -> None:
     whole = list(site.trail("ticket"))
     usual = site.platform
@@ -82,20 +82,20 @@ def test_pages_are_read_one_after_the_other(
     assert told == whole[:limit]
 
 
-def test_the_trail_of_everything_needs_a_permission_of_its_own(victor: lockside.Site) -> None:
+def test_the_trail_of_everything_needs_a_permission_of_its_own(victor: lockside.Session) -> None:
     for ask_for in (victor.trail, victor.anomalies, lambda: victor.trail("ticket")):
         with pytest.raises(PermissionDenied, match=r"audit\.view"):
             ask_for()
 
 
 def test_the_trail_of_a_row_takes_the_permission_to_view_it(
-    moved: list[int], victor: lockside.Site
+    moved: list[int], victor: lockside.Session
 ) -> None:
     assert len(list(victor.trail("ticket", moved[0]))) == 2
 
 
 def test_who_may_not_read_the_trail_leaves_a_denial(
-    site: lockside.Site, victor: lockside.Site
+    site: lockside.Session, victor: lockside.Session
 ) -> None:
     with pytest.raises(PermissionDenied):
         victor.trail()
@@ -122,13 +122,13 @@ def test_who_may_not_read_the_trail_leaves_a_denial(
     ids=lambda each: str(each)[:20],
 )
 def test_a_wish_that_makes_no_sense_is_refused(
-    site: lockside.Site, wanted: dict[str, Any], field: str
+    site: lockside.Session, wanted: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput, match=f"^{field}: got"):
         site.trail(**wanted)
 
 
-def test_a_person_who_never_was_is_not_found(site: lockside.Site) -> None:
+def test_a_person_who_never_was_is_not_found(site: lockside.Session) -> None:
     with pytest.raises(NotFound):
         site.trail(by="nobody")
 
@@ -140,7 +140,7 @@ def test_what_excludes_each_other_is_refused(settings: Settings, words: list[str
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 def test_an_export_holds_every_record_that_the_trail_tells(
-    site: lockside.Site, settings: Settings, moved: list[int], folder: Path, form: str
+    site: lockside.Session, settings: Settings, moved: list[int], folder: Path, form: str
 ) -> None:
     file = folder / f"trail.{form}"
 
@@ -157,7 +157,7 @@ def test_an_export_holds_every_record_that_the_trail_tells(
     assert answer.out.strip() == f"{len(told):,} records are in {file}."
 
 
-def test_changes_stand_as_json_in_a_cell(site: lockside.Site, moved: list[int]) -> None:
+def test_changes_stand_as_json_in_a_cell(site: lockside.Session, moved: list[int]) -> None:
     text = "".join(site.trail_text("csv", "ticket", moved[0], event="created"))
 
     (row,) = csv.DictReader(StringIO(text))
@@ -165,7 +165,7 @@ def test_changes_stand_as_json_in_a_cell(site: lockside.Site, moved: list[int]) 
 
 
 def test_an_export_is_read_in_pages_that_follow_each_other(
-    site: lockside.Site, moved: list[int]
+    site: lockside.Session, moved: list[int]
 ) -> None:
     pieces = list(site.trail_text("ndjson", "ticket", oldest_first=True, limit=4))
 
@@ -173,7 +173,7 @@ def test_an_export_is_read_in_pages_that_follow_each_other(
 
 
 def test_the_past_is_told_at_the_command_line(
-    site: lockside.Site, settings: Settings, moved: list[int]
+    site: lockside.Session, settings: Settings, moved: list[int]
 ) -> None:
     *_, created = site.trail("ticket", moved[0])
     at = (created["occurred_at"] + timedelta(milliseconds=50)).isoformat()
@@ -193,14 +193,14 @@ def test_a_time_that_is_yet_to_come_is_refused(settings: Settings, moved: list[i
 
 
 def test_the_states_of_a_kind_are_counted_at_a_time(
-    site: lockside.Site, settings: Settings, moved: list[int]
+    site: lockside.Session, settings: Settings, moved: list[int]
 ) -> None:
     answer = call(settings, "audit", "as-of", "ticket", "--at", "0s", "--json")
 
     assert answer.json["states"] == site.states("ticket")
 
 
-def test_the_times_in_states_are_drawn(site: lockside.Site, settings: Settings) -> None:
+def test_the_times_in_states_are_drawn(site: lockside.Session, settings: Settings) -> None:
     (row_id,) = tickets(site, 1, state_since=datetime.now(UTC) - timedelta(hours=4))
     drain(site, ask(site, [row_id], kind="ticket", target="OPEN"))
 
@@ -218,7 +218,7 @@ def test_what_is_usual_for_a_kind_is_drawn(settings: Settings, moved: list[int])
     assert answer.out.splitlines()[0].split()[:3] == ["state", "stays", "median"]
 
 
-def test_an_anomaly_is_told_with_where_to_look(site: lockside.Site, settings: Settings) -> None:
+def test_an_anomaly_is_told_with_where_to_look(site: lockside.Session, settings: Settings) -> None:
     query(
         site,
         "INSERT INTO audit_rollup SELECT :tenant, :now - make_interval(hours => n), 'ticket',"
@@ -243,7 +243,7 @@ def test_an_anomaly_is_told_with_where_to_look(site: lockside.Site, settings: Se
     ids=" ".join,
 )
 def test_tables_are_readable_in_a_hundred_columns(
-    site: lockside.Site, settings: Settings, words: list[str]
+    site: lockside.Session, settings: Settings, words: list[str]
 ) -> None:
     drain(site, ask(site, work_orders(site, 2), comments="A word for everybody who reads this"))
     write_records(site.platform)

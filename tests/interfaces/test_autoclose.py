@@ -19,7 +19,7 @@ LONG_AGO = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
 @pytest.fixture
-def closing(site: lockside.Site) -> Iterator[str]:
+def closing(site: lockside.Session) -> Iterator[str]:
     """Make a policy that is alone with what it is to close; delete it afterwards."""
     name = f"closing-{uuid4().hex}"
     alone(site, name=name, cap=2, selection=f"{OPEN} and tags contains {name}")
@@ -37,7 +37,7 @@ def test_a_preview_tells_how_many_and_why(settings: Settings, closing: str) -> N
 
 
 def test_a_preview_of_a_later_time_tells_what_will_be_due(
-    settings: Settings, site: lockside.Site, closing: str
+    settings: Settings, site: lockside.Session, closing: str
 ) -> None:
     tasks(site, 1, due_at=datetime.now(UTC) + timedelta(days=2), tags=[closing])
 
@@ -50,7 +50,7 @@ def test_a_preview_of_a_later_time_tells_what_will_be_due(
 
 
 def test_a_run_is_told_with_what_is_left_and_stands_in_the_history(
-    settings: Settings, site: lockside.Site, closing: str
+    settings: Settings, site: lockside.Session, closing: str
 ) -> None:
     asked = call(settings, "autoclose", "run", closing, "--detach", "--json")
     told = asked.json
@@ -77,7 +77,7 @@ def test_what_is_off_is_not_run_and_the_error_says_what_to_do(
 
 
 def test_shadow_says_what_would_be_done(
-    settings: Settings, site: lockside.Site, closing: str
+    settings: Settings, site: lockside.Session, closing: str
 ) -> None:
     assert "in shadow mode" in call(settings, "autoclose", "mode", closing, "shadow").out
     for run in tick(site.platform):
@@ -96,7 +96,7 @@ def test_policies_are_listed_with_what_they_do(settings: Settings, closing: str)
 
 
 def test_alerts_are_listed_until_somebody_has_looked(
-    settings: Settings, site: lockside.Site, closing: str
+    settings: Settings, site: lockside.Session, closing: str
 ) -> None:
     site.records("policy").update(
         policy_id(site, closing), verb="alert", target_state=None, comments=None
@@ -119,12 +119,12 @@ def test_ids_or_all_are_wanted_to_acknowledge(settings: Settings) -> None:
     assert call(settings, "autoclose", "acknowledge", "1", "--all").code == 2
 
 
-def policy_id(site: lockside.Site, name: str) -> int:
+def policy_id(site: lockside.Session, name: str) -> int:
     return next(int(each["id"]) for each in site.autoclose.policies() if each["name"] == name)
 
 
 def test_the_doctor_names_a_policy_that_waits_for_somebody(
-    settings: Settings, site: lockside.Site, closing: str
+    settings: Settings, site: lockside.Session, closing: str
 ) -> None:
     told = call(settings, "autoclose", "run", closing, "--detach", "--json").json
     drain(site, UUID(told["operation_id"]))

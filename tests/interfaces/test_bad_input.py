@@ -141,7 +141,7 @@ def test_a_misunderstanding_is_exit_2_with_what_came_and_what_was_expected(
 
 
 def test_the_system_acts_where_the_variable_of_the_actor_is_empty(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     nobody = settings.model_copy(update={"actor": ""})
 
@@ -150,7 +150,7 @@ def test_the_system_acts_where_the_variable_of_the_actor_is_empty(
     assert answer.json["created_by"] is None
 
 
-def test_a_refused_request_leaves_no_operation(site: lockside.Site, settings: Settings) -> None:
+def test_a_refused_request_leaves_no_operation(site: lockside.Session, settings: Settings) -> None:
     before = len(site.operations(limit=1000))
 
     call(settings, *MOVE, "1", "1")
@@ -203,7 +203,7 @@ def test_an_empty_file_is_refused_by_its_name(settings: Settings, folder: Path) 
     ids=["a byte order mark", "commas", "commas and spaces", "blank lines", "a header"],
 )
 def test_ids_may_stand_as_other_programs_write_them(
-    site: lockside.Site, settings: Settings, folder: Path, text: bytes
+    site: lockside.Session, settings: Settings, folder: Path, text: bytes
 ) -> None:
     first, second, third = work_orders(site, 3)
     written = text.decode().format(first=first, second=second, third=third).encode()
@@ -219,7 +219,7 @@ def test_ids_may_stand_as_other_programs_write_them(
 
 
 def test_ids_are_explained_from_a_file_and_from_standard_input(
-    site: lockside.Site, settings: Settings, folder: Path
+    site: lockside.Session, settings: Settings, folder: Path
 ) -> None:
     first, second = work_orders(site, 2)
     (folder / "ids.txt").write_text(f"{first}\n")
@@ -252,7 +252,7 @@ def test_where_nothing_runs_the_whole_path_is_told(
 
 
 def test_ids_come_from_arguments_file_and_standard_input_together(
-    site: lockside.Site, settings: Settings, folder: Path
+    site: lockside.Session, settings: Settings, folder: Path
 ) -> None:
     first, second, third = work_orders(site, 3)
     (folder / "ids.txt").write_text(f"{second}\n")
@@ -264,7 +264,9 @@ def test_ids_come_from_arguments_file_and_standard_input_together(
     assert operation["total"] == 3
 
 
-def test_a_kind_may_be_spelled_with_an_underscore(site: lockside.Site, settings: Settings) -> None:
+def test_a_kind_may_be_spelled_with_an_underscore(
+    site: lockside.Session, settings: Settings
+) -> None:
     (row,) = work_orders(site, 1)
 
     answer = call(settings, "explain", "work_order", row)

@@ -14,11 +14,11 @@ MANY = " ".join(map(str, range(1, 1002)))
 CANCEL = ("submit", "cancel", "ticket", "--comments", "Not needed", "--detach")
 
 
-def handed_in(site: lockside.Site) -> int:
+def handed_in(site: lockside.Session) -> int:
     return len(site.operations(limit=1000))
 
 
-def test_who_answers_no_hands_nothing_in(site: lockside.Site, settings: Settings) -> None:
+def test_who_answers_no_hands_nothing_in(site: lockside.Session, settings: Settings) -> None:
     before = handed_in(site)
 
     answer = at_a_terminal(settings, *CANCEL, *MANY.split(), typed="n\n")
@@ -28,7 +28,7 @@ def test_who_answers_no_hands_nothing_in(site: lockside.Site, settings: Settings
     assert (answer.code, handed_in(site)) == (9, before)
 
 
-def test_who_answers_yes_hands_them_in(site: lockside.Site, settings: Settings) -> None:
+def test_who_answers_yes_hands_them_in(site: lockside.Session, settings: Settings) -> None:
     before = handed_in(site)
 
     answer = at_a_terminal(settings, *CANCEL, *MANY.split(), typed="y\n")
@@ -42,7 +42,7 @@ def test_who_answers_yes_hands_them_in(site: lockside.Site, settings: Settings) 
     ids=["yes", "a thousand", "json"],
 )
 def test_some_are_never_asked(
-    site: lockside.Site, settings: Settings, words: tuple[object, ...]
+    site: lockside.Session, settings: Settings, words: tuple[object, ...]
 ) -> None:
     before = handed_in(site)
 
@@ -52,7 +52,7 @@ def test_some_are_never_asked(
     assert (answer.code, handed_in(site)) == (0, before + 1)
 
 
-def test_ids_from_a_pipe_leave_nobody_to_ask(site: lockside.Site, settings: Settings) -> None:
+def test_ids_from_a_pipe_leave_nobody_to_ask(site: lockside.Session, settings: Settings) -> None:
     before = handed_in(site)
 
     answer = at_a_terminal(settings, *CANCEL, "-", piped=MANY)
@@ -61,7 +61,7 @@ def test_ids_from_a_pipe_leave_nobody_to_ask(site: lockside.Site, settings: Sett
     assert (answer.code, handed_in(site)) == (2, before)
 
 
-def test_a_pipe_that_says_yes_goes_on(site: lockside.Site, settings: Settings) -> None:
+def test_a_pipe_that_says_yes_goes_on(site: lockside.Session, settings: Settings) -> None:
     before = handed_in(site)
 
     answer = at_a_terminal(settings, *CANCEL, "--yes", "-", piped=MANY)
@@ -69,7 +69,7 @@ def test_a_pipe_that_says_yes_goes_on(site: lockside.Site, settings: Settings) -
     assert (answer.code, handed_in(site)) == (0, before + 1)
 
 
-def test_a_script_without_a_terminal_goes_on(site: lockside.Site, settings: Settings) -> None:
+def test_a_script_without_a_terminal_goes_on(site: lockside.Session, settings: Settings) -> None:
     before = handed_in(site)
 
     answer = call(settings, *CANCEL, "-", stdin=MANY)
@@ -90,7 +90,7 @@ OUT_OF_IT: dict[str, tuple[str, dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("command", "asked", "question"), OUT_OF_IT.values(), ids=list(OUT_OF_IT))
 def test_what_comes_out_of_an_operation_is_asked_about_as_well(
-    site: lockside.Site, settings: Settings, command: str, asked: dict[str, Any], question: str
+    site: lockside.Session, settings: Settings, command: str, asked: dict[str, Any], question: str
 ) -> None:
     given = site.transition("ticket", ids=tickets(site, 1001), atomic=False, **asked)
     drain(site, given._id)

@@ -7,7 +7,7 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 import lockside
-from lockside.local.doctor import Check, examine
+from lockside.local.doctor import Finding, examine
 from lockside.session.machines import check_machines
 from tests.factories import work_orders
 from tests.interfaces.commands import call
@@ -25,7 +25,7 @@ def database(settings: Settings) -> Iterator[Engine]:
     engine.dispose()
 
 
-def finding(settings: Settings, name: str) -> Check:
+def finding(settings: Settings, name: str) -> Finding:
     return next(each for each in examine(settings) if each.name == name)
 
 
@@ -106,7 +106,7 @@ def test_a_disabled_guard_is_told(settings: Settings, database: Engine) -> None:
 
 
 def test_work_that_waits_long_is_told(
-    site: lockside.Site, settings: Settings, database: Engine
+    site: lockside.Session, settings: Settings, database: Engine
 ) -> None:
     operation = site.transition("work_order", to="APPROVED", ids=work_orders(site, 1))
     with database.begin() as db:

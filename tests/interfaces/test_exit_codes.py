@@ -61,19 +61,19 @@ def test_a_result_has_its_exit_code(
     assert exit_code_of_result(result) == exit_code
 
 
-def test_0_done(site: lockside.Site, settings: Settings) -> None:
+def test_0_done(site: lockside.Session, settings: Settings) -> None:
     ids = work_orders(site, 3)
 
     assert approve(settings, *ids).code == 0
 
 
-def test_0_already_there(site: lockside.Site, settings: Settings) -> None:
+def test_0_already_there(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1, state="APPROVED")
 
     assert approve(settings, row).code == 0
 
 
-def test_3_some_items_failed(site: lockside.Site, settings: Settings) -> None:
+def test_3_some_items_failed(site: lockside.Session, settings: Settings) -> None:
     ids = work_orders(site, 2) + work_orders(site, 1, vendor=False)
 
     answer = approve(settings, "--continue", *ids)
@@ -81,7 +81,7 @@ def test_3_some_items_failed(site: lockside.Site, settings: Settings) -> None:
     assert (answer.code, site.row("work_order", ids[0])["state"]) == (3, "APPROVED")
 
 
-def test_3_all_or_nothing(site: lockside.Site, settings: Settings) -> None:
+def test_3_all_or_nothing(site: lockside.Session, settings: Settings) -> None:
     ids = work_orders(site, 2) + work_orders(site, 1, vendor=False)
 
     answer = approve(settings, *ids)
@@ -89,13 +89,13 @@ def test_3_all_or_nothing(site: lockside.Site, settings: Settings) -> None:
     assert (answer.code, site.row("work_order", ids[0])["state"]) == (3, "SUBMITTED")
 
 
-def test_4_not_allowed(site: lockside.Site, settings: Settings) -> None:
+def test_4_not_allowed(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
 
     assert approve(settings, row, "--actor", "victor").code == 4
 
 
-def test_5_a_rule_speaks_against_it(site: lockside.Site, settings: Settings) -> None:
+def test_5_a_rule_speaks_against_it(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1, vendor=False)
 
     answer = approve(settings, row)
@@ -104,13 +104,13 @@ def test_5_a_rule_speaks_against_it(site: lockside.Site, settings: Settings) -> 
     assert "Cannot approve without vendor assignment (vendor_missing)" in answer.out
 
 
-def test_5_no_such_transition(site: lockside.Site, settings: Settings) -> None:
+def test_5_no_such_transition(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1, state="CLOSED")
 
     assert approve(settings, row).code == 5
 
 
-def test_5_comments_are_missing(site: lockside.Site, settings: Settings) -> None:
+def test_5_comments_are_missing(site: lockside.Session, settings: Settings) -> None:
     (row,) = tickets(site, 1, state="RESOLVED")
 
     answer = call(settings, "submit", "transition", "ticket", "--to", "CLOSED", row)
@@ -123,7 +123,7 @@ def test_6_no_such_row(settings: Settings) -> None:
 
 
 def test_6_a_row_of_another_tenant_answers_like_one_that_is_not_there(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     site.act_as("other", "admin")
     (foreign,) = work_orders(site, 1)
@@ -137,13 +137,15 @@ def test_6_a_row_of_another_tenant_answers_like_one_that_is_not_there(
     assert told[0] == told[1]
 
 
-def test_7_another_version(site: lockside.Site, settings: Settings) -> None:
+def test_7_another_version(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
 
     assert approve(settings, row, "--expected-version", 9).code == 7
 
 
-def test_7_an_idempotency_key_with_another_content(site: lockside.Site, settings: Settings) -> None:
+def test_7_an_idempotency_key_with_another_content(
+    site: lockside.Session, settings: Settings
+) -> None:
     first, second = work_orders(site, 2)
     approve(settings, first, "--idempotency-key", "q4")
 
@@ -151,7 +153,7 @@ def test_7_an_idempotency_key_with_another_content(site: lockside.Site, settings
 
 
 def test_the_same_request_under_the_same_key_is_the_same_operation(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     (row,) = work_orders(site, 1)
 
@@ -212,7 +214,7 @@ def test_75_what_is_printed_has_no_room(settings: Settings, words: tuple[str, ..
     assert "Standard output can't be written: No space left on device" in ended.stderr
 
 
-def test_a_dry_run_tells_and_changes_nothing(site: lockside.Site, settings: Settings) -> None:
+def test_a_dry_run_tells_and_changes_nothing(site: lockside.Session, settings: Settings) -> None:
     ids = work_orders(site, 2)
 
     answer = approve(settings, "--dry-run", "--json", *ids)
@@ -222,19 +224,19 @@ def test_a_dry_run_tells_and_changes_nothing(site: lockside.Site, settings: Sett
 
 
 def test_what_is_handed_in_by_detach_can_be_waited_for(
-    site: lockside.Site, settings: Settings, worker: Worker
+    site: lockside.Session, settings: Settings, worker: Worker
 ) -> None:
     (row,) = work_orders(site, 1)
 
     handed_in = approve(settings, row, "--detach")
-    watched = call(settings, "operations", "watch", handed_in.out.strip())
+    watch_probes = call(settings, "operations", "watch", handed_in.out.strip())
 
-    assert (handed_in.code, watched.code) == (0, 0)
-    assert "Done" in watched.out
+    assert (handed_in.code, watch_probes.code) == (0, 0)
+    assert "Done" in watch_probes.out
 
 
 def test_a_dry_run_of_all_or_nothing_tells_each_outcome(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     ids = work_orders(site, 2) + work_orders(site, 1, vendor=False)
 
@@ -246,7 +248,7 @@ def test_a_dry_run_of_all_or_nothing_tells_each_outcome(
     assert "submit plan" not in answer.out
 
 
-def test_a_dry_run_is_marked_in_the_list(site: lockside.Site, settings: Settings) -> None:
+def test_a_dry_run_is_marked_in_the_list(site: lockside.Session, settings: Settings) -> None:
     approve(settings, "--dry-run", *work_orders(site, 1))
 
     answer = call(settings, "operations", "list", "--limit", 1)
@@ -255,7 +257,7 @@ def test_a_dry_run_is_marked_in_the_list(site: lockside.Site, settings: Settings
 
 
 def test_what_was_done_before_under_the_same_key_says_so(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     (row,) = work_orders(site, 1)
     words = (row, "--idempotency-key", "once")
@@ -269,7 +271,7 @@ def test_what_was_done_before_under_the_same_key_says_so(
 
 
 def test_every_code_has_its_example_however_many_failures_come_first(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     drafts = work_orders(site, 5_100, state="DRAFT")
     without_vendor = work_orders(site, 4, vendor=False)
@@ -284,7 +286,9 @@ def test_every_code_has_its_example_however_many_failures_come_first(
     assert "Cannot approve without vendor assignment" in " ".join(few)
 
 
-def test_the_ids_of_failed_items_go_through_a_pipe(site: lockside.Site, settings: Settings) -> None:
+def test_the_ids_of_failed_items_go_through_a_pipe(
+    site: lockside.Session, settings: Settings
+) -> None:
     fit, unfit = work_orders(site, 1), work_orders(site, 2, vendor=False)
     approved = approve(settings, "--continue", "--json", *fit, *unfit)
 
@@ -296,7 +300,7 @@ def test_the_ids_of_failed_items_go_through_a_pipe(site: lockside.Site, settings
 
 
 def test_above_a_thousand_items_it_is_told_where_the_ids_are(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     answer = approve(settings, "--json", *work_orders(site, 1_001))
 
@@ -304,7 +308,7 @@ def test_above_a_thousand_items_it_is_told_where_the_ids_are(
     assert any("operations results" in each for each in answer.json["warnings"])
 
 
-def test_a_verb_is_a_transition(site: lockside.Site, settings: Settings) -> None:
+def test_a_verb_is_a_transition(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
 
     answer = call(settings, "submit", "approve", "work-order", row)
@@ -312,7 +316,7 @@ def test_a_verb_is_a_transition(site: lockside.Site, settings: Settings) -> None
     assert (answer.code, site.row("work_order", row)["state"]) == (0, "APPROVED")
 
 
-def test_rows_are_assigned_by_name(site: lockside.Site, settings: Settings) -> None:
+def test_rows_are_assigned_by_name(site: lockside.Session, settings: Settings) -> None:
     (row,) = tickets(site, 1)
     teams = site.add_named("team", ["plumbing"])
 
@@ -321,7 +325,7 @@ def test_rows_are_assigned_by_name(site: lockside.Site, settings: Settings) -> N
     assert (answer.code, site.row("ticket", row)["assigned_to_team"]) == (0, teams["plumbing"])
 
 
-def test_fields_are_set_and_emptied(site: lockside.Site, settings: Settings) -> None:
+def test_fields_are_set_and_emptied(site: lockside.Session, settings: Settings) -> None:
     ids = tickets(site, 2, description="Wet")
 
     words = ("--set", "description=", "--set", "priority=low")
@@ -332,7 +336,7 @@ def test_fields_are_set_and_emptied(site: lockside.Site, settings: Settings) -> 
     assert [(each["description"], each["priority"]) for each in now] == [(None, "LOW")] * 2
 
 
-def test_a_priority_has_its_own_command(site: lockside.Site, settings: Settings) -> None:
+def test_a_priority_has_its_own_command(site: lockside.Session, settings: Settings) -> None:
     (row,) = tickets(site, 1)
 
     answer = call(settings, "submit", "update-priority", "ticket", row, "--priority", "critical")
@@ -341,7 +345,7 @@ def test_a_priority_has_its_own_command(site: lockside.Site, settings: Settings)
 
 
 def test_what_is_there_already_is_explained_as_that(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     (row,) = work_orders(site, 1, state="APPROVED")
 

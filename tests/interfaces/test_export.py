@@ -11,7 +11,7 @@ from worker.settings import Settings
 
 
 @pytest.fixture(autouse=True)
-def tenant(site: lockside.Site, request: pytest.FixtureRequest) -> str:
+def tenant(site: lockside.Session, request: pytest.FixtureRequest) -> str:
     """Give the test a tenant of its own."""
     name = request.node.name
     site.open_tenant(name, {"admin": ["admin", "manager"], "victor": ["viewer"]})
@@ -30,7 +30,7 @@ def out(settings: Settings, tenant: str) -> Any:
 
 
 def test_rows_go_to_standard_output_or_to_a_file(
-    site: lockside.Site, out: Any, folder: Path
+    site: lockside.Session, out: Any, folder: Path
 ) -> None:
     site.import_work("ticket", [{"title": "Leak"}, {"title": 'say "hi"'}])
 
@@ -44,7 +44,9 @@ def test_rows_go_to_standard_output_or_to_a_file(
     )  # fmt: skip
 
 
-def test_the_ending_of_the_file_says_its_form(site: lockside.Site, out: Any, folder: Path) -> None:
+def test_the_ending_of_the_file_says_its_form(
+    site: lockside.Session, out: Any, folder: Path
+) -> None:
     site.import_work("ticket", [{"title": "Leak"}])
 
     out("ticket", "--fields", "title", "--out", folder / "a.ndjson")
@@ -52,7 +54,7 @@ def test_the_ending_of_the_file_says_its_form(site: lockside.Site, out: Any, fol
     assert (folder / "a.ndjson").read_text() == '{"title": "Leak"}\n'
 
 
-def test_a_file_is_replaced_when_all_is_out(site: lockside.Site, out: Any, folder: Path) -> None:
+def test_a_file_is_replaced_when_all_is_out(site: lockside.Session, out: Any, folder: Path) -> None:
     (folder / "a.csv").write_text("of yesterday")
 
     refused = out("ticket", "--fields", "colour", "--out", folder / "a.csv")
@@ -63,7 +65,7 @@ def test_a_file_is_replaced_when_all_is_out(site: lockside.Site, out: Any, folde
     assert [each.read_text() for each in folder.iterdir()] == ["title\n"]
 
 
-def test_programs_get_an_array(site: lockside.Site, out: Any) -> None:
+def test_programs_get_an_array(site: lockside.Session, out: Any) -> None:
     site.import_work("ticket", [{"title": "Leak"}])
 
     assert out("ticket", "--fields", "title", "--json").json == [{"title": "Leak"}]
@@ -125,15 +127,15 @@ WORK: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-def furnish(site: lockside.Site) -> None:
-    for noun, values in PLACES.items():
-        site.records(noun).create(**values)
+def furnish(site: lockside.Session) -> None:
+    for resource_type, values in PLACES.items():
+        site.records(resource_type).create(**values)
 
 
 @pytest.mark.parametrize("form", ["csv", "ndjson"])
 @pytest.mark.parametrize("kind", WORK)
 def test_what_went_out_comes_in_elsewhere_as_it_was(
-    site: lockside.Site, settings: Settings, folder: Path, kind: str, form: str
+    site: lockside.Session, settings: Settings, folder: Path, kind: str, form: str
 ) -> None:
     furnish(site)
     site.import_work(kind, WORK[kind])

@@ -51,8 +51,8 @@ def test_every_verb_of_a_machine_is_a_command_that_explains_itself(
     answer = call(settings, "submit", verb, "--help")
 
     targets = {
-        noun.replace("_", "-"): work.machine.verbs[verb]
-        for noun, work in kinds().items()
+        resource_type.replace("_", "-"): work.machine.verbs[verb]
+        for resource_type, work in kinds().items()
         if verb in work.machine.verbs
     }
     assert f" {verb} " in listed.out

@@ -19,7 +19,7 @@ BATCH = 5_000
 
 
 @pytest.fixture(autouse=True)
-def tenant(site: lockside.Site, request: pytest.FixtureRequest) -> str:
+def tenant(site: lockside.Session, request: pytest.FixtureRequest) -> str:
     """Give the test a tenant of its own."""
     name = request.node.name
     site.open_tenant(name, {"admin": ["admin", "manager"], "victor": ["viewer"]})
@@ -38,7 +38,7 @@ def bring(settings: Settings, tenant: str, folder: Path) -> Any:
     return bring
 
 
-def test_a_file_that_fits_is_in(site: lockside.Site, bring: Any) -> None:
+def test_a_file_that_fits_is_in(site: lockside.Session, bring: Any) -> None:
     answer = bring(HEADER + "R-1,Leak,LOW\nR-2,Noise,\n")
 
     assert (answer.code, answer.err) == (0, "")
@@ -46,7 +46,9 @@ def test_a_file_that_fits_is_in(site: lockside.Site, bring: Any) -> None:
     assert site.states("ticket") == {"NEW": 2}
 
 
-def test_bad_lines_are_told_and_counted_and_the_rest_is_in(site: lockside.Site, bring: Any) -> None:
+def test_bad_lines_are_told_and_counted_and_the_rest_is_in(
+    site: lockside.Session, bring: Any
+) -> None:
     answer = bring(HEADER + "R-1,Leak,SOON\nR-2,,LOW\nR-3,Noise,NOW\nR-4,Smell,LOW\n")
 
     assert answer.code == 3
@@ -133,7 +135,7 @@ def test_without_faults_the_file_of_them_has_its_header_only(bring: Any, folder:
         ("--map", " What = title , How soon = priority "),
     ],
 )
-def test_columns_are_mapped_by_name(site: lockside.Site, bring: Any, words: tuple[str]) -> None:
+def test_columns_are_mapped_by_name(site: lockside.Session, bring: Any, words: tuple[str]) -> None:
     answer = bring("What,How soon,Colour\nLeak,HIGH,red\n", *words, "--ignore", "Colour")
 
     assert answer.code == 0
@@ -142,13 +144,13 @@ def test_columns_are_mapped_by_name(site: lockside.Site, bring: Any, words: tupl
     ]
 
 
-def test_a_column_may_have_a_comma_in_its_name(site: lockside.Site, bring: Any) -> None:
+def test_a_column_may_have_a_comma_in_its_name(site: lockside.Session, bring: Any) -> None:
     bring('"What, then",B\nLeak,LOW\n', "--map", "B=priority,What, then=title")
 
     assert [row["title"] for row in site.export("ticket")] == ["Leak"]
 
 
-def test_objects_are_known_by_the_ending_of_the_file(site: lockside.Site, bring: Any) -> None:
+def test_objects_are_known_by_the_ending_of_the_file(site: lockside.Session, bring: Any) -> None:
     answers = [
         bring(f'{{"title": "{name}"}}\n', name=name).code for name in ("a.ndjson", "b.jsonl")
     ]
@@ -157,7 +159,7 @@ def test_objects_are_known_by_the_ending_of_the_file(site: lockside.Site, bring:
 
 
 @pytest.mark.parametrize("delimiter", [";", "tab"])
-def test_cells_may_be_divided_otherwise(site: lockside.Site, bring: Any, delimiter: str) -> None:
+def test_cells_may_be_divided_otherwise(site: lockside.Session, bring: Any, delimiter: str) -> None:
     between = "\t" if delimiter == "tab" else delimiter
 
     answer = bring(f"title{between}priority\nA, b{between}LOW\n", "--delimiter", delimiter)
@@ -165,7 +167,7 @@ def test_cells_may_be_divided_otherwise(site: lockside.Site, bring: Any, delimit
     assert (answer.code, [row["title"] for row in site.export("ticket")]) == (0, ["A, b"])
 
 
-def test_tabulators_are_known_by_the_ending_of_the_file(site: lockside.Site, bring: Any) -> None:
+def test_tabulators_are_known_by_the_ending_of_the_file(site: lockside.Session, bring: Any) -> None:
     answer = bring("title\tpriority\nA, b\tLOW\n", name="a.TSV")
 
     assert (answer.code, [row["title"] for row in site.export("ticket")]) == (0, ["A, b"])
@@ -190,7 +192,7 @@ def test_tabulators_are_known_by_the_ending_of_the_file(site: lockside.Site, bri
     ],
 )
 def test_what_is_not_understood_is_exit_2_and_brings_nothing(
-    site: lockside.Site, bring: Any, folder: Path, case: tuple[str, tuple[str, ...], Any]
+    site: lockside.Session, bring: Any, folder: Path, case: tuple[str, tuple[str, ...], Any]
 ) -> None:
     text, words, told = case
     named = {"file": folder / "tickets.csv", "folder": folder}
@@ -252,7 +254,7 @@ def batches_of(count: int, *, reference: str) -> list[str]:
 
 @pytest.mark.parametrize("reference", ["R-", ""])
 def test_killed_in_the_middle_of_a_batch_the_same_again_brings_the_rest_once(
-    site: lockside.Site, settings: Settings, tenant: str, reference: str
+    site: lockside.Session, settings: Settings, tenant: str, reference: str
 ) -> None:
     pieces = batches_of(3, reference=reference)
     program = Program(settings, tenant)
@@ -278,7 +280,7 @@ def test_killed_in_the_middle_of_a_batch_the_same_again_brings_the_rest_once(
 
 
 def test_ctrl_c_leaves_what_is_in_and_says_how_to_go_on(
-    site: lockside.Site, settings: Settings, tenant: str
+    site: lockside.Session, settings: Settings, tenant: str
 ) -> None:
     program = Program(settings, tenant)
     program.feed(batches_of(2, reference="")[0])

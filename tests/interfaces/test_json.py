@@ -101,27 +101,27 @@ CALLS: dict[tuple[str, ...], tuple[list[str], list[str]]] = {
 
 
 @pytest.fixture
-def names(site: lockside.Site, settings: Settings, folder: Path) -> Iterator[dict[str, str]]:
+def names(site: lockside.Session, settings: Settings, folder: Path) -> Iterator[dict[str, str]]:
     """Make one of everything that a call can name."""
     file = folder / "tickets.csv"
     file.write_text("title\nWet carpet\n")
     record(site)
     archive(site)
     site.add_named("team", ["plumbing"])
-    done, untouched, busy = tickets(site, 3)
+    done, untouched, contended = tickets(site, 3)
     leaver = site.records("person").create(name="Rosalind")["id"]
     site.records("person").delete(leaver)
     operation = site.transition("ticket", to="OPEN", ids=done)
     operation.wait(20)
     # Somebody holds the row, so this one can't end before it is cancelled.
     with site.platform.locks.hold(
-        [f"lockside:lock:{site.actor.tenant_id}:ticket:{busy}"],
+        [f"lockside:lock:{site.actor.tenant_id}:ticket:{contended}"],
         claim="a claim",
         operation="another operation",
         lease_s=60.0,
         all_or_none=True,
     ):
-        waiting = site.transition("ticket", to="OPEN", ids=busy)
+        waiting = site.transition("ticket", to="OPEN", ids=contended)
         started = site.transition("ticket", to="INPROGRESS", ids=done)
         failed = site.transition("ticket", to="CLOSED", ids=untouched)
         plan = site.transition("ticket", to="OPEN", ids=untouched, dry_run=True)
@@ -178,7 +178,7 @@ def test_two_forms_at_once_are_refused(
     assert (answer.code, answer.json["error"]) == (2, "invalid_input")
 
 
-def test_ids_are_an_array_of_numbers(site: lockside.Site, settings: Settings) -> None:
+def test_ids_are_an_array_of_numbers(site: lockside.Session, settings: Settings) -> None:
     ids = tickets(site, 2)
 
     answer = call(settings, "records", "list", "ticket", "--after", ids[0] - 1, "--ids", "--json")
@@ -186,7 +186,7 @@ def test_ids_are_an_array_of_numbers(site: lockside.Site, settings: Settings) ->
     assert answer.json == ids
 
 
-def test_a_record_is_the_one_that_python_gets(site: lockside.Site, settings: Settings) -> None:
+def test_a_record_is_the_one_that_python_gets(site: lockside.Session, settings: Settings) -> None:
     (row_id,) = attendance(site, 1)
 
     answer = call(settings, "records", "show", "attendance", row_id, "--json")
@@ -195,7 +195,7 @@ def test_a_record_is_the_one_that_python_gets(site: lockside.Site, settings: Set
     assert answer.json["datefor"] == DAY.isoformat()
 
 
-def test_a_result_is_the_one_that_python_gets(site: lockside.Site, settings: Settings) -> None:
+def test_a_result_is_the_one_that_python_gets(site: lockside.Session, settings: Settings) -> None:
     ids = work_orders(site, 1) + work_orders(site, 1, vendor=False)
 
     answer = call(
@@ -205,7 +205,7 @@ def test_a_result_is_the_one_that_python_gets(site: lockside.Site, settings: Set
     assert answer.json == site.operation(answer.json["operation_id"]).wait(5)
 
 
-def test_results_stream_as_one_array(site: lockside.Site, settings: Settings) -> None:
+def test_results_stream_as_one_array(site: lockside.Session, settings: Settings) -> None:
     ids = tickets(site, 3)
     operation = site.transition("ticket", to="OPEN", ids=ids)
     operation.wait(20)
@@ -215,7 +215,7 @@ def test_results_stream_as_one_array(site: lockside.Site, settings: Settings) ->
     assert [each["id"] for each in answer.json] == [str(each) for each in ids]
 
 
-def test_no_results_are_an_empty_array(site: lockside.Site, settings: Settings) -> None:
+def test_no_results_are_an_empty_array(site: lockside.Session, settings: Settings) -> None:
     operation = site.transition("ticket", to="OPEN", ids=tickets(site, 1))
     operation.wait(20)
 

@@ -16,7 +16,7 @@ def records(settings: Settings, *words: object) -> Answer:
     return call(settings, "records", *words)
 
 
-def test_a_created_record_is_told_by_its_id(site: lockside.Site, settings: Settings) -> None:
+def test_a_created_record_is_told_by_its_id(site: lockside.Session, settings: Settings) -> None:
     answer = records(settings, "create", "work-order", "title=Fix pump", "vendor=Acme Lifts")
 
     row = site.row("work_order", int(answer.out.split()[-1].strip(".")))
@@ -25,7 +25,7 @@ def test_a_created_record_is_told_by_its_id(site: lockside.Site, settings: Setti
     assert row["vendor_id"] == vendors["Acme Lifts"]
 
 
-def test_what_speaks_against_new_work_is_told(site: lockside.Site, settings: Settings) -> None:
+def test_what_speaks_against_new_work_is_told(site: lockside.Session, settings: Settings) -> None:
     place = f"name={uuid4().hex}"
     fenced = records(
         settings, "create", "site", place, "latitude=52.5", "longitude=13.4", "radius_m=200"
@@ -40,7 +40,7 @@ def test_what_speaks_against_new_work_is_told(site: lockside.Site, settings: Set
     assert "(outside_geofence)" in shown.out
 
 
-def test_a_record_is_shown_with_its_parts(site: lockside.Site, settings: Settings) -> None:
+def test_a_record_is_shown_with_its_parts(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
     records(settings, "create", "work-order-line", f"work_order={row}", "description=New seal")
 
@@ -64,7 +64,7 @@ def test_several_values_stand_with_commas_between_them(settings: Settings) -> No
     assert "pressure, panel clean" in shown.out
 
 
-def test_a_list_names_state_and_title(site: lockside.Site, settings: Settings) -> None:
+def test_a_list_names_state_and_title(site: lockside.Session, settings: Settings) -> None:
     (row,) = tickets(site, 1, state="ONHOLD")
 
     answer = records(settings, "list", "ticket", "--after", row - 1)
@@ -74,7 +74,7 @@ def test_a_list_names_state_and_title(site: lockside.Site, settings: Settings) -
     assert line[:3] == [str(row), "ONHOLD", "Ticket"]
 
 
-def test_ids_alone_go_through_a_pipe(site: lockside.Site, settings: Settings) -> None:
+def test_ids_alone_go_through_a_pipe(site: lockside.Session, settings: Settings) -> None:
     before = tickets(site, 1, state="ONHOLD")
     ids = tickets(site, 3, state="ONHOLD") + tickets(site, 1)
 
@@ -88,7 +88,7 @@ def test_ids_alone_go_through_a_pipe(site: lockside.Site, settings: Settings) ->
 
 @pytest.mark.parametrize("limit", [1, 2, 3])
 def test_who_lists_less_than_there_is_learns_how_to_go_on(
-    site: lockside.Site, settings: Settings, limit: int
+    site: lockside.Session, settings: Settings, limit: int
 ) -> None:
     ids = tickets(site, 2)
 
@@ -98,7 +98,7 @@ def test_who_lists_less_than_there_is_learns_how_to_go_on(
     assert (f"--after {ids[0]}," in answer.err) == (limit < 2)
 
 
-def test_a_list_of_many_is_read_in_pages(site: lockside.Site, settings: Settings) -> None:
+def test_a_list_of_many_is_read_in_pages(site: lockside.Session, settings: Settings) -> None:
     ids = tickets(site, 2_500)
 
     answer = records(settings, "list", "ticket", "--ids", "--after", ids[0] - 1, "--limit", 2_400)
@@ -112,7 +112,7 @@ def test_an_empty_list_says_so(settings: Settings) -> None:
     assert (answer.code, answer.out, "No payroll-period" in answer.err) == (0, "", True)
 
 
-def test_a_change_is_the_next_version(site: lockside.Site, settings: Settings) -> None:
+def test_a_change_is_the_next_version(site: lockside.Session, settings: Settings) -> None:
     (row,) = tickets(site, 1, description="Wet carpet")
 
     answer = records(
@@ -124,7 +124,7 @@ def test_a_change_is_the_next_version(site: lockside.Site, settings: Settings) -
     assert (now["version"], now["priority"], now["description"]) == (2, "HIGH", None)
 
 
-def test_a_value_holds_equals_signs_and_spaces(site: lockside.Site, settings: Settings) -> None:
+def test_a_value_holds_equals_signs_and_spaces(site: lockside.Session, settings: Settings) -> None:
     (row,) = tickets(site, 1)
 
     records(settings, "update", "ticket", row, "title= a = b ")
@@ -132,7 +132,7 @@ def test_a_value_holds_equals_signs_and_spaces(site: lockside.Site, settings: Se
     assert site.row("ticket", row)["title"] == " a = b "
 
 
-def test_4_not_allowed(site: lockside.Site, settings: Settings) -> None:
+def test_4_not_allowed(site: lockside.Session, settings: Settings) -> None:
     (row,) = tickets(site, 1)
 
     answer = records(settings, "update", "ticket", row, "title=x", "--actor", "victor")
@@ -142,7 +142,7 @@ def test_4_not_allowed(site: lockside.Site, settings: Settings) -> None:
 
 @pytest.mark.parametrize("words", [("update", "title=x"), ("delete",)], ids=lambda each: each[0])
 def test_5_work_in_a_final_state_changes_no_more(
-    site: lockside.Site, settings: Settings, words: tuple[str, ...]
+    site: lockside.Session, settings: Settings, words: tuple[str, ...]
 ) -> None:
     (row,) = tickets(site, 1, state="CLOSED")
     verb, *values = words
@@ -153,7 +153,9 @@ def test_5_work_in_a_final_state_changes_no_more(
 
 
 @pytest.mark.parametrize("words", [("update", "title=x"), ("delete",)], ids=lambda each: each[0])
-def test_7_another_version(site: lockside.Site, settings: Settings, words: tuple[str, ...]) -> None:
+def test_7_another_version(
+    site: lockside.Session, settings: Settings, words: tuple[str, ...]
+) -> None:
     (row,) = tickets(site, 1)
     verb, *values = words
 
@@ -163,7 +165,7 @@ def test_7_another_version(site: lockside.Site, settings: Settings, words: tuple
 
 
 def test_what_is_deleted_is_gone_and_its_history_stays(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     (row,) = tickets(site, 1)
 
@@ -179,7 +181,9 @@ def test_what_is_deleted_is_gone_and_its_history_stays(
     ]
 
 
-def test_a_history_tells_what_changed_and_who_did(site: lockside.Site, settings: Settings) -> None:
+def test_a_history_tells_what_changed_and_who_did(
+    site: lockside.Session, settings: Settings
+) -> None:
     (row,) = tickets(site, 1)
     records(settings, "update", "ticket", row, "priority=high", "--actor", "dora")
     write_records(site.platform)
@@ -192,7 +196,7 @@ def test_a_history_tells_what_changed_and_who_did(site: lockside.Site, settings:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_history_tells_who_approved(site: lockside.Site, settings: Settings) -> None:
+def test_a_history_tells_who_approved(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
     words = ("submit", "approve", "work-order", row, "--actor", "samuel", "--approved-by", "asha")
     call(settings, *words)
@@ -203,7 +207,7 @@ def test_a_history_tells_who_approved(site: lockside.Site, settings: Settings) -
     assert "samuel, approved by asha" in answer.out.splitlines()[2]
 
 
-def test_other_records_are_told_by_their_names(site: lockside.Site, settings: Settings) -> None:
+def test_other_records_are_told_by_their_names(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
     line = ("work_order_line", f"work_order={row}", "description=New seal")
     records(settings, "create", *line)
@@ -220,7 +224,7 @@ def test_other_records_are_told_by_their_names(site: lockside.Site, settings: Se
 
 @pytest.mark.usefixtures("worker")
 def test_a_narrow_terminal_breaks_a_history_between_words(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     (row,) = work_orders(site, 1, state="DRAFT")
     comments = "Everything that was promised to the neighbours upstairs"
@@ -240,7 +244,9 @@ def test_a_narrow_terminal_breaks_a_history_between_words(
         assert max(map(len, screen.splitlines())) <= columns
 
 
-def test_a_history_that_is_not_written_yet_says_so(site: lockside.Site, settings: Settings) -> None:
+def test_a_history_that_is_not_written_yet_says_so(
+    site: lockside.Session, settings: Settings
+) -> None:
     with site.platform.database.begin() as db:
         # Whoever writes records waits.
         db.execute(text("LOCK TABLE audit_chain IN EXCLUSIVE MODE"))

@@ -34,9 +34,9 @@ OPTIONS = {
 
 @dataclass(frozen=True)
 class Case:
-    """One request: rows made anew for each door, and what is asked for them."""
+    """One request: rows made anew for each interface, and what is asked for them."""
 
-    rows: Callable[[lockside.Site], list[int]]
+    rows: Callable[[lockside.Session], list[int]]
     kind: str = "work_order"
     to: str = "APPROVED"
     actor: str = "admin"
@@ -55,11 +55,11 @@ def long_ids(settings: Settings) -> None:
     engine.dispose()
 
 
-def submitted(site: lockside.Site) -> list[int]:
+def submitted(site: lockside.Session) -> list[int]:
     return work_orders(site, 1)
 
 
-def mixed(site: lockside.Site) -> list[int]:
+def mixed(site: lockside.Session) -> list[int]:
     return [
         *work_orders(site, 2),
         *work_orders(site, 1, vendor=False),
@@ -68,7 +68,7 @@ def mixed(site: lockside.Site) -> list[int]:
     ]
 
 
-def resolved(site: lockside.Site) -> list[int]:
+def resolved(site: lockside.Session) -> list[int]:
     return tickets(site, 1, state="RESOLVED")
 
 
@@ -145,7 +145,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_both_doors_answer_alike(site: lockside.Site, settings: Settings, case: Case) -> None:
+def test_both_doors_answer_alike(site: lockside.Session, settings: Settings, case: Case) -> None:
     first, second = case.rows(site), case.rows(site)
 
     through_python = ask_python(site, case, first)
@@ -154,7 +154,7 @@ def test_both_doors_answer_alike(site: lockside.Site, settings: Settings, case: 
     assert without_names(through_command_line, second) == without_names(through_python, first)
 
 
-def test_an_explanation_is_the_same(site: lockside.Site, settings: Settings) -> None:
+def test_an_explanation_is_the_same(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1, vendor=False)
 
     answer = call(settings, "explain", "work-order", row, "--json")
@@ -162,7 +162,7 @@ def test_an_explanation_is_the_same(site: lockside.Site, settings: Settings) -> 
     assert answer.json == site.explain("work_order", row)
 
 
-def test_an_explanation_of_many_is_the_same(site: lockside.Site, settings: Settings) -> None:
+def test_an_explanation_of_many_is_the_same(site: lockside.Session, settings: Settings) -> None:
     ids = mixed(site)
 
     answer = call(settings, "explain", "work-order", *ids, "--to", "approved", "--json")
@@ -171,7 +171,7 @@ def test_an_explanation_of_many_is_the_same(site: lockside.Site, settings: Setti
 
 
 def test_rows_of_a_filter_are_explained_as_if_their_ids_were_given(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     ids = work_orders(site, 2, remarks="asked about")
     (one,) = work_orders(site, 1, remarks="alone", vendor=False)
@@ -184,7 +184,7 @@ def test_rows_of_a_filter_are_explained_as_if_their_ids_were_given(
     assert alone.json == site.explain("work_order", [one], to="approved")
 
 
-def test_an_operation_looks_the_same(site: lockside.Site, settings: Settings) -> None:
+def test_an_operation_looks_the_same(site: lockside.Session, settings: Settings) -> None:
     operation = site.transition("work_order", to="APPROVED", ids=mixed(site))
     operation.wait(20)
 
@@ -195,7 +195,7 @@ def test_an_operation_looks_the_same(site: lockside.Site, settings: Settings) ->
     assert listed.json == plain(site.operations(limit=1))
 
 
-def test_results_look_the_same(site: lockside.Site, settings: Settings) -> None:
+def test_results_look_the_same(site: lockside.Session, settings: Settings) -> None:
     operation = site.transition("work_order", to="APPROVED", ids=mixed(site))
     operation.wait(20)
 
@@ -205,7 +205,7 @@ def test_results_look_the_same(site: lockside.Site, settings: Settings) -> None:
     assert lines == list(operation.results())
 
 
-def ask_python(site: lockside.Site, case: Case, ids: list[int]) -> dict[str, Any]:
+def ask_python(site: lockside.Session, case: Case, ids: list[int]) -> dict[str, Any]:
     options = dict(case.options)
     if "expected_versions" in options:
         options["expected_versions"] = {ids[0]: options["expected_versions"]}
@@ -219,7 +219,7 @@ def ask_python(site: lockside.Site, case: Case, ids: list[int]) -> dict[str, Any
 
 
 def submit(
-    site: lockside.Site, case: Case, ids: list[int], options: dict[str, Any]
+    site: lockside.Session, case: Case, ids: list[int], options: dict[str, Any]
 ) -> lockside.Operation:
     if case.values is not None:
         return site.update(case.kind, ids, case.values, **options)

@@ -34,7 +34,7 @@ SHOWN = [
 """The filters of all examples, with the kind of work that they choose of."""
 
 
-def seed_all(site: lockside.Site) -> dict[str, int]:
+def seed_all(site: lockside.Session) -> dict[str, int]:
     return seed(site, work_orders=ROWS, tasks=ROWS, attendance=ROWS, tickets=ROWS)
 
 
@@ -52,13 +52,13 @@ def test_all_rows_are_new_at_first(seeded: dict[str, int]) -> None:
 @pytest.mark.usefixtures("seeded")
 @pytest.mark.parametrize(("kind", "where"), sorted(set(SHOWN)))
 def test_a_filter_that_is_shown_finds_seeded_rows(
-    site: lockside.Site, kind: str, where: str
+    site: lockside.Session, kind: str, where: str
 ) -> None:
     assert site.count(kind, where) > 0
 
 
 @pytest.mark.usefixtures("seeded")
-def test_seeding_again_adds_nothing(site: lockside.Site) -> None:
+def test_seeding_again_adds_nothing(site: lockside.Session) -> None:
     assert seed_all(site) == dict.fromkeys(kinds(), 0)
 
 
@@ -72,7 +72,7 @@ def test_more_rows_add_only_what_is_more(settings: Settings) -> None:
 
 @pytest.mark.usefixtures("seeded")
 def test_a_vendor_that_is_called_like_the_id_of_another_is_in_nobodys_way(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     site.open_tenant("numbers", {"zoe": ["admin", "manager"]})
     site.act_as("numbers", "zoe")
@@ -83,7 +83,7 @@ def test_a_vendor_that_is_called_like_the_id_of_another_is_in_nobodys_way(
 
 
 @pytest.mark.usefixtures("seeded")
-def test_another_tenant_gets_the_same_rows(site: lockside.Site) -> None:
+def test_another_tenant_gets_the_same_rows(site: lockside.Session) -> None:
     mine = site.row("ticket", site.ids_by_reference("ticket", ["TK-000007"])["TK-000007"])
     site.act_as("other", "admin")
     seed(site, work_orders=0, tasks=0, attendance=0, tickets=7)
@@ -96,12 +96,12 @@ def test_another_tenant_gets_the_same_rows(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_work_stands_in_several_states(site: lockside.Site) -> None:
+def test_work_stands_in_several_states(site: lockside.Session) -> None:
     assert {kind: len(site.states(kind)) >= 4 for kind in kinds()} == dict.fromkeys(kinds(), True)
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_few_of_those_to_be_approved_have_no_vendor(site: lockside.Site) -> None:
+def test_a_few_of_those_to_be_approved_have_no_vendor(site: lockside.Session) -> None:
     ids = site.ids("work_order", state="SUBMITTED")
 
     told = site.explain("work_order", ids, to="APPROVED")
@@ -112,7 +112,7 @@ def test_a_few_of_those_to_be_approved_have_no_vendor(site: lockside.Site) -> No
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_few_tasks_belong_to_nobody(site: lockside.Site) -> None:
+def test_a_few_tasks_belong_to_nobody(site: lockside.Session) -> None:
     told = site.explain("task", site.ids("task", state="ASSIGNED"), to="INPROGRESS")
 
     (blocked,) = told["blocked_by"]
@@ -121,7 +121,7 @@ def test_a_few_tasks_belong_to_nobody(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_few_tasks_lack_readings(site: lockside.Site) -> None:
+def test_a_few_tasks_lack_readings(site: lockside.Session) -> None:
     told = site.explain("task", site.ids("task", state="WORKING"), to="COMPLETED")
 
     assert set(blocked_by(told)) <= {"readings_missing"}
@@ -129,7 +129,7 @@ def test_a_few_tasks_lack_readings(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_few_punches_lie_outside_the_fence_or_in_a_settled_month(site: lockside.Site) -> None:
+def test_a_few_punches_lie_outside_the_fence_or_in_a_settled_month(site: lockside.Session) -> None:
     told = site.explain("attendance", site.ids("attendance", state="PENDING"), to="APPROVED")
 
     assert set(blocked_by(told)) <= {"outside_geofence", "after_cutoff"}
@@ -141,7 +141,7 @@ def blocked_by(told: Mapping[str, Any]) -> dict[str, int]:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_a_tour_has_its_checkpoints(site: lockside.Site) -> None:
+def test_a_tour_has_its_checkpoints(site: lockside.Session) -> None:
     rows = list(site.export("task", fields=["reference", "parent"], names=True))
 
     tours = Counter(row["parent"] for row in rows if row["parent"])
@@ -151,7 +151,7 @@ def test_a_tour_has_its_checkpoints(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_some_tasks_are_overdue(site: lockside.Site) -> None:
+def test_some_tasks_are_overdue(site: lockside.Session) -> None:
     due = [row["due_at"] for row in site.export("task", state="ASSIGNED", fields=["due_at"])]
 
     overdue = sum(each < datetime.now(UTC) for each in due)
@@ -159,7 +159,7 @@ def test_some_tasks_are_overdue(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("seeded")
-def test_every_day_of_attendance_is_paid_once(site: lockside.Site) -> None:
+def test_every_day_of_attendance_is_paid_once(site: lockside.Session) -> None:
     days = {row["datefor"] for row in site.export("attendance", fields=["datefor"])}
 
     periods = list(site.records("payroll_period").each())
@@ -180,7 +180,7 @@ def test_months_that_are_paid_follow_each_other(day: date) -> None:
     assert all((newer.starts_on - older.ends_on).days == 1 for newer, older in pairwise(months))
 
 
-def test_progress_is_told_up_to_the_end(site: lockside.Site) -> None:
+def test_progress_is_told_up_to_the_end(site: lockside.Session) -> None:
     told: list[tuple[int, int]] = []
 
     def note(done: int, total: int) -> None:

@@ -16,7 +16,7 @@ from worker.settings import Settings
 pytestmark = pytest.mark.usefixtures("worker")
 
 
-def mine(site: lockside.Site, count: int, mark: str, **more: Any) -> list[int]:
+def mine(site: lockside.Session, count: int, mark: str, **more: Any) -> list[int]:
     """Bring in work orders that a filter can tell from those of other tests."""
     return work_orders(site, count, remarks=mark, **more)
 
@@ -27,7 +27,7 @@ def approve(settings: Settings, mark: str, *words: str) -> Answer:
     return call(settings, *["submit", "approve", "work-order", "--json", "--where"], where, *words)
 
 
-def test_a_filter_chooses_rows(settings: Settings, site: lockside.Site) -> None:
+def test_a_filter_chooses_rows(settings: Settings, site: lockside.Session) -> None:
     ids = mine(site, 3, "chosen")
 
     answer = approve(settings, "chosen", "--expect-count", "3")
@@ -36,7 +36,7 @@ def test_a_filter_chooses_rows(settings: Settings, site: lockside.Site) -> None:
 
 
 def test_another_number_than_expected_is_refused_with_its_option(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     mine(site, 3, "counted")
 
@@ -70,7 +70,7 @@ def test_a_senseless_choice_is_refused(
 
 
 def test_before_many_rows_their_number_is_asked_about(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     tickets(site, 1001, description="many")
 
@@ -82,7 +82,7 @@ def test_before_many_rows_their_number_is_asked_about(
     assert answer.code == 9
 
 
-def test_a_canary_pauses_and_is_resumed(settings: Settings, site: lockside.Site) -> None:
+def test_a_canary_pauses_and_is_resumed(settings: Settings, site: lockside.Session) -> None:
     mine(site, 5, "canary")
 
     paused = approve(settings, "canary", "--continue", "--canary", "2")
@@ -97,7 +97,7 @@ def test_a_canary_pauses_and_is_resumed(settings: Settings, site: lockside.Site)
     assert (ended.code, ended.json["successful_items"]) == (0, 5)
 
 
-def test_a_plan_is_made_told_and_executed(settings: Settings, site: lockside.Site) -> None:
+def test_a_plan_is_made_told_and_executed(settings: Settings, site: lockside.Session) -> None:
     good, _ = mine(site, 2, "planned"), mine(site, 1, "planned", vendor=False)
     where = ("--where", "remarks=planned")
 
@@ -109,7 +109,7 @@ def test_a_plan_is_made_told_and_executed(settings: Settings, site: lockside.Sit
     assert (done.code, done.json["successful_ids"]) == (0, [str(each) for each in good])
 
 
-def test_a_plan_keeps_its_canary(settings: Settings, site: lockside.Site) -> None:
+def test_a_plan_keeps_its_canary(settings: Settings, site: lockside.Session) -> None:
     mine(site, 5, "cautious")
 
     planned = approve(settings, "cautious", "--continue", "--dry-run", "--canary", "2")
@@ -125,7 +125,7 @@ def test_a_plan_keeps_its_canary(settings: Settings, site: lockside.Site) -> Non
 
 
 def test_failures_are_tried_again_and_everything_is_undone(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     bad = mine(site, 2, "again", vendor=False)
     good = mine(site, 1, "again")
@@ -150,7 +150,7 @@ def test_failures_are_tried_again_and_everything_is_undone(
 
 
 def test_a_file_is_sent_its_bad_lines_mended_and_sent_again(
-    settings: Settings, site: lockside.Site, tmp_path: Path
+    settings: Settings, site: lockside.Session, tmp_path: Path
 ) -> None:
     one, two = tickets(site, 2, state="INPROGRESS")
     file = tmp_path / "done.csv"
@@ -186,7 +186,7 @@ def send(settings: Settings, file: Path, *words: str) -> Answer:
 
 
 def test_outcomes_of_a_file_have_all_its_columns_whatever_its_first_line_is(
-    settings: Settings, site: lockside.Site, tmp_path: Path
+    settings: Settings, site: lockside.Session, tmp_path: Path
 ) -> None:
     file = tmp_path / "some.ndjson"
     lines = ['{"id": 1', '{"id": "x", "room": "B 12"}', '{"id": "y", "colour": "red"}']
@@ -204,7 +204,7 @@ def test_outcomes_of_a_file_have_all_its_columns_whatever_its_first_line_is(
 
 
 def test_results_that_are_sent_again_tell_what_is_wrong_now(
-    settings: Settings, site: lockside.Site, tmp_path: Path
+    settings: Settings, site: lockside.Session, tmp_path: Path
 ) -> None:
     file = tmp_path / "some.csv"
     (row_id,) = tickets(site, 1)
@@ -222,7 +222,7 @@ def test_results_that_are_sent_again_tell_what_is_wrong_now(
     ]
 
 
-def test_ids_are_those_of_rows(settings: Settings, site: lockside.Site, tmp_path: Path) -> None:
+def test_ids_are_those_of_rows(settings: Settings, site: lockside.Session, tmp_path: Path) -> None:
     file = tmp_path / "some.csv"
     (closed,) = tickets(site, 1, state="CLOSED")
     file.write_text(f"id\nx\n{closed}\n")
@@ -233,7 +233,7 @@ def test_ids_are_those_of_rows(settings: Settings, site: lockside.Site, tmp_path
 
 
 def test_cells_that_an_update_would_empty_are_told(
-    settings: Settings, site: lockside.Site, tmp_path: Path
+    settings: Settings, site: lockside.Session, tmp_path: Path
 ) -> None:
     file = tmp_path / "some.ndjson"
     lines = [{"id": "x", "description": "A"}, {"id": tickets(site, 1)[0], "priority": "LOW"}]
@@ -249,7 +249,7 @@ def test_cells_that_an_update_would_empty_are_told(
 
 
 def test_where_only_lines_failed_there_is_nothing_to_retry(
-    settings: Settings, site: lockside.Site, tmp_path: Path
+    settings: Settings, site: lockside.Session, tmp_path: Path
 ) -> None:
     file = tmp_path / "some.csv"
     file.write_text(f"id\nx\n{tickets(site, 1)[0]}\n")
@@ -261,7 +261,7 @@ def test_where_only_lines_failed_there_is_nothing_to_retry(
 
 
 def test_bad_lines_bring_their_readings_again(
-    settings: Settings, site: lockside.Site, tmp_path: Path
+    settings: Settings, site: lockside.Session, tmp_path: Path
 ) -> None:
     row_id = task(site, asks=["pressure", "panel clean"])
     file, mended = tmp_path / "round.ndjson", tmp_path / "round.csv"
@@ -288,7 +288,7 @@ def test_without_a_file_what_is_written_has_to_be_said(settings: Settings, comma
 
 
 def test_what_comes_out_of_an_operation_says_of_which(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     mine(site, 1, "origin")
     asked = approve(settings, "origin").json["operation_id"]
@@ -297,7 +297,7 @@ def test_what_comes_out_of_an_operation_says_of_which(
     assert f"{asked} (undo)" in call(settings, "operations", "show", undone).out
 
 
-def test_an_operation_shows_what_came_out_of_it(settings: Settings, site: lockside.Site) -> None:
+def test_an_operation_shows_what_came_out_of_it(settings: Settings, site: lockside.Session) -> None:
     mine(site, 2, "parent")
     mine(site, 1, "parent", vendor=False)
     asked = approve(settings, "parent", "--continue").json["operation_id"]
@@ -321,7 +321,7 @@ def test_an_operation_shows_what_came_out_of_it(settings: Settings, site: locksi
     assert site.operation(derived[2]).show()["parent_id"] == asked
 
 
-def test_a_plan_shows_what_executed_it(settings: Settings, site: lockside.Site) -> None:
+def test_a_plan_shows_what_executed_it(settings: Settings, site: lockside.Session) -> None:
     mine(site, 1, "chosen once")
     planned = approve(settings, "'chosen once'", "--dry-run").json["operation_id"]
 
@@ -330,7 +330,7 @@ def test_a_plan_shows_what_executed_it(settings: Settings, site: lockside.Site) 
     assert f"{done} (plan, SUCCEEDED)" in call(settings, "operations", "show", planned).out
 
 
-def test_paused_and_cancelled_by_name(settings: Settings, site: lockside.Site) -> None:
+def test_paused_and_cancelled_by_name(settings: Settings, site: lockside.Session) -> None:
     operation = site.transition(
         "work_order",
         to="APPROVED",

@@ -20,7 +20,7 @@ def test_who_was_named_acts_in_the_new_tenant(settings: Settings) -> None:
 
 
 def test_opening_again_adds_people_and_takes_nothing_away(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     name = uuid4().hex
     call(settings, "tenants", "open", name, "--person", "asha=admin")
@@ -33,7 +33,7 @@ def test_opening_again_adds_people_and_takes_nothing_away(
     assert [each["name"] for each in site.records("person").list()] == ["asha", "dora"]
 
 
-def test_a_new_tenant_needs_an_admin(site: lockside.Site, settings: Settings) -> None:
+def test_a_new_tenant_needs_an_admin(site: lockside.Session, settings: Settings) -> None:
     name = uuid4().hex
 
     answer = call(settings, "tenants", "open", name, "--person", "asha=viewer")

@@ -28,7 +28,7 @@ SELECT atomic, stop_at_first_failure, parallel, isolation_level, lease_seconds, 
 
 
 @pytest.fixture
-def waiting(site: lockside.Site) -> lockside.Operation:
+def waiting(site: lockside.Session) -> lockside.Operation:
     """Hand in what waits for a worker."""
     return site.transition("work_order", to="APPROVED", ids=work_orders(site, 1))
 
@@ -85,9 +85,9 @@ def test_ctrl_c_stops_waiting_before_the_first_look_too(settings: Settings, fold
 def test_9_cancelled(settings: Settings, waiting: lockside.Operation) -> None:
     cancelled = call(settings, "operations", "cancel", waiting.id)
 
-    watched = call(settings, "operations", "watch", waiting.id)
+    watch_probes = call(settings, "operations", "watch", waiting.id)
 
-    assert (cancelled.code, watched.code) == (0, 9)
+    assert (cancelled.code, watch_probes.code) == (0, 9)
     assert "CANCELLED: 1 cancelled" in cancelled.out
 
 
@@ -100,7 +100,7 @@ def test_4_the_work_of_others_is_not_cancelled(
     assert waiting.show()["state"] == "QUEUED"
 
 
-def test_everybody_cancels_their_own(site: lockside.Site, settings: Settings) -> None:
+def test_everybody_cancels_their_own(site: lockside.Session, settings: Settings) -> None:
     site.act_as("demo", "dora")
     own = site.transition("work_order", to="APPROVED", ids=range(1, 3))
 
@@ -113,10 +113,10 @@ def test_who_cancelled_is_told(settings: Settings, waiting: lockside.Operation) 
     call(settings, "operations", "cancel", waiting.id, "--actor", "asha")
 
     shown = call(settings, "operations", "show", waiting.id)
-    watched = call(settings, "operations", "watch", waiting.id)
+    watch_probes = call(settings, "operations", "watch", waiting.id)
 
     assert ["cancelled", "by", "asha"] in [line.split() for line in shown.out.splitlines()]
-    assert "Cancelled by asha: 1 not done" in watched.out
+    assert "Cancelled by asha: 1 not done" in watch_probes.out
 
 
 def test_5_what_has_ended_is_not_cancelled(settings: Settings, waiting: lockside.Operation) -> None:
@@ -128,7 +128,9 @@ def test_5_what_has_ended_is_not_cancelled(settings: Settings, waiting: lockside
     assert "CANCELLED" in answer.err
 
 
-def test_detached_work_prints_its_id_and_no_more(site: lockside.Site, settings: Settings) -> None:
+def test_detached_work_prints_its_id_and_no_more(
+    site: lockside.Session, settings: Settings
+) -> None:
     (row,) = work_orders(site, 1)
 
     answer = call(settings, *MOVE, row, "--detach")
@@ -138,7 +140,7 @@ def test_detached_work_prints_its_id_and_no_more(site: lockside.Site, settings: 
 
 
 def test_work_for_later_is_handed_in_and_not_waited_for(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     (row,) = work_orders(site, 1)
 
@@ -150,7 +152,7 @@ def test_work_for_later_is_handed_in_and_not_waited_for(
     assert "Handed in for" in answer.err
 
 
-def test_a_time_that_is_over_is_told_as_that(site: lockside.Site, settings: Settings) -> None:
+def test_a_time_that_is_over_is_told_as_that(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
 
     late = call(settings, *MOVE, row, "--run-at", "2020-01-02T03:04:05Z")
@@ -161,7 +163,9 @@ def test_a_time_that_is_over_is_told_as_that(site: lockside.Site, settings: Sett
     assert "is over" not in early.err
 
 
-def test_who_waits_for_later_work_learns_its_time(site: lockside.Site, settings: Settings) -> None:
+def test_who_waits_for_later_work_learns_its_time(
+    site: lockside.Session, settings: Settings
+) -> None:
     operation = site.transition(
         "work_order",
         to="APPROVED",
@@ -181,7 +185,7 @@ def test_a_state_without_operations_says_so(settings: Settings) -> None:
     assert "No operation in PAUSED." in answer.err
 
 
-def test_all_options_of_a_submission_are_stored(site: lockside.Site, settings: Settings) -> None:
+def test_all_options_of_a_submission_are_stored(site: lockside.Session, settings: Settings) -> None:
     ids = work_orders(site, 2)
     options = (
         *("--continue", "--stop-at-first-failure", "--parallel", 3, "--isolation", "serializable"),
@@ -202,7 +206,7 @@ def test_ids_are_shown_whole(settings: Settings, waiting: lockside.Operation) ->
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(
-    site: lockside.Site, settings: Settings, folder: Path
+    site: lockside.Session, settings: Settings, folder: Path
 ) -> None:
     operation = site.transition("work_order", to="APPROVED", ids=range(1, 20_001))
     results = spawn(environment(settings), folder, "operations", "results", operation.id)
@@ -247,7 +251,7 @@ def test_the_last_that_a_bar_shows_is_all_of_it() -> None:
     assert "100 % 99,000" not in screen.getvalue()
 
 
-def test_results_come_as_csv(site: lockside.Site, settings: Settings) -> None:
+def test_results_come_as_csv(site: lockside.Session, settings: Settings) -> None:
     first, second = work_orders(site, 2)
     operation = site.transition("work_order", to="APPROVED", ids=[first, second])
 

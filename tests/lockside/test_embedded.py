@@ -30,7 +30,7 @@ START = """
 import json, sys
 from pathlib import Path
 from lockside.local import embedded
-servers, started = embedded.start(Path(sys.argv[1]))
+servers, started = embedded.start_servers(Path(sys.argv[1]))
 print(json.dumps([servers.postgres_pid, servers.valkey_pid, started]))
 """
 FIND = """
@@ -47,12 +47,12 @@ from pathlib import Path
 from worker.local_servers import find_running
 from lockside.local import embedded
 folder = Path(sys.argv[1])
-servers, _ = embedded.start(folder)
+servers, _ = embedded.start_servers(folder)
 os.kill(servers.postgres_pid, signal.SIGKILL)
 os.kill(servers.valkey_pid, signal.SIGKILL)
 lock = servers.postgres_data / "postmaster.pid"
 lock.write_text(lock.read_text().replace(str(servers.postgres_pid), str(os.getppid()), 1))
-again, started = embedded.start(folder)
+again, started = embedded.start_servers(folder)
 answers = find_running(folder) == again and again.database_url == servers.database_url
 embedded.stop(folder)
 print(json.dumps([os.geteuid(), started, answers, find_running(folder) is None]))
@@ -65,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     closed = tmp_path_factory.mktemp("closed")
     closed.chmod(0o700)
     folder = closed / "daten Ü $HOME \"'" / ("long" * 40) / "servers"
-    embedded.start(folder)
+    embedded.start_servers(folder)
     yield folder
     embedded.stop(folder)
 
@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def servers(folder: Path) -> Servers:
     """The pair of the module; brought back if the test before killed it."""
-    return embedded.start(folder)[0]
+    return embedded.start_servers(folder)[0]
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ def test_a_second_process_finds_the_pair(folder: Path, servers: Servers) -> None
 
 
 def test_a_second_start_adopts_the_pair(folder: Path, servers: Servers) -> None:
-    assert embedded.start(folder) == (servers, False)
+    assert embedded.start_servers(folder) == (servers, False)
 
 
 def test_two_processes_that_start_at_once_get_one_pair(own_folder: Path) -> None:
@@ -273,23 +273,23 @@ def test_a_long_path_with_a_space_works(folder: Path, servers: Servers) -> None:
 
 
 def test_a_killed_postgresql_returns_to_its_address_with_its_data(folder: Path) -> None:
-    servers, _ = embedded.start(folder)
+    servers, _ = embedded.start_servers(folder)
     query(servers, "CREATE TABLE kept AS SELECT 42 AS number")
     os.kill(servers.postgres_pid, signal.SIGKILL)
 
-    again, started = embedded.start(folder)
+    again, started = embedded.start_servers(folder)
 
     kept = query(again, "SELECT number FROM kept")
     assert (kept, again.database_url, started) == ([(42,)], servers.database_url, True)
 
 
 def test_a_killed_valkey_returns_to_its_address_with_its_data(folder: Path) -> None:
-    servers, _ = embedded.start(folder)
+    servers, _ = embedded.start_servers(folder)
     with valkey(servers) as client:
         client.set("kept", "42")
     os.kill(servers.valkey_pid, signal.SIGKILL)
 
-    again, started = embedded.start(folder)
+    again, started = embedded.start_servers(folder)
 
     with valkey(again) as client:
         assert (client.get("kept"), again.redis_url, started) == ("42", servers.redis_url, True)
@@ -309,7 +309,7 @@ def test_the_other_server_goes_on_when_one_is_brought_back(
     other = KINDS[1 - KINDS.index(kind)]
     os.kill(pid_of(servers, kind), signal.SIGKILL)
 
-    again, _ = embedded.start(folder)
+    again, _ = embedded.start_servers(folder)
 
     assert pid_of(again, other) == pid_of(servers, other)
 
@@ -326,7 +326,7 @@ def test_a_server_whose_port_was_taken_moves_to_another(
         stranger.bind(("127.0.0.1", port_of(servers, kind)))
         stranger.listen()
 
-        again, _ = embedded.start(folder)
+        again, _ = embedded.start_servers(folder)
 
     assert port_of(again, kind) != port_of(servers, kind)
 
@@ -353,7 +353,7 @@ def test_a_broken_servers_file_is_not_believed(folder: Path, text: str) -> None:
 def test_a_pair_that_nobody_wrote_down_is_replaced_not_doubled(folder: Path) -> None:
     (folder / "servers.json").unlink()
 
-    again, _ = embedded.start(folder)
+    again, _ = embedded.start_servers(folder)
 
     assert sorted(pids_naming(str(folder.resolve()))) == sorted(
         [again.postgres_pid, again.valkey_pid]
@@ -387,7 +387,7 @@ def test_stop_spares_a_foreign_process(folder: Path, servers: Servers) -> None:
 
 
 def test_another_process_stops_a_pair_that_its_starter_still_holds(own_folder: Path) -> None:
-    servers, _ = embedded.start(own_folder)
+    servers, _ = embedded.start_servers(own_folder)
 
     run("import sys; from pathlib import Path; from lockside.local import embedded;"
         "embedded.stop(Path(sys.argv[1]))", own_folder)  # fmt: skip
@@ -463,7 +463,7 @@ def test_a_folder_of_others_is_not_closed_to_them(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
 
     with pytest.raises(Unavailable, match="Choose an empty folder"):
-        embedded.start(tmp_path)
+        embedded.start_servers(tmp_path)
 
     assert tmp_path.stat().st_mode & 0o777 == 0o755
 
@@ -472,14 +472,14 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     with pytest.raises(Unavailable, match="choose another data folder"):
-        embedded.start(tmp_path / "file")
+        embedded.start_servers(tmp_path / "file")
 
 
 @pytest.fixture(scope="module")
 def half_broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A stopped pair whose Valkey can't start any more, but whose PostgreSQL can."""
     folder = tmp_path_factory.mktemp("half_broken")
-    embedded.start(folder)
+    embedded.start_servers(folder)
     embedded.stop(folder)
     manifest = next((folder / "valkey-data").rglob("*.manifest"))
     manifest.write_text("nonsense")
@@ -488,12 +488,12 @@ def half_broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_failed_start_shows_the_servers_log(half_broken: Path) -> None:
     with pytest.raises(Unavailable, match=r"(?s)valkey did not start.*manifest"):
-        embedded.start(half_broken)
+        embedded.start_servers(half_broken)
 
 
 def test_a_failed_start_leaves_no_process(half_broken: Path) -> None:
     with pytest.raises(Unavailable):
-        embedded.start(half_broken)
+        embedded.start_servers(half_broken)
 
     assert not pids_naming(str(half_broken))
 
@@ -502,4 +502,4 @@ def test_data_without_their_password_are_refused(tmp_path: Path) -> None:
     (tmp_path / "postgres-data").mkdir()
 
     with pytest.raises(Unavailable, match="Bring it back"):
-        embedded.start(tmp_path)
+        embedded.start_servers(tmp_path)

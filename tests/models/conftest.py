@@ -19,7 +19,7 @@ def _connect(database_url: str) -> Session:
 
 
 @pytest.fixture
-def raw(site: lockside.Site) -> Iterator[Session]:
+def raw(site: lockside.Session) -> Iterator[Session]:
     """Open a session beside Lockside; what the test leaves open is rolled back."""
     with _connect(str(site.settings.database_url)) as session:
         yield session

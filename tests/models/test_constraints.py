@@ -183,7 +183,7 @@ def test_an_entry_of_the_audit_log_is_one_of_the_contracts_events(passing: Sessi
         )
 
 
-def test_a_work_order_has_no_vendor_of_another_tenant(site: lockside.Site) -> None:
+def test_a_work_order_has_no_vendor_of_another_tenant(site: lockside.Session) -> None:
     site.act_as("other", "admin")
     foreign = site.add_named("vendor", ["Foreign Lifts"])["Foreign Lifts"]
     site.act_as("demo", "admin")
@@ -193,12 +193,12 @@ def test_a_work_order_has_no_vendor_of_another_tenant(site: lockside.Site) -> No
 
 
 @pytest.mark.parametrize("priority", ["LOW", "MEDIUM", "HIGH", "CRITICAL"])
-def test_a_ticket_has_one_of_four_priorities(site: lockside.Site, priority: str) -> None:
+def test_a_ticket_has_one_of_four_priorities(site: lockside.Session, priority: str) -> None:
     (row_id,) = site.import_work("ticket", [{"title": "Leak", "priority": priority}])
 
     assert site.row("ticket", row_id)["priority"] == priority
 
 
-def test_no_other_priority_is_brought_in(site: lockside.Site) -> None:
+def test_no_other_priority_is_brought_in(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match=r"priority.*one of LOW, MEDIUM, HIGH, CRITICAL"):
         site.import_work("ticket", [{"title": "Leak", "priority": "URGENT"}])

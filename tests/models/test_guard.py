@@ -1,4 +1,4 @@
-"""The database's own guard, asked with raw SQL: the last line against what no door lets through."""
+"""The guard in the database, asked with raw SQL: what no interface lets through is refused."""
 
 from itertools import product
 from typing import Any
@@ -43,7 +43,7 @@ def table(kind: str) -> sql.Identifier:
     return sql.Identifier(kinds()[kind].__tablename__)
 
 
-def one_in_each_state(site: lockside.Site, machine: Machine) -> dict[str, int]:
+def one_in_each_state(site: lockside.Session, machine: Machine) -> dict[str, int]:
     """Import one row in each state of a kind; return its id by state."""
     return {state: MAKERS[machine.kind](site, 1, state=state)[0] for state in machine.states}
 
@@ -77,7 +77,7 @@ def declared(machine: Machine) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_exactly_the_declared_arrows_pass(
-    site: lockside.Site, raw: Session, machine: Machine
+    site: lockside.Session, raw: Session, machine: Machine
 ) -> None:
     ids = one_in_each_state(site, machine)
     execute_as(raw, machine.kind)
@@ -89,7 +89,7 @@ def test_exactly_the_declared_arrows_pass(
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_under_an_undo_the_arrows_that_may_be_undone_pass_backwards_too(
-    site: lockside.Site, raw: Session, machine: Machine
+    site: lockside.Session, raw: Session, machine: Machine
 ) -> None:
     ids = one_in_each_state(site, machine)
     execute_as(raw, machine.kind, "undo")
@@ -102,7 +102,7 @@ def test_under_an_undo_the_arrows_that_may_be_undone_pass_backwards_too(
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_not_even_a_value_of_a_row_in_a_final_state_changes(
-    site: lockside.Site, raw: Session, machine: Machine
+    site: lockside.Session, raw: Session, machine: Machine
 ) -> None:
     ids = one_in_each_state(site, machine)
     execute_as(raw, machine.kind, "update")
@@ -117,7 +117,7 @@ def test_not_even_a_value_of_a_row_in_a_final_state_changes(
 
 
 def test_one_bad_row_among_many_is_refused_with_all_of_them(
-    site: lockside.Site, raw: Session
+    site: lockside.Session, raw: Session
 ) -> None:
     work_orders(site, 20)
     work_orders(site, 1, state="DRAFT")
@@ -128,7 +128,7 @@ def test_one_bad_row_among_many_is_refused_with_all_of_them(
 
 
 def test_a_change_without_an_operation_is_refused_with_a_hint(
-    site: lockside.Site, raw: Session
+    site: lockside.Session, raw: Session
 ) -> None:
     work_orders(site, 1)
 
@@ -138,7 +138,9 @@ def test_a_change_without_an_operation_is_refused_with_a_hint(
     assert "lockside submit" in str(refused.value.diag.message_hint)
 
 
-def test_an_update_that_finds_no_row_needs_no_operation(site: lockside.Site, raw: Session) -> None:
+def test_an_update_that_finds_no_row_needs_no_operation(
+    site: lockside.Session, raw: Session
+) -> None:
     changed = raw.execute("UPDATE work_order SET state = 'APPROVED' WHERE id = -1").rowcount
 
     assert changed == 0
@@ -163,7 +165,7 @@ CHANGES = [
 
 @pytest.mark.parametrize(("change", "complaint"), CHANGES)
 def test_what_is_fixed_stays_and_each_change_is_the_next_version(
-    site: lockside.Site, raw: Session, change: str, complaint: str
+    site: lockside.Session, raw: Session, change: str, complaint: str
 ) -> None:
     work_orders(site, 1, vendor=False)
     execute_as(raw, "work_order")
@@ -172,7 +174,7 @@ def test_what_is_fixed_stays_and_each_change_is_the_next_version(
         raw.execute(f"UPDATE work_order SET {change}".encode())
 
 
-def test_other_columns_change_as_the_next_version(site: lockside.Site, raw: Session) -> None:
+def test_other_columns_change_as_the_next_version(site: lockside.Session, raw: Session) -> None:
     work_orders(site, 1)
     execute_as(raw, "work_order")
 
@@ -185,7 +187,7 @@ def test_other_columns_change_as_the_next_version(site: lockside.Site, raw: Sess
     ("tenant", "kind"), [("other", "work_order"), ("demo", "ticket")], ids=["tenant", "kind"]
 )
 def test_an_operation_changes_rows_of_its_own_tenant_and_kind_only(
-    site: lockside.Site, raw: Session, tenant: str, kind: str
+    site: lockside.Session, raw: Session, tenant: str, kind: str
 ) -> None:
     site.act_as(tenant, "admin")
     work_orders(site, 1)
@@ -199,7 +201,7 @@ def test_an_operation_changes_rows_of_its_own_tenant_and_kind_only(
     "state", [s for s in OPERATION.states if s not in ("RUNNING", "CANCELLING")]
 )
 def test_the_id_of_an_operation_that_does_not_execute_is_worth_nothing(
-    site: lockside.Site, raw: Session, state: str
+    site: lockside.Session, raw: Session, state: str
 ) -> None:
     work_orders(site, 1)
     execute_as(raw, "work_order", state=state)
@@ -209,7 +211,7 @@ def test_the_id_of_an_operation_that_does_not_execute_is_worth_nothing(
 
 
 def test_the_id_of_a_finished_operation_can_not_be_borrowed(
-    site: lockside.Site, raw: Session
+    site: lockside.Session, raw: Session
 ) -> None:
     work_orders(site, 1)
     raw.execute("SELECT set_config('lockside.operation_id', CAST(id AS text), true) FROM operation")
@@ -219,7 +221,7 @@ def test_the_id_of_a_finished_operation_can_not_be_borrowed(
 
 
 def test_an_operation_that_was_never_submitted_is_worth_nothing(
-    site: lockside.Site, raw: Session
+    site: lockside.Session, raw: Session
 ) -> None:
     work_orders(site, 1)
     raw.execute("SET LOCAL lockside.operation_id = '00000000-0000-0000-0000-000000000000'")
@@ -234,7 +236,7 @@ def override(raw: Session, statement: str) -> None:
     raw.commit()
 
 
-def test_an_override_leaves_its_record_in_the_outbox(site: lockside.Site, raw: Session) -> None:
+def test_an_override_leaves_its_record_in_the_outbox(site: lockside.Session, raw: Session) -> None:
     ids = work_orders(site, 2)
 
     override(raw, "UPDATE work_order SET state = 'APPROVED', version = version + 1")
@@ -250,7 +252,7 @@ def test_an_override_leaves_its_record_in_the_outbox(site: lockside.Site, raw: S
 
 
 def test_an_override_that_changes_a_value_leaves_its_record_too(
-    site: lockside.Site, raw: Session
+    site: lockside.Session, raw: Session
 ) -> None:
     ids = work_orders(site, 1)
 
@@ -263,7 +265,7 @@ def test_an_override_that_changes_a_value_leaves_its_record_too(
     assert rows == [(ids, [2], ["SUBMITTED"], "SUBMITTED")]
 
 
-def test_an_override_ends_in_the_timeline_of_each_row(site: lockside.Site, raw: Session) -> None:
+def test_an_override_ends_in_the_timeline_of_each_row(site: lockside.Session, raw: Session) -> None:
     (row_id,) = work_orders(site, 1)
     override(raw, "UPDATE work_order SET state = 'APPROVED', version = version + 1")
 
@@ -280,14 +282,16 @@ def test_an_override_ends_in_the_timeline_of_each_row(site: lockside.Site, raw: 
     }
 
 
-def test_not_even_an_override_makes_an_undeclared_change(site: lockside.Site, raw: Session) -> None:
+def test_not_even_an_override_makes_an_undeclared_change(
+    site: lockside.Session, raw: Session
+) -> None:
     work_orders(site, 1, state="CLOSED")
 
     with pytest.raises(psycopg.Error, match="from CLOSED to DRAFT"):
         override(raw, "UPDATE work_order SET state = 'DRAFT', version = version + 1")
 
 
-def test_an_override_ends_with_its_transaction(site: lockside.Site, raw: Session) -> None:
+def test_an_override_ends_with_its_transaction(site: lockside.Session, raw: Session) -> None:
     work_orders(site, 1)
     override(raw, "UPDATE work_order SET state = 'APPROVED', version = version + 1")
 
@@ -295,7 +299,7 @@ def test_an_override_ends_with_its_transaction(site: lockside.Site, raw: Session
         raw.execute("UPDATE work_order SET state = 'IN_PROGRESS', version = version + 1")
 
 
-def test_not_even_an_override_changes_what_is_final(site: lockside.Site, raw: Session) -> None:
+def test_not_even_an_override_changes_what_is_final(site: lockside.Session, raw: Session) -> None:
     work_orders(site, 1, state="CLOSED")
 
     with pytest.raises(psycopg.Error, match="that is CLOSED changes no more"):
@@ -323,7 +327,7 @@ def insertion(kind: str, tenant: str = "demo") -> sql.Composed:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_a_new_row_begins_in_the_initial_state_only(
-    site: lockside.Site, raw: Session, machine: Machine
+    site: lockside.Session, raw: Session, machine: Machine
 ) -> None:
     execute_as(raw, machine.kind, "create")
     statement = insertion(machine.kind)
@@ -342,7 +346,7 @@ def test_a_new_row_begins_in_the_initial_state_only(
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_an_import_begins_in_any_state_of_the_machine(
-    site: lockside.Site, raw: Session, machine: Machine
+    site: lockside.Session, raw: Session, machine: Machine
 ) -> None:
     execute_as(raw, machine.kind, "import")
 
@@ -363,7 +367,7 @@ REFUSED_INSERTS = [
 
 @pytest.mark.parametrize(("verb", "row", "complaint"), REFUSED_INSERTS)
 def test_a_new_row_that_has_a_past_is_refused(
-    site: lockside.Site, raw: Session, verb: str, row: tuple[str, int], complaint: str
+    site: lockside.Session, raw: Session, verb: str, row: tuple[str, int], complaint: str
 ) -> None:
     execute_as(raw, "ticket", verb)
 
@@ -401,7 +405,7 @@ def test_an_operation_makes_no_row_of_another_kind(raw: Session) -> None:
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("statement", ["DELETE FROM {}", "TRUNCATE {} CASCADE"])
 def test_work_is_never_deleted(
-    site: lockside.Site, raw: Session, machine: Machine, statement: str
+    site: lockside.Session, raw: Session, machine: Machine, statement: str
 ) -> None:
     MAKERS[machine.kind](site, 1)
     execute_as(raw, machine.kind)
@@ -410,7 +414,7 @@ def test_work_is_never_deleted(
         raw.execute(sql.SQL(statement).format(table(machine.kind)))
 
 
-def test_an_operation_lives_as_its_machine_says(site: lockside.Site, raw: Session) -> None:
+def test_an_operation_lives_as_its_machine_says(site: lockside.Session, raw: Session) -> None:
     lives = set()
 
     for source, target in product(OPERATION.states, repeat=2):

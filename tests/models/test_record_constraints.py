@@ -1,4 +1,4 @@
-"""What the tables of records refuse by themselves, past every door."""
+"""What the tables of records refuse by themselves, past every interface."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -35,7 +35,7 @@ BARE: dict[str, dict[str, Any]] = {
 
 
 def put(raw: Session, table: str, *, tenant: str = "demo", **values: Any) -> int:
-    """Insert a row of a tenant past every door; return its id."""
+    """Insert a row of a tenant past every interface; return its id."""
     statement = sql.SQL(
         "INSERT INTO {} (tenant_id, {}) VALUES ((SELECT id FROM tenant WHERE name = %s), {})"
         " RETURNING id"
@@ -72,11 +72,11 @@ def test_no_row_names_a_record_of_another_tenant(passing: Session, table: str, c
     named: dict[str, Any] = {
         each: put(
             passing,
-            noun,
+            resource_type,
             tenant="other" if each == column else "demo",
-            **BARE.get(noun, {}) | {"name": "Somebody's"},
+            **BARE.get(resource_type, {}) | {"name": "Somebody's"},
         )
-        for each, noun in REFERENCES[table].items()
+        for each, resource_type in REFERENCES[table].items()
     }
 
     with pytest.raises(psycopg.errors.ForeignKeyViolation, match=column):
@@ -218,7 +218,7 @@ def test_a_person_follows_a_kind_once(passing: Session, target: str | None) -> N
         put(passing, "subscription", target_state=target, **wanted)
 
 
-def test_a_task_has_one_reading_of_a_name(site: lockside.Site, raw: Session) -> None:
+def test_a_task_has_one_reading_of_a_name(site: lockside.Session, raw: Session) -> None:
     (task,) = tasks(site, 1)
     put(raw, "field_task_reading", task_id=task, name="Pressure", value="4")
 
@@ -226,7 +226,7 @@ def test_a_task_has_one_reading_of_a_name(site: lockside.Site, raw: Session) -> 
         put(raw, "field_task_reading", task_id=task, name="Pressure", value="5")
 
 
-def test_a_reading_is_an_observation_or_of_a_meter(site: lockside.Site, raw: Session) -> None:
+def test_a_reading_is_an_observation_or_of_a_meter(site: lockside.Session, raw: Session) -> None:
     (task,) = tasks(site, 1)
 
     with pytest.raises(psycopg.errors.CheckViolation, match="sort_known"):
@@ -234,14 +234,16 @@ def test_a_reading_is_an_observation_or_of_a_meter(site: lockside.Site, raw: Ses
 
 
 @pytest.mark.parametrize("quantity", [0, -1])
-def test_a_line_is_of_one_piece_at_least(site: lockside.Site, raw: Session, quantity: int) -> None:
+def test_a_line_is_of_one_piece_at_least(
+    site: lockside.Session, raw: Session, quantity: int
+) -> None:
     (order,) = work_orders(site, 1)
 
     with pytest.raises(psycopg.errors.CheckViolation, match="quantity_positive"):
         put(raw, "work_order_line", work_order_id=order, description="Rope", quantity=quantity)
 
 
-def test_no_task_is_a_checkpoint_of_itself(site: lockside.Site, raw: Session) -> None:
+def test_no_task_is_a_checkpoint_of_itself(site: lockside.Session, raw: Session) -> None:
     (task,) = tasks(site, 1)
     raw.execute("SET LOCAL lockside.override = 'test'")
 
@@ -253,7 +255,7 @@ def test_no_task_is_a_checkpoint_of_itself(site: lockside.Site, raw: Session) ->
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_a_row_of_another_system_is_there_once(
-    raw: Session, site: lockside.Site, kind: str
+    raw: Session, site: lockside.Session, kind: str
 ) -> None:
     table = kinds()[kind].__tablename__
     MAKERS[kind](site, 1, reference="SAP-7")

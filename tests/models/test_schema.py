@@ -269,9 +269,11 @@ def test_every_kind_has_the_columns_of_work(migrated: Engine, kind: str) -> None
     assert columns(migrated, kinds()[kind].__tablename__) >= OF_WORK
 
 
-@pytest.mark.parametrize("noun", records())
-def test_every_record_is_of_a_tenant_and_has_a_version(migrated: Engine, noun: str) -> None:
-    found = columns(migrated, records()[noun].__tablename__)
+@pytest.mark.parametrize("resource_type", records())
+def test_every_record_is_of_a_tenant_and_has_a_version(
+    migrated: Engine, resource_type: str
+) -> None:
+    found = columns(migrated, records()[resource_type].__tablename__)
 
     assert found >= OF_WORK - {"uuid", "state", "state_since"}
 

@@ -20,11 +20,11 @@ OURS = {
 }
 
 
-def test_the_tasks_have_the_names_that_messages_call_them_by(site: lockside.Site) -> None:
+def test_the_tasks_have_the_names_that_messages_call_them_by(site: lockside.Session) -> None:
     assert {each for each in site.app.tasks if not each.startswith("celery.")} == OURS
 
 
-def test_two_applications_in_one_process_have_tasks_of_their_own(site: lockside.Site) -> None:
+def test_two_applications_in_one_process_have_tasks_of_their_own(site: lockside.Session) -> None:
     with lockside.connect(settings=site.settings) as other:
         ours, theirs = site.app.tasks["audit.write"], other.app.tasks["audit.write"]
 
@@ -32,7 +32,7 @@ def test_two_applications_in_one_process_have_tasks_of_their_own(site: lockside.
         assert ours.run is not theirs.run
 
 
-def test_a_worker_serves_exactly_our_tasks(site: lockside.Site, worker: Worker) -> None:
+def test_a_worker_serves_exactly_our_tasks(site: lockside.Session, worker: Worker) -> None:
     # A worker that is ready may yet have to open its mailbox, and hears nothing until then.
     asked = (site.app.control.inspect(timeout=2).registered() for _ in range(10))
     served = next(filter(None, asked), {})
@@ -40,7 +40,7 @@ def test_a_worker_serves_exactly_our_tasks(site: lockside.Site, worker: Worker) 
     assert [{name.split()[0] for name in each} for each in served.values()] == [OURS]
 
 
-def test_the_task_that_runs_a_chunk_tells_how_far_the_operation_is(site: lockside.Site) -> None:
+def test_the_task_that_runs_a_chunk_tells_how_far_the_operation_is(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=1)
 
     told = site.app.tasks["bulk.run_chunk"](operation_id=str(operation_id), chunk_no=0)
@@ -48,7 +48,7 @@ def test_the_task_that_runs_a_chunk_tells_how_far_the_operation_is(site: locksid
     assert told == "1/4 (25 %)"
 
 
-def test_the_task_that_writes_records_drains_the_outbox(site: lockside.Site) -> None:
+def test_the_task_that_writes_records_drains_the_outbox(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 2)))
 
     # The import of the rows, their transition, the operation's end.
@@ -56,11 +56,11 @@ def test_the_task_that_writes_records_drains_the_outbox(site: lockside.Site) -> 
     assert outbox(site) == []
 
 
-def test_the_task_that_sweeps_tells_what_it_mended(site: lockside.Site) -> None:
+def test_the_task_that_sweeps_tells_what_it_mended(site: lockside.Session) -> None:
     assert "'dead': 0" in site.app.tasks["upkeep.sweep"]()
 
 
-def test_the_task_that_rolls_up_counts_what_was_sealed_once(site: lockside.Site) -> None:
+def test_the_task_that_rolls_up_counts_what_was_sealed_once(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 2)))
     site.app.tasks["audit.write"]()
 
@@ -69,7 +69,7 @@ def test_the_task_that_rolls_up_counts_what_was_sealed_once(site: lockside.Site)
     assert told == ["1 seals", "0 seals"]
 
 
-def test_the_task_that_forgets_tells_what_it_did(site: lockside.Site) -> None:
+def test_the_task_that_forgets_tells_what_it_did(site: lockside.Session) -> None:
     assert (
         site.app.tasks["upkeep.forget"]() == "{'keys': 0, 'operations': 0, 'runs': 0, 'alerts': 0}"
     )
@@ -80,7 +80,7 @@ ENTRIES: dict[str, dict[str, Any]] = BEAT_SCHEDULE
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_tick_is_one_of_our_tasks_that_expires_before_the_next(
-    site: lockside.Site, name: str
+    site: lockside.Session, name: str
 ) -> None:
     entry = ENTRIES[name]
 
@@ -110,7 +110,7 @@ ARGUMENTS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("given", ARGUMENTS, ids=str)
-def test_wrong_arguments_change_nothing(site: lockside.Site, given: dict[str, Any]) -> None:
+def test_wrong_arguments_change_nothing(site: lockside.Session, given: dict[str, Any]) -> None:
     work_orders(site, 1)
 
     try:
@@ -122,7 +122,7 @@ def test_wrong_arguments_change_nothing(site: lockside.Site, given: dict[str, An
     check_invariants(site)
 
 
-def garbage(site: lockside.Site) -> None:
+def garbage(site: lockside.Session) -> None:
     """Put into the queues what nobody of ours would send."""
     for given in ARGUMENTS:
         site.app.send_task("bulk.run_chunk", kwargs=given, queue="bulk", ignore_result=True)
@@ -142,7 +142,7 @@ def garbage(site: lockside.Site) -> None:
         producer.publish({"no": "task"}, routing_key="bulk", exchange="bulk", serializer="json")
 
 
-def test_no_message_kills_the_worker(site: lockside.Site, worker: Worker) -> None:
+def test_no_message_kills_the_worker(site: lockside.Session, worker: Worker) -> None:
     before = {each.pid for each in worker.children()}
     garbage(site)
 
@@ -154,7 +154,7 @@ def test_no_message_kills_the_worker(site: lockside.Site, worker: Worker) -> Non
 
 
 def test_what_a_chunk_failed_by_is_in_the_workers_log_without_what_it_held(
-    site: lockside.Site, worker: Worker
+    site: lockside.Session, worker: Worker
 ) -> None:
     site.app.send_task(
         "bulk.run_chunk",
@@ -170,7 +170,7 @@ def test_what_a_chunk_failed_by_is_in_the_workers_log_without_what_it_held(
     assert "secret" not in log
 
 
-def test_a_message_is_json_that_holds_two_names(site: lockside.Site) -> None:
+def test_a_message_is_json_that_holds_two_names(site: lockside.Session) -> None:
     ask(site, [1, 2], comments="private")
     with site.app.connection_for_read() as connection:
         message: Any = connection.SimpleQueue("bulk", no_ack=True).get(timeout=5)

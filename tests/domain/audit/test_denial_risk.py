@@ -19,7 +19,7 @@ DENIALS = st.builds(
     held=PERMISSIONS,
     ids=st.integers(0, 200).map(range),
     recent=st.integers(0, 1000),
-    is_foreign=st.booleans(),
+    is_cross_tenant=st.booleans(),
     is_out_of_hours=st.booleans(),
 )
 
@@ -66,7 +66,7 @@ def test_reaching_for_roles_is_no_less_risky_than_for_work(denial: Denial) -> No
 
 @given(DENIALS)
 def test_what_is_another_tenants_is_suspicious_by_itself(denial: Denial) -> None:
-    foreign = replace(denial, is_foreign=True)
+    foreign = replace(denial, is_cross_tenant=True)
 
     assert foreign.is_suspicious
     assert foreign.risk_score >= max(SUSPICIOUS_FROM, denial.risk_score)
@@ -74,7 +74,7 @@ def test_what_is_another_tenants_is_suspicious_by_itself(denial: Denial) -> None
 
 def test_flags_say_what_the_score_was_made_of() -> None:
     plain = Denial("ticket", "open", frozenset({"ticket.open"}), frozenset())
-    worse = replace(plain, kind="role", recent=1, is_foreign=True, is_out_of_hours=True)
+    worse = replace(plain, kind="role", recent=1, is_cross_tenant=True, is_out_of_hours=True)
 
     assert plain.flags == []
     assert worse.flags == ["elevated", "foreign_ids", "out_of_hours", "repeated"]

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.business_time.calendar import ALL_DAY, Calendar, Hours, Passed
+from domain.business_time.calendar import ALL_DAY, Calendar, OpenHours, Passed
 from domain.errors import InvalidInput
 
 ZONES = (
@@ -23,7 +23,7 @@ NEAR_AN_EDGE = 0.7
 UTC_ZONE = ZoneInfo("UTC")
 MINUTE = timedelta(minutes=1)
 QUARTER = timedelta(minutes=15)
-OFFICE = (Hours(time(9), time(12)), Hours(time(13), time(17, 30)))
+OFFICE = (OpenHours(time(9), time(12)), OpenHours(time(13), time(17, 30)))
 WEEK = (OFFICE,) * 5 + ((), ())
 BERLIN = Calendar(ZoneInfo("Europe/Berlin"), WEEK)
 
@@ -61,10 +61,10 @@ def edges(zone: ZoneInfo) -> list[datetime]:
 def any_calendar(dice: Random, zone: ZoneInfo) -> Calendar:
     """Return a week of random hours, with a few holidays."""
 
-    def day() -> tuple[Hours, ...]:
+    def day() -> tuple[OpenHours, ...]:
         marks = sorted(dice.sample(range(0, 24 * 60 + 1, 15), 2 * dice.randint(0, 2)))
         at = [time(mark // 60 % 24, mark % 60) for mark in marks]
-        return tuple(Hours(*at[n : n + 2]) for n in range(0, len(at), 2))
+        return tuple(OpenHours(*at[n : n + 2]) for n in range(0, len(at), 2))
 
     week = (ALL_DAY,) * 7 if dice.random() < 0.2 else tuple(day() for _ in range(7))
     days = [date(2024, 1, 1) + timedelta(days=dice.randrange(1096)) for _ in range(200)]
@@ -169,7 +169,7 @@ def test_whoever_is_always_there_needs_no_days_counted() -> None:
 
 def test_hours_that_end_before_they_begin_are_refused() -> None:
     with pytest.raises(InvalidInput, match="two spans for a night"):
-        Hours(time(22), time(6))
+        OpenHours(time(22), time(6))
 
 
 def test_a_moment_works_if_time_passes_after_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.business_time.calendar import ALL_DAY, Hours
+from domain.business_time.calendar import ALL_DAY, OpenHours
 from domain.business_time.week import Week, parse_week, write_week
 from domain.errors import InvalidInput
 
@@ -15,9 +15,9 @@ def at(hour: int, minute: int = 0) -> time:
     return time(hour % 24, minute)
 
 
-OFFICE = (Hours(at(8), at(18)),)
-MORNING = (Hours(at(9), at(13)),)
-SPLIT = (Hours(at(8), at(12)), Hours(at(13), at(17)))
+OFFICE = (OpenHours(at(8), at(18)),)
+MORNING = (OpenHours(at(9), at(13)),)
+SPLIT = (OpenHours(at(8), at(12)), OpenHours(at(13), at(17)))
 
 READ = [
     pytest.param("Mon-Fri 08:00-18:00, Sat 09:00-13:00", (*[OFFICE] * 5, MORNING, ()), id="both"),
@@ -33,7 +33,7 @@ READ = [
     pytest.param("Mon-Sun 00:00-00:00", (ALL_DAY,) * 7, id="until midnight"),
     pytest.param(
         "Mon 22:00-24:00, Tue 00:00-06:00",
-        ((Hours(at(22), at(24)),), (Hours(at(0), at(6)),), *[()] * 5),
+        ((OpenHours(at(22), at(24)),), (OpenHours(at(0), at(6)),), *[()] * 5),
         id="a night",
     ),
 ]
@@ -88,11 +88,11 @@ def test_a_week_is_written_in_one_way(text: str, written: str) -> None:
 
 
 @st.composite
-def days(draw: st.DrawFn) -> tuple[Hours, ...]:
+def days(draw: st.DrawFn) -> tuple[OpenHours, ...]:
     """Give the hours of a day: spans that don't touch."""
     ends = sorted(draw(st.sets(st.integers(0, 24 * 60), max_size=8)))
     pairs = zip(ends[::2], ends[1::2], strict=False)
-    return tuple(Hours(*(time(each // 60 % 24, each % 60) for each in pair)) for pair in pairs)
+    return tuple(OpenHours(*(time(each // 60 % 24, each % 60) for each in pair)) for pair in pairs)
 
 
 @given(st.tuples(*[days()] * 7).filter(any))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.business_time.working_hours import USUAL, Hours
+from domain.business_time.working_hours import USUAL, WorkingHours
 
 FRIDAY = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ def test_nights_and_weekends_are_out_of_hours(time: timedelta, *, are_over: bool
 
 
 def test_the_clock_hangs_where_people_work() -> None:
-    india = Hours(zone=timezone(timedelta(hours=5, minutes=30)))
+    india = WorkingHours(zone=timezone(timedelta(hours=5, minutes=30)))
 
     assert USUAL.are_over(FRIDAY + timedelta(hours=4))
     assert not india.are_over(FRIDAY + timedelta(hours=4))
@@ -37,4 +37,4 @@ def test_the_clock_hangs_where_people_work() -> None:
 
 @given(st.datetimes(timezones=st.timezones()))
 def test_who_always_works_is_never_out_of_hours(moment: datetime) -> None:
-    assert not Hours(begin=0, end=24, days=range(7)).are_over(moment)
+    assert not WorkingHours(begin=0, end=24, days=range(7)).are_over(moment)

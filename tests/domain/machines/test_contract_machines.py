@@ -9,7 +9,7 @@ import pytest
 from domain.machines.attendance import ATTENDANCE
 from domain.machines.field_task import FIELD_TASK
 from domain.machines.machine import Machine, Request, Transition, judge, no_change
-from domain.machines.soundness import check
+from domain.machines.soundness import find_faults
 from domain.machines.ticket import TICKET
 from domain.machines.work_order import WORK_ORDER
 
@@ -211,7 +211,7 @@ def test_the_permission_of_another_kind_or_verb_is_none(line: Line) -> None:
 
 @each_machine
 def test_every_machine_is_sound(machine: Machine) -> None:
-    assert check(machine) == ()
+    assert find_faults(machine) == ()
 
 
 @each_machine

@@ -1,6 +1,6 @@
 """Documents show the machine itself: every arrow, with its rules."""
 
-from domain.machines.diagram import mermaid, table
+from domain.machines.diagram import mermaid, transition_table
 from domain.machines.machine import Machine, arrow, needs_comments
 from domain.machines.work_order import WORK_ORDER
 
@@ -26,7 +26,7 @@ def test_a_diagram_is_the_machine_in_mermaid() -> None:
 
 
 def test_a_table_tells_permission_rules_and_undo() -> None:
-    assert table(DOOR).splitlines()[2:] == [
+    assert transition_table(DOOR).splitlines()[2:] == [
         "| OPEN | SHUT | `door.shut` | — | yes |",
         "| SHUT | LOCKED | `door.lock` | comments | — |",
     ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.machines.attendance import ATTENDANCE
 from domain.machines.field_task import FIELD_TASK
-from domain.machines.machine import Machine, Request, explain, judge
+from domain.machines.machine import Machine, Request, explain_transitions, judge
 from domain.machines.soundness import shortest_path
 from domain.machines.ticket import TICKET
 from domain.machines.work_order import WORK_ORDER
@@ -112,7 +112,7 @@ def test_a_final_state_says_yes_to_nobody(
 ) -> None:
     for state in machine.final:
         assert not judge(machine, state, row, request).ok
-        assert explain(machine, state, row, request) == ()
+        assert explain_transitions(machine, state, row, request) == ()
 
 
 @quickly
@@ -123,7 +123,7 @@ def test_explaining_says_of_each_arrow_what_judging_says(
     for state in machine.states:
         wanted = [replace(request, to=each.target) for each in machine.leaving(state)]
 
-        told = explain(machine, state, row, request)
+        told = explain_transitions(machine, state, row, request)
 
         assert told == tuple(judge(machine, state, row, each) for each in wanted)
 

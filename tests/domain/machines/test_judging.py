@@ -12,7 +12,7 @@ from domain.machines.machine import (
     Request,
     Rule,
     arrow,
-    explain,
+    explain_transitions,
     judge,
     needs,
     needs_comments,
@@ -181,14 +181,14 @@ def test_a_judge_keeps_rows_apart() -> None:
 
 
 def test_explaining_asks_about_every_arrow_out_of_the_state() -> None:
-    verdicts = explain(WORK_ORDER, "SUBMITTED", BARE, Request("", ALL, "because"))
+    verdicts = explain_transitions(WORK_ORDER, "SUBMITTED", BARE, Request("", ALL, "because"))
 
     answers = {each.transition.target: each.ok for each in verdicts if each.transition}
     assert answers == {"APPROVED": False, "CANCELLED": True, "REJECTED": True}
 
 
 def test_a_final_state_leaves_nothing_to_explain() -> None:
-    assert explain(WORK_ORDER, "CLOSED", BARE, Request("", ALL)) == ()
+    assert explain_transitions(WORK_ORDER, "CLOSED", BARE, Request("", ALL)) == ()
 
 
 def test_why_a_row_changes_no_more_is_told() -> None:

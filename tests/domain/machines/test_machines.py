@@ -9,7 +9,7 @@ from domain.machines.attendance import ATTENDANCE
 from domain.machines.field_task import FIELD_TASK
 from domain.machines.machine import Machine, Transition
 from domain.machines.operation import OPEN_STATES, OPERATION
-from domain.machines.soundness import check
+from domain.machines.soundness import find_faults
 from domain.machines.ticket import TICKET
 from domain.machines.work_order import WORK_ORDER
 
@@ -140,7 +140,7 @@ def test_a_permission_is_the_kind_and_the_verb(
     "machine", [WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET, OPERATION], ids=lambda m: m.kind
 )
 def test_our_machines_are_sound(machine: Machine) -> None:
-    assert check(machine) == ()
+    assert find_faults(machine) == ()
 
 
 def test_an_operation_has_the_states_of_the_contract() -> None:

@@ -17,14 +17,14 @@ from domain.machines.machine import (
     Request,
     Rule,
     arrow,
-    explain,
+    explain_transitions,
     judge,
     needs,
     needs_comments,
     needs_manager,
     system_only,
 )
-from domain.machines.soundness import check, shortest_path
+from domain.machines.soundness import find_faults, shortest_path
 from domain.machines.ticket import TICKET
 from domain.machines.work_order import WORK_ORDER
 
@@ -65,19 +65,19 @@ AMBIGUOUS = Machine(
 
 @pytest.mark.parametrize(("arrows", "fault"), FAULTS)
 def test_each_fault_of_a_table_is_told(arrows: tuple[str, ...], fault: str) -> None:
-    assert fault in check(machine(*arrows))
+    assert fault in find_faults(machine(*arrows))
 
 
 def test_a_verb_has_one_target() -> None:
-    assert check(AMBIGUOUS) == ("go leads to B and to Z",)
+    assert find_faults(AMBIGUOUS) == ("go leads to B and to Z",)
 
 
 def test_a_sound_machine_has_no_fault() -> None:
-    assert check(machine("AB", "BA", "BZ", "AZ")) == ()
+    assert find_faults(machine("AB", "BA", "BZ", "AZ")) == ()
 
 
 def test_a_machine_without_a_final_state_is_one_great_trap() -> None:
-    assert len(check(machine("AB", "BA", final=()))) == 2
+    assert len(find_faults(machine("AB", "BA", final=()))) == 2
 
 
 def test_the_shortest_way_is_found() -> None:
@@ -140,7 +140,7 @@ facts = st.fixed_dictionaries(
 @given(machines(), requests, facts)
 def test_explaining_agrees_with_judging(known: Machine, request: Request, row: Any) -> None:
     for state in known.states:
-        for verdict in explain(known, state, row, request):
+        for verdict in explain_transitions(known, state, row, request):
             assert verdict.transition is not None
             wanted = replace(request, to=verdict.transition.target)
             assert verdict == judge(known, state, row, wanted)
@@ -177,7 +177,7 @@ def test_a_refusal_has_a_reason_and_an_arrow_or_says_that_there_is_none(
 @quickly
 @given(machines())
 def test_every_state_of_a_sound_machine_is_reached_and_ends(known: Machine) -> None:
-    if check(known):
+    if find_faults(known):
         return
 
     for state in known.states:

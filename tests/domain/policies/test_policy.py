@@ -5,13 +5,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.business_time.calendar import Calendar, Hours, Passed
+from domain.business_time.calendar import Calendar, OpenHours, Passed
 from domain.business_time.span import Span, parse_span
 from domain.policies.breaker import Breaker
 from domain.policies.defaults import DEFAULTS
-from domain.policies.policy import ACT, WARN, Terms, plain_comment, told_due, words_in, working_day
+from domain.policies.policy import (
+    ACT,
+    WARN,
+    Terms,
+    plain_comment,
+    template_fields,
+    told_due,
+    working_day,
+)
 
-OFFICE = Calendar(ZoneInfo("Europe/Berlin"), ((Hours(time(9), time(17)),),) * 5 + ((),) * 2)
+OFFICE = Calendar(ZoneInfo("Europe/Berlin"), ((OpenHours(time(9), time(17)),),) * 5 + ((),) * 2)
 ALWAYS = Calendar(ZoneInfo("UTC"))
 MONDAY = datetime(2026, 11, 16, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -69,7 +77,7 @@ def test_a_comment_without_its_words_is_a_sentence_still() -> None:
     assert plain_comment("Auto-closed by system - {ticket_category}") == "Auto-closed by system"
     assert plain_comment("Closed") == "Closed"
     assert plain_comment(None) is None
-    assert words_in("Auto-closed by system - {ticket_category}") == ("ticket_category",)
+    assert template_fields("Auto-closed by system - {ticket_category}") == ("ticket_category",)
 
 
 def test_the_breaker_asks_for_a_history_first() -> None:

@@ -17,13 +17,13 @@ each_kind = pytest.mark.parametrize("kind", MAKERS)
 
 
 @pytest.fixture(autouse=True)
-def noon(site: lockside.Site) -> None:
+def noon(site: lockside.Session) -> None:
     """Let every denial come at an hour that adds nothing to its risk."""
     site.platform = clock_from(site, NOON)
 
 
 @each_kind
-def test_each_verb_of_a_machine_is_denied_and_recorded(site: lockside.Site, kind: str) -> None:
+def test_each_verb_of_a_machine_is_denied_and_recorded(site: lockside.Session, kind: str) -> None:
     machine = kinds()[kind].machine
     rows = {arrow: MAKERS[kind](site, 1, state=arrow.source)[0] for arrow in machine.transitions}
     site.act_as("demo", "victor")
@@ -37,7 +37,7 @@ def test_each_verb_of_a_machine_is_denied_and_recorded(site: lockside.Site, kind
     check_invariants(site)
 
 
-def why_all(site: lockside.Site, told: dict[str, Any]) -> set[str]:
+def why_all(site: lockside.Session, told: dict[str, Any]) -> set[str]:
     """Return every code with which the items of an operation failed, not only the first."""
     failures = site.operation(told["operation_id"]).failures()
     return {code for each in failures for code in each.codes}
@@ -46,7 +46,7 @@ def why_all(site: lockside.Site, told: dict[str, Any]) -> set[str]:
 @each_kind
 @pytest.mark.parametrize("verb", ["assign", "update"])
 def test_assigning_and_updating_are_denied_and_recorded(
-    site: lockside.Site, kind: str, verb: str
+    site: lockside.Session, kind: str, verb: str
 ) -> None:
     if verb == "assign" and not issubclass(kinds()[kind], Assignable):
         return
@@ -64,7 +64,7 @@ def test_assigning_and_updating_are_denied_and_recorded(
 
 
 def test_a_denial_tells_who_wanted_what_on_which_rows_and_what_they_hold(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 3)
     site.act_as("demo", "victor")
@@ -84,7 +84,7 @@ def test_a_denial_tells_who_wanted_what_on_which_rows_and_what_they_hold(
 
 
 def test_all_or_nothing_that_was_denied_is_recorded_though_nothing_was_changed(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 2)
     site.act_as("demo", "victor")
@@ -94,7 +94,7 @@ def test_all_or_nothing_that_was_denied_is_recorded_though_nothing_was_changed(
     assert (told["state"], len(denials(site))) == ("ROLLED_BACK", 1)
 
 
-def test_rows_that_may_be_moved_are_not_among_the_denied(site: lockside.Site) -> None:
+def test_rows_that_may_be_moved_are_not_among_the_denied(site: lockside.Session) -> None:
     (submitted,), (closed,) = work_orders(site, 1), work_orders(site, 1, state="CLOSED")
     site.act_as("demo", "victor")
 
@@ -105,7 +105,7 @@ def test_rows_that_may_be_moved_are_not_among_the_denied(site: lockside.Site) ->
     assert denial["entity_ids"] == [submitted]
 
 
-def test_two_arrows_to_one_state_name_their_permissions_once_each(site: lockside.Site) -> None:
+def test_two_arrows_to_one_state_name_their_permissions_once_each(site: lockside.Session) -> None:
     ids = [tickets(site, 1, state=each)[0] for each in ("OPEN", "ONHOLD", "RESOLVED")]
     site.act_as("demo", "victor")
 
@@ -126,7 +126,7 @@ ASKED: list[Any] = [
 
 @pytest.mark.parametrize(("action", "ask"), ASKED, ids=[each[0] for each in ASKED])
 def test_a_door_that_is_denied_is_told_and_recorded(
-    site: lockside.Site, action: str, ask: Callable[[lockside.Site, int], object]
+    site: lockside.Session, action: str, ask: Callable[[lockside.Session, int], object]
 ) -> None:
     (row_id,) = tickets(site, 1)
     site.act_as("demo", "victor")
@@ -154,7 +154,7 @@ VIEWS: list[Any] = [
 
 @pytest.mark.parametrize("ask", VIEWS)
 def test_who_may_not_see_work_is_shown_nothing_of_it(
-    site: lockside.Site, ask: Callable[[lockside.Site, int], object]
+    site: lockside.Session, ask: Callable[[lockside.Session, int], object]
 ) -> None:
     (row_id,) = tickets(site, 1)
     site.open_tenant("demo", {"nobody": []})
@@ -168,7 +168,7 @@ def test_who_may_not_see_work_is_shown_nothing_of_it(
     assert denial["user_permissions"] == []
 
 
-def test_a_reading_is_denied_by_the_permission_over_its_task(site: lockside.Site) -> None:
+def test_a_reading_is_denied_by_the_permission_over_its_task(site: lockside.Session) -> None:
     row_id = task(site)
     site.act_as("demo", "dora")
 
@@ -180,7 +180,7 @@ def test_a_reading_is_denied_by_the_permission_over_its_task(site: lockside.Site
 
 
 @pytest.mark.parametrize("written", [0, 1, 3])
-def test_the_risk_grows_with_every_denial_of_the_hour(site: lockside.Site, written: int) -> None:
+def test_the_risk_grows_with_every_denial_of_the_hour(site: lockside.Session, written: int) -> None:
     site.act_as("demo", "victor")
 
     for number in range(8):
@@ -195,7 +195,7 @@ def test_the_risk_grows_with_every_denial_of_the_hour(site: lockside.Site, writt
     assert [suspicious for _, suspicious in told] == [False] * 2 + [True] * 6
 
 
-def test_the_denials_of_another_day_person_or_tenant_add_no_risk(site: lockside.Site) -> None:
+def test_the_denials_of_another_day_person_or_tenant_add_no_risk(site: lockside.Session) -> None:
     for tenant, person in (("demo", "victor"), ("other", "victor"), ("demo", "dora")):
         site.act_as(tenant, person)
         with pytest.raises(PermissionDenied):
@@ -212,7 +212,7 @@ def test_the_denials_of_another_day_person_or_tenant_add_no_risk(site: lockside.
     assert {each["risk_score"] for each in denials(site)} == {15}
 
 
-def test_reaching_for_a_hundred_rows_is_riskier_than_for_one(site: lockside.Site) -> None:
+def test_reaching_for_a_hundred_rows_is_riskier_than_for_one(site: lockside.Session) -> None:
     ids = work_orders(site, 101)
     site.act_as("demo", "victor")
 
@@ -223,7 +223,7 @@ def test_reaching_for_a_hundred_rows_is_riskier_than_for_one(site: lockside.Site
     assert [each["risk_score"] for each in denials(site)] == [30, 55]
 
 
-def test_the_system_is_never_denied(site: lockside.Site) -> None:
+def test_the_system_is_never_denied(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     site.act_as("demo", None)
 
@@ -233,7 +233,7 @@ def test_the_system_is_never_denied(site: lockside.Site) -> None:
     assert denials(site) == []
 
 
-def test_a_permission_that_was_taken_away_counts_from_then_on(site: lockside.Site) -> None:
+def test_a_permission_that_was_taken_away_counts_from_then_on(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     site.act_as("demo", "asha")
     asked = do(site, "work_order", row_id, target="APPROVED")
@@ -248,7 +248,7 @@ def test_a_permission_that_was_taken_away_counts_from_then_on(site: lockside.Sit
     assert why(drain(site, asked)) == ["permission_denied"]
 
 
-def test_a_deleted_person_may_do_nothing_any_more(site: lockside.Site) -> None:
+def test_a_deleted_person_may_do_nothing_any_more(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     site.act_as("demo", "asha")
     asha = site.actor.person_id

@@ -16,7 +16,7 @@ from tests.factories import tickets, work_orders
 
 
 @pytest.fixture
-def foreign(site: lockside.Site) -> dict[str, Any]:
+def foreign(site: lockside.Session) -> dict[str, Any]:
     """Make a ticket, a vendor and an operation of another tenant; act at noon in one's own."""
     site.platform = clock_from(site, NOON)
     site.act_as("other", "admin")
@@ -59,30 +59,30 @@ NAMED: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("action", "noun", "question"), NAMED)
+@pytest.mark.parametrize(("action", "resource_type", "question"), NAMED)
 def test_whatever_names_anothers_is_not_found_and_a_suspicious_denial(
-    site: lockside.Site,
+    site: lockside.Session,
     foreign: dict[str, Any],
     action: str,
-    noun: str,
-    question: Callable[[lockside.Site, Any], object],
+    resource_type: str,
+    question: Callable[[lockside.Session, Any], object],
 ) -> None:
     with pytest.raises(NotFound):
-        question(site, foreign[noun])
+        question(site, foreign[resource_type])
 
     (denial,) = denials(site)
-    assert (denial["kind"], denial["attempted_action"]) == (noun, action)
+    assert (denial["kind"], denial["attempted_action"]) == (resource_type, action)
     assert (denial["is_suspicious"], denial["security_flags"]) == (True, ["foreign_ids"])
     assert denial["required_permissions"] == []
     assert denial["actor_id"] == site.actor.person_id
-    if noun == "operation":
-        assert (denial["correlation_id"], denial["entity_ids"]) == (foreign[noun], [])
+    if resource_type == "operation":
+        assert (denial["correlation_id"], denial["entity_ids"]) == (foreign[resource_type], [])
     else:
-        assert denial["entity_ids"] == [foreign[noun]]
+        assert denial["entity_ids"] == [foreign[resource_type]]
 
 
 def test_one_denial_names_all_that_a_file_names_of_anothers(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     lines = [f"A,{foreign['vendor']}"] * 3 + [f"B,{10**9}", "C,Acme Lifts"]
 
@@ -97,7 +97,7 @@ def test_one_denial_names_all_that_a_file_names_of_anothers(
 
 
 @pytest.mark.usefixtures("foreign")
-def test_what_is_nobodys_is_no_denial(site: lockside.Site) -> None:
+def test_what_is_nobodys_is_no_denial(site: lockside.Session) -> None:
     questions: list[Callable[[], object]] = [
         lambda: site.row("ticket", 10**9),
         lambda: site.records("ticket").update(10**9, title="Mine"),
@@ -123,7 +123,7 @@ CHANGES: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_one_denial_names_all_the_rows_of_a_chunk_that_are_anothers(
-    site: lockside.Site, foreign: dict[str, Any], change: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any], change: dict[str, Any]
 ) -> None:
     (mine,) = tickets(site, 1)
     operation_id = do(site, "ticket", [mine, foreign["ticket"], 10**9], **change)
@@ -137,7 +137,7 @@ def test_one_denial_names_all_the_rows_of_a_chunk_that_are_anothers(
     assert denial["is_suspicious"]
 
 
-def test_the_system_is_on_record_as_well(site: lockside.Site, foreign: dict[str, Any]) -> None:
+def test_the_system_is_on_record_as_well(site: lockside.Session, foreign: dict[str, Any]) -> None:
     site.act_as("demo", None)
 
     drain(site, do(site, "ticket", foreign["ticket"], target="OPEN"))
@@ -147,7 +147,7 @@ def test_the_system_is_on_record_as_well(site: lockside.Site, foreign: dict[str,
 
 
 def test_who_may_not_anyway_is_told_the_same_and_weighed_more(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     (mine,) = tickets(site, 1)
     site.act_as("demo", "victor")
@@ -165,7 +165,7 @@ def test_who_may_not_anyway_is_told_the_same_and_weighed_more(
     ]
 
 
-def test_a_part_is_not_taken_for_another_tenants_whole(site: lockside.Site) -> None:
+def test_a_part_is_not_taken_for_another_tenants_whole(site: lockside.Session) -> None:
     site.act_as("other", "admin")
     (theirs,) = work_orders(site, 1)
     site.act_as("demo", "victor")
@@ -178,7 +178,7 @@ def test_a_part_is_not_taken_for_another_tenants_whole(site: lockside.Site) -> N
 
 
 def test_the_refused_write_is_flagged_beside_its_denial(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     with pytest.raises(NotFound):
         site.records("ticket").update(foreign["ticket"], title="Mine")
@@ -192,7 +192,7 @@ def test_the_refused_write_is_flagged_beside_its_denial(
 
 
 def test_a_number_that_work_is_called_by_is_no_id(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     with pytest.raises(NotFound):
         site.records("task").create(title="A", parent=str(foreign["ticket"]))
@@ -200,7 +200,7 @@ def test_a_number_that_work_is_called_by_is_no_id(
     assert denials(site) == []
 
 
-def test_anothers_books_hear_nothing(site: lockside.Site, foreign: dict[str, Any]) -> None:
+def test_anothers_books_hear_nothing(site: lockside.Session, foreign: dict[str, Any]) -> None:
     with pytest.raises(NotFound):
         site.row("ticket", foreign["ticket"])
 

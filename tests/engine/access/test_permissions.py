@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 
 import lockside
 from domain.errors import InvalidInput, NotFound, PermissionDenied, RuleRefused
-from engine.access.permissions import demand
+from engine.access.permissions import authorize
 from engine.audit.writer import write_records
 from engine.operations.run_chunk import run_chunk
 from engine.operations.sweeper import sweep
@@ -25,12 +25,12 @@ NO_ID = 2**70
 
 
 @pytest.fixture
-def nobody(site: lockside.Site) -> str:
+def nobody(site: lockside.Session) -> str:
     """Hire somebody without any role."""
     return str(site.records("person").create(name="nobody")["name"])
 
 
-def test_an_id_that_no_row_can_have_is_not_found(site: lockside.Site) -> None:
+def test_an_id_that_no_row_can_have_is_not_found(site: lockside.Session) -> None:
     records = site.records("ticket")
 
     for asked in (records.get, records.update, records.delete):
@@ -38,24 +38,24 @@ def test_an_id_that_no_row_can_have_is_not_found(site: lockside.Site) -> None:
             asked(NO_ID)
 
 
-def test_a_denial_with_such_an_id_stops_nobodys_records(site: lockside.Site) -> None:
+def test_a_denial_with_such_an_id_stops_nobodys_records(site: lockside.Session) -> None:
     site.act_as("demo", "victor")
 
     with pytest.raises(PermissionDenied):
-        demand(site.platform, site.actor, "ticket", "delete", [NO_ID, 7])
+        authorize(site.platform, site.actor, "ticket", "delete", [NO_ID, 7])
 
     write_records(site.platform)
     assert [each["entity_ids"] for each in denials(site)] == [[7]]
 
 
-def test_nobody_adds_people_to_the_tenant_of_another(site: lockside.Site) -> None:
+def test_nobody_adds_people_to_the_tenant_of_another(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match="a name that no tenant has"):
         site.open_tenant("other", {"mallory": ["admin"]})
 
     assert query(site, "SELECT id FROM person WHERE name = 'mallory'") == []
 
 
-def test_who_opens_a_tenant_stands_in_its_records(site: lockside.Site) -> None:
+def test_who_opens_a_tenant_stands_in_its_records(site: lockside.Session) -> None:
     tenant = site.open_tenant("third", {"zoe": ["admin"]})
 
     write_records(site.platform)
@@ -64,7 +64,9 @@ def test_who_opens_a_tenant_stands_in_its_records(site: lockside.Site) -> None:
     assert who == [{"actor_id": site.actor.person_id}]
 
 
-def test_a_conflict_tells_nothing_to_who_may_not_update(site: lockside.Site, nobody: str) -> None:
+def test_a_conflict_tells_nothing_to_who_may_not_update(
+    site: lockside.Session, nobody: str
+) -> None:
     (row_id,) = tickets(site, 1, description="Behind the safe")
     site.act_as("demo", nobody)
 
@@ -75,7 +77,9 @@ def test_a_conflict_tells_nothing_to_who_may_not_update(site: lockside.Site, nob
     assert "safe" not in str(query(site, "SELECT failures FROM operation_chunk"))
 
 
-def test_a_conflict_tells_nothing_to_who_may_not_transit(site: lockside.Site, nobody: str) -> None:
+def test_a_conflict_tells_nothing_to_who_may_not_transit(
+    site: lockside.Session, nobody: str
+) -> None:
     (row_id,) = work_orders(site, 1)
     site.act_as("demo", nobody)
 
@@ -85,7 +89,7 @@ def test_a_conflict_tells_nothing_to_who_may_not_transit(site: lockside.Site, no
 
 
 def test_an_operation_of_others_is_seen_by_who_may_view_its_kind(
-    site: lockside.Site, nobody: str
+    site: lockside.Session, nobody: str
 ) -> None:
     handed_in = ask(site, work_orders(site, 1))
     site.act_as("demo", "victor")
@@ -100,7 +104,7 @@ def test_an_operation_of_others_is_seen_by_who_may_view_its_kind(
     assert site.operations() == []
 
 
-def test_ones_own_operation_is_always_seen(site: lockside.Site, nobody: str) -> None:
+def test_ones_own_operation_is_always_seen(site: lockside.Session, nobody: str) -> None:
     ids = work_orders(site, 1)
     site.act_as("demo", nobody)
 
@@ -111,7 +115,7 @@ def test_ones_own_operation_is_always_seen(site: lockside.Site, nobody: str) -> 
 
 
 def test_the_punches_of_an_approved_record_are_adjusted_not_overwritten(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     row_id = attended(site, state="APPROVED")
     new: dict[str, Any] = {"punchintime": datetime.now(UTC) - timedelta(hours=20)}
@@ -124,7 +128,7 @@ def test_the_punches_of_an_approved_record_are_adjusted_not_overwritten(
     assert site.records("attendance").update(row_id, remarks="Bus was late")["version"] == 2
 
 
-def test_an_adjusted_record_takes_new_punches(site: lockside.Site) -> None:
+def test_an_adjusted_record_takes_new_punches(site: lockside.Session) -> None:
     row_id = attended(site, state="ADJUSTED")
 
     row = site.records("attendance").update(row_id, remarks="Checked", punchouttime=None)
@@ -135,7 +139,7 @@ def test_an_adjusted_record_takes_new_punches(site: lockside.Site) -> None:
 @pytest.mark.parametrize("state", ["APPROVED", "IN_PROGRESS", "COMPLETED"])
 @pytest.mark.parametrize("vendor", [None, "Bright Clean"])
 def test_an_approved_work_order_keeps_the_vendor_that_it_was_approved_with(
-    site: lockside.Site, state: str, vendor: str | None
+    site: lockside.Session, state: str, vendor: str | None
 ) -> None:
     (row_id,) = work_orders(site, 1, state=state)
 
@@ -147,14 +151,14 @@ def test_an_approved_work_order_keeps_the_vendor_that_it_was_approved_with(
     assert site.records("work_order").update(row_id, remarks="Two visits")["version"] == 2
 
 
-def test_an_update_assigns_nobody(site: lockside.Site) -> None:
+def test_an_update_assigns_nobody(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
 
     with pytest.raises(InvalidInput, match="an assignment"):
         site.update("ticket", row_id, {"assigned_to_user": "asha"})
 
 
-def test_a_record_is_given_to_somebody_by_who_may_assign(site: lockside.Site) -> None:
+def test_a_record_is_given_to_somebody_by_who_may_assign(site: lockside.Session) -> None:
     site.act_as("demo", "tomas")
     assert site.records("ticket").create(title="Leak")["state"] == "NEW"
 
@@ -162,7 +166,7 @@ def test_a_record_is_given_to_somebody_by_who_may_assign(site: lockside.Site) ->
         site.records("ticket").create(title="Leak", assigned_to_user="asha")
 
 
-def test_who_may_change_people_does_not_give_roles(site: lockside.Site) -> None:
+def test_who_may_change_people_does_not_give_roles(site: lockside.Session) -> None:
     role = site.records("role").create(name="hr", permissions="person.create,person.update")
     site.records("person").create(name="hana")
     site.records("person_role").create(person="hana", role=role["id"])
@@ -172,7 +176,7 @@ def test_who_may_change_people_does_not_give_roles(site: lockside.Site) -> None:
         site.records("person_role").create(person="hana", role="admin")
 
 
-def test_who_may_write_a_record_sees_what_they_wrote(site: lockside.Site) -> None:
+def test_who_may_write_a_record_sees_what_they_wrote(site: lockside.Session) -> None:
     role = site.records("role").create(name="reporter", permissions="ticket.create")
     site.records("person").create(name="rita")
     site.records("person_role").create(person="rita", role=role["id"])
@@ -181,19 +185,19 @@ def test_who_may_write_a_record_sees_what_they_wrote(site: lockside.Site) -> Non
     assert site.records("ticket").create(title="Leak")["title"] == "Leak"
 
 
-def test_names_are_listed_to_who_may_view_them(site: lockside.Site, nobody: str) -> None:
+def test_names_are_listed_to_who_may_view_them(site: lockside.Session, nobody: str) -> None:
     site.act_as("demo", nobody)
 
     with pytest.raises(PermissionDenied, match=r"person\.view"):
         site.add_named("person", [])
 
 
-def test_only_records_with_a_name_are_added_by_it(site: lockside.Site) -> None:
+def test_only_records_with_a_name_are_added_by_it(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match="records that have a name"):
         site.add_named("person_role", ["x"])
 
 
-def test_a_role_of_the_tenants_own_survives_an_upgrade(site: lockside.Site) -> None:
+def test_a_role_of_the_tenants_own_survives_an_upgrade(site: lockside.Session) -> None:
     roles = site.records("role")
     standard = next(each for each in roles.each() if each["name"] == "viewer")
     roles.delete(standard["id"])
@@ -204,7 +208,7 @@ def test_a_role_of_the_tenants_own_survives_an_upgrade(site: lockside.Site) -> N
     assert roles.get(own["id"])["permissions"] == ["ticket.view"]
 
 
-def test_who_was_deleted_meanwhile_gets_no_work(site: lockside.Site) -> None:
+def test_who_was_deleted_meanwhile_gets_no_work(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     bob = site.records("person").create(name="bob")
     later = do(
@@ -224,7 +228,7 @@ def test_who_was_deleted_meanwhile_gets_no_work(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_a_denied_dry_run_is_a_denial(site: lockside.Site) -> None:
+def test_a_denied_dry_run_is_a_denial(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     site.act_as("demo", "victor")
 
@@ -245,7 +249,7 @@ class Fails(Hook):
         raise KeyError(operation.id)
 
 
-def test_a_hook_that_breaks_keeps_no_other_operation_from_its_end(site: lockside.Site) -> None:
+def test_a_hook_that_breaks_keeps_no_other_operation_from_its_end(site: lockside.Session) -> None:
     broken, sound = (ask(site, [each]) for each in work_orders(site, 2))
     failing = replace(site.platform, hooks=(Fails(),))
     with pytest.raises(RuntimeError, match="the hook fails failed"):
@@ -270,7 +274,7 @@ class Echoes(Hook):
         return [1]
 
 
-def test_what_follows_is_followed_by_nothing(site: lockside.Site) -> None:
+def test_what_follows_is_followed_by_nothing(site: lockside.Session) -> None:
     platform = replace(site.platform, hooks=(Echoes(),))
 
     drain(site, ask(site, work_orders(site, 1)), platform)

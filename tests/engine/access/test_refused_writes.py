@@ -18,18 +18,18 @@ SUNDAY = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def noon(site: lockside.Site) -> None:
+def noon(site: lockside.Session) -> None:
     """Let everything be refused at an hour that nobody would notice."""
     site.platform = clock_from(site, NOON)
 
 
-def refusals(site: lockside.Site) -> list[dict[str, Any]]:
+def refusals(site: lockside.Session) -> list[dict[str, Any]]:
     """Return every write that is on record as refused, oldest first."""
     write_records(site.platform)
     return query(site, "SELECT * FROM audit_log WHERE NOT success ORDER BY occurred_at")
 
 
-def test_a_refused_update_is_recorded_to_the_letter(site: lockside.Site) -> None:
+def test_a_refused_update_is_recorded_to_the_letter(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1, priority="LOW")
 
     with pytest.raises(StaleVersion) as told:
@@ -57,7 +57,7 @@ def test_a_refused_update_is_recorded_to_the_letter(site: lockside.Site) -> None
     }
 
 
-def test_a_refused_creation_has_neither_id_nor_version(site: lockside.Site) -> None:
+def test_a_refused_creation_has_neither_id_nor_version(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput):
         site.records("vendor").create(name="Acme Lifts")
 
@@ -66,7 +66,7 @@ def test_a_refused_creation_has_neither_id_nor_version(site: lockside.Site) -> N
     assert record["changes"] == {"name": {"before": None, "after": "Acme Lifts"}}
 
 
-def test_a_rule_is_recorded_by_its_own_code(site: lockside.Site) -> None:
+def test_a_rule_is_recorded_by_its_own_code(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1, state="CLOSED")
 
     with pytest.raises(RuleRefused):
@@ -92,7 +92,7 @@ REFUSED: list[Any] = [
 
 @pytest.mark.parametrize(("ask", "code"), REFUSED)
 def test_an_import_that_is_refused_as_a_whole_is_recorded_once(
-    site: lockside.Site, ask: Callable[[lockside.Site], object], code: str
+    site: lockside.Session, ask: Callable[[lockside.Session], object], code: str
 ) -> None:
     with pytest.raises(lockside.LocksideError):
         ask(site)
@@ -114,7 +114,7 @@ MALFORMED: list[Any] = [
 
 @pytest.mark.parametrize("ask", MALFORMED)
 def test_what_is_malformed_at_the_door_leaves_no_record(
-    site: lockside.Site, ask: Callable[[lockside.Site], object]
+    site: lockside.Session, ask: Callable[[lockside.Session], object]
 ) -> None:
     with pytest.raises((InvalidInput, NotFound)):
         ask(site)
@@ -122,7 +122,7 @@ def test_what_is_malformed_at_the_door_leaves_no_record(
     assert outbox(site) == []
 
 
-def test_a_denial_is_recorded_as_that_alone(site: lockside.Site) -> None:
+def test_a_denial_is_recorded_as_that_alone(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     site.act_as("demo", "victor")
 
@@ -133,7 +133,7 @@ def test_a_denial_is_recorded_as_that_alone(site: lockside.Site) -> None:
     assert refusals(site) == []
 
 
-def test_what_an_operation_was_not_steered_for_is_recorded(site: lockside.Site) -> None:
+def test_what_an_operation_was_not_steered_for_is_recorded(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     told = move(site, "ticket", row_id, "OPEN")
 
@@ -147,7 +147,7 @@ def test_what_an_operation_was_not_steered_for_is_recorded(site: lockside.Site) 
 
 
 def test_somebody_who_adds_to_anothers_tenant_is_recorded_where_they_belong(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     with pytest.raises(InvalidInput):
         site.open_tenant("other", {"mallory": ["admin"]})
@@ -157,7 +157,7 @@ def test_somebody_who_adds_to_anothers_tenant_is_recorded_where_they_belong(
     assert record["security_flags"] == ["elevated"]
 
 
-def test_a_refusal_at_a_weekend_is_flagged(site: lockside.Site) -> None:
+def test_a_refusal_at_a_weekend_is_flagged(site: lockside.Session) -> None:
     site.platform = clock_from(site, SUNDAY)
 
     with pytest.raises(InvalidInput):
@@ -167,7 +167,7 @@ def test_a_refusal_at_a_weekend_is_flagged(site: lockside.Site) -> None:
     assert record["security_flags"] == ["elevated", "out_of_hours"]
 
 
-def test_a_refused_write_leaves_the_books_in_order(site: lockside.Site) -> None:
+def test_a_refused_write_leaves_the_books_in_order(site: lockside.Session) -> None:
     row_id = ordered(site, lines=1)
 
     for _ in range(2):
@@ -177,7 +177,7 @@ def test_a_refused_write_leaves_the_books_in_order(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_a_record_that_cannot_be_written_changes_no_answer(site: lockside.Site) -> None:
+def test_a_record_that_cannot_be_written_changes_no_answer(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     query(site, "ALTER TABLE outbox ADD CHECK (error_codes IS NULL)")
 
@@ -187,7 +187,7 @@ def test_a_record_that_cannot_be_written_changes_no_answer(site: lockside.Site) 
     assert refusals(site) == []
 
 
-def test_a_pause_is_recorded_with_the_states_before_and_after(site: lockside.Site) -> None:
+def test_a_pause_is_recorded_with_the_states_before_and_after(site: lockside.Session) -> None:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     known = site.transition(
         "ticket", to="OPEN", ids=tickets(site, 2), atomic=False, run_at=tomorrow
@@ -212,7 +212,7 @@ def test_a_pause_is_recorded_with_the_states_before_and_after(site: lockside.Sit
     assert {each["event_type"] for each in told} == {"UPDATED"}
 
 
-def test_a_new_tenant_is_recorded_in_its_own_books(site: lockside.Site) -> None:
+def test_a_new_tenant_is_recorded_in_its_own_books(site: lockside.Session) -> None:
     tenant = site.open_tenant("third", {"zoe": ["admin"]})
 
     write_records(site.platform)

@@ -22,18 +22,18 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def platform(site: lockside.Site, path: Path) -> Platform:
+def platform(site: lockside.Session, path: Path) -> Platform:
     """Give the platform a file of anchors of its own."""
     return replace(site.platform, anchors=AnchorFile(path))
 
 
-def sealed(site: lockside.Site) -> None:
+def sealed(site: lockside.Session) -> None:
     """Seal something new."""
     tickets(site, 1)
     write_records(site.platform)
 
 
-def test_a_new_seal_is_pinned_once(site: lockside.Site, platform: Platform) -> None:
+def test_a_new_seal_is_pinned_once(site: lockside.Session, platform: Platform) -> None:
     sealed(site)
 
     answers = [[each.seal_no for each in pin_seals(platform)] for _ in range(2)]
@@ -41,7 +41,7 @@ def test_a_new_seal_is_pinned_once(site: lockside.Site, platform: Platform) -> N
     assert answers == [[1], []]
 
 
-def test_what_was_pinned_is_read_again(site: lockside.Site, platform: Platform) -> None:
+def test_what_was_pinned_is_read_again(site: lockside.Session, platform: Platform) -> None:
     pinned = []
     for _ in range(2):
         sealed(site)
@@ -52,7 +52,7 @@ def test_what_was_pinned_is_read_again(site: lockside.Site, platform: Platform) 
 
 @pytest.mark.parametrize("torn", ['{"tenant_id": 1, "seal', " " * 9_000])
 def test_a_line_that_a_crash_cut_short_is_passed_over(
-    site: lockside.Site, platform: Platform, path: Path, torn: str
+    site: lockside.Session, platform: Platform, path: Path, torn: str
 ) -> None:
     sealed(site)
     pinned = pin_seals(platform)
@@ -67,7 +67,7 @@ def test_a_line_that_a_crash_cut_short_is_passed_over(
 
 
 def test_a_first_line_that_a_crash_cut_short_is_passed_over(
-    site: lockside.Site, platform: Platform, path: Path
+    site: lockside.Session, platform: Platform, path: Path
 ) -> None:
     path.parent.mkdir()
     path.write_text('{"tenant_id": 1, "seal')
@@ -90,7 +90,7 @@ def test_a_line_that_is_no_anchor_is_refused_by_its_number(path: Path, line: str
 
 
 def test_a_record_can_not_be_counted_as_from_before_once_that_is_pinned(
-    site: lockside.Site, platform: Platform
+    site: lockside.Session, platform: Platform
 ) -> None:
     sealed(site)
     pin_seals(platform)
@@ -114,7 +114,7 @@ def test_an_anchor_of_before_that_counts_nothing_is_read(path: Path) -> None:
 
 
 def test_a_file_that_can_not_be_written_says_what_to_do(
-    site: lockside.Site, platform: Platform, path: Path
+    site: lockside.Session, platform: Platform, path: Path
 ) -> None:
     sealed(site)
     path.parent.write_text("a file in the folder's place")

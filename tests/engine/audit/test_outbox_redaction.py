@@ -23,7 +23,7 @@ from tests.factories import tickets, work_orders
 PHONE, MAIL, TOKEN = "+91 98204 11873", "lata@example.in", "ghp_x8Kd02mVqLz7TtRw1YbNp5HsJc3F"
 
 
-def told(site: lockside.Site, table: str) -> list[dict[str, Any]]:
+def told(site: lockside.Session, table: str) -> list[dict[str, Any]]:
     """Return the records of a table, after nothing personal was seen in the outbox."""
     waiting = json.dumps(outbox(site), default=str)
     assert not any(each in waiting for each in (PHONE, MAIL, TOKEN))
@@ -32,7 +32,7 @@ def told(site: lockside.Site, table: str) -> list[dict[str, Any]]:
 
 
 def test_a_transition_s_comments_and_metadata_are_recorded_without_personal_data(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     asked = ask(
         site,
@@ -64,7 +64,7 @@ class Refuses(Hook):
 
 
 def test_what_a_refused_row_was_told_is_recorded_without_personal_data(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 2)
     refusing = replace(site.platform, hooks=(Refuses(),))
@@ -78,7 +78,7 @@ def test_what_a_refused_row_was_told_is_recorded_without_personal_data(
 
 
 def test_values_before_and_after_an_update_are_recorded_without_personal_data(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = [*tickets(site, 1, description=f"Guard: {PHONE}"), *tickets(site, 1, description="Wet")]
     drain(site, site.update("ticket", ids, {"description": f"Write to {MAIL}"})._id)
@@ -97,7 +97,7 @@ def test_values_before_and_after_an_update_are_recorded_without_personal_data(
 
 
 def test_lines_of_a_file_with_comments_of_their_own_are_recorded_without_personal_data(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 2)
     lines = [{"id": ids[0], "comments": f"{PHONE} knows"}, {"id": ids[1], "comments": "Fine"}]
@@ -109,7 +109,9 @@ def test_lines_of_a_file_with_comments_of_their_own_are_recorded_without_persona
     assert comments == ["[phone] knows", "Fine"]
 
 
-def test_a_person_who_is_called_by_an_address_is_recorded_without_it(site: lockside.Site) -> None:
+def test_a_person_who_is_called_by_an_address_is_recorded_without_it(
+    site: lockside.Session,
+) -> None:
     made = site.records("person").create(name=MAIL)
     site.records("person").update(made["id"], name=f"Lata, मोबाइल ९८२०४ ११८७३, {PHONE}")
 
@@ -121,7 +123,7 @@ def test_a_person_who_is_called_by_an_address_is_recorded_without_it(site: locks
     ]
 
 
-def test_fields_of_a_person_are_personal_whatever_they_hold(site: lockside.Site) -> None:
+def test_fields_of_a_person_are_personal_whatever_they_hold(site: lockside.Session) -> None:
     changes = {"mobile": {"before": None, "after": PHONE}, "email": {"before": MAIL, "after": None}}
     with site.platform.database.begin() as db:
         log_entities(
@@ -146,7 +148,7 @@ def test_fields_of_a_person_are_personal_whatever_they_hold(site: lockside.Site)
     }
 
 
-def test_a_denial_is_recorded_without_personal_data(site: lockside.Site) -> None:
+def test_a_denial_is_recorded_without_personal_data(site: lockside.Session) -> None:
     denial = Denial(
         kind="ticket",
         action=f"call {PHONE}",
@@ -172,7 +174,7 @@ def test_a_denial_is_recorded_without_personal_data(site: lockside.Site) -> None
     )
 
 
-def test_imported_work_is_recorded_without_personal_data(site: lockside.Site) -> None:
+def test_imported_work_is_recorded_without_personal_data(site: lockside.Session) -> None:
     tickets(site, 2, description=f"टिकट, {PHONE}", reference=None)
 
     changes = [each["changes"]["description"] for each in told(site, "audit_log")]
@@ -180,7 +182,7 @@ def test_imported_work_is_recorded_without_personal_data(site: lockside.Site) ->
     assert changes == [{"before": None, "after": "टिकट, [phone]"}] * 2
 
 
-def test_an_undo_refuses_what_the_records_no_longer_tell(site: lockside.Site) -> None:
+def test_an_undo_refuses_what_the_records_no_longer_tell(site: lockside.Session) -> None:
     ids = [*tickets(site, 1, description=f"Guard: {PHONE}"), *tickets(site, 1, description="Wet")]
     asked = site.update("ticket", ids, {"description": "Dry"})._id
     drain(site, asked)
@@ -192,7 +194,7 @@ def test_an_undo_refuses_what_the_records_no_longer_tell(site: lockside.Site) ->
     check_invariants(site)
 
 
-def test_an_undo_takes_back_what_was_written_over_nothing_personal(site: lockside.Site) -> None:
+def test_an_undo_takes_back_what_was_written_over_nothing_personal(site: lockside.Session) -> None:
     ids = tickets(site, 1, description="Wet")
     asked = site.update("ticket", ids, {"description": f"Write to {MAIL}"})._id
     drain(site, asked)

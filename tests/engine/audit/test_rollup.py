@@ -31,21 +31,21 @@ SELECT tenant_id, hour, kind, nullif(actor_id, 0) AS actor_id, succeeded, failed
 """
 
 
-def hours(site: lockside.Site, statement: str) -> list[dict[str, Any]]:
+def hours(site: lockside.Session, statement: str) -> list[dict[str, Any]]:
     """Return hours in an order of their own."""
     found = query(site, f"SELECT * FROM ({statement}) AS h ORDER BY 1, 2, 3, 4")
     return [{name: each[name] if name != "ms" else round(each[name]) for name in each}
             for each in found]  # fmt: skip
 
 
-def assert_counted(site: lockside.Site) -> None:
+def assert_counted(site: lockside.Session) -> None:
     expected = hours(site, _EXPECTED.strip())
 
     assert expected != []
     assert hours(site, _COUNTED) == expected
 
 
-def work(site: lockside.Site) -> None:
+def work(site: lockside.Session) -> None:
     """Leave records of every sort."""
     ids = work_orders(site, 3) + work_orders(site, 1, vendor=False)
     drain(site, ask(site, ids, atomic=False))
@@ -57,14 +57,14 @@ def work(site: lockside.Site) -> None:
     write_records(site.platform)
 
 
-def move(site: lockside.Site, hours_back: int) -> None:
+def move(site: lockside.Session, hours_back: int) -> None:
     """Let what was recorded until now have happened hours ago."""
     for table in ("state_transition_audit", "audit_log", "permission_denial_audit"):
         query(site, f"UPDATE {table} SET occurred_at = occurred_at - make_interval(hours => :n)",
               n=hours_back)  # fmt: skip
 
 
-def test_an_hour_holds_what_its_records_come_to(site: lockside.Site) -> None:
+def test_an_hour_holds_what_its_records_come_to(site: lockside.Session) -> None:
     work(site)
     move(site, 5)
     work(site)
@@ -74,7 +74,7 @@ def test_an_hour_holds_what_its_records_come_to(site: lockside.Site) -> None:
     assert_counted(site)
 
 
-def test_counting_again_counts_nothing_twice(site: lockside.Site) -> None:
+def test_counting_again_counts_nothing_twice(site: lockside.Session) -> None:
     work(site)
 
     for _ in range(3):
@@ -83,7 +83,7 @@ def test_counting_again_counts_nothing_twice(site: lockside.Site) -> None:
     assert_counted(site)
 
 
-def test_a_record_that_comes_late_is_counted_in_its_own_hour(site: lockside.Site) -> None:
+def test_a_record_that_comes_late_is_counted_in_its_own_hour(site: lockside.Session) -> None:
     work(site)
     roll_up(site.platform)
     tickets(site, 2)
@@ -95,7 +95,7 @@ def test_a_record_that_comes_late_is_counted_in_its_own_hour(site: lockside.Site
     assert_counted(site)
 
 
-def test_what_was_recorded_before_there_were_seals_is_counted_too(site: lockside.Site) -> None:
+def test_what_was_recorded_before_there_were_seals_is_counted_too(site: lockside.Session) -> None:
     work(site)
     for table in ("state_transition_audit", "audit_log", "permission_denial_audit"):
         query(site, f"UPDATE {table} SET seal_no = NULL")
@@ -106,7 +106,7 @@ def test_what_was_recorded_before_there_were_seals_is_counted_too(site: lockside
     assert_counted(site)
 
 
-def test_many_who_count_at_once_count_each_record_once(site: lockside.Site) -> None:
+def test_many_who_count_at_once_count_each_record_once(site: lockside.Session) -> None:
     work(site)
     site.act_as("other", "admin")
     work(site)
@@ -117,7 +117,7 @@ def test_many_who_count_at_once_count_each_record_once(site: lockside.Site) -> N
     assert_counted(site)
 
 
-def test_a_crash_between_two_tenants_loses_no_count(site: lockside.Site) -> None:
+def test_a_crash_between_two_tenants_loses_no_count(site: lockside.Session) -> None:
     work(site)
     with pytest.raises(Crash):
         roll_up(crash_at(site.platform, "rolled_up"))
@@ -127,7 +127,7 @@ def test_a_crash_between_two_tenants_loses_no_count(site: lockside.Site) -> None
     assert_counted(site)
 
 
-def test_hours_that_were_deleted_with_their_mark_are_counted_anew(site: lockside.Site) -> None:
+def test_hours_that_were_deleted_with_their_mark_are_counted_anew(site: lockside.Session) -> None:
     work(site)
     roll_up(site.platform)
     query(site, "DELETE FROM audit_rollup")

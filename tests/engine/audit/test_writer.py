@@ -18,7 +18,7 @@ from tests.factories import MAKERS, tickets, work_orders
 from worker.processes import make_engine
 
 
-def person(site: lockside.Site, name: str) -> int:
+def person(site: lockside.Session, name: str) -> int:
     """Return the id of a person of the tenant."""
     (row,) = query(
         site,
@@ -38,13 +38,13 @@ def unsealed(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in _OF_SEALS}
 
 
-def records(site: lockside.Site) -> list[dict[str, Any]]:
+def records(site: lockside.Session) -> list[dict[str, Any]]:
     """Return the records of transitions, in the order of rows and versions."""
     found = query(site, "SELECT * FROM state_transition_audit ORDER BY entity_id, version, success")
     return [unsealed(each) for each in found]
 
 
-def test_a_transition_is_recorded_to_the_letter(site: lockside.Site) -> None:
+def test_a_transition_is_recorded_to_the_letter(site: lockside.Session) -> None:
     since = datetime.now(UTC) - timedelta(hours=2)
     (row_id,) = work_orders(site, 1, state="DRAFT", state_since=since)
     operation_id = ask(
@@ -91,7 +91,7 @@ def test_a_transition_is_recorded_to_the_letter(site: lockside.Site) -> None:
     assert 0 < record["lock_acquisition_time_ms"] < 10_000
 
 
-def test_a_record_has_the_time_of_the_change(site: lockside.Site) -> None:
+def test_a_record_has_the_time_of_the_change(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     drain(site, ask(site, [row_id]))
 
@@ -102,7 +102,7 @@ def test_a_record_has_the_time_of_the_change(site: lockside.Site) -> None:
 
 
 def test_a_refusal_is_recorded_with_its_reason_and_the_version_that_stays(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     (row_id,) = work_orders(site, 1, vendor=False)
     drain(site, ask(site, [row_id]))
@@ -119,7 +119,7 @@ def test_a_refusal_is_recorded_with_its_reason_and_the_version_that_stays(
     }
 
 
-def test_a_denial_is_recorded(site: lockside.Site) -> None:
+def test_a_denial_is_recorded(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
     site.act_as("demo", "victor")
     drain(site, ask(site, ids))
@@ -133,7 +133,7 @@ def test_a_denial_is_recorded(site: lockside.Site) -> None:
     )
 
 
-def test_what_was_skipped_or_is_not_there_is_not_recorded(site: lockside.Site) -> None:
+def test_what_was_skipped_or_is_not_there_is_not_recorded(site: lockside.Session) -> None:
     ids = work_orders(site, 1, state="APPROVED")
     drain(site, ask(site, [*ids, 404], atomic=False))
 
@@ -142,7 +142,7 @@ def test_what_was_skipped_or_is_not_there_is_not_recorded(site: lockside.Site) -
     assert records(site) == []
 
 
-def test_one_chunk_leaves_one_row_in_the_outbox(site: lockside.Site) -> None:
+def test_one_chunk_leaves_one_row_in_the_outbox(site: lockside.Session) -> None:
     ids = work_orders(site, 20) + work_orders(site, 5, vendor=False)
     write_records(site.platform)
 
@@ -151,13 +151,13 @@ def test_one_chunk_leaves_one_row_in_the_outbox(site: lockside.Site) -> None:
     assert [each["record"] for each in outbox(site)] == ["state_transition", "bulk_operation"]
 
 
-def test_an_import_leaves_one_row_in_the_outbox(site: lockside.Site) -> None:
+def test_an_import_leaves_one_row_in_the_outbox(site: lockside.Session) -> None:
     tickets(site, 20)
 
     assert [each["record"] for each in outbox(site)] == ["audit_log"]
 
 
-def test_a_chunk_that_was_denied_leaves_one_row_more(site: lockside.Site) -> None:
+def test_a_chunk_that_was_denied_leaves_one_row_more(site: lockside.Session) -> None:
     ids = work_orders(site, 20)
     write_records(site.platform)
     site.act_as("demo", "victor")
@@ -169,7 +169,7 @@ def test_a_chunk_that_was_denied_leaves_one_row_more(site: lockside.Site) -> Non
     ]
 
 
-def test_each_item_of_a_chunk_has_its_own_record(site: lockside.Site) -> None:
+def test_each_item_of_a_chunk_has_its_own_record(site: lockside.Session) -> None:
     good, bad = work_orders(site, 20), work_orders(site, 5, vendor=False)
     drain(site, ask(site, good + bad, atomic=False, chunk_items=7))
 
@@ -179,7 +179,7 @@ def test_each_item_of_a_chunk_has_its_own_record(site: lockside.Site) -> None:
     assert told == [(each, True) for each in good] + [(each, False) for each in bad]
 
 
-def test_event_ids_are_all_different(site: lockside.Site) -> None:
+def test_event_ids_are_all_different(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 300), atomic=False, chunk_items=100))
 
     write_records(site.platform)
@@ -187,7 +187,7 @@ def test_event_ids_are_all_different(site: lockside.Site) -> None:
     assert len({each["event_id"] for each in records(site)}) == 300
 
 
-def test_the_time_in_a_state_runs_from_the_transition_before(site: lockside.Site) -> None:
+def test_the_time_in_a_state_runs_from_the_transition_before(site: lockside.Session) -> None:
     ids = tickets(site, 1)
     for state in ("OPEN", "INPROGRESS"):
         drain(site, ask(site, ids, kind="ticket", target=state))
@@ -199,7 +199,7 @@ def test_the_time_in_a_state_runs_from_the_transition_before(site: lockside.Site
     assert second["time_in_previous_state_s"] == pytest.approx(between, abs=1e-5)
 
 
-def test_a_retry_is_counted(site: lockside.Site) -> None:
+def test_a_retry_is_counted(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
     operation_id = ask(site, ids)
     with site.platform.database.connect() as other:
@@ -212,7 +212,7 @@ def test_a_retry_is_counted(site: lockside.Site) -> None:
     assert [each["retry_attempt"] for each in records(site)] == [1]
 
 
-def test_the_end_of_a_bulk_operation_is_recorded_to_the_letter(site: lockside.Site) -> None:
+def test_the_end_of_a_bulk_operation_is_recorded_to_the_letter(site: lockside.Session) -> None:
     good, bad = work_orders(site, 2), work_orders(site, 1, vendor=False)
     operation_id = ask(site, good + bad)
     drain(site, operation_id)
@@ -243,7 +243,7 @@ def test_the_end_of_a_bulk_operation_is_recorded_to_the_letter(site: lockside.Si
 # The outbox
 
 
-def test_records_are_written_once_however_often_they_are_asked_for(site: lockside.Site) -> None:
+def test_records_are_written_once_however_often_they_are_asked_for(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 3)))
 
     answers = [write_records(site.platform) for _ in range(3)]
@@ -253,7 +253,7 @@ def test_records_are_written_once_however_often_they_are_asked_for(site: locksid
     assert query(site, "SELECT count(*) AS n FROM audit_log") == [{"n": 3}]
 
 
-def test_several_writers_write_each_record_once(site: lockside.Site) -> None:
+def test_several_writers_write_each_record_once(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 120), atomic=False, chunk_items=1))
 
     answers = at_once(*[partial(write_records, site.platform)] * 4)
@@ -264,7 +264,7 @@ def test_several_writers_write_each_record_once(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_more_than_one_batch_is_written(site: lockside.Site) -> None:
+def test_more_than_one_batch_is_written(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 101), atomic=False, chunk_items=1))
 
     write_records(site.platform)
@@ -272,7 +272,7 @@ def test_more_than_one_batch_is_written(site: lockside.Site) -> None:
     assert (outbox(site), len(records(site))) == ([], 101)
 
 
-def test_a_crash_while_records_are_written_leaves_the_outbox(site: lockside.Site) -> None:
+def test_a_crash_while_records_are_written_leaves_the_outbox(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 3)))
     before = outbox(site)
 
@@ -282,7 +282,7 @@ def test_a_crash_while_records_are_written_leaves_the_outbox(site: lockside.Site
     assert (outbox(site), records(site)) == (before, [])
 
 
-def test_after_the_crash_the_records_are_written_once(site: lockside.Site) -> None:
+def test_after_the_crash_the_records_are_written_once(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 3)))
     with pytest.raises(Crash):
         write_records(crash_at(site.platform, "records_written"))
@@ -292,7 +292,7 @@ def test_after_the_crash_the_records_are_written_once(site: lockside.Site) -> No
     check_invariants(site)
 
 
-def test_a_record_of_a_month_without_a_partition_is_kept(site: lockside.Site) -> None:
+def test_a_record_of_a_month_without_a_partition_is_kept(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 1)))
     query(site, "UPDATE outbox SET occurred_at = '1999-12-31T23:59:59Z'")
 
@@ -302,7 +302,7 @@ def test_a_record_of_a_month_without_a_partition_is_kept(site: lockside.Site) ->
     assert row["n"] == 1
 
 
-def test_a_record_lies_in_the_partition_of_its_month(site: lockside.Site) -> None:
+def test_a_record_lies_in_the_partition_of_its_month(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 1)))
 
     write_records(site.platform)
@@ -312,7 +312,7 @@ def test_a_record_lies_in_the_partition_of_its_month(site: lockside.Site) -> Non
     assert row["part"] == f"state_transition_audit_{row['at']:%Y_%m}"
 
 
-def test_an_imported_row_is_recorded_to_the_letter(site: lockside.Site) -> None:
+def test_an_imported_row_is_recorded_to_the_letter(site: lockside.Session) -> None:
     since = datetime(2026, 11, 20, 3, 30, tzinfo=UTC)
     (row_id,) = work_orders(site, 1, state="APPROVED", state_since=since, remarks=None)
     (imported,) = query(site, "SELECT id, started_at FROM operation")
@@ -345,7 +345,7 @@ def test_an_imported_row_is_recorded_to_the_letter(site: lockside.Site) -> None:
     assert records(site) == []
 
 
-def test_a_row_that_was_there_already_is_not_recorded_again(site: lockside.Site) -> None:
+def test_a_row_that_was_there_already_is_not_recorded_again(site: lockside.Session) -> None:
     tickets(site, 1, reference="INC1")
     tickets(site, 1, reference="INC1", priority="HIGH")
 
@@ -356,7 +356,7 @@ def test_a_row_that_was_there_already_is_not_recorded_again(site: lockside.Site)
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_every_row_of_an_import_has_its_own_record(site: lockside.Site, kind: str) -> None:
+def test_every_row_of_an_import_has_its_own_record(site: lockside.Session, kind: str) -> None:
     ids = MAKERS[kind](site, 25)
 
     write_records(site.platform)
@@ -371,7 +371,7 @@ def test_every_row_of_an_import_has_its_own_record(site: lockside.Site, kind: st
     check_invariants(site)
 
 
-def test_a_sequence_of_transitions_is_recorded_in_order(site: lockside.Site) -> None:
+def test_a_sequence_of_transitions_is_recorded_in_order(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     (imported,) = query(site, "SELECT id FROM operation")
     path = ["OPEN", "INPROGRESS", "ONHOLD", "INPROGRESS", "RESOLVED", "CLOSED"]
@@ -386,7 +386,7 @@ def test_a_sequence_of_transitions_is_recorded_in_order(site: lockside.Site) -> 
     assert told == [(imported["id"], None), *zip(done, path, strict=True)]
 
 
-def test_each_record_of_words_has_a_salt_of_its_own(site: lockside.Site) -> None:
+def test_each_record_of_words_has_a_salt_of_its_own(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 3), comments="Checked"))
 
     write_records(site.platform)
@@ -396,7 +396,7 @@ def test_each_record_of_words_has_a_salt_of_its_own(site: lockside.Site) -> None
     assert told == [{"salts": 3, "stood": 3, "bytes": 16}]
 
 
-def test_a_record_without_words_has_nothing_to_hide(site: lockside.Site) -> None:
+def test_a_record_without_words_has_nothing_to_hide(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 1)))
 
     write_records(site.platform)
@@ -405,7 +405,7 @@ def test_a_record_without_words_has_nothing_to_hide(site: lockside.Site) -> None
     assert told == [{"salt": None, "commitment": None}]
 
 
-def test_a_tenants_records_are_sealed_while_anothers_head_is_held(site: lockside.Site) -> None:
+def test_a_tenants_records_are_sealed_while_anothers_head_is_held(site: lockside.Session) -> None:
     work_orders(site, 1)
     write_records(site.platform)
     ours = site.actor.tenant_id
@@ -422,7 +422,7 @@ def test_a_tenants_records_are_sealed_while_anothers_head_is_held(site: lockside
 
 
 def test_what_can_not_be_written_of_one_tenant_keeps_nobody_elses_back(
-    site: lockside.Site, caplog: pytest.LogCaptureFixture
+    site: lockside.Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     site.open_tenant("harbor", {"asha": ["admin", "manager"]})
     write_records(site.platform)
@@ -439,7 +439,7 @@ def test_what_can_not_be_written_of_one_tenant_keeps_nobody_elses_back(
     assert {vars(each)["tenant_id"] for each in caplog.records} == {theirs}
 
 
-def test_a_row_of_the_outbox_about_nothing_goes_without_a_seal(site: lockside.Site) -> None:
+def test_a_row_of_the_outbox_about_nothing_goes_without_a_seal(site: lockside.Session) -> None:
     work_orders(site, 1)
     write_records(site.platform)
     query(site, "INSERT INTO outbox (tenant_id, event_id, record, occurred_at, body, entity_ids,"
@@ -453,7 +453,7 @@ def test_a_row_of_the_outbox_about_nothing_goes_without_a_seal(site: lockside.Si
 
 
 def test_digests_do_not_depend_on_a_sessions_encoding(
-    site: lockside.Site, monkeypatch: pytest.MonkeyPatch
+    site: lockside.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
     engine = make_engine(str(site.settings.database_url))

@@ -18,15 +18,15 @@ each_kind = pytest.mark.parametrize("kind", MAKERS)
 SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
-def changed_by_asha(site: lockside.Site, kind: str, row_id: int) -> None:
+def changed_by_asha(site: lockside.Session, kind: str, row_id: int) -> None:
     """Make the row's second version."""
     site.act_as("demo", "asha")
     site.records(kind).update(row_id, reference=f"R-{row_id}")
     site.act_as("demo", "admin")
 
 
-def conflict_of(site: lockside.Site, told: dict[str, Any]) -> dict[str, Any]:
-    """Return a failed item's conflict as a door shows it."""
+def conflict_of(site: lockside.Session, told: dict[str, Any]) -> dict[str, Any]:
+    """Return a failed item's conflict as an interface shows it."""
     (failure,) = site.operation(told["operation_id"]).failures()
     assert (failure.code, failure.retryable) == ("concurrency_conflict", True)
     return dict(failure.facts or {})
@@ -47,7 +47,7 @@ def assert_is_the_contracts(
 
 
 @each_kind
-def test_a_stale_transition_is_a_conflict(site: lockside.Site, kind: str) -> None:
+def test_a_stale_transition_is_a_conflict(site: lockside.Session, kind: str) -> None:
     arrow = kinds()[kind].machine.transitions[0]
     (row_id,) = MAKERS[kind](site, 1, state=arrow.source)
     changed_by_asha(site, kind, row_id)
@@ -61,7 +61,7 @@ def test_a_stale_transition_is_a_conflict(site: lockside.Site, kind: str) -> Non
 
 
 @each_kind
-def test_a_stale_update_is_a_conflict(site: lockside.Site, kind: str) -> None:
+def test_a_stale_update_is_a_conflict(site: lockside.Session, kind: str) -> None:
     (row_id,) = MAKERS[kind](site, 1)
     changed_by_asha(site, kind, row_id)
 
@@ -84,7 +84,7 @@ def test_a_stale_update_is_a_conflict(site: lockside.Site, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind", [each for each, model in kinds().items() if issubclass(model, Assignable)]
 )
-def test_a_stale_assignment_is_a_conflict(site: lockside.Site, kind: str) -> None:
+def test_a_stale_assignment_is_a_conflict(site: lockside.Session, kind: str) -> None:
     team = site.add_named("team", ["Plumbing"])["Plumbing"]
     (row_id,) = MAKERS[kind](site, 1)
     changed_by_asha(site, kind, row_id)
@@ -105,7 +105,7 @@ def test_a_stale_assignment_is_a_conflict(site: lockside.Site, kind: str) -> Non
 
 
 @each_kind
-def test_a_stale_write_of_one_record_is_a_conflict(site: lockside.Site, kind: str) -> None:
+def test_a_stale_write_of_one_record_is_a_conflict(site: lockside.Session, kind: str) -> None:
     (row_id,) = MAKERS[kind](site, 1)
     changed_by_asha(site, kind, row_id)
 
@@ -123,7 +123,7 @@ def test_a_stale_write_of_one_record_is_a_conflict(site: lockside.Site, kind: st
     assert json.loads(json.dumps(shown)) == shown
 
 
-def test_a_stale_deletion_is_a_conflict_and_deletes_nothing(site: lockside.Site) -> None:
+def test_a_stale_deletion_is_a_conflict_and_deletes_nothing(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     changed_by_asha(site, "ticket", row_id)
 
@@ -134,7 +134,7 @@ def test_a_stale_deletion_is_a_conflict_and_deletes_nothing(site: lockside.Site)
     assert site.row("ticket", row_id)["version"] == 2
 
 
-def test_a_version_of_the_future_is_a_conflict_too(site: lockside.Site) -> None:
+def test_a_version_of_the_future_is_a_conflict_too(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
 
     told = drain(site, do(site, "ticket", row_id, target="OPEN", expected_versions={row_id: 7}))
@@ -142,7 +142,7 @@ def test_a_version_of_the_future_is_a_conflict_too(site: lockside.Site) -> None:
     assert conflict_of(site, told)["resolution"]["your_version"] == 7
 
 
-def test_a_conflict_of_what_the_system_wrote_names_nobody(site: lockside.Site) -> None:
+def test_a_conflict_of_what_the_system_wrote_names_nobody(site: lockside.Session) -> None:
     row_id = task(site)
     site.act_as("demo", None)
     site.records("task").update(row_id, remarks="By the clock")
@@ -153,7 +153,7 @@ def test_a_conflict_of_what_the_system_wrote_names_nobody(site: lockside.Site) -
     assert conflict_of(site, told)["current"]["updated_by"] is None
 
 
-def test_the_version_that_was_seen_is_no_conflict(site: lockside.Site) -> None:
+def test_the_version_that_was_seen_is_no_conflict(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
 
     told = drain(
@@ -172,7 +172,7 @@ def test_the_version_that_was_seen_is_no_conflict(site: lockside.Site) -> None:
     )
 
 
-def test_a_stale_row_keeps_all_or_nothing_from_anything(site: lockside.Site) -> None:
+def test_a_stale_row_keeps_all_or_nothing_from_anything(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     changed_by_asha(site, "work_order", ids[1])
 
@@ -185,7 +185,7 @@ def test_a_stale_row_keeps_all_or_nothing_from_anything(site: lockside.Site) -> 
     assert site.states("work_order") == {"SUBMITTED": 3}
 
 
-def test_a_conflict_comes_before_what_else_speaks_against_it(site: lockside.Site) -> None:
+def test_a_conflict_comes_before_what_else_speaks_against_it(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1, vendor=False)
     changed_by_asha(site, "work_order", row_id)
 
@@ -197,7 +197,7 @@ def test_a_conflict_comes_before_what_else_speaks_against_it(site: lockside.Site
     assert why(told) == ["concurrency_conflict"]
 
 
-def test_a_conflict_is_recorded_as_a_refusal(site: lockside.Site) -> None:
+def test_a_conflict_is_recorded_as_a_refusal(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     changed_by_asha(site, "work_order", row_id)
     drain(

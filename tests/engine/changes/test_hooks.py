@@ -36,17 +36,17 @@ NOTE = text("INSERT INTO noted (what, operation_id, entity_id) VALUES (:what, :o
 
 
 @pytest.fixture(autouse=True)
-def noted(site: lockside.Site) -> None:
+def noted(site: lockside.Session) -> None:
     """Make the table that the tests' hooks write to."""
     query(site, "CREATE TABLE noted (what text, operation_id uuid, entity_id bigint)")
 
 
-def notes(site: lockside.Site) -> list[tuple[str, int]]:
+def notes(site: lockside.Session) -> list[tuple[str, int]]:
     found = query(site, "SELECT what, entity_id FROM noted ORDER BY what, entity_id")
     return [(each["what"], each["entity_id"]) for each in found]
 
 
-def hooked(site: lockside.Site, *hooks: Hook) -> Platform:
+def hooked(site: lockside.Session, *hooks: Hook) -> Platform:
     """Return the platform of a process that has these hooks and no other."""
     return replace(site.platform, hooks=hooks)
 
@@ -120,14 +120,14 @@ class FollowsInVain(Follows):
         raise RuntimeError("the hook is broken")
 
 
-def followups(site: lockside.Site) -> list[dict[str, Any]]:
+def followups(site: lockside.Session) -> list[dict[str, Any]]:
     return query(site, "SELECT * FROM operation WHERE verb = 'hook' ORDER BY created_at, hook")
 
 
 # Before
 
 
-def test_a_hook_refuses_what_passed_every_rule(site: lockside.Site) -> None:
+def test_a_hook_refuses_what_passed_every_rule(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     asked = ask(site, ids, atomic=False)
 
@@ -138,7 +138,7 @@ def test_a_hook_refuses_what_passed_every_rule(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_a_hooks_refusal_is_recorded_like_any_other(site: lockside.Site) -> None:
+def test_a_hooks_refusal_is_recorded_like_any_other(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
 
     drain(site, ask(site, [row_id]), hooked(site, Refuses([row_id])))
@@ -148,7 +148,7 @@ def test_a_hooks_refusal_is_recorded_like_any_other(site: lockside.Site) -> None
     assert (told["success"], told["error_code"]) == (False, "not_on_fridays")
 
 
-def test_all_or_nothing_does_nothing_when_a_hook_refuses_a_row(site: lockside.Site) -> None:
+def test_all_or_nothing_does_nothing_when_a_hook_refuses_a_row(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
 
     told = drain(site, ask(site, ids), hooked(site, Refuses(ids[2:])))
@@ -157,7 +157,7 @@ def test_all_or_nothing_does_nothing_when_a_hook_refuses_a_row(site: lockside.Si
     check_invariants(site)
 
 
-def test_a_hook_is_asked_only_about_rows_that_passed(site: lockside.Site) -> None:
+def test_a_hook_is_asked_only_about_rows_that_passed(site: lockside.Session) -> None:
     good, bad, there = (
         work_orders(site, 1)[0],
         work_orders(site, 1, vendor=False)[0],
@@ -170,7 +170,7 @@ def test_a_hook_is_asked_only_about_rows_that_passed(site: lockside.Site) -> Non
     assert hook.asked == [good]
 
 
-def test_a_hook_is_asked_for_every_verb_and_in_a_dry_run(site: lockside.Site) -> None:
+def test_a_hook_is_asked_for_every_verb_and_in_a_dry_run(site: lockside.Session) -> None:
     ids = tickets(site, 1)
     hook = Refuses(ids)
     platform = hooked(site, hook)
@@ -190,7 +190,7 @@ def test_a_hook_is_asked_for_every_verb_and_in_a_dry_run(site: lockside.Site) ->
 # Inside
 
 
-def test_a_hook_writes_with_the_change_and_sees_rows_as_they_were(site: lockside.Site) -> None:
+def test_a_hook_writes_with_the_change_and_sees_rows_as_they_were(site: lockside.Session) -> None:
     good, bad = work_orders(site, 2), work_orders(site, 1, vendor=False)
 
     drain(site, ask(site, good + bad, atomic=False), hooked(site, Notes()))
@@ -200,7 +200,7 @@ def test_a_hook_writes_with_the_change_and_sees_rows_as_they_were(site: lockside
 
 
 def test_what_a_hook_wrote_goes_with_a_change_that_never_was_committed(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 2)
     asked = ask(site, ids)
@@ -215,7 +215,7 @@ def test_what_a_hook_wrote_goes_with_a_change_that_never_was_committed(
     check_invariants(site)
 
 
-def test_all_or_nothing_that_is_rolled_back_calls_no_hook_inside(site: lockside.Site) -> None:
+def test_all_or_nothing_that_is_rolled_back_calls_no_hook_inside(site: lockside.Session) -> None:
     ids = work_orders(site, 2) + work_orders(site, 1, vendor=False)
 
     drain(site, ask(site, ids), hooked(site, Notes()))
@@ -223,14 +223,14 @@ def test_all_or_nothing_that_is_rolled_back_calls_no_hook_inside(site: lockside.
     assert notes(site) == []
 
 
-def test_a_dry_run_calls_no_hook_inside(site: lockside.Site) -> None:
+def test_a_dry_run_calls_no_hook_inside(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 2), dry_run=True), hooked(site, Notes()))
 
     assert notes(site) == []
 
 
 def test_an_error_inside_undoes_the_change_which_is_tried_again_and_given_up(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 2)
     asked = ask(site, ids)
@@ -250,7 +250,7 @@ def test_an_error_inside_undoes_the_change_which_is_tried_again_and_given_up(
     check_invariants(site)
 
 
-def test_an_error_inside_that_passes_is_no_harm(site: lockside.Site) -> None:
+def test_an_error_inside_that_passes_is_no_harm(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     asked = ask(site, ids)
     with pytest.raises(RuntimeError):
@@ -265,7 +265,7 @@ def test_an_error_inside_that_passes_is_no_harm(site: lockside.Site) -> None:
 # After
 
 
-def test_what_follows_is_an_operation_of_its_own(site: lockside.Site) -> None:
+def test_what_follows_is_an_operation_of_its_own(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     platform = hooked(site, Follows())
     asked = ask(site, ids)
@@ -280,7 +280,7 @@ def test_what_follows_is_an_operation_of_its_own(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_what_follows_survives_a_crash_right_after_the_end(site: lockside.Site) -> None:
+def test_what_follows_survives_a_crash_right_after_the_end(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     broker = Recorder()
     platform = replace(hooked(site, Follows()), publish=broker)
@@ -301,7 +301,7 @@ def test_what_follows_survives_a_crash_right_after_the_end(site: lockside.Site) 
 
 
 def test_an_operation_that_does_not_commit_its_end_is_followed_by_nothing_yet(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     asked = ask(site, work_orders(site, 2))
     platform = hooked(site, Follows())
@@ -315,7 +315,7 @@ def test_an_operation_that_does_not_commit_its_end_is_followed_by_nothing_yet(
     assert [each["parent_id"] for each in followups(site)] == [asked]
 
 
-def test_what_follows_happens_once_however_often_it_is_delivered(site: lockside.Site) -> None:
+def test_what_follows_happens_once_however_often_it_is_delivered(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     platform = hooked(site, Follows())
     drain(site, ask(site, ids), platform)
@@ -332,7 +332,7 @@ def test_what_follows_happens_once_however_often_it_is_delivered(site: lockside.
     check_invariants(site)
 
 
-def test_what_follows_in_vain_is_given_up_and_undoes_nothing(site: lockside.Site) -> None:
+def test_what_follows_in_vain_is_given_up_and_undoes_nothing(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     platform = hooked(site, FollowsInVain())
     drain(site, ask(site, ids), platform)
@@ -349,7 +349,7 @@ def test_what_follows_in_vain_is_given_up_and_undoes_nothing(site: lockside.Site
     check_invariants(site)
 
 
-def test_each_hook_follows_for_itself(site: lockside.Site) -> None:
+def test_each_hook_follows_for_itself(site: lockside.Session) -> None:
     platform = hooked(site, Follows(), Notes(), FollowsInVain())
 
     drain(site, ask(site, work_orders(site, 1)), platform)
@@ -359,7 +359,7 @@ def test_each_hook_follows_for_itself(site: lockside.Site) -> None:
 
 @pytest.mark.parametrize("options", [{"dry_run": True}, {}])
 def test_nothing_follows_what_is_not_wanted_or_has_no_items(
-    site: lockside.Site, options: dict[str, Any]
+    site: lockside.Session, options: dict[str, Any]
 ) -> None:
     ids = work_orders(site, 2, vendor=bool(options))
 
@@ -368,7 +368,7 @@ def test_nothing_follows_what_is_not_wanted_or_has_no_items(
     assert followups(site) == []
 
 
-def test_what_follows_many_is_cut_into_chunks_like_anything(site: lockside.Site) -> None:
+def test_what_follows_many_is_cut_into_chunks_like_anything(site: lockside.Session) -> None:
     ids = work_orders(site, 5)
     platform = hooked(site, Follows())
     small = replace(platform, pace=replace(platform.pace, chunk_items=2))
@@ -382,7 +382,7 @@ def test_what_follows_many_is_cut_into_chunks_like_anything(site: lockside.Site)
     check_invariants(site)
 
 
-def test_a_worker_that_does_not_know_the_hook_leaves_it_to_others(site: lockside.Site) -> None:
+def test_a_worker_that_does_not_know_the_hook_leaves_it_to_others(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
     drain(site, ask(site, ids), hooked(site, Follows()))
     (follow,) = followups(site)
@@ -394,7 +394,7 @@ def test_a_worker_that_does_not_know_the_hook_leaves_it_to_others(site: lockside
     assert notes(site) == [("after", ids[0])]
 
 
-def test_what_follows_is_listed_beside_what_it_follows(site: lockside.Site) -> None:
+def test_what_follows_is_listed_beside_what_it_follows(site: lockside.Session) -> None:
     drain(site, ask(site, work_orders(site, 2)), hooked(site, Follows()))
 
     listed = [each["operation_type"] for each in site.operations(limit=2)]

@@ -16,12 +16,12 @@ from tests.engine.steps import ask, drain, operation, query, rows
 from tests.factories import MAKERS, tasks, tickets, work_orders
 
 
-def take_back(site: lockside.Site, operation_id: UUID) -> dict[str, Any]:
+def take_back(site: lockside.Session, operation_id: UUID) -> dict[str, Any]:
     """Undo an operation; return the result."""
     return drain(site, undo(site.platform, site.actor, operation_id))
 
 
-def done(site: lockside.Site, kind: str, target: str, ids: list[int], **more: Any) -> UUID:
+def done(site: lockside.Session, kind: str, target: str, ids: list[int], **more: Any) -> UUID:
     """Bring rows to a state; return the operation's id."""
     asked = ask(site, ids, kind=kind, target=target, atomic=False, comments="For a test", **more)
     drain(site, asked)
@@ -30,7 +30,7 @@ def done(site: lockside.Site, kind: str, target: str, ids: list[int], **more: An
 
 @pytest.mark.parametrize("is_recorded", [True, False])
 def test_rows_go_back_to_the_states_that_they_came_from(
-    site: lockside.Site, is_recorded: bool
+    site: lockside.Session, is_recorded: bool
 ) -> None:
     drafts, submitted = work_orders(site, 2, state="DRAFT"), work_orders(site, 2)
     asked = done(site, "work_order", "CANCELLED", drafts + submitted, chunk_items=3)
@@ -47,7 +47,7 @@ def test_rows_go_back_to_the_states_that_they_came_from(
 
 
 def test_what_was_changed_since_is_left_alone_and_the_records_tell_both(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 1000)
     asked = done(site, "work_order", "APPROVED", ids)
@@ -82,7 +82,7 @@ def test_what_was_changed_since_is_left_alone_and_the_records_tell_both(
     ],
 )
 def test_every_kind_goes_back_from_a_final_state_too(
-    site: lockside.Site, kind: str, start: str, target: str
+    site: lockside.Session, kind: str, start: str, target: str
 ) -> None:
     ids = MAKERS[kind](site, 2, state=start)
     asked = done(site, kind, target, ids)
@@ -93,7 +93,7 @@ def test_every_kind_goes_back_from_a_final_state_too(
     assert rows(site, kind) == dict.fromkeys(ids, (start, 3))
 
 
-def test_what_the_machine_does_not_take_back_is_reported(site: lockside.Site) -> None:
+def test_what_the_machine_does_not_take_back_is_reported(site: lockside.Session) -> None:
     ids = [*tickets(site, 1, state="OPEN"), *tickets(site, 1, state="ONHOLD")]
     asked = done(site, "ticket", "INPROGRESS", ids)
 
@@ -104,14 +104,14 @@ def test_what_the_machine_does_not_take_back_is_reported(site: lockside.Site) ->
     assert [there[each][0] for each in ids] == ["OPEN", "INPROGRESS"]
 
 
-def test_where_no_way_can_be_taken_back_nothing_is_handed_in(site: lockside.Site) -> None:
+def test_where_no_way_can_be_taken_back_nothing_is_handed_in(site: lockside.Session) -> None:
     asked = done(site, "ticket", "OPEN", tickets(site, 2))
 
     with pytest.raises(InvalidInput, match="no way to OPEN can"):
         undo(site.platform, site.actor, asked)
 
 
-def test_values_become_what_they_were_each_its_own(site: lockside.Site) -> None:
+def test_values_become_what_they_were_each_its_own(site: lockside.Session) -> None:
     ids = [*tasks(site, 1, remarks="One"), *tasks(site, 1, remarks=None), *tasks(site, 1)]
     drain(site, site.update("task", ids[2:], {"due_at": "2026-12-01T00:00Z"})._id)
     before = [site.row("task", each) for each in ids]
@@ -129,7 +129,7 @@ def test_values_become_what_they_were_each_its_own(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_assignments_are_taken_back(site: lockside.Site) -> None:
+def test_assignments_are_taken_back(site: lockside.Session) -> None:
     ids = [*tickets(site, 1, assigned_to_user="dora"), *tickets(site, 1)]
     before = [site.row("ticket", each)["assigned_to_user"] for each in ids]
     asked = site.assign("ticket", ids, user="tomas")
@@ -140,7 +140,7 @@ def test_assignments_are_taken_back(site: lockside.Site) -> None:
     assert [site.row("ticket", each)["assigned_to_user"] for each in ids] == before
 
 
-def test_what_was_skipped_or_failed_is_not_taken_back(site: lockside.Site) -> None:
+def test_what_was_skipped_or_failed_is_not_taken_back(site: lockside.Session) -> None:
     moved, there = work_orders(site, 1), work_orders(site, 1, state="APPROVED")
     asked = done(site, "work_order", "APPROVED", moved + there + work_orders(site, 1, vendor=False))
 
@@ -150,7 +150,7 @@ def test_what_was_skipped_or_failed_is_not_taken_back(site: lockside.Site) -> No
     assert rows(site)[there[0]] == ("APPROVED", 1)
 
 
-def test_an_undo_goes_on_past_its_first_failure(site: lockside.Site) -> None:
+def test_an_undo_goes_on_past_its_first_failure(site: lockside.Session) -> None:
     ids = work_orders(site, 5)
     asked = done(site, "work_order", "APPROVED", ids, stop_at_first_failure=True)
     done(site, "work_order", "IN_PROGRESS", ids[:1])
@@ -161,7 +161,7 @@ def test_an_undo_goes_on_past_its_first_failure(site: lockside.Site) -> None:
     assert result["failure_codes"] == {"concurrency_conflict": 1}
 
 
-def test_an_operation_is_undone_once(site: lockside.Site) -> None:
+def test_an_operation_is_undone_once(site: lockside.Session) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
 
     first = undo(site.platform, site.actor, asked)
@@ -171,7 +171,7 @@ def test_an_operation_is_undone_once(site: lockside.Site) -> None:
     assert operation(site, first)["parent_id"] == asked
 
 
-def test_who_may_not_approve_may_not_take_an_approval_back(site: lockside.Site) -> None:
+def test_who_may_not_approve_may_not_take_an_approval_back(site: lockside.Session) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
     query(
         site,
@@ -190,7 +190,7 @@ def test_who_may_not_approve_may_not_take_an_approval_back(site: lockside.Site) 
 
 
 def test_an_undo_that_somebody_else_could_not_make_is_made_by_the_owner(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     query(
         site,
@@ -212,7 +212,7 @@ def test_an_undo_that_somebody_else_could_not_make_is_made_by_the_owner(
     assert result["successful_ids"] == [str(ids[0])]
 
 
-def test_what_came_out_of_nothing_of_theirs_is_nobodys(site: lockside.Site) -> None:
+def test_what_came_out_of_nothing_of_theirs_is_nobodys(site: lockside.Session) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
     undone = undo(site.platform, site.actor, asked)
     drain(site, undone)
@@ -223,7 +223,7 @@ def test_what_came_out_of_nothing_of_theirs_is_nobodys(site: lockside.Site) -> N
         retry(site.platform, site.actor, undone)
 
 
-def test_somebody_elses_operation_needs_a_permission(site: lockside.Site) -> None:
+def test_somebody_elses_operation_needs_a_permission(site: lockside.Session) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
 
     site.act_as("demo", "dora")
@@ -234,7 +234,7 @@ def test_somebody_elses_operation_needs_a_permission(site: lockside.Site) -> Non
         undo(site.platform, site.actor, asked)
 
 
-def test_what_did_nothing_or_goes_on_is_not_undone(site: lockside.Site) -> None:
+def test_what_did_nothing_or_goes_on_is_not_undone(site: lockside.Session) -> None:
     nothing = done(site, "work_order", "APPROVED", work_orders(site, 1, vendor=False))
     planned = ask(site, work_orders(site, 1), dry_run=True)
     drain(site, planned)
@@ -250,7 +250,7 @@ def test_what_did_nothing_or_goes_on_is_not_undone(site: lockside.Site) -> None:
         undo(site.platform, site.actor, early)
 
 
-def test_rows_that_were_deleted_since_are_not_found(site: lockside.Site) -> None:
+def test_rows_that_were_deleted_since_are_not_found(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     asked = done(site, "work_order", "APPROVED", ids)
     site.records("work_order").delete(ids[0])
@@ -260,7 +260,7 @@ def test_rows_that_were_deleted_since_are_not_found(site: lockside.Site) -> None
     assert result["failure_codes"] == {"not_found": 1}
 
 
-def test_without_records_nothing_goes_back(site: lockside.Site) -> None:
+def test_without_records_nothing_goes_back(site: lockside.Session) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
     write_records(site.platform)
     query(site, "ALTER TABLE state_transition_audit DISABLE TRIGGER USER")
@@ -271,7 +271,7 @@ def test_without_records_nothing_goes_back(site: lockside.Site) -> None:
     assert result["failure_codes"] == {"not_recorded": 1}
 
 
-def test_an_undo_that_met_busy_rows_is_tried_again(site: lockside.Site) -> None:
+def test_an_undo_that_met_busy_rows_is_tried_again(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     asked = done(site, "work_order", "APPROVED", ids)
     query(site, "UPDATE role SET permissions = array_remove(permissions, 'work_order.approve')")
@@ -292,7 +292,7 @@ def test_an_undo_that_met_busy_rows_is_tried_again(site: lockside.Site) -> None:
     )
 
 
-def test_rows_of_every_slice_get_back_their_own_fields(site: lockside.Site) -> None:
+def test_rows_of_every_slice_get_back_their_own_fields(site: lockside.Session) -> None:
     ids = tickets(site, 1001)
     lines = [{"id": each, "title": "New"} for each in ids[:-1]]
     lines.append({"id": ids[-1], "description": "Wet"})

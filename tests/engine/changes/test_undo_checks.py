@@ -13,7 +13,7 @@ from tests.factories import tasks, tickets, work_orders
 
 
 def changed(
-    site: lockside.Site, kind: str, ids: list[int], values: dict[str, Any], **more: Any
+    site: lockside.Session, kind: str, ids: list[int], values: dict[str, Any], **more: Any
 ) -> lockside.Operation:
     """Update rows; return the operation, which has ended."""
     asked = site.update(kind, ids, values, atomic=False, **more)
@@ -21,17 +21,17 @@ def changed(
     return asked
 
 
-def take_back(site: lockside.Site, asked: lockside.Operation) -> dict[str, Any]:
+def take_back(site: lockside.Session, asked: lockside.Operation) -> dict[str, Any]:
     """Undo an operation; return the result."""
     return drain(site, asked.undo()._id)
 
 
-def parents(site: lockside.Site, ids: list[int]) -> list[Any]:
+def parents(site: lockside.Session, ids: list[int]) -> list[Any]:
     """Return the tours of tasks."""
     return [site.row("task", each)["parent_id"] for each in ids]
 
 
-def test_a_record_that_was_deleted_does_not_come_back(site: lockside.Site) -> None:
+def test_a_record_that_was_deleted_does_not_come_back(site: lockside.Session) -> None:
     gone, kept = work_orders(site, 2), work_orders(site, 1, vendor=False)
     vendors = site.add_named("vendor", ["Acme Lifts", "Bright Clean"])
     asked = changed(site, "work_order", gone + kept, {"vendor": "Bright Clean"})
@@ -47,7 +47,7 @@ def test_a_record_that_was_deleted_does_not_come_back(site: lockside.Site) -> No
     check_invariants(site)
 
 
-def test_people_and_teams_that_were_deleted_do_not_come_back(site: lockside.Site) -> None:
+def test_people_and_teams_that_were_deleted_do_not_come_back(site: lockside.Session) -> None:
     team = site.add_named("team", ["Plumbing"])["Plumbing"]
     person = site.records("person").create(name="nina")["id"]
     ids = [
@@ -69,7 +69,7 @@ def test_people_and_teams_that_were_deleted_do_not_come_back(site: lockside.Site
     assert site.row("ticket", ids[2])["assigned_to_team"] is None
 
 
-def test_a_tour_that_was_deleted_does_not_come_back(site: lockside.Site) -> None:
+def test_a_tour_that_was_deleted_does_not_come_back(site: lockside.Session) -> None:
     (tour,) = tasks(site, 1)
     ids = tasks(site, 2, parent_id=tour)
     asked = changed(site, "task", ids, {"parent_id": None})
@@ -81,7 +81,7 @@ def test_a_tour_that_was_deleted_does_not_come_back(site: lockside.Site) -> None
     assert parents(site, ids) == [None, None]
 
 
-def test_a_tour_that_became_a_checkpoint_takes_none_back(site: lockside.Site) -> None:
+def test_a_tour_that_became_a_checkpoint_takes_none_back(site: lockside.Session) -> None:
     tour, other, stays = tasks(site, 3)
     ids = [*tasks(site, 2, parent_id=tour), *tasks(site, 1, parent_id=stays)]
     asked = changed(site, "task", ids, {"parent_id": None})
@@ -97,7 +97,7 @@ def test_a_tour_that_became_a_checkpoint_takes_none_back(site: lockside.Site) ->
     check_invariants(site)
 
 
-def test_what_has_checkpoints_now_does_not_become_one_again(site: lockside.Site) -> None:
+def test_what_has_checkpoints_now_does_not_become_one_again(site: lockside.Session) -> None:
     (tour,) = tasks(site, 1)
     ids = tasks(site, 2, parent_id=tour)
     asked = changed(site, "task", ids, {"parent_id": None})
@@ -109,7 +109,7 @@ def test_what_has_checkpoints_now_does_not_become_one_again(site: lockside.Site)
     assert parents(site, ids) == [None, tour]
 
 
-def test_two_that_come_back_together_make_no_tour_within_a_tour(site: lockside.Site) -> None:
+def test_two_that_come_back_together_make_no_tour_within_a_tour(site: lockside.Session) -> None:
     checkpoint, inner, outer = tasks(site, 3)
     site.records("task").update(checkpoint, parent_id=inner)
     both = [checkpoint, inner]
@@ -131,7 +131,7 @@ def test_two_that_come_back_together_make_no_tour_within_a_tour(site: lockside.S
     assert parents(site, both) == [None, outer]
 
 
-def test_a_warning_that_no_longer_holds_goes_with_an_undo_too(site: lockside.Site) -> None:
+def test_a_warning_that_no_longer_holds_goes_with_an_undo_too(site: lockside.Session) -> None:
     office = site.records("site").create(name="Office", **OFFICE)["id"]
     yard = site.records("site").create(name="Yard", **OFFICE)["id"]
     row_id = attended(site, site_id=office, **ELSEWHERE)

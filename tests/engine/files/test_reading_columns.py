@@ -17,7 +17,7 @@ from tests.factories import tickets
 ASKED = ("pressure", "panel clean")
 
 
-def readings(site: lockside.Site, task_id: int) -> dict[str, str]:
+def readings(site: lockside.Session, task_id: int) -> dict[str, str]:
     """Return the readings of a task by name."""
     found = query(
         site,
@@ -27,7 +27,7 @@ def readings(site: lockside.Site, task_id: int) -> dict[str, str]:
     return {each["name"]: each["value"] for each in found}
 
 
-def complete(site: lockside.Site, *lines: dict[str, Any], **more: Any) -> lockside.Operation:
+def complete(site: lockside.Session, *lines: dict[str, Any], **more: Any) -> lockside.Operation:
     """Hand in the completion of tasks by a file of objects, and do it."""
     text = "\n".join(map(json.dumps, lines))
     asked = send(site, "task", text, form="ndjson", to="COMPLETED", **more)
@@ -35,7 +35,7 @@ def complete(site: lockside.Site, *lines: dict[str, Any], **more: Any) -> locksi
     return asked
 
 
-def ended(site: lockside.Site, asked: lockside.Operation) -> dict[str, Any]:
+def ended(site: lockside.Session, asked: lockside.Operation) -> dict[str, Any]:
     """Return the result of an operation that has ended."""
     found: dict[str, Any] = operation(site, asked._id)["result"]
     return found
@@ -52,7 +52,7 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_task_is_completed_with_the_readings_that_its_line_brings(
-    site: lockside.Site, form: str
+    site: lockside.Session, form: str
 ) -> None:
     row_id = task(site, asks=ASKED)
     sort = "csv" if FORMS[form].startswith("id,") else "ndjson"
@@ -67,7 +67,7 @@ def test_a_task_is_completed_with_the_readings_that_its_line_brings(
     check_invariants(site)
 
 
-def test_every_reading_has_its_record_under_the_operation(site: lockside.Site) -> None:
+def test_every_reading_has_its_record_under_the_operation(site: lockside.Session) -> None:
     first, second = task(site, asks=ASKED[:1]), task(site, asks=ASKED[:1])
 
     asked = complete(
@@ -93,7 +93,7 @@ def test_every_reading_has_its_record_under_the_operation(site: lockside.Site) -
     ]
 
 
-def test_a_refused_row_leaves_no_readings(site: lockside.Site) -> None:
+def test_a_refused_row_leaves_no_readings(site: lockside.Session) -> None:
     lacking, early = task(site, asks=ASKED), task(site, state="ASSIGNED", asks=ASKED[:1])
     stale = task(site, asks=ASKED[:1])
 
@@ -113,7 +113,7 @@ def test_a_refused_row_leaves_no_readings(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_all_or_nothing_and_a_dry_run_leave_no_readings(site: lockside.Site) -> None:
+def test_all_or_nothing_and_a_dry_run_leave_no_readings(site: lockside.Session) -> None:
     good, bad = task(site, asks=ASKED[:1]), task(site, asks=ASKED)
     lines = [{"id": each, "readings": {"pressure": 4.2}} for each in (good, bad)]
 
@@ -127,7 +127,7 @@ def test_all_or_nothing_and_a_dry_run_leave_no_readings(site: lockside.Site) -> 
     assert readings(site, good) == {"pressure": "4.2"}
 
 
-def test_a_row_that_is_there_already_gets_no_readings(site: lockside.Site) -> None:
+def test_a_row_that_is_there_already_gets_no_readings(site: lockside.Session) -> None:
     row_id = task(site, state="COMPLETED")
 
     asked = complete(site, {"id": row_id, "readings": {"pressure": 4.2}})
@@ -136,7 +136,7 @@ def test_a_row_that_is_there_already_gets_no_readings(site: lockside.Site) -> No
     assert readings(site, row_id) == {}
 
 
-def test_readings_come_with_other_transitions_too(site: lockside.Site) -> None:
+def test_readings_come_with_other_transitions_too(site: lockside.Session) -> None:
     row_id = task(site, asks=ASKED)
     text = json.dumps({"id": row_id, "comments": "Rain", "readings": {"pressure": 4.2}})
 
@@ -147,7 +147,7 @@ def test_readings_come_with_other_transitions_too(site: lockside.Site) -> None:
 
 
 def test_a_reading_that_the_task_has_is_kept_and_another_value_refused(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     same, other = task(site, asks=ASKED[:1]), task(site, asks=ASKED[:1])
     for each in (same, other):
@@ -189,7 +189,7 @@ BAD = {
 
 @pytest.mark.parametrize("bad", BAD)
 def test_a_reading_that_is_none_is_told_by_line_field_and_value(
-    site: lockside.Site, bad: str
+    site: lockside.Session, bad: str
 ) -> None:
     row_id, good = task(site, asks=ASKED[:1]), task(site, asks=ASKED[:1])
     text = f'{{"id": {good}, "readings": {{"pressure": 1}}}}\n{{"id": {row_id}, {bad}}}'
@@ -207,7 +207,7 @@ def test_a_reading_that_is_none_is_told_by_line_field_and_value(
         send(site, "task", text, form="ndjson", to="COMPLETED", atomic=True)
 
 
-def test_who_may_not_record_readings_brings_none(site: lockside.Site) -> None:
+def test_who_may_not_record_readings_brings_none(site: lockside.Session) -> None:
     with_some, without = task(site, asks=ASKED[:1]), task(site)
     query(site, "UPDATE role SET permissions = array_remove(permissions, 'task.record')")
 
@@ -223,7 +223,7 @@ def test_who_may_not_record_readings_brings_none(site: lockside.Site) -> None:
     assert denied["required_permissions"] == ["task.complete", "task.record"]
 
 
-def test_a_kind_without_readings_passes_their_columns_over(site: lockside.Site) -> None:
+def test_a_kind_without_readings_passes_their_columns_over(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
 
     result = done(site, send(site, "ticket", f"id,reading:pressure\n{row_id},4.2\n", to="OPEN"))
@@ -232,7 +232,7 @@ def test_a_kind_without_readings_passes_their_columns_over(site: lockside.Site) 
     assert query(site, "SELECT id FROM field_task_reading") == []
 
 
-def test_an_update_takes_no_readings(site: lockside.Site) -> None:
+def test_an_update_takes_no_readings(site: lockside.Session) -> None:
     row_id = task(site)
 
     with pytest.raises(InvalidInput, match="reading:pressure"):
@@ -241,7 +241,7 @@ def test_an_update_takes_no_readings(site: lockside.Site) -> None:
 
 @pytest.mark.parametrize("column", ["readings:pressure", "Reading", " reading_pressure "])
 def test_a_column_that_looks_like_a_reading_and_is_none_is_refused(
-    site: lockside.Site, column: str
+    site: lockside.Session, column: str
 ) -> None:
     row_id = task(site)
 
@@ -255,7 +255,7 @@ def test_a_column_that_looks_like_a_reading_and_is_none_is_refused(
     assert readings(site, row_id) == {}
 
 
-def test_an_ignored_column_brings_no_reading(site: lockside.Site) -> None:
+def test_an_ignored_column_brings_no_reading(site: lockside.Session) -> None:
     row_id = task(site)
     text = f"id,reading:pressure, reading:flow \n{row_id},4.2,3\n"
 
@@ -264,7 +264,7 @@ def test_an_ignored_column_brings_no_reading(site: lockside.Site) -> None:
     assert readings(site, row_id) == {"pressure": "4.2"}
 
 
-def test_undo_takes_the_state_back_and_leaves_what_was_read(site: lockside.Site) -> None:
+def test_undo_takes_the_state_back_and_leaves_what_was_read(site: lockside.Session) -> None:
     row_id = task(site, asks=ASKED[:1])
     line = {"id": row_id, "readings": {"pressure": 4.2}}
     asked = complete(site, line)
@@ -278,7 +278,7 @@ def test_undo_takes_the_state_back_and_leaves_what_was_read(site: lockside.Site)
     check_invariants(site)
 
 
-def test_what_failed_is_tried_again_with_its_readings(site: lockside.Site) -> None:
+def test_what_failed_is_tried_again_with_its_readings(site: lockside.Session) -> None:
     row_id = task(site, state="ASSIGNED", asks=ASKED[:1])
     asked = complete(site, {"id": row_id, "readings": {"pressure": 4.2}})
     site.records("task").update(row_id, assigned_to_user="tomas")
@@ -290,7 +290,9 @@ def test_what_failed_is_tried_again_with_its_readings(site: lockside.Site) -> No
     assert readings(site, row_id) == {"pressure": "4.2"}
 
 
-def test_rows_of_every_slice_get_their_own_readings_in_one_statement(site: lockside.Site) -> None:
+def test_rows_of_every_slice_get_their_own_readings_in_one_statement(
+    site: lockside.Session,
+) -> None:
     job = site.records("job").create(name="Round", asks_for=["pressure"])["id"]
     new = [{"title": "Pump", "state": "INPROGRESS", "job_id": job} for _ in range(2_500)]
     ids = site.import_work("task", new)

@@ -12,7 +12,7 @@ HELD_BY_A_DISPATCHER = "DRAFT, SUBMITTED, IN_PROGRESS, CANCELLED"
 
 @pytest.mark.parametrize("state", ["APPROVED", "CLOSED", "REJECTED"])
 def test_a_line_in_a_state_that_one_may_not_move_work_to_stays_out(
-    site: lockside.Site, state: str
+    site: lockside.Session, state: str
 ) -> None:
     site.act_as("demo", "dora")
     text = f"title,state\nA,{state.lower()}\nB,SUBMITTED\nC,\n"
@@ -30,7 +30,7 @@ def test_a_line_in_a_state_that_one_may_not_move_work_to_stays_out(
 
 
 def test_rows_in_a_state_that_one_may_not_move_work_to_are_denied_as_a_whole(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     site.act_as("demo", "dora")
     rows = [{"title": "A", "state": each} for each in ("DRAFT", "APPROVED")]
@@ -43,7 +43,7 @@ def test_rows_in_a_state_that_one_may_not_move_work_to_are_denied_as_a_whole(
     assert site.states("work_order") == {}
 
 
-def test_any_arrow_into_a_state_opens_it(site: lockside.Site) -> None:
+def test_any_arrow_into_a_state_opens_it(site: lockside.Session) -> None:
     site.act_as("demo", "dora")
 
     ids = site.import_work("ticket", [{"title": "A", "state": "INPROGRESS"}])
@@ -53,7 +53,7 @@ def test_any_arrow_into_a_state_opens_it(site: lockside.Site) -> None:
 
 @pytest.mark.parametrize("person", ["asha", "admin", None])
 def test_managers_administrators_and_the_system_bring_work_to_any_state(
-    site: lockside.Site, person: str | None
+    site: lockside.Session, person: str | None
 ) -> None:
     site.act_as("demo", person)
     text = "title,state\nA,CLOSED\nB,APPROVED\n"
@@ -62,7 +62,7 @@ def test_managers_administrators_and_the_system_bring_work_to_any_state(
     assert len(site.import_work("work_order", [{"title": "C", "state": "CLOSED"}])) == 1
 
 
-def test_what_stayed_out_comes_in_once_it_may(site: lockside.Site) -> None:
+def test_what_stayed_out_comes_in_once_it_may(site: lockside.Session) -> None:
     site.act_as("demo", "dora")
     text = "title,state\nA,CLOSED\nB,DRAFT\n"
     load(site, "work_order", text)

@@ -11,7 +11,7 @@ from tests.engine.steps import at_once, outbox, query
 from tests.factories import MAKERS
 
 
-def test_a_row_begins_in_the_initial_state(site: lockside.Site) -> None:
+def test_a_row_begins_in_the_initial_state(site: lockside.Session) -> None:
     (row_id,) = site.import_work("ticket", [{"title": "Leak"}])
 
     row = site.row("ticket", row_id)
@@ -21,13 +21,13 @@ def test_a_row_begins_in_the_initial_state(site: lockside.Site) -> None:
 @pytest.mark.parametrize(
     ("kind", "state"), [(kind, each) for kind in MAKERS for each in kinds()[kind].machine.states]
 )
-def test_an_import_may_begin_anywhere(site: lockside.Site, kind: str, state: str) -> None:
+def test_an_import_may_begin_anywhere(site: lockside.Session, kind: str, state: str) -> None:
     (row_id,) = MAKERS[kind](site, 1, state=state)
 
     assert site.row(kind, row_id)["state"] == state
 
 
-def test_ids_come_in_the_order_of_the_rows(site: lockside.Site) -> None:
+def test_ids_come_in_the_order_of_the_rows(site: lockside.Session) -> None:
     titles = [f"Ticket {n}" for n in range(1500)]
 
     ids = site.import_work("ticket", [{"title": each} for each in titles])
@@ -36,7 +36,7 @@ def test_ids_come_in_the_order_of_the_rows(site: lockside.Site) -> None:
     assert (ids, [row["title"] for row in found]) == (sorted(ids), titles)
 
 
-def test_importing_again_adds_nothing(site: lockside.Site) -> None:
+def test_importing_again_adds_nothing(site: lockside.Session) -> None:
     rows = [{"title": "Leak", "reference": f"INC{n}"} for n in range(3)]
     first = site.import_work("ticket", rows)
 
@@ -45,7 +45,7 @@ def test_importing_again_adds_nothing(site: lockside.Site) -> None:
     assert (len(first), again, site.states("ticket")) == (3, [], {"NEW": 3})
 
 
-def test_importing_again_leaves_no_trace_of_an_import(site: lockside.Site) -> None:
+def test_importing_again_leaves_no_trace_of_an_import(site: lockside.Session) -> None:
     rows = [{"title": "Leak", "reference": "INC1"}]
     site.import_work("ticket", rows)
     before = query(site, "SELECT id FROM operation"), outbox(site)
@@ -56,7 +56,7 @@ def test_importing_again_leaves_no_trace_of_an_import(site: lockside.Site) -> No
     assert (len(before[0]), len(before[1])) == (1, 1)
 
 
-def test_importing_more_adds_what_is_new(site: lockside.Site) -> None:
+def test_importing_more_adds_what_is_new(site: lockside.Session) -> None:
     site.import_work("ticket", [{"title": "Leak", "reference": "INC1"}])
 
     new = site.import_work(
@@ -66,7 +66,7 @@ def test_importing_more_adds_what_is_new(site: lockside.Site) -> None:
     assert len(new) == 2
 
 
-def test_five_who_import_the_same_bring_it_in_once(site: lockside.Site) -> None:
+def test_five_who_import_the_same_bring_it_in_once(site: lockside.Session) -> None:
     rows = [{"title": "Leak", "reference": f"INC{n}"} for n in range(50)]
 
     answers = at_once(*[lambda: site.import_work("ticket", rows)] * 5)
@@ -74,7 +74,7 @@ def test_five_who_import_the_same_bring_it_in_once(site: lockside.Site) -> None:
     assert sum(len(each) for each in answers) == 50  # type: ignore[arg-type, misc]
 
 
-def test_another_tenant_has_references_of_its_own(site: lockside.Site) -> None:
+def test_another_tenant_has_references_of_its_own(site: lockside.Session) -> None:
     rows = [{"title": "Leak", "reference": "INC1"}]
     site.import_work("ticket", rows)
     site.act_as("other", "admin")
@@ -82,7 +82,7 @@ def test_another_tenant_has_references_of_its_own(site: lockside.Site) -> None:
     assert len(site.import_work("ticket", rows)) == 1
 
 
-def test_an_import_is_an_operation_that_says_who_brought_what(site: lockside.Site) -> None:
+def test_an_import_is_an_operation_that_says_who_brought_what(site: lockside.Session) -> None:
     site.import_work("ticket", [{"title": "Leak"}, {"title": "Noise"}])
 
     (row,) = query(site, "SELECT * FROM operation")
@@ -97,7 +97,7 @@ def test_an_import_is_an_operation_that_says_who_brought_what(site: lockside.Sit
     }
 
 
-def test_nothing_to_import_is_nothing(site: lockside.Site) -> None:
+def test_nothing_to_import_is_nothing(site: lockside.Session) -> None:
     assert site.import_work("ticket", []) == []
     assert (query(site, "SELECT id FROM operation"), outbox(site)) == ([], [])
 
@@ -120,7 +120,7 @@ WRONG: list[Any] = [
 
 @pytest.mark.parametrize(("row", "field"), WRONG)
 def test_a_wrong_row_is_refused_by_the_name_of_its_column(
-    site: lockside.Site, row: dict[str, Any], field: str
+    site: lockside.Session, row: dict[str, Any], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         site.import_work("ticket", [row])
@@ -129,14 +129,14 @@ def test_a_wrong_row_is_refused_by_the_name_of_its_column(
 
 
 @pytest.mark.parametrize("wrong", [{"title": None}, {"title": "Leak", "state": "NEW"}])
-def test_one_wrong_row_keeps_all_out(site: lockside.Site, wrong: dict[str, Any]) -> None:
+def test_one_wrong_row_keeps_all_out(site: lockside.Session, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         site.import_work("ticket", [{"title": "Leak"}, wrong])
 
     assert (site.states("ticket"), outbox(site)) == ({}, [])
 
 
-def test_a_tenant_is_opened_once(site: lockside.Site) -> None:
+def test_a_tenant_is_opened_once(site: lockside.Session) -> None:
     first = site.open_tenant("third", {"zoe": ["admin"]})
     site.act_as("third", "zoe")
 
@@ -151,9 +151,11 @@ def test_a_tenant_is_opened_once(site: lockside.Site) -> None:
     assert (again, held) == (first, [{"name": "admin"}, {"name": "manager"}])
 
 
-@pytest.mark.parametrize("noun", ["vendor", "site", "team", "job", "ticket_category", "person"])
-def test_a_name_is_added_once(site: lockside.Site, noun: str) -> None:
-    first = site.add_named(noun, ["New", "New"])
+@pytest.mark.parametrize(
+    "resource_type", ["vendor", "site", "team", "job", "ticket_category", "person"]
+)
+def test_a_name_is_added_once(site: lockside.Session, resource_type: str) -> None:
+    first = site.add_named(resource_type, ["New", "New"])
 
-    assert site.add_named(noun, ["New"]) == first
+    assert site.add_named(resource_type, ["New"]) == first
     assert list(first).count("New") == 1

@@ -13,16 +13,16 @@ from tests.engine.work_files import faults_of, load, rows_of
 
 
 @pytest.fixture
-def small_batches(site: lockside.Site) -> None:
+def small_batches(site: lockside.Session) -> None:
     site.platform = replace(site.platform, pace=replace(site.platform.pace, import_rows=3))
 
 
 @pytest.fixture
-def harbor(site: lockside.Site) -> int:
+def harbor(site: lockside.Session) -> int:
     return int(site.records("site").create(name="Harbor Mall")["id"])
 
 
-def test_a_row_without_a_state_begins_in_the_initial_one_and_now(site: lockside.Site) -> None:
+def test_a_row_without_a_state_begins_in_the_initial_one_and_now(site: lockside.Session) -> None:
     loaded = load(site, "task", "title\nPump\n")
 
     (row,) = site.records("task").each()
@@ -31,7 +31,7 @@ def test_a_row_without_a_state_begins_in_the_initial_one_and_now(site: lockside.
     assert row["created_by"] == site.actor.person_id
 
 
-def test_a_row_comes_in_as_it_stands_in_the_file(site: lockside.Site, harbor: int) -> None:
+def test_a_row_comes_in_as_it_stands_in_the_file(site: lockside.Session, harbor: int) -> None:
     text = "reference,title,site,due_at,state,state_since\n"
     load(site, "task", text + 'T-1," Pump, ""big""\nold",Harbor Mall,2026-11-22T09:30+05:30,'
                               "working,2026-11-20T00:00:00Z\n")  # fmt: skip
@@ -48,7 +48,7 @@ def test_a_row_comes_in_as_it_stands_in_the_file(site: lockside.Site, harbor: in
 
 
 @pytest.mark.parametrize("cell", ["", " ", " \t"])
-def test_an_empty_cell_is_nothing_or_the_default(site: lockside.Site, cell: str) -> None:
+def test_an_empty_cell_is_nothing_or_the_default(site: lockside.Session, cell: str) -> None:
     cells = ",".join(["Leak", *[cell] * 4])
     load(site, "ticket", f"title,priority,description,state,state_since\n{cells}\n")
 
@@ -66,7 +66,7 @@ def test_an_empty_cell_is_nothing_or_the_default(site: lockside.Site, cell: str)
     ],
 )
 def test_a_column_fills_the_field_of_its_name_or_the_one_it_is_mapped_to(
-    site: lockside.Site, header: str, options: dict[str, Any]
+    site: lockside.Session, header: str, options: dict[str, Any]
 ) -> None:
     load(site, "task", f"{header}\nPump,Harbor Mall,2026-11-22T09:30:00Z\n", **options)
 
@@ -74,13 +74,13 @@ def test_a_column_fills_the_field_of_its_name_or_the_one_it_is_mapped_to(
     assert (row["title"], row["site"], row["due_at"].hour) == ("Pump", "Harbor Mall", 9)
 
 
-def test_an_ignored_column_is_passed_over(site: lockside.Site) -> None:
+def test_an_ignored_column_is_passed_over(site: lockside.Session) -> None:
     loaded = load(site, "task", "title,id,Colour\nPump,7,red\n", ignore=["id", "Colour"])
 
     assert loaded.new == 1
 
 
-def test_another_delimiter_can_be_named(site: lockside.Site) -> None:
+def test_another_delimiter_can_be_named(site: lockside.Session) -> None:
     load(site, "ticket", "title;priority\na,b;LOW\n", delimiter=";")
 
     assert rows_of(site, "ticket", "title", "priority") == [("a,b", "LOW")]
@@ -114,7 +114,7 @@ WRONG_HEADERS: list[tuple[str | bytes, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("text", "options", "told"), WRONG_HEADERS)
 def test_a_wrong_header_is_refused_before_anything_is_read(
-    site: lockside.Site, text: str | bytes, options: dict[str, Any], told: str
+    site: lockside.Session, text: str | bytes, options: dict[str, Any], told: str
 ) -> None:
     content = text.encode() if isinstance(text, str) else text
     more = b"" if told == "empty" else b"Pump,x,y\n"
@@ -126,24 +126,24 @@ def test_a_wrong_header_is_refused_before_anything_is_read(
     assert site.states("task") == {}
 
 
-def test_an_unknown_column_is_told_with_the_fields_that_are_known(site: lockside.Site) -> None:
+def test_an_unknown_column_is_told_with_the_fields_that_are_known(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match="title, remarks, job_id") as refused:
         load(site, "task", "title,Colour\nPump,red\n")
 
     assert refused.value.facts["got"] == "Colour"
 
 
-def test_a_header_alone_brings_nothing(site: lockside.Site) -> None:
+def test_a_header_alone_brings_nothing(site: lockside.Session) -> None:
     assert load(site, "task", "title,site\n") == Loaded()
 
 
-def test_a_record_is_named_by_id_or_by_name(site: lockside.Site, harbor: int) -> None:
+def test_a_record_is_named_by_id_or_by_name(site: lockside.Session, harbor: int) -> None:
     load(site, "task", f"title,site\nA,{harbor}\nB,Harbor Mall\n")
 
     assert rows_of(site, "task", "site_id") == [(harbor,), (harbor,)]
 
 
-def test_a_name_of_digits_is_a_name_unless_it_is_an_id(site: lockside.Site) -> None:
+def test_a_name_of_digits_is_a_name_unless_it_is_an_id(site: lockside.Session) -> None:
     ids = [site.records("site").create(name=name)["id"] for name in ("40417", "007")]
 
     load(site, "task", "title,site\nA,40417\nB,007\n")
@@ -151,7 +151,7 @@ def test_a_name_of_digits_is_a_name_unless_it_is_an_id(site: lockside.Site) -> N
     assert rows_of(site, "task", "site_id") == [(each,) for each in ids]
 
 
-def test_what_could_be_two_records_is_told(site: lockside.Site, harbor: int) -> None:
+def test_what_could_be_two_records_is_told(site: lockside.Session, harbor: int) -> None:
     site.records("site").create(name=str(harbor))
 
     assert faults_of(site, "task", f"title,site\nA,{harbor}\n") == [
@@ -159,7 +159,7 @@ def test_what_could_be_two_records_is_told(site: lockside.Site, harbor: int) -> 
     ]
 
 
-def test_a_record_of_another_tenant_or_a_deleted_one_is_not_there(site: lockside.Site) -> None:
+def test_a_record_of_another_tenant_or_a_deleted_one_is_not_there(site: lockside.Session) -> None:
     gone = site.records("site").create(name="Gone")["id"]
     site.records("site").delete(gone)
     site.act_as("other", "admin")
@@ -172,7 +172,7 @@ def test_a_record_of_another_tenant_or_a_deleted_one_is_not_there(site: lockside
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_checkpoints_find_their_tour_wherever_it_stands_before(site: lockside.Site) -> None:
+def test_checkpoints_find_their_tour_wherever_it_stands_before(site: lockside.Session) -> None:
     load(site, "task", "reference,title,parent\nA,Before,\n")
     text = """reference,title,parent
         C-1,in the same batch,T-1
@@ -194,7 +194,7 @@ def test_checkpoints_find_their_tour_wherever_it_stands_before(site: lockside.Si
     }
 
 
-def test_checkpoints_without_a_tour_are_told(site: lockside.Site) -> None:
+def test_checkpoints_without_a_tour_are_told(site: lockside.Session) -> None:
     text = "reference,title,parent\nA,a ring,B\nB,a ring,A\nC,itself,C\nD,of a bad one,E\nE,,\n"
 
     told = faults_of(site, "task", text)
@@ -208,7 +208,7 @@ def test_checkpoints_without_a_tour_are_told(site: lockside.Site) -> None:
     ]
 
 
-def test_a_tour_that_was_deleted_takes_no_checkpoints(site: lockside.Site) -> None:
+def test_a_tour_that_was_deleted_takes_no_checkpoints(site: lockside.Session) -> None:
     load(site, "task", "reference,title\nT-1,Tour\n")
     site.records("task").delete(site.ids_by_reference("task", ["T-1"])["T-1"])
 

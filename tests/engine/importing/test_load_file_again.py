@@ -15,13 +15,13 @@ from tests.engine.work_files import faults_of, load, rows_of
 
 
 @pytest.fixture
-def small_batches(site: lockside.Site) -> None:
+def small_batches(site: lockside.Session) -> None:
     site.platform = replace(site.platform, pace=replace(site.platform.pace, import_rows=3))
 
 
 @pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("header", ["reference,title", "remarks,title"])
-def test_the_same_file_again_brings_nothing(site: lockside.Site, header: str) -> None:
+def test_the_same_file_again_brings_nothing(site: lockside.Session, header: str) -> None:
     text = f"{header}\n" + "".join(f"R-{n},Same\n" for n in range(10)) + "R-11,\n"
     first = load(site, "task", text)
 
@@ -32,11 +32,11 @@ def test_the_same_file_again_brings_nothing(site: lockside.Site, header: str) ->
     assert site.states("task") == {"ASSIGNED": 10}
 
 
-def test_a_row_that_stands_twice_without_a_reference_comes_in_twice(site: lockside.Site) -> None:
+def test_a_row_that_stands_twice_without_a_reference_comes_in_twice(site: lockside.Session) -> None:
     assert load(site, "task", "title\nPump\nPump\n").new == 2
 
 
-def test_a_row_that_is_there_stays_as_it_is(site: lockside.Site) -> None:
+def test_a_row_that_is_there_stays_as_it_is(site: lockside.Session) -> None:
     load(site, "ticket", "reference,title\nR-1,Leak\n")
 
     loaded = load(site, "ticket", "reference,title\nR-1,Changed\nR-2,New\n")
@@ -49,7 +49,7 @@ def test_a_row_that_is_there_stays_as_it_is(site: lockside.Site) -> None:
 @pytest.mark.parametrize("more", ["", "R-3,More\nR-4,More\nR-5,More\n"])
 @pytest.mark.parametrize("title", ["Leak", "Changed"])
 def test_a_row_whose_reference_was_deleted_is_told_each_time(
-    site: lockside.Site, title: str, more: str
+    site: lockside.Session, title: str, more: str
 ) -> None:
     load(site, "ticket", "reference,title\nR-1,Leak\nR-2,Leak\n")
     site.records("ticket").delete(site.ids_by_reference("ticket", ["R-1"])["R-1"])
@@ -62,7 +62,7 @@ def test_a_row_whose_reference_was_deleted_is_told_each_time(
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_what_was_bad_comes_in_once_it_fits(site: lockside.Site) -> None:
+def test_what_was_bad_comes_in_once_it_fits(site: lockside.Session) -> None:
     text = "title,site\n" + "".join(f"T-{n},{'Nowhere' if n % 4 == 0 else ''}\n" for n in range(9))
     first = load(site, "task", text)
     site.records("site").create(name="Nowhere")
@@ -76,7 +76,7 @@ def test_what_was_bad_comes_in_once_it_fits(site: lockside.Site) -> None:
     assert len(set(rows_of(site, "task", "title"))) == 9
 
 
-def test_another_mapping_is_another_file(site: lockside.Site) -> None:
+def test_another_mapping_is_another_file(site: lockside.Session) -> None:
     text = "A,B\nPump,Leak\n"
     load(site, "task", text, columns={"A": "title", "B": "remarks"})
 
@@ -85,7 +85,7 @@ def test_another_mapping_is_another_file(site: lockside.Site) -> None:
     assert again.new == 1
 
 
-def test_another_tenant_may_send_the_same_file(site: lockside.Site) -> None:
+def test_another_tenant_may_send_the_same_file(site: lockside.Session) -> None:
     load(site, "task", "title\nPump\n")
     site.act_as("other", "admin")
 
@@ -93,7 +93,7 @@ def test_another_tenant_may_send_the_same_file(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("header", ["reference,title", "remarks,title"])
-def test_five_who_send_the_same_file_bring_it_in_once(site: lockside.Site, header: str) -> None:
+def test_five_who_send_the_same_file_bring_it_in_once(site: lockside.Session, header: str) -> None:
     text = f"{header}\n" + "".join(f"R-{n},Same\n" for n in range(500))
 
     answers = at_once(*[lambda: load(site, "task", text)] * 5)
@@ -115,7 +115,7 @@ class Ends(BytesIO):
 
 @pytest.mark.usefixtures("small_batches")
 def test_what_is_in_when_it_is_stopped_stays_and_the_same_again_goes_on(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     text = "title,remarks\n" + "".join(f"Task {n},same\n" for n in range(100))
     told: list[int] = []
@@ -131,7 +131,7 @@ def test_what_is_in_when_it_is_stopped_stays_and_the_same_again_goes_on(
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_batch_is_an_operation_that_says_what_it_brought(site: lockside.Site) -> None:
+def test_a_batch_is_an_operation_that_says_what_it_brought(site: lockside.Session) -> None:
     load(site, "ticket", "title,priority\nA,LOW\nB,SOON\nC,LOW\nD,LOW\n")
 
     found = query(site, "SELECT verb, kind, total, state, reason, details FROM operation ORDER BY"
@@ -145,7 +145,7 @@ def test_a_batch_is_an_operation_that_says_what_it_brought(site: lockside.Site) 
     ]
 
 
-def test_every_row_has_its_record(site: lockside.Site) -> None:
+def test_every_row_has_its_record(site: lockside.Session) -> None:
     load(site, "ticket", 'title,priority,state\n"a ""b"" \\ c",LOW,\nä€,,OPEN\n')
     write_records(site.platform)
 
@@ -163,7 +163,7 @@ def changes(title: str, priority: str, state: str) -> dict[str, Any]:
     return {name: {"before": None, "after": value} for name, value in after.items()}
 
 
-def test_rules_of_the_intake_are_judged(site: lockside.Site) -> None:
+def test_rules_of_the_intake_are_judged(site: lockside.Session) -> None:
     site.records("site").create(name="Fenced", latitude=19.0, longitude=72.0, radius_m=100)
     header = "person_id,site,punchintime,ctzoffset,datefor,punchin_latitude,punchin_longitude\n"
     near, far = (
@@ -177,7 +177,7 @@ def test_rules_of_the_intake_are_judged(site: lockside.Site) -> None:
     assert [[each["code"] for each in row] for row in warnings] == [[], ["outside_geofence"]]
 
 
-def test_who_may_not_import_is_refused(site: lockside.Site) -> None:
+def test_who_may_not_import_is_refused(site: lockside.Session) -> None:
     site.act_as("demo", "victor")
 
     with pytest.raises(PermissionDenied, match=r"task\.import"):
@@ -185,7 +185,7 @@ def test_who_may_not_import_is_refused(site: lockside.Site) -> None:
 
 
 def test_two_files_with_the_same_references_the_other_way_round_bring_each_row_once(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     lines = [f"R-{n},Same\n" for n in range(3_000)]
     there, back = ("reference,title\n" + "".join(each) for each in (lines, reversed(lines)))

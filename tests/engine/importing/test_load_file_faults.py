@@ -16,7 +16,7 @@ TASKS = "reference,title,site,due_at\n"
 
 
 @pytest.fixture
-def small_batches(site: lockside.Site) -> None:
+def small_batches(site: lockside.Session) -> None:
     site.platform = replace(site.platform, pace=replace(site.platform.pace, import_rows=3))
 
 
@@ -69,7 +69,7 @@ BAD: list[tuple[str, str, str | bytes, str | None, str]] = [
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_bad_line_is_told_by_its_number_field_and_sort(
-    site: lockside.Site, case: tuple[str, str, str | bytes, str | None, str]
+    site: lockside.Session, case: tuple[str, str, str | bytes, str | None, str]
 ) -> None:
     kind, header, line, field, code = case
     content = header.encode() + b"\n" + (line if isinstance(line, bytes) else line.encode())
@@ -80,14 +80,14 @@ def test_a_bad_line_is_told_by_its_number_field_and_sort(
     assert site.states(kind) == {}
 
 
-def test_a_bad_line_leaves_the_others_alone(site: lockside.Site) -> None:
+def test_a_bad_line_leaves_the_others_alone(site: lockside.Session) -> None:
     loaded = load(site, "ticket", "title,priority\nA,HIGH\nB,URGENT\nC,low\n")
 
     assert (loaded.read, loaded.new, loaded.bad) == (3, 2, 1)
     assert rows_of(site, "ticket", "title", "priority") == [("A", "HIGH"), ("C", "LOW")]
 
 
-def test_a_fault_says_what_came_what_was_expected_and_where(site: lockside.Site) -> None:
+def test_a_fault_says_what_came_what_was_expected_and_where(site: lockside.Session) -> None:
     (told,) = rejects_of(site, "ticket", "title,priority\r\nA,HIGH\r\nB,URGENT\r\n")
 
     assert told == Reject(
@@ -100,7 +100,7 @@ def test_a_fault_says_what_came_what_was_expected_and_where(site: lockside.Site)
     )
 
 
-def test_all_faults_of_a_line_are_told(site: lockside.Site) -> None:
+def test_all_faults_of_a_line_are_told(site: lockside.Session) -> None:
     text = TASKS + "T-1,Pump,,\nT-1,,Nowhere,tomorrow\n"
 
     loaded = load(site, "task", text)
@@ -115,7 +115,7 @@ def test_all_faults_of_a_line_are_told(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_a_line_is_counted_as_an_editor_counts_it(site: lockside.Site, end: str) -> None:
+def test_a_line_is_counted_as_an_editor_counts_it(site: lockside.Session, end: str) -> None:
     lines = ["title,priority", '"a', 'b",URGENT', "", "c,LOW", "d,NEVER", "e,SOON"]
 
     told = faults_of(site, "ticket", end.join(lines))
@@ -124,7 +124,9 @@ def test_a_line_is_counted_as_an_editor_counts_it(site: lockside.Site, end: str)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 64])
-def test_it_does_not_matter_in_what_pieces_a_file_arrives(site: lockside.Site, step: int) -> None:
+def test_it_does_not_matter_in_what_pieces_a_file_arrives(
+    site: lockside.Session, step: int
+) -> None:
     text = '\ufefftitle,priority\r\n"ä\r\n€",URGENT\r\n"open,LOW\r\nb,SOON\rc,HIGH\n😀,LOW'
 
     class Pieces(BytesIO):
@@ -138,7 +140,7 @@ def test_it_does_not_matter_in_what_pieces_a_file_arrives(site: lockside.Site, s
     assert rows_of(site, "ticket", "title") == [("c",), ("😀",)]
 
 
-def test_a_quote_that_is_never_closed_breaks_its_own_line_only(site: lockside.Site) -> None:
+def test_a_quote_that_is_never_closed_breaks_its_own_line_only(site: lockside.Session) -> None:
     lines = [f"Ticket {n},LOW" for n in range(5_000)]
     lines[17] = '"Ticket 17,LOW'
 
@@ -148,7 +150,7 @@ def test_a_quote_that_is_never_closed_breaks_its_own_line_only(site: lockside.Si
     assert (loaded.new, [each.line for each in told]) == (4_999, [19])
 
 
-def test_a_line_without_end_is_one_bad_line(site: lockside.Site) -> None:
+def test_a_line_without_end_is_one_bad_line(site: lockside.Session) -> None:
     endless = b"x" * 5_000_000
 
     loaded = load(site, "ticket", b"title\nA\n" + endless + b"\nB\n" + endless)
@@ -157,7 +159,7 @@ def test_a_line_without_end_is_one_bad_line(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_a_reference_that_stands_twice_is_told_with_its_first_line(site: lockside.Site) -> None:
+def test_a_reference_that_stands_twice_is_told_with_its_first_line(site: lockside.Session) -> None:
     text = "title,reference\n" + "".join(f"T,R-{n}\n" for n in (1, 2, 3, 4, 5, 2, 6, 7, 7, 8))
 
     told = rejects_of(site, "ticket", text)
@@ -171,7 +173,7 @@ def lines_of(*values: object) -> str:
     return "".join(f"{each if isinstance(each, str) else json.dumps(each)}\n" for each in values)
 
 
-def test_a_file_may_hold_an_object_a_line(site: lockside.Site) -> None:
+def test_a_file_may_hold_an_object_a_line(site: lockside.Session) -> None:
     text = lines_of({"title": "A", "Priority": "high"}, {"reference": "R-1", "title": "B"})
 
     loaded = load(site, "ticket", text, form="ndjson")
@@ -207,7 +209,7 @@ def test_a_file_may_hold_an_object_a_line(site: lockside.Site) -> None:
         ({"title": "A", "Colour": "red"}, "Colour", "unknown_field"),
     ],
 )
-def test_a_bad_object_is_told(site: lockside.Site, value: Any, field: str, code: str) -> None:
+def test_a_bad_object_is_told(site: lockside.Session, value: Any, field: str, code: str) -> None:
     told = faults_of(site, "ticket", lines_of({"title": "A"}, value), form="ndjson")
 
     assert told == [(2, field, code)]
@@ -223,6 +225,6 @@ def test_a_bad_object_is_told(site: lockside.Site, value: Any, field: str, code:
         ("title,priority\nA,LOW\n", "JSON object"),
     ],
 )
-def test_a_file_of_no_such_objects_is_refused(site: lockside.Site, text: str, told: str) -> None:
+def test_a_file_of_no_such_objects_is_refused(site: lockside.Session, text: str, told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
         load(site, "ticket", text, form="ndjson")

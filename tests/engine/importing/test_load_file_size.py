@@ -10,7 +10,7 @@ from lockside.session.import_export import Reject
 from tests.engine.work_files import Endless, load, rows_of
 
 
-def test_a_file_is_read_no_further_than_what_is_being_stored(site: lockside.Site) -> None:
+def test_a_file_is_read_no_further_than_what_is_being_stored(site: lockside.Session) -> None:
     lines = (b"title\n" if n == 0 else b"Task %06d\n" % n for n in range(60_001))
     source: Any = Endless(lines)
     ahead: list[int] = []
@@ -73,7 +73,7 @@ FAULTS = [
 
 @pytest.mark.timeout(300)
 def test_of_a_hundred_thousand_tasks_every_bad_line_is_told_and_the_rest_is_in(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     """Takes some seconds: it is the size that is the point."""
     site.add_named("site", [f"Site {n}" for n in range(7)])
@@ -99,7 +99,7 @@ def test_of_a_hundred_thousand_tasks_every_bad_line_is_told_and_the_rest_is_in(
     assert site.states("task") == {"ASSIGNED": 99_750}
 
 
-def test_a_record_without_end_is_given_up_at_its_first_line(site: lockside.Site) -> None:
+def test_a_record_without_end_is_given_up_at_its_first_line(site: lockside.Session) -> None:
     lines = (b"title\n" if n == 0 else b'"' if n == 1 else b'x\n","' for n in range(10_000_000))
     source: Any = Endless(lines)
     told: list[Reject] = []

@@ -8,11 +8,11 @@ from sqlalchemy import text
 import lockside
 from domain.errors import InvalidInput
 from engine.records.inline_operation import direct
-from tests.engine.nouns import make
+from tests.engine.resource_types import make
 from tests.factories import tasks
 
 
-def test_a_reference_that_another_row_has_is_told(site: lockside.Site) -> None:
+def test_a_reference_that_another_row_has_is_told(site: lockside.Session) -> None:
     site.records("ticket").create(title="Leak", reference="TK-000004, b")
 
     with pytest.raises(InvalidInput) as told:
@@ -25,14 +25,14 @@ def test_a_reference_that_another_row_has_is_told(site: lockside.Site) -> None:
     }
 
 
-def test_a_name_that_another_record_has_is_told(site: lockside.Site) -> None:
+def test_a_name_that_another_record_has_is_told(site: lockside.Session) -> None:
     vendor = site.records("vendor").create(name="New")["id"]
 
     with pytest.raises(InvalidInput, match="name: got 'Acme Lifts', expected one that no other"):
         site.records("vendor").update(vendor, name="Acme Lifts")
 
 
-def test_a_link_that_is_there_is_told_by_both_of_its_ends(site: lockside.Site) -> None:
+def test_a_link_that_is_there_is_told_by_both_of_its_ends(site: lockside.Session) -> None:
     made = make(site, "team_member")
 
     with pytest.raises(InvalidInput) as told:
@@ -45,7 +45,7 @@ def test_a_link_that_is_there_is_told_by_both_of_its_ends(site: lockside.Site) -
     }
 
 
-def test_days_that_are_paid_already_are_told(site: lockside.Site) -> None:
+def test_days_that_are_paid_already_are_told(site: lockside.Session) -> None:
     periods = site.records("payroll_period")
     periods.create(name="November", starts_on=date(2026, 11, 1), ends_on=date(2026, 11, 30))
 
@@ -59,7 +59,7 @@ def test_days_that_are_paid_already_are_told(site: lockside.Site) -> None:
     }
 
 
-def test_a_check_is_told_as_a_sentence(site: lockside.Site) -> None:
+def test_a_check_is_told_as_a_sentence(site: lockside.Session) -> None:
     (row_id,) = tasks(site, 1)
     itself = text("UPDATE field_task SET parent_id = id, version = version + 1 WHERE id = :id")
 

@@ -8,7 +8,7 @@ from tests.factories import tasks
 
 
 @pytest.fixture
-def tours(site: lockside.Site) -> dict[str, int]:
+def tours(site: lockside.Session) -> dict[str, int]:
     """Bring in tours, each called by what its checkpoints are: done, partial, open or gone."""
     states = {"D": "COMPLETED", "P": "PARTIALLYCOMPLETED", "O": "WORKING", "A": "AUTOCLOSED"}
     found = {}
@@ -37,7 +37,7 @@ TOURS = "parent is empty"
     ],
 )
 def test_a_tour_is_partly_done_if_some_checkpoints_are_and_some_are_not(
-    site: lockside.Site, tours: dict[str, int], where: str, *, is_partly: bool
+    site: lockside.Session, tours: dict[str, int], where: str, *, is_partly: bool
 ) -> None:
     meant = sorted(row for name, row in tours.items() if (name in PARTLY) is is_partly)
 
@@ -47,7 +47,7 @@ def test_a_tour_is_partly_done_if_some_checkpoints_are_and_some_are_not(
 
 
 def test_rows_are_chosen_for_work_by_a_derived_fact(
-    site: lockside.Site, tours: dict[str, int]
+    site: lockside.Session, tours: dict[str, int]
 ) -> None:
     told = site.update("task", values={"remarks": "Look"}, where="partly_done = true", dry_run=True)
 
@@ -65,7 +65,7 @@ def test_rows_are_chosen_for_work_by_a_derived_fact(
     ],
 )
 def test_another_question_about_a_derived_fact_is_refused(
-    site: lockside.Site, where: str, expected: str
+    site: lockside.Session, where: str, expected: str
 ) -> None:
     with pytest.raises(InvalidInput) as told:
         site.ids("task", where=where)
@@ -73,6 +73,6 @@ def test_another_question_about_a_derived_fact_is_refused(
     assert told.value.facts["expected"] == expected
 
 
-def test_a_kind_without_the_fact_knows_no_such_field(site: lockside.Site) -> None:
+def test_a_kind_without_the_fact_knows_no_such_field(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match="a field among"):
         site.ids("ticket", where="partly_done = true")

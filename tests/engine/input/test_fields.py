@@ -9,13 +9,13 @@ import pytest
 
 import lockside
 from domain.errors import InvalidInput, NotFound
-from tests.engine.nouns import Values, days, name
+from tests.engine.resource_types import Values, days, name
 from tests.engine.steps import drain, query
 from tests.engine.works import DAY, do
 from tests.factories import work_orders
 
 
-def test_references_may_be_names(site: lockside.Site) -> None:
+def test_references_may_be_names(site: lockside.Session) -> None:
     category = site.add_named("ticket_category", ["Elevator"])["Elevator"]
     tower = site.records("site").create(name="Riverside Tower")["id"]
     team = site.add_named("team", ["Lifts"])["Lifts"]
@@ -32,7 +32,7 @@ def test_references_may_be_names(site: lockside.Site) -> None:
     assert changed["category_id"] is None
 
 
-def test_work_is_named_by_its_reference(site: lockside.Site) -> None:
+def test_work_is_named_by_its_reference(site: lockside.Session) -> None:
     tour = site.records("task").create(title="Tour", reference="T-1")
 
     checkpoint = site.records("task").create(title="Gate", parent="T-1")
@@ -40,7 +40,7 @@ def test_work_is_named_by_its_reference(site: lockside.Site) -> None:
     assert checkpoint["parent_id"] == tour["id"]
 
 
-def test_a_name_that_nobody_has_is_not_found(site: lockside.Site) -> None:
+def test_a_name_that_nobody_has_is_not_found(site: lockside.Session) -> None:
     with pytest.raises(NotFound) as told:
         site.records("ticket").create(title="Stuck", site="Nowhere")
 
@@ -48,13 +48,13 @@ def test_a_name_that_nobody_has_is_not_found(site: lockside.Site) -> None:
     assert site.states("ticket") == {}
 
 
-def written(site: lockside.Site, vendor: Any) -> dict[str, Any]:
+def written(site: lockside.Session, vendor: Any) -> dict[str, Any]:
     (row_id,) = work_orders(site, 1)
     drain(site, do(site, "work_order", row_id, verb="update", values={"vendor": vendor}))
     return site.row("work_order", row_id)
 
 
-Ask = Callable[[lockside.Site, Any], Any]
+Ask = Callable[[lockside.Session, Any], Any]
 ASKED: list[Any] = [
     pytest.param(lambda site, named: site.records("work_order").create(title="A", vendor=named),
                  id="create"),
@@ -69,7 +69,7 @@ each_way = pytest.mark.parametrize("ask", ASKED)
 
 @each_way
 def test_a_name_of_digits_is_found_where_no_record_has_that_id(
-    site: lockside.Site, ask: Ask
+    site: lockside.Session, ask: Ask
 ) -> None:
     vendor = site.records("vendor").create(name="40417")["id"]
 
@@ -77,7 +77,9 @@ def test_a_name_of_digits_is_found_where_no_record_has_that_id(
 
 
 @each_way
-def test_what_could_be_two_records_is_refused_by_every_write(site: lockside.Site, ask: Ask) -> None:
+def test_what_could_be_two_records_is_refused_by_every_write(
+    site: lockside.Session, ask: Ask
+) -> None:
     first = site.add_named("vendor", [])["Acme Lifts"]
     second = site.records("vendor").create(name=str(first))["id"]
 
@@ -90,7 +92,7 @@ def test_what_could_be_two_records_is_refused_by_every_write(site: lockside.Site
 
 
 @each_way
-def test_a_number_is_an_id_whatever_others_are_called(site: lockside.Site, ask: Ask) -> None:
+def test_a_number_is_an_id_whatever_others_are_called(site: lockside.Session, ask: Ask) -> None:
     first = site.add_named("vendor", [])["Acme Lifts"]
     site.records("vendor").create(name=str(first))
 
@@ -98,7 +100,7 @@ def test_a_number_is_an_id_whatever_others_are_called(site: lockside.Site, ask: 
 
 
 @pytest.mark.parametrize("kind", ["work-order", "work_order", "WORK-ORDER"])
-def test_a_dash_in_a_word_is_taken_for_an_underscore(site: lockside.Site, kind: str) -> None:
+def test_a_dash_in_a_word_is_taken_for_an_underscore(site: lockside.Session, kind: str) -> None:
     made = site.records("subscription").create(person="asha", kind=kind)
 
     assert made["kind"] == "work_order"
@@ -107,7 +109,7 @@ def test_a_dash_in_a_word_is_taken_for_an_underscore(site: lockside.Site, kind: 
 BLANK = " \t\n"
 
 
-def test_blank_text_is_nothing(site: lockside.Site) -> None:
+def test_blank_text_is_nothing(site: lockside.Session) -> None:
     tickets = site.records("ticket")
     row_id = tickets.create(title="Leak", description=BLANK)["id"]
 
@@ -123,7 +125,7 @@ def test_blank_text_is_nothing(site: lockside.Site) -> None:
     assert tickets.get(row_id)["description"] is None
 
 
-def test_a_reference_has_no_blanks_around_it(site: lockside.Site) -> None:
+def test_a_reference_has_no_blanks_around_it(site: lockside.Session) -> None:
     tour = site.records("task").create(title=" Tour ", reference=" T-1 ")
     site.import_work("task", [{"title": "Door", "reference": " D-1", "parent": "T-1 "}])
     checkpoint = site.records("task").create(title="Gate", parent=" T-1")
@@ -144,7 +146,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize(("field", "told"), UNKNOWN)
 def test_an_unknown_field_is_told_with_those_that_are_close(
-    site: lockside.Site, field: str, told: str
+    site: lockside.Session, field: str, told: str
 ) -> None:
     row_id = site.records("task").create(title="Pump")["id"]
 
@@ -174,18 +176,18 @@ WRONG: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("noun", "values", "field"), WRONG)
+@pytest.mark.parametrize(("resource_type", "values", "field"), WRONG)
 def test_a_wrong_record_is_refused_by_the_name_of_its_field(
-    site: lockside.Site, noun: str, values: Values, field: str
+    site: lockside.Session, resource_type: str, values: Values, field: str
 ) -> None:
     with pytest.raises(InvalidInput) as told:
-        site.records(noun).create(**values)
+        site.records(resource_type).create(**values)
 
     assert told.value.facts["field"] == field
     assert query(site, "SELECT id FROM operation") == []
 
 
-def test_checks_hold_of_old_and_new_values_together(site: lockside.Site) -> None:
+def test_checks_hold_of_old_and_new_values_together(site: lockside.Session) -> None:
     made = site.records("site").create(name="A", latitude=1, longitude=2, radius_m=3)
 
     with pytest.raises(InvalidInput) as told:
@@ -195,7 +197,7 @@ def test_checks_hold_of_old_and_new_values_together(site: lockside.Site) -> None
     assert site.records("site").update(made["id"], radius_m=7)["radius_m"] == 7
 
 
-def test_a_day_is_paid_in_one_period(site: lockside.Site) -> None:
+def test_a_day_is_paid_in_one_period(site: lockside.Session) -> None:
     values = days(site)
     site.records("payroll_period").create(**values)
 
@@ -204,6 +206,8 @@ def test_a_day_is_paid_in_one_period(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_a_moment_that_could_not_be_read_again_is_refused(site: lockside.Site, moment: str) -> None:
+def test_a_moment_that_could_not_be_read_again_is_refused(
+    site: lockside.Session, moment: str
+) -> None:
     with pytest.raises(InvalidInput):
         site.records("task").create(title="Old", due_at=moment)

@@ -17,13 +17,13 @@ from tests.factories import tasks, tickets, work_orders
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
-def choose(site: lockside.Site, **given: Any) -> UUID:
+def choose(site: lockside.Session, **given: Any) -> UUID:
     """Submit rows as they are given; return the operation's id."""
     return submit(site.platform, site.actor, Submission(**given))
 
 
 @pytest.fixture
-def three(site: lockside.Site) -> dict[str, int]:
+def three(site: lockside.Session) -> dict[str, int]:
     """Bring in three tickets that differ in everything that a filter asks of."""
     sites = site.add_named("vendor", ["Acme Lifts"])
     assert sites
@@ -88,7 +88,7 @@ def three(site: lockside.Site) -> dict[str, int]:
     ],
 )
 def test_a_filter_chooses_its_rows(
-    site: lockside.Site, three: dict[str, int], where: str, meant: str
+    site: lockside.Session, three: dict[str, int], where: str, meant: str
 ) -> None:
     site.platform = clock_at(site, NOW)
 
@@ -97,7 +97,7 @@ def test_a_filter_chooses_its_rows(
 
 
 def test_rows_of_others_and_deleted_ones_are_never_chosen(
-    site: lockside.Site, three: dict[str, int]
+    site: lockside.Session, three: dict[str, int]
 ) -> None:
     site.records("ticket").delete(three["A"])
     site.act_as("other", "admin")
@@ -129,7 +129,7 @@ def test_rows_of_others_and_deleted_ones_are_never_chosen(
     ],
 )
 def test_a_comparison_that_means_nothing_is_refused(
-    site: lockside.Site, where: str, got: str, expected: str
+    site: lockside.Session, where: str, got: str, expected: str
 ) -> None:
     with pytest.raises(InvalidInput) as told:
         site.transition("ticket", to="OPEN", where=where)
@@ -141,18 +141,20 @@ def test_a_comparison_that_means_nothing_is_refused(
 @pytest.mark.parametrize(
     "where", [5, b"state=NEW", ["state=NEW"], "title = '\x00'", "title='\ud800'"]
 )
-def test_what_is_no_text_that_can_be_stored_is_no_filter(site: lockside.Site, where: Any) -> None:
+def test_what_is_no_text_that_can_be_stored_is_no_filter(
+    site: lockside.Session, where: Any
+) -> None:
     for ask_for in (site.ids, site.count, site.export):
         with pytest.raises(InvalidInput, match="where: got"):
             ask_for("ticket", where=where)
 
 
-def test_a_name_that_is_nobodys_is_told(site: lockside.Site) -> None:
+def test_a_name_that_is_nobodys_is_told(site: lockside.Session) -> None:
     with pytest.raises(NotFound, match="No site Nowhere"):
         site.count("ticket", "site = Nowhere")
 
 
-def test_the_rows_are_frozen_when_they_are_handed_in(site: lockside.Site) -> None:
+def test_the_rows_are_frozen_when_they_are_handed_in(site: lockside.Session) -> None:
     early = tickets(site, 3)
     asked = choose(site, kind="ticket", target="OPEN", where="state=NEW")
     late = tickets(site, 2)
@@ -164,19 +166,19 @@ def test_the_rows_are_frozen_when_they_are_handed_in(site: lockside.Site) -> Non
     assert operation(site, asked)["selection"] == "state=NEW"
 
 
-def test_all_or_nothing_is_one_chunk_and_else_they_are_cut(site: lockside.Site) -> None:
+def test_all_or_nothing_is_one_chunk_and_else_they_are_cut(site: lockside.Session) -> None:
     ids = tickets(site, 7)
     given: dict[str, Any] = {"kind": "ticket", "target": "OPEN", "where": "state=NEW"}
 
     whole = choose(site, **given)
-    cut = choose(site, **given, atomic=False, chunk_items=3)
+    plan = choose(site, **given, atomic=False, chunk_items=3)
 
     assert [each["ids"] for each in chunks(site, whole)] == [ids]
-    assert [each["ids"] for each in chunks(site, cut)] == [ids[:3], ids[3:6], ids[6:]]
-    assert [operation(site, each)["total"] for each in (whole, cut)] == [7, 7]
+    assert [each["ids"] for each in chunks(site, plan)] == [ids[:3], ids[3:6], ids[6:]]
+    assert [operation(site, each)["total"] for each in (whole, plan)] == [7, 7]
 
 
-def test_a_filter_that_matches_nothing_is_refused(site: lockside.Site) -> None:
+def test_a_filter_that_matches_nothing_is_refused(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match="0 matching rows"):
         site.transition("ticket", to="OPEN", where="state=NEW")
 
@@ -184,7 +186,7 @@ def test_a_filter_that_matches_nothing_is_refused(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_another_number_than_expected_is_refused(site: lockside.Site, count: int) -> None:
+def test_another_number_than_expected_is_refused(site: lockside.Session, count: int) -> None:
     tickets(site, 3)
 
     with pytest.raises(InvalidInput, match="3 matching rows") as told:
@@ -194,7 +196,7 @@ def test_another_number_than_expected_is_refused(site: lockside.Site, count: int
     assert query(site, "SELECT id FROM operation WHERE verb = 'transition'") == []
 
 
-def test_the_expected_number_is_done(site: lockside.Site) -> None:
+def test_the_expected_number_is_done(site: lockside.Session) -> None:
     tickets(site, 3)
 
     asked = choose(site, kind="ticket", target="OPEN", where="id>0", expect_count=3)
@@ -202,18 +204,18 @@ def test_the_expected_number_is_done(site: lockside.Site) -> None:
     assert drain(site, asked)["successful_items"] == 3
 
 
-def test_ids_are_counted_as_well(site: lockside.Site) -> None:
+def test_ids_are_counted_as_well(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match="expect_count"):
         ask(site, work_orders(site, 2), expect_count=3)
 
 
 @pytest.mark.parametrize("given", [{"ids": [1], "where": "id>0"}, {"ids": None}, {"where": ""}])
-def test_rows_are_chosen_in_one_way(site: lockside.Site, given: dict[str, Any]) -> None:
+def test_rows_are_chosen_in_one_way(site: lockside.Session, given: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         choose(site, kind="ticket", target="OPEN", **given)
 
 
-def test_the_same_key_is_the_same_operation_whatever_matches_now(site: lockside.Site) -> None:
+def test_the_same_key_is_the_same_operation_whatever_matches_now(site: lockside.Session) -> None:
     tickets(site, 2)
     given: dict[str, Any] = {
         "kind": "ticket",
@@ -229,7 +231,7 @@ def test_the_same_key_is_the_same_operation_whatever_matches_now(site: lockside.
         choose(site, **given | {"where": "state=NEW and id > 0"})
 
 
-def test_values_are_bound_and_never_part_of_the_statement(site: lockside.Site) -> None:
+def test_values_are_bound_and_never_part_of_the_statement(site: lockside.Session) -> None:
     tickets(site, 1)
     evil = "'; DROP TABLE ticket; --"
 
@@ -237,7 +239,7 @@ def test_values_are_bound_and_never_part_of_the_statement(site: lockside.Site) -
     assert site.count("ticket", "id > 0") == 1
 
 
-def test_assignments_and_updates_take_filters_too(site: lockside.Site) -> None:
+def test_assignments_and_updates_take_filters_too(site: lockside.Session) -> None:
     ids = tasks(site, 3, assigned=False)
 
     assigned = site.assign("task", user="tomas", where="assigned_to_user is empty")
@@ -248,7 +250,7 @@ def test_assignments_and_updates_take_filters_too(site: lockside.Site) -> None:
     assert [site.row("task", each)["remarks"] for each in ids] == ["Hot"] * 3
 
 
-def test_records_are_listed_by_a_filter(site: lockside.Site, three: dict[str, int]) -> None:
+def test_records_are_listed_by_a_filter(site: lockside.Session, three: dict[str, int]) -> None:
     found = site.records("ticket").list(where="priority in (LOW, HIGH)")
 
     assert [each["id"] for each in found] == [three["A"], three["B"]]
@@ -257,7 +259,7 @@ def test_records_are_listed_by_a_filter(site: lockside.Site, three: dict[str, in
     ]
 
 
-def test_who_may_not_view_rows_chooses_none_by_what_they_hold(site: lockside.Site) -> None:
+def test_who_may_not_view_rows_chooses_none_by_what_they_hold(site: lockside.Session) -> None:
     tickets(site, 1)
     query(site, "UPDATE role SET permissions = '{}' WHERE name = 'viewer'")
     site.act_as("demo", "victor")

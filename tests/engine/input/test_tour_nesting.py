@@ -11,21 +11,21 @@ from tests.engine.works import do, why
 from tests.factories import tasks
 
 
-def refused(site: lockside.Site, row_id: int, parent_id: int) -> str:
+def refused(site: lockside.Session, row_id: int, parent_id: int) -> str:
     """Return the code against making one task the checkpoint of another."""
     with pytest.raises(RuleRefused) as told:
         site.records("task").update(row_id, parent_id=parent_id)
     return str(told.value.facts["reasons"][0]["code"])
 
 
-def test_a_tour_is_no_checkpoint_of_its_own_checkpoint(site: lockside.Site) -> None:
+def test_a_tour_is_no_checkpoint_of_its_own_checkpoint(site: lockside.Session) -> None:
     first, second = tasks(site, 2)
     site.records("task").update(first, parent_id=second)
 
     assert refused(site, second, first) == "tour_nested"
 
 
-def test_a_checkpoint_has_no_checkpoints(site: lockside.Site) -> None:
+def test_a_checkpoint_has_no_checkpoints(site: lockside.Session) -> None:
     tour, other = tasks(site, 2)
     (checkpoint,) = tasks(site, 1, parent_id=tour)
 
@@ -34,20 +34,20 @@ def test_a_checkpoint_has_no_checkpoints(site: lockside.Site) -> None:
         site.records("task").create(title="Door", parent_id=checkpoint)
 
 
-def test_a_task_with_checkpoints_becomes_none(site: lockside.Site) -> None:
+def test_a_task_with_checkpoints_becomes_none(site: lockside.Session) -> None:
     tour, other = tasks(site, 2)
     tasks(site, 1, parent_id=tour)
 
     assert refused(site, tour, other) == "tour_nested"
 
 
-def test_a_task_is_not_its_own_tour(site: lockside.Site) -> None:
+def test_a_task_is_not_its_own_tour(site: lockside.Session) -> None:
     (row_id,) = tasks(site, 1)
 
     assert refused(site, row_id, row_id) == "tour_nested"
 
 
-def test_a_tour_whose_checkpoints_were_deleted_becomes_one(site: lockside.Site) -> None:
+def test_a_tour_whose_checkpoints_were_deleted_becomes_one(site: lockside.Session) -> None:
     tour, other = tasks(site, 2)
     (checkpoint,) = tasks(site, 1, parent_id=tour)
     site.records("task").delete(checkpoint)
@@ -55,7 +55,7 @@ def test_a_tour_whose_checkpoints_were_deleted_becomes_one(site: lockside.Site) 
     assert site.records("task").update(tour, parent_id=other)["parent_id"] == other
 
 
-def test_an_operation_leaves_out_what_would_nest(site: lockside.Site) -> None:
+def test_an_operation_leaves_out_what_would_nest(site: lockside.Session) -> None:
     tour, other, free = tasks(site, 3)
     tasks(site, 1, parent_id=tour)
 
@@ -75,7 +75,7 @@ def test_an_operation_leaves_out_what_would_nest(site: lockside.Site) -> None:
     assert told["successful_ids"] == [str(free)]
 
 
-def test_two_who_would_make_a_circle_make_none(site: lockside.Site) -> None:
+def test_two_who_would_make_a_circle_make_none(site: lockside.Session) -> None:
     first, second = tasks(site, 2)
 
     asked = do(site, "task", second, verb="update", values={"parent_id": first})
@@ -88,7 +88,7 @@ def test_two_who_would_make_a_circle_make_none(site: lockside.Site) -> None:
     assert len(rows) == 1
 
 
-def test_a_line_that_would_nest_stays_out(site: lockside.Site) -> None:
+def test_a_line_that_would_nest_stays_out(site: lockside.Session) -> None:
     load(site, "task", "reference,title,parent\nT,Tour,\nC,Door,T\n")
     text = "reference,title,parent\nN,Tour,\nD,Door,N\nE,deep,D\nF,deep,C\nG,Door,T\n"
 

@@ -27,7 +27,7 @@ from tests.engine.steps import (
 from tests.factories import work_orders
 
 
-def test_what_waits_is_cancelled_at_once(site: lockside.Site) -> None:
+def test_what_waits_is_cancelled_at_once(site: lockside.Session) -> None:
     ids = work_orders(site, 4)
     operation_id = ask(site, ids, atomic=False, chunk_items=2)
 
@@ -38,7 +38,7 @@ def test_what_waits_is_cancelled_at_once(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_what_was_done_stays_done(site: lockside.Site) -> None:
+def test_what_was_done_stays_done(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=2)
     run_chunk(site.platform, operation_id, 0)
 
@@ -51,7 +51,7 @@ def test_what_was_done_stays_done(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("step", ["claimed", "locked", "writing", "changed", "released"])
-def test_a_running_chunk_ends_as_it_is(site: lockside.Site, step: str) -> None:
+def test_a_running_chunk_ends_as_it_is(site: lockside.Session, step: str) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=2)
 
     run_chunk(
@@ -65,7 +65,7 @@ def test_a_running_chunk_ends_as_it_is(site: lockside.Site, step: str) -> None:
     check_invariants(site)
 
 
-def test_busy_rows_of_a_cancelled_operation_are_not_waited_for(site: lockside.Site) -> None:
+def test_busy_rows_of_a_cancelled_operation_are_not_waited_for(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids, atomic=False)
     key = f"lockside:lock:{site.actor.tenant_id}:work_order:{ids[0]}"
@@ -82,7 +82,7 @@ def test_busy_rows_of_a_cancelled_operation_are_not_waited_for(site: lockside.Si
     check_invariants(site)
 
 
-def test_a_chunk_that_waits_for_busy_rows_keeps_what_it_did(site: lockside.Site) -> None:
+def test_a_chunk_that_waits_for_busy_rows_keeps_what_it_did(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids, atomic=False)
     key = f"lockside:lock:{site.actor.tenant_id}:work_order:{ids[0]}"
@@ -97,7 +97,7 @@ def test_a_chunk_that_waits_for_busy_rows_keeps_what_it_did(site: lockside.Site)
     check_invariants(site)
 
 
-def test_cancelling_during_the_last_chunk_comes_too_late(site: lockside.Site) -> None:
+def test_cancelling_during_the_last_chunk_comes_too_late(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2), atomic=False)
 
     run_chunk(
@@ -110,7 +110,7 @@ def test_cancelling_during_the_last_chunk_comes_too_late(site: lockside.Site) ->
     check_invariants(site)
 
 
-def test_a_message_that_comes_after_the_cancel_does_nothing(site: lockside.Site) -> None:
+def test_a_message_that_comes_after_the_cancel_does_nothing(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     operation_id = ask(site, ids)
     cancel(site.platform, site.actor, operation_id)
@@ -120,7 +120,7 @@ def test_a_message_that_comes_after_the_cancel_does_nothing(site: lockside.Site)
     assert rows(site) == dict.fromkeys(ids, ("SUBMITTED", 1))
 
 
-def test_cancelling_twice_is_cancelling_once(site: lockside.Site) -> None:
+def test_cancelling_twice_is_cancelling_once(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=2)
 
     def twice() -> None:
@@ -132,7 +132,7 @@ def test_cancelling_twice_is_cancelling_once(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_what_has_ended_can_not_be_cancelled(site: lockside.Site) -> None:
+def test_what_has_ended_can_not_be_cancelled(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     drain(site, operation_id)
 
@@ -140,12 +140,12 @@ def test_what_has_ended_can_not_be_cancelled(site: lockside.Site) -> None:
         cancel(site.platform, site.actor, operation_id)
 
 
-def test_an_operation_that_is_not_there_can_not_be_cancelled(site: lockside.Site) -> None:
+def test_an_operation_that_is_not_there_can_not_be_cancelled(site: lockside.Session) -> None:
     with pytest.raises(NotFound, match="No operation"):
         cancel(site.platform, site.actor, uuid4())
 
 
-def test_a_crash_while_cancelling_is_mended_by_the_sweeper(site: lockside.Site) -> None:
+def test_a_crash_while_cancelling_is_mended_by_the_sweeper(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=2)
     with pytest.raises(Crash):
         cancel(crash_at(site.platform, "cancelling"), site.actor, operation_id)
@@ -158,7 +158,7 @@ def test_a_crash_while_cancelling_is_mended_by_the_sweeper(site: lockside.Site) 
 
 @pytest.mark.parametrize("step", ["claimed", "locked", "writing"])
 def test_a_chunk_whose_worker_was_lost_is_cancelled_with_the_rest(
-    site: lockside.Site, step: str
+    site: lockside.Session, step: str
 ) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=2)
     with pytest.raises(Crash):
@@ -173,7 +173,7 @@ def test_a_chunk_whose_worker_was_lost_is_cancelled_with_the_rest(
     check_invariants(site)
 
 
-def test_a_chunk_whose_lease_still_runs_is_not_cancelled(site: lockside.Site) -> None:
+def test_a_chunk_whose_lease_still_runs_is_not_cancelled(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2), lease_s=60)
     with pytest.raises(Crash):
         run_chunk(crash_at(site.platform, "claimed"), operation_id, 0)
@@ -184,7 +184,7 @@ def test_a_chunk_whose_lease_still_runs_is_not_cancelled(site: lockside.Site) ->
     assert operation(site, operation_id)["state"] == "CANCELLING"
 
 
-def test_a_cancelled_dead_chunk_is_told_as_dead(site: lockside.Site) -> None:
+def test_a_cancelled_dead_chunk_is_told_as_dead(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=2)
     for _ in range(site.platform.pace.attempts):
         with pytest.raises(Crash):
@@ -198,7 +198,7 @@ def test_a_cancelled_dead_chunk_is_told_as_dead(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_a_paused_operation_can_be_cancelled(site: lockside.Site) -> None:
+def test_a_paused_operation_can_be_cancelled(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     query(site, "UPDATE operation SET state = 'PAUSED' WHERE id = :id", id=operation_id)
     due_now(site)

@@ -13,7 +13,7 @@ from tests.factories import work_orders
 
 
 def test_all_or_nothing_that_is_cancelled_beside_a_busy_row_changes_nothing(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 3)
     key = row_key(site.actor.tenant_id, "work_order", ids[0])
@@ -41,7 +41,7 @@ def test_a_failure_in_all_or_nothing_is_a_rollback_even_while_cancelling() -> No
     assert state == states.ROLLED_BACK
 
 
-def test_an_import_has_the_counts_of_its_result(site: lockside.Site) -> None:
+def test_an_import_has_the_counts_of_its_result(site: lockside.Session) -> None:
     work_orders(site, 4)
 
     imported = site.operations(limit=1)[0]

@@ -34,7 +34,7 @@ from tests.engine.steps import (
 from tests.factories import work_orders
 
 
-def die(site: lockside.Site, operation_id: object, chunk_no: int = 0, times: int = 1) -> None:
+def die(site: lockside.Session, operation_id: object, chunk_no: int = 0, times: int = 1) -> None:
     """Have a worker die over a chunk, and its lease run out."""
     for _ in range(times):
         with pytest.raises(Crash):
@@ -42,7 +42,7 @@ def die(site: lockside.Site, operation_id: object, chunk_no: int = 0, times: int
         leases_over(site)
 
 
-def test_of_ten_who_want_a_chunk_one_gets_it(site: lockside.Site) -> None:
+def test_of_ten_who_want_a_chunk_one_gets_it(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
 
     claims = at_once(*[lambda: take_claim(site.platform, operation_id, 0)] * 10)
@@ -50,7 +50,7 @@ def test_of_ten_who_want_a_chunk_one_gets_it(site: lockside.Site) -> None:
     assert [each is None for each in claims].count(False) == 1
 
 
-def test_the_first_claim_starts_the_operation(site: lockside.Site) -> None:
+def test_the_first_claim_starts_the_operation(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
 
     take_claim(site.platform, operation_id, 0)
@@ -60,7 +60,7 @@ def test_the_first_claim_starts_the_operation(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("state", ["PAUSED", "CANCELLING"])
-def test_a_claim_that_met_a_pause_or_a_cancel_has_begun(site: lockside.Site, state: str) -> None:
+def test_a_claim_that_met_a_pause_or_a_cancel_has_begun(site: lockside.Session, state: str) -> None:
     ids = work_orders(site, 2)
     operation_id = ask(site, ids, atomic=False)
     with raw(site) as other:
@@ -77,14 +77,14 @@ def test_a_claim_that_met_a_pause_or_a_cancel_has_begun(site: lockside.Site, sta
     assert undone["successful_ids"] == [str(each) for each in ids]
 
 
-def test_a_claim_lasts_as_long_as_its_lease(site: lockside.Site) -> None:
+def test_a_claim_lasts_as_long_as_its_lease(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2), lease_s=60)
     take_claim(site.platform, operation_id, 0)
 
     assert take_claim(site.platform, operation_id, 0) is None
 
 
-def test_a_lease_that_is_over_is_handed_on(site: lockside.Site) -> None:
+def test_a_lease_that_is_over_is_handed_on(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     operation_id = ask(site, ids)
     die(site, operation_id)
@@ -97,7 +97,7 @@ def test_a_lease_that_is_over_is_handed_on(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("step", ["claimed", "locked"])
-def test_who_lost_the_claim_changes_nothing(site: lockside.Site, step: str) -> None:
+def test_who_lost_the_claim_changes_nothing(site: lockside.Session, step: str) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids, atomic=False)
     alone = without_locks(site.platform)
@@ -113,7 +113,7 @@ def test_who_lost_the_claim_changes_nothing(site: lockside.Site, step: str) -> N
     check_invariants(site)
 
 
-def test_a_claim_whose_change_is_open_is_nobody_elses(site: lockside.Site) -> None:
+def test_a_claim_whose_change_is_open_is_nobody_elses(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     others = []
 
@@ -127,7 +127,7 @@ def test_a_claim_whose_change_is_open_is_nobody_elses(site: lockside.Site) -> No
     check_invariants(site)
 
 
-def test_who_lost_the_claim_gives_nothing_back(site: lockside.Site) -> None:
+def test_who_lost_the_claim_gives_nothing_back(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     operation_id = ask(site, ids)
     alone = without_locks(site.platform)
@@ -144,7 +144,7 @@ def test_who_lost_the_claim_gives_nothing_back(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_only_starts_count_as_attempts(site: lockside.Site) -> None:
+def test_only_starts_count_as_attempts(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     die(site, operation_id, times=2)
     sweep(site.platform)
@@ -152,14 +152,14 @@ def test_only_starts_count_as_attempts(site: lockside.Site) -> None:
     assert chunks(site, operation_id)[0]["attempt"] == 2
 
 
-def test_after_the_last_attempt_nobody_starts_again(site: lockside.Site) -> None:
+def test_after_the_last_attempt_nobody_starts_again(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     die(site, operation_id, times=site.platform.pace.attempts)
 
     assert take_claim(site.platform, operation_id, 0) is None
 
 
-def buried(site: lockside.Site, **options: object) -> lockside.Operation:
+def buried(site: lockside.Session, **options: object) -> lockside.Operation:
     """Run an operation of seven items in threes whose second chunk kills whoever takes it."""
     operation_id = ask(site, work_orders(site, 7), atomic=False, chunk_items=3, **options)
     die(site, operation_id, 1, site.platform.pace.attempts)
@@ -169,7 +169,7 @@ def buried(site: lockside.Site, **options: object) -> lockside.Operation:
 
 
 def test_a_chunk_that_kills_its_workers_is_dead_and_the_others_are_done(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     done = buried(site)
 
@@ -180,18 +180,18 @@ def test_a_chunk_that_kills_its_workers_is_dead_and_the_others_are_done(
     check_invariants(site)
 
 
-def test_the_items_of_a_dead_chunk_failed_and_may_be_tried_again(site: lockside.Site) -> None:
+def test_the_items_of_a_dead_chunk_failed_and_may_be_tried_again(site: lockside.Session) -> None:
     failures = list(buried(site).failures())
 
     assert [(each.code, each.retryable) for each in failures] == [("unavailable", True)] * 3
     assert failures[0].message.startswith("Given up after 5 attempts")
 
 
-def test_a_dead_chunk_is_counted_by_its_code(site: lockside.Site) -> None:
+def test_a_dead_chunk_is_counted_by_its_code(site: lockside.Session) -> None:
     assert buried(site).show()["result"]["failure_codes"] == {"unavailable": 3}
 
 
-def test_an_operation_whose_every_item_died_could_not_run(site: lockside.Site) -> None:
+def test_an_operation_whose_every_item_died_could_not_run(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     die(site, operation_id, times=site.platform.pace.attempts)
 
@@ -201,7 +201,7 @@ def test_an_operation_whose_every_item_died_could_not_run(site: lockside.Site) -
     check_invariants(site)
 
 
-def test_what_a_chunk_did_before_it_died_stays_done(site: lockside.Site) -> None:
+def test_what_a_chunk_did_before_it_died_stays_done(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids, atomic=False)
     key = f"lockside:lock:{site.actor.tenant_id}:work_order:{ids[0]}"
@@ -220,7 +220,7 @@ def test_what_a_chunk_did_before_it_died_stays_done(site: lockside.Site) -> None
     check_invariants(site)
 
 
-def test_several_sweepers_bury_a_chunk_once(site: lockside.Site) -> None:
+def test_several_sweepers_bury_a_chunk_once(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     die(site, operation_id, times=site.platform.pace.attempts)
 

@@ -28,7 +28,7 @@ HOLDER = "7f1c6a52-0000-4000-8000-000000000001"
 
 
 @contextmanager
-def held_by_another(site: lockside.Site, ids: Sequence[int]) -> Iterator[Held]:
+def held_by_another(site: lockside.Session, ids: Sequence[int]) -> Iterator[Held]:
     """Hold the locks of work orders as another operation would."""
     keys = [row_key(site.actor.tenant_id, "work_order", each) for each in ids]
     with site.platform.locks.hold(
@@ -37,7 +37,7 @@ def held_by_another(site: lockside.Site, ids: Sequence[int]) -> Iterator[Held]:
         yield held
 
 
-def test_continue_on_error_takes_what_is_free(site: lockside.Site) -> None:
+def test_continue_on_error_takes_what_is_free(site: lockside.Session) -> None:
     ids = work_orders(site, 4)
     operation_id = ask(site, ids, atomic=False)
 
@@ -49,7 +49,7 @@ def test_continue_on_error_takes_what_is_free(site: lockside.Site) -> None:
     ]
 
 
-def test_waiting_for_a_row_is_no_attempt(site: lockside.Site) -> None:
+def test_waiting_for_a_row_is_no_attempt(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     operation_id = ask(site, ids, atomic=False)
 
@@ -62,7 +62,7 @@ def test_waiting_for_a_row_is_no_attempt(site: lockside.Site) -> None:
     assert (chunk["status"], chunk["attempt"]) == ("PENDING", 0)
 
 
-def test_the_wait_grows_and_stays_below_three_seconds(site: lockside.Site) -> None:
+def test_the_wait_grows_and_stays_below_three_seconds(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     operation_id = ask(site, ids, atomic=False)
     waits = []
@@ -82,7 +82,7 @@ def test_the_wait_grows_and_stays_below_three_seconds(site: lockside.Site) -> No
     assert 1.0 < waits[-1] < 3.0
 
 
-def test_what_was_busy_is_done_when_it_is_free(site: lockside.Site) -> None:
+def test_what_was_busy_is_done_when_it_is_free(site: lockside.Session) -> None:
     ids = work_orders(site, 4)
     operation_id = ask(site, ids, atomic=False)
     with held_by_another(site, ids[1:3]):
@@ -94,7 +94,7 @@ def test_what_was_busy_is_done_when_it_is_free(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_all_or_nothing_takes_nothing_while_anything_is_busy(site: lockside.Site) -> None:
+def test_all_or_nothing_takes_nothing_while_anything_is_busy(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids)
 
@@ -105,7 +105,7 @@ def test_all_or_nothing_takes_nothing_while_anything_is_busy(site: lockside.Site
     assert set(outcomes(site, operation_id).values()) == {"PENDING"}
 
 
-def test_all_or_nothing_is_done_when_all_is_free(site: lockside.Site) -> None:
+def test_all_or_nothing_is_done_when_all_is_free(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids)
     with held_by_another(site, ids[2:]):
@@ -118,18 +118,18 @@ def test_all_or_nothing_is_done_when_all_is_free(site: lockside.Site) -> None:
 
 
 def wait_in_vain(
-    site: lockside.Site, ids: Sequence[int], busy: Sequence[int], **options: Any
+    site: lockside.Session, ids: Sequence[int], contended: Sequence[int], **options: Any
 ) -> Any:
     """Run an operation whose wait is over at once while somebody holds some of its rows."""
     operation_id = ask(site, ids, wait_s=0, **options)
-    with held_by_another(site, busy):
+    with held_by_another(site, contended):
         run_chunk(site.platform, operation_id, 0)
         due_now(site)
         run_chunk(site.platform, operation_id, 0)
     return operation_id
 
 
-def test_beyond_the_wait_a_busy_row_fails_with_the_holder(site: lockside.Site) -> None:
+def test_beyond_the_wait_a_busy_row_fails_with_the_holder(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
 
     operation_id = wait_in_vain(site, ids, ids[:1], atomic=False)
@@ -141,7 +141,7 @@ def test_beyond_the_wait_a_busy_row_fails_with_the_holder(site: lockside.Site) -
     assert failure.facts["since"][:4].isdigit()
 
 
-def test_beyond_the_wait_the_free_rows_are_done_all_the_same(site: lockside.Site) -> None:
+def test_beyond_the_wait_the_free_rows_are_done_all_the_same(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
 
     operation_id = wait_in_vain(site, ids, ids[:1], atomic=False)
@@ -151,7 +151,7 @@ def test_beyond_the_wait_the_free_rows_are_done_all_the_same(site: lockside.Site
     check_invariants(site)
 
 
-def test_beyond_the_wait_all_or_nothing_does_nothing(site: lockside.Site) -> None:
+def test_beyond_the_wait_all_or_nothing_does_nothing(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
 
     operation_id = wait_in_vain(site, ids, ids[:1])
@@ -161,7 +161,7 @@ def test_beyond_the_wait_all_or_nothing_does_nothing(site: lockside.Site) -> Non
     check_invariants(site)
 
 
-def test_a_person_waits_for_one_row_like_everybody(site: lockside.Site) -> None:
+def test_a_person_waits_for_one_row_like_everybody(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
 
     operation_id = wait_in_vain(site, ids, ids)
@@ -172,7 +172,7 @@ def test_a_person_waits_for_one_row_like_everybody(site: lockside.Site) -> None:
 # Without Redis
 
 
-def test_without_redis_the_work_goes_on(site: lockside.Site) -> None:
+def test_without_redis_the_work_goes_on(site: lockside.Session) -> None:
     ids = work_orders(site, 5)
     operation_id = ask(site, ids, atomic=False, chunk_items=3)
 
@@ -184,7 +184,7 @@ def test_without_redis_the_work_goes_on(site: lockside.Site) -> None:
 
 @pytest.mark.parametrize("atomic", [True, False])
 def test_a_row_of_a_database_session_is_waited_for_without_redis(
-    site: lockside.Site, atomic: bool
+    site: lockside.Session, atomic: bool
 ) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids, atomic=atomic)
@@ -200,7 +200,7 @@ def test_a_row_of_a_database_session_is_waited_for_without_redis(
 
 @pytest.mark.parametrize("atomic", [True, False])
 def test_a_database_session_that_holds_a_row_too_long_is_told(
-    site: lockside.Site, atomic: bool
+    site: lockside.Session, atomic: bool
 ) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids, wait_s=0, atomic=atomic)
@@ -218,7 +218,7 @@ def test_a_database_session_that_holds_a_row_too_long_is_told(
     check_invariants(site)
 
 
-def test_a_row_that_is_held_is_not_taken_for_missing(site: lockside.Site) -> None:
+def test_a_row_that_is_held_is_not_taken_for_missing(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     operation_id = ask(site, [row_id, 404], atomic=False)
 

@@ -1,4 +1,4 @@
-"""Hints: a window of them an operation, lost ones sent again, and what the sweeper mends."""
+"""Dispatch: an in-flight limit, lost messages sent again, and what the sweeper mends."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +11,7 @@ import pytest
 import lockside
 from engine.operations.cancel import cancel
 from engine.operations.claim import take_claim
-from engine.operations.dispatch import send_chunk, send_next
+from engine.operations.dispatch import dispatch_chunk, dispatch_next
 from engine.operations.request import Submission
 from engine.operations.run_chunk import run_chunk
 from engine.operations.submit import submit
@@ -55,20 +55,20 @@ def broker() -> Recorder:
 
 
 @pytest.fixture
-def platform(site: lockside.Site, broker: Recorder) -> Platform:
-    """Give a platform that sends its hints to the recorder, three at a time."""
+def platform(site: lockside.Session, broker: Recorder) -> Platform:
+    """Give a platform that sends its dispatch messages to the recorder, three at a time."""
     pace = Pace(window=WINDOW, lease_s=60, republish_after_s=60, attempts=5)
     return replace(site.platform, publish=broker, pace=pace)
 
 
-def ten_chunks(site: lockside.Site, platform: Platform) -> UUID:
+def ten_chunks(site: lockside.Session, platform: Platform) -> UUID:
     ids = work_orders(site, 10)
     wanted = Submission("work_order", ids, "APPROVED", atomic=False, chunk_items=1)
     return submit(platform, site.actor, wanted)
 
 
-def outstanding(site: lockside.Site) -> int:
-    """Return how many chunks have a hint on its way or are running."""
+def outstanding(site: lockside.Session) -> int:
+    """Return how many chunks have a dispatch message on its way or are running."""
     (row,) = query(
         site,
         "SELECT count(*) AS n FROM operation_chunk"
@@ -78,8 +78,8 @@ def outstanding(site: lockside.Site) -> int:
     return number
 
 
-def age_hints(site: lockside.Site, seconds: float) -> None:
-    """Let time go by since hints were sent."""
+def age_hints(site: lockside.Session, seconds: float) -> None:
+    """Let time go by since dispatch messages were sent."""
     query(
         site,
         "UPDATE operation_chunk SET published_at = published_at - make_interval(secs => :s)",
@@ -88,7 +88,7 @@ def age_hints(site: lockside.Site, seconds: float) -> None:
 
 
 def test_a_window_of_hints_is_sent_at_first(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ten_chunks(site, platform)
 
@@ -96,7 +96,7 @@ def test_a_window_of_hints_is_sent_at_first(
 
 
 def test_whoever_ends_a_chunk_sends_the_next(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
 
@@ -106,7 +106,7 @@ def test_whoever_ends_a_chunk_sends_the_next(
 
 
 def test_a_duplicate_sends_no_next(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
 
@@ -117,7 +117,7 @@ def test_a_duplicate_sends_no_next(
 
 
 def test_never_more_than_a_window_of_hints_is_outstanding(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
     seen = [outstanding(site)]
@@ -133,7 +133,7 @@ def test_never_more_than_a_window_of_hints_is_outstanding(
 
 
 def unrun(broker: Recorder) -> Any:
-    """Yield the chunk of each hint, also of those that are sent meanwhile."""
+    """Yield the chunk of each dispatch message, also of those that are sent meanwhile."""
     place = 0
     while place < len(broker.chunks()):
         yield broker.chunks()[place]
@@ -141,18 +141,18 @@ def unrun(broker: Recorder) -> Any:
 
 
 def test_two_who_end_chunks_together_send_two_different_hints(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
     wider = replace(platform, pace=replace(platform.pace, window=WINDOW + 4))
 
-    at_once(*[partial(send_next, wider, operation_id, 1)] * 4)
+    at_once(*[partial(dispatch_next, wider, operation_id, 1)] * 4)
 
     assert sorted(broker.chunks()) == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_a_chunk_that_waits_for_busy_rows_keeps_its_place_in_the_window(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
     with site.platform.database.connect() as other:
@@ -164,9 +164,9 @@ def test_a_chunk_that_waits_for_busy_rows_keeps_its_place_in_the_window(
 
 
 def test_what_is_due_much_later_is_left_to_the_sweeper(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
-    sent = send_chunk(platform, UUID(int=1), 0, "bulk", timedelta(seconds=61))
+    sent = dispatch_chunk(platform, UUID(int=1), 0, "bulk", timedelta(seconds=61))
 
     assert (sent, broker.sent) == (False, [])
 
@@ -175,7 +175,7 @@ def test_what_is_due_much_later_is_left_to_the_sweeper(
 
 
 def test_a_fresh_hint_is_not_sent_again(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ten_chunks(site, platform)
 
@@ -185,7 +185,7 @@ def test_a_fresh_hint_is_not_sent_again(
 
 
 def test_a_lost_hint_is_sent_again(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ten_chunks(site, platform)
     age_hints(site, 61)
@@ -196,7 +196,7 @@ def test_a_lost_hint_is_sent_again(
 
 
 def test_a_hint_that_is_lost_again_is_sent_later_and_later(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ten_chunks(site, platform)
     age_hints(site, 61)
@@ -213,7 +213,7 @@ def test_a_hint_that_is_lost_again_is_sent_later_and_later(
 
 
 def test_a_hint_is_never_given_up(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ten_chunks(site, platform)
     query(site, "UPDATE operation_chunk SET published = 1000 WHERE published = 1")
@@ -223,7 +223,7 @@ def test_a_hint_is_never_given_up(
 
 
 def test_the_sweeper_fills_a_window_that_a_crash_left_short(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
     with pytest.raises(Crash):
@@ -235,7 +235,7 @@ def test_the_sweeper_fills_a_window_that_a_crash_left_short(
 
 
 def test_a_hint_for_a_chunk_that_is_worked_on_is_not_sent(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
     query(site, "UPDATE operation SET lease_seconds = 600")
@@ -249,7 +249,7 @@ def test_a_hint_for_a_chunk_that_is_worked_on_is_not_sent(
 
 
 def test_a_chunk_whose_lease_is_over_is_handed_on(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
     with pytest.raises(Crash):
@@ -264,7 +264,7 @@ def test_a_chunk_whose_lease_is_over_is_handed_on(
 
 @pytest.mark.parametrize("state", ["PAUSED", "CANCELLING"])
 def test_nothing_is_sent_for_an_operation_that_may_not_run(
-    site: lockside.Site, platform: Platform, broker: Recorder, state: str
+    site: lockside.Session, platform: Platform, broker: Recorder, state: str
 ) -> None:
     operation_id = ten_chunks(site, platform)
     query(site, "UPDATE operation SET state = :s WHERE id = :id", s=state, id=operation_id)
@@ -276,7 +276,7 @@ def test_nothing_is_sent_for_an_operation_that_may_not_run(
 
 
 def test_several_sweepers_send_a_hint_once(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ten_chunks(site, platform)
     age_hints(site, 61)
@@ -286,7 +286,7 @@ def test_several_sweepers_send_a_hint_once(
     assert sorted(broker.chunks()) == [0, 0, 1, 1, 2, 2]
 
 
-def test_the_sweeper_finishes_what_has_ended(site: lockside.Site, platform: Platform) -> None:
+def test_the_sweeper_finishes_what_has_ended(site: lockside.Session, platform: Platform) -> None:
     operation_id = ask(site, work_orders(site, 2))
     with pytest.raises(Crash):
         run_chunk(crash_at(platform, "released"), operation_id, 0)
@@ -298,7 +298,7 @@ def test_the_sweeper_finishes_what_has_ended(site: lockside.Site, platform: Plat
 
 @pytest.mark.parametrize("is_cancelled", [False, True])
 def test_what_only_waits_is_in_no_others_way(
-    site: lockside.Site, platform: Platform, *, is_cancelled: bool
+    site: lockside.Session, platform: Platform, *, is_cancelled: bool
 ) -> None:
     early = ask(site, work_orders(site, 2), atomic=False, chunk_items=1, canary=1, lease_s=60)
     if is_cancelled:
@@ -315,7 +315,7 @@ def test_what_only_waits_is_in_no_others_way(
 
 
 def test_the_sweeper_wakes_the_audit_if_the_outbox_holds_something(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ask(site, work_orders(site, 2))
     with pytest.raises(Crash):
@@ -327,7 +327,7 @@ def test_the_sweeper_wakes_the_audit_if_the_outbox_holds_something(
 
 
 def test_only_one_wake_up_of_the_audit_is_on_its_way(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
 
@@ -338,7 +338,7 @@ def test_only_one_wake_up_of_the_audit_is_on_its_way(
 
 
 def test_the_age_of_the_oldest_waiting_chunk_is_told(
-    site: lockside.Site, platform: Platform
+    site: lockside.Session, platform: Platform
 ) -> None:
     ten_chunks(site, platform)
     query(
@@ -350,7 +350,7 @@ def test_the_age_of_the_oldest_waiting_chunk_is_told(
     assert 90 <= sweep(platform).oldest_waiting_s < 95
 
 
-def test_what_is_not_due_has_no_age(site: lockside.Site, platform: Platform) -> None:
+def test_what_is_not_due_has_no_age(site: lockside.Session, platform: Platform) -> None:
     ten_chunks(site, platform)
     query(site, "UPDATE operation_chunk SET run_after = clock_timestamp() + interval '1 hour'")
 
@@ -364,7 +364,7 @@ def test_sweeping_an_empty_house_mends_nothing(platform: Platform) -> None:
 
 
 def test_every_hint_lost_the_sweeper_alone_brings_an_operation_to_its_end(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
 

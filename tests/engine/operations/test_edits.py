@@ -19,15 +19,15 @@ each_assignable = pytest.mark.parametrize("kind", ASSIGNABLE)
 each_kind = pytest.mark.parametrize("kind", MAKERS)
 
 
-def assign(site: lockside.Site, kind: str, ids: Any, **values: Any) -> dict[str, Any]:
+def assign(site: lockside.Session, kind: str, ids: Any, **values: Any) -> dict[str, Any]:
     return drain(site, do(site, kind, ids, verb="assign", values=values))
 
 
-def update(site: lockside.Site, kind: str, ids: Any, **values: Any) -> dict[str, Any]:
+def update(site: lockside.Session, kind: str, ids: Any, **values: Any) -> dict[str, Any]:
     return drain(site, do(site, kind, ids, verb="update", values=values))
 
 
-def person(site: lockside.Site, name: str) -> int:
+def person(site: lockside.Session, name: str) -> int:
     (found,) = query(
         site,
         "SELECT id FROM person WHERE tenant_id = :tenant AND name = :name",
@@ -38,14 +38,14 @@ def person(site: lockside.Site, name: str) -> int:
     return number
 
 
-def assigned(site: lockside.Site, kind: str, row_id: int) -> tuple[int | None, int | None]:
+def assigned(site: lockside.Session, kind: str, row_id: int) -> tuple[int | None, int | None]:
     row = site.row(kind, row_id)
     return row["assigned_to_user"], row["assigned_to_team"]
 
 
 @each_assignable
 def test_work_is_assigned_to_a_person_a_team_or_both_by_id_or_by_name(
-    site: lockside.Site, kind: str
+    site: lockside.Session, kind: str
 ) -> None:
     team = site.add_named("team", ["Plumbing"])["Plumbing"]
     asha = person(site, "asha")
@@ -63,7 +63,7 @@ def test_work_is_assigned_to_a_person_a_team_or_both_by_id_or_by_name(
     check_invariants(site)
 
 
-def test_an_assignment_keeps_the_state_and_is_the_next_version(site: lockside.Site) -> None:
+def test_an_assignment_keeps_the_state_and_is_the_next_version(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1, state="OPEN")
 
     told = assign(site, "ticket", row_id, assigned_to_user="asha")
@@ -73,7 +73,7 @@ def test_an_assignment_keeps_the_state_and_is_the_next_version(site: lockside.Si
     assert (told["operation_type"], told["state"]) == ("assign", "SUCCEEDED")
 
 
-def test_what_an_assignment_does_not_name_stays(site: lockside.Site) -> None:
+def test_what_an_assignment_does_not_name_stays(site: lockside.Session) -> None:
     team = site.add_named("team", ["Plumbing"])["Plumbing"]
     (row_id,) = tickets(site, 1, assigned_to_team=team)
 
@@ -82,7 +82,7 @@ def test_what_an_assignment_does_not_name_stays(site: lockside.Site) -> None:
     assert assigned(site, "ticket", row_id) == (person(site, "asha"), team)
 
 
-def test_an_assignment_to_whom_it_is_assigned_is_skipped(site: lockside.Site) -> None:
+def test_an_assignment_to_whom_it_is_assigned_is_skipped(site: lockside.Session) -> None:
     mine, theirs = (tickets(site, 1, assigned_to_user=each)[0] for each in ("asha", "dora"))
 
     told = assign(site, "ticket", [mine, theirs], assigned_to_user="asha")
@@ -109,7 +109,7 @@ NOBODY: list[Any] = [
 
 @pytest.mark.parametrize("values", NOBODY, ids=str)
 def test_an_assignment_wants_a_person_or_a_team_and_nothing_else(
-    site: lockside.Site, values: dict[str, Any]
+    site: lockside.Session, values: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidInput):
         do(site, "work_order", work_orders(site, 1), verb="assign", values=values)
@@ -119,7 +119,9 @@ def test_an_assignment_wants_a_person_or_a_team_and_nothing_else(
 
 @pytest.mark.parametrize("field", ["assigned_to_user", "assigned_to_team"])
 @pytest.mark.parametrize("given", ["nobody of this name", 10**9])
-def test_an_unknown_assignee_is_not_found(site: lockside.Site, field: str, given: object) -> None:
+def test_an_unknown_assignee_is_not_found(
+    site: lockside.Session, field: str, given: object
+) -> None:
     with pytest.raises(NotFound) as told:
         do(site, "ticket", tickets(site, 1), verb="assign", values={field: given})
 
@@ -127,7 +129,7 @@ def test_an_unknown_assignee_is_not_found(site: lockside.Site, field: str, given
 
 
 def test_a_person_of_another_tenant_is_not_found_as_if_there_were_none(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     site.open_tenant("third", {"admin": ["admin"], "olga": ["technician"]})
     site.act_as("third", "admin")
@@ -144,14 +146,14 @@ def test_a_person_of_another_tenant_is_not_found_as_if_there_were_none(
     assert len(set(answers)) == 1
 
 
-def test_somebody_who_was_deleted_is_not_found(site: lockside.Site) -> None:
+def test_somebody_who_was_deleted_is_not_found(site: lockside.Session) -> None:
     site.records("person").delete(person(site, "dora"))
 
     with pytest.raises(NotFound):
         do(site, "ticket", tickets(site, 1), verb="assign", values={"assigned_to_user": "dora"})
 
 
-def test_attendance_is_assigned_to_nobody(site: lockside.Site) -> None:
+def test_attendance_is_assigned_to_nobody(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput) as told:
         do(site, "attendance", attended(site), verb="assign", values={"assigned_to_user": "asha"})
 
@@ -172,7 +174,7 @@ FIXED = (
 @each_kind
 @pytest.mark.parametrize("field", FIXED)
 def test_an_update_refuses_what_is_the_platforms(
-    site: lockside.Site, kind: str, field: str
+    site: lockside.Session, kind: str, field: str
 ) -> None:
     with pytest.raises(InvalidInput) as told:
         do(site, kind, [1], verb="update", values={"reference": "R-1", field: 1})
@@ -215,7 +217,7 @@ WRONG: list[Any] = [
 
 @pytest.mark.parametrize(("kind", "field", "value"), WRONG)
 def test_a_wrong_value_is_refused_by_the_name_of_its_field(
-    site: lockside.Site, kind: str, field: str, value: Any
+    site: lockside.Session, kind: str, field: str, value: Any
 ) -> None:
     with pytest.raises(InvalidInput) as told:
         do(site, kind, [1], verb="update", values={field: value})
@@ -225,26 +227,26 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_field(
 
 
 @pytest.mark.parametrize("values", [None, {}, [], "remarks", 7])
-def test_an_update_of_nothing_is_refused(site: lockside.Site, values: Any) -> None:
+def test_an_update_of_nothing_is_refused(site: lockside.Session, values: Any) -> None:
     with pytest.raises(InvalidInput):
         do(site, "ticket", [1], verb="update", values=values)
 
 
-def test_a_transition_takes_no_values_and_an_update_no_state(site: lockside.Site) -> None:
+def test_a_transition_takes_no_values_and_an_update_no_state(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput):
         do(site, "ticket", [1], target="OPEN", values={"priority": "HIGH"})
     with pytest.raises(InvalidInput):
         do(site, "ticket", [1], verb="update", target="OPEN", values={"priority": "HIGH"})
 
 
-def test_an_unknown_verb_is_refused(site: lockside.Site) -> None:
+def test_an_unknown_verb_is_refused(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput) as told:
         do(site, "ticket", [1], verb="burn", values={"priority": "HIGH"})
 
     assert told.value.facts["field"] == "verb"
 
 
-def test_an_update_writes_values_as_their_columns_hold_them(site: lockside.Site) -> None:
+def test_an_update_writes_values_as_their_columns_hold_them(site: lockside.Session) -> None:
     (order,), (ticket,) = work_orders(site, 1, vendor=False), tickets(site, 1)
 
     update(site, "work_order", order, vendor="Acme Lifts", due_at="2026-11-22T15:00:00+05:30")
@@ -258,7 +260,9 @@ def test_an_update_writes_values_as_their_columns_hold_them(site: lockside.Site)
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_an_update_with_nothing_empties_a_field(site: lockside.Site, nothing: str | None) -> None:
+def test_an_update_with_nothing_empties_a_field(
+    site: lockside.Session, nothing: str | None
+) -> None:
     row_id = task(site, remarks="Soon")
 
     update(site, "task", row_id, remarks=nothing)
@@ -267,7 +271,7 @@ def test_an_update_with_nothing_empties_a_field(site: lockside.Site, nothing: st
 
 
 @each_kind
-def test_an_update_that_changes_nothing_is_skipped(site: lockside.Site, kind: str) -> None:
+def test_an_update_that_changes_nothing_is_skipped(site: lockside.Session, kind: str) -> None:
     same, other = (MAKERS[kind](site, 1, reference=each)[0] for each in ("R-1", None))
 
     told = update(site, kind, [same], reference="R-1")
@@ -277,7 +281,7 @@ def test_an_update_that_changes_nothing_is_skipped(site: lockside.Site, kind: st
     check_invariants(site)
 
 
-def test_the_record_of_an_update_holds_what_was_before_and_after(site: lockside.Site) -> None:
+def test_the_record_of_an_update_holds_what_was_before_and_after(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1, priority="LOW", description="Drips")
 
     update(site, "ticket", row_id, priority="HIGH", description="Drips", title="Leak")
@@ -295,7 +299,7 @@ def test_the_record_of_an_update_holds_what_was_before_and_after(site: lockside.
     }
 
 
-def test_each_row_of_an_update_is_recorded_with_what_it_was(site: lockside.Site) -> None:
+def test_each_row_of_an_update_is_recorded_with_what_it_was(site: lockside.Session) -> None:
     low, high = (tickets(site, 1, priority=each)[0] for each in ("LOW", "HIGH"))
 
     update(site, "ticket", [low, high], priority="CRITICAL")
@@ -305,7 +309,7 @@ def test_each_row_of_an_update_is_recorded_with_what_it_was(site: lockside.Site)
     assert [each["priority"]["before"] for each in befores] == ["LOW", "HIGH"]
 
 
-def test_a_refused_update_is_recorded_with_its_reason_and_its_wish(site: lockside.Site) -> None:
+def test_a_refused_update_is_recorded_with_its_reason_and_its_wish(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1, state="CLOSED", priority="LOW")
 
     update(site, "ticket", row_id, priority="HIGH")
@@ -316,7 +320,7 @@ def test_a_refused_update_is_recorded_with_its_reason_and_its_wish(site: locksid
     assert told["changes"] == {"priority": {"before": "LOW", "after": "HIGH"}}
 
 
-def test_all_or_nothing_updates_nothing_beside_a_final_row(site: lockside.Site) -> None:
+def test_all_or_nothing_updates_nothing_beside_a_final_row(site: lockside.Session) -> None:
     ids = [*tickets(site, 3), *tickets(site, 1, state="CLOSED")]
 
     told = update(site, "ticket", ids, priority="HIGH")
@@ -327,7 +331,7 @@ def test_all_or_nothing_updates_nothing_beside_a_final_row(site: lockside.Site) 
 
 
 def test_a_dry_run_of_an_update_says_what_would_be_and_changes_nothing(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = [*tickets(site, 2), *tickets(site, 1, state="CLOSED")]
 
@@ -342,7 +346,7 @@ def test_a_dry_run_of_an_update_says_what_would_be_and_changes_nothing(
     check_invariants(site)
 
 
-def test_an_update_of_what_is_not_there_fails_as_not_found(site: lockside.Site) -> None:
+def test_an_update_of_what_is_not_there_fails_as_not_found(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     site.act_as("other", "admin")
 
@@ -354,7 +358,7 @@ def test_an_update_of_what_is_not_there_fails_as_not_found(site: lockside.Site) 
 # What depends on a row's other values, only the database can tell.
 
 
-def test_a_reference_that_another_row_has_fails_as_invalid_input(site: lockside.Site) -> None:
+def test_a_reference_that_another_row_has_fails_as_invalid_input(site: lockside.Session) -> None:
     tickets(site, 1, reference="INC1")
     (row_id,) = tickets(site, 1)
 
@@ -365,7 +369,7 @@ def test_a_reference_that_another_row_has_fails_as_invalid_input(site: lockside.
 
 
 def test_a_shift_that_would_end_before_it_began_fails_as_invalid_input(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     row_id = attended(site)
 
@@ -379,7 +383,7 @@ def test_a_shift_that_would_end_before_it_began_fails_as_invalid_input(
 
 
 @each_kind
-def test_every_verb_of_a_machine_is_performed(site: lockside.Site, kind: str) -> None:
+def test_every_verb_of_a_machine_is_performed(site: lockside.Session, kind: str) -> None:
     verbs = kinds()[kind].machine.verbs
 
     asked = {verb: site.perform(kind, verb, [1]).show()["operation_type"] for verb in verbs}
@@ -387,7 +391,7 @@ def test_every_verb_of_a_machine_is_performed(site: lockside.Site, kind: str) ->
     assert asked == {verb: f"transition_to_{target}" for verb, target in verbs.items()}
 
 
-def test_performing_a_verb_is_the_transition_that_it_stands_for(site: lockside.Site) -> None:
+def test_performing_a_verb_is_the_transition_that_it_stands_for(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
 
     operation = site.perform("work-order", "approve", ids)
@@ -397,7 +401,7 @@ def test_performing_a_verb_is_the_transition_that_it_stands_for(site: lockside.S
 
 
 @pytest.mark.parametrize("verb", ["burn", "APPROVED", "", None])
-def test_an_unknown_verb_of_a_machine_is_refused(site: lockside.Site, verb: Any) -> None:
+def test_an_unknown_verb_of_a_machine_is_refused(site: lockside.Session, verb: Any) -> None:
     with pytest.raises(InvalidInput) as told:
         site.perform("work_order", verb, [1])
 

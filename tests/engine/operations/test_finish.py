@@ -35,19 +35,19 @@ from tests.engine.steps import (
 from tests.factories import work_orders
 
 
-def polled(site: lockside.Site, operation_id: UUID) -> AsyncResult[Any]:
+def polled(site: lockside.Session, operation_id: UUID) -> AsyncResult[Any]:
     """Return what somebody sees who asks Celery for the operation."""
     return AsyncResult(str(operation_id), app=site.app)
 
 
-def test_an_operation_with_a_waiting_chunk_is_not_finished(site: lockside.Site) -> None:
+def test_an_operation_with_a_waiting_chunk_is_not_finished(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=2)
     run_chunk(site.platform, operation_id, 0)
 
     assert not finish(site.platform, operation_id)
 
 
-def test_of_ten_who_finish_an_operation_one_does(site: lockside.Site) -> None:
+def test_of_ten_who_finish_an_operation_one_does(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     with pytest.raises(Crash):
         run_chunk(crash_at(site.platform, "released"), operation_id, 0)
@@ -57,7 +57,9 @@ def test_of_ten_who_finish_an_operation_one_does(site: lockside.Site) -> None:
     assert sorted(map(str, answers)) == ["False"] * 4 + ["True"]
 
 
-def test_two_last_chunks_that_end_together_finish_the_operation_once(site: lockside.Site) -> None:
+def test_two_last_chunks_that_end_together_finish_the_operation_once(
+    site: lockside.Session,
+) -> None:
     # Half of them meet before both commit, half before both look whether they were the last.
     ids = work_orders(site, 2)
     platform = replace(without_locks(site.platform), publish=Recorder())
@@ -88,7 +90,7 @@ class Meeting:
             self._barrier.wait()
 
 
-def test_a_bulk_operation_leaves_one_record(site: lockside.Site) -> None:
+def test_a_bulk_operation_leaves_one_record(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 3))
     drain(site, operation_id)
 
@@ -100,7 +102,7 @@ def test_a_bulk_operation_leaves_one_record(site: lockside.Site) -> None:
 
 @pytest.mark.parametrize("options", [{}, {"dry_run": True}])
 def test_a_single_transition_and_a_dry_run_leave_none(
-    site: lockside.Site, options: dict[str, Any]
+    site: lockside.Session, options: dict[str, Any]
 ) -> None:
     drain(site, ask(site, work_orders(site, 2 if options else 1), **options))
 
@@ -109,7 +111,7 @@ def test_a_single_transition_and_a_dry_run_leave_none(
     assert query(site, "SELECT * FROM bulk_operation_audit") == []
 
 
-def test_beyond_a_thousand_items_the_result_counts_only(site: lockside.Site) -> None:
+def test_beyond_a_thousand_items_the_result_counts_only(site: lockside.Session) -> None:
     ids = work_orders(site, 1001) + work_orders(site, 2, vendor=False)
 
     told = drain(site, ask(site, ids, atomic=False))
@@ -122,7 +124,7 @@ def test_beyond_a_thousand_items_the_result_counts_only(site: lockside.Site) -> 
     check_invariants(site)
 
 
-def test_results_of_one_outcome_go_by_its_name_in_any_case(site: lockside.Site) -> None:
+def test_results_of_one_outcome_go_by_its_name_in_any_case(site: lockside.Session) -> None:
     bad, good = work_orders(site, 1, vendor=False), work_orders(site, 1)
     asked = ask(site, bad + good, atomic=False)
     drain(site, asked)
@@ -134,7 +136,7 @@ def test_results_of_one_outcome_go_by_its_name_in_any_case(site: lockside.Site) 
         next(site.operation(asked).results(only="broken"))
 
 
-def test_execution_time_runs_from_the_first_claim_to_the_end(site: lockside.Site) -> None:
+def test_execution_time_runs_from_the_first_claim_to_the_end(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
 
     told = drain(site, operation_id)
@@ -148,14 +150,14 @@ def test_execution_time_runs_from_the_first_claim_to_the_end(site: lockside.Site
 
 
 def test_before_anything_is_done_pollers_see_what_celery_calls_pending(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     operation_id = ask(site, work_orders(site, 2))
 
     assert polled(site, operation_id).state == "PENDING"
 
 
-def test_between_chunks_pollers_see_the_progress(site: lockside.Site) -> None:
+def test_between_chunks_pollers_see_the_progress(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 4), atomic=False, chunk_items=1)
     run_chunk(site.platform, operation_id, 0)
 
@@ -166,7 +168,7 @@ def test_between_chunks_pollers_see_the_progress(site: lockside.Site) -> None:
     assert counted == {"done": 1, "total": 4, "succeeded": 1, "percent": 25}
 
 
-def test_at_the_end_pollers_see_the_result(site: lockside.Site) -> None:
+def test_at_the_end_pollers_see_the_result(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
 
     told = drain(site, operation_id)
@@ -175,7 +177,7 @@ def test_at_the_end_pollers_see_the_result(site: lockside.Site) -> None:
     assert (answer.state, answer.result) == ("SUCCESS", told)
 
 
-def test_an_operation_whose_items_failed_is_a_success_to_celery(site: lockside.Site) -> None:
+def test_an_operation_whose_items_failed_is_a_success_to_celery(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2, vendor=False))
 
     drain(site, operation_id)
@@ -183,7 +185,7 @@ def test_an_operation_whose_items_failed_is_a_success_to_celery(site: lockside.S
     assert polled(site, operation_id).state == "SUCCESS"
 
 
-def test_an_operation_that_could_not_run_is_a_failure_to_celery(site: lockside.Site) -> None:
+def test_an_operation_that_could_not_run_is_a_failure_to_celery(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     for _ in range(site.platform.pace.attempts):
         with pytest.raises(Crash):
@@ -199,7 +201,7 @@ def test_an_operation_that_could_not_run_is_a_failure_to_celery(site: lockside.S
     )
 
 
-def test_a_failed_operation_is_read_from_postgresql(site: lockside.Site) -> None:
+def test_a_failed_operation_is_read_from_postgresql(site: lockside.Session) -> None:
     results = site.platform.results
     results.store_result("7", {"state": "FAILED"})
 
@@ -211,7 +213,7 @@ STAGES = ({"done": 1, "total": 3}, {"done": 2, "total": 3}, {"state": "SUCCEEDED
 
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_whatever_comes_late_pollers_only_see_it_go_forward(
-    site: lockside.Site, order: tuple[int, ...]
+    site: lockside.Session, order: tuple[int, ...]
 ) -> None:
     results = site.platform.results
     seen = []
@@ -224,7 +226,7 @@ def test_whatever_comes_late_pollers_only_see_it_go_forward(
     assert seen == list(accumulate(order, max))
 
 
-def test_a_result_never_goes_back_to_another(site: lockside.Site) -> None:
+def test_a_result_never_goes_back_to_another(site: lockside.Session) -> None:
     results = site.platform.results
     results.store_result("an operation", {"state": "SUCCEEDED"})
 
@@ -233,7 +235,7 @@ def test_a_result_never_goes_back_to_another(site: lockside.Site) -> None:
     assert results.read("an operation") == {"state": "SUCCEEDED"}
 
 
-def test_without_redis_a_result_waits_in_postgresql(site: lockside.Site) -> None:
+def test_without_redis_a_result_waits_in_postgresql(site: lockside.Session) -> None:
     away = replace(site.platform, results=Results(nobody))
     operation_id = ask(site, work_orders(site, 2))
     run_chunk(away, operation_id, 0)
@@ -243,7 +245,7 @@ def test_without_redis_a_result_waits_in_postgresql(site: lockside.Site) -> None
     assert (row["result"]["state"], row["result_stored_at"]) == ("SUCCEEDED", None)
 
 
-def test_the_sweeper_stores_a_result_that_nobody_stored(site: lockside.Site) -> None:
+def test_the_sweeper_stores_a_result_that_nobody_stored(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     with pytest.raises(Crash):
         run_chunk(crash_at(site.platform, "finished"), operation_id, 0)
@@ -254,7 +256,7 @@ def test_the_sweeper_stores_a_result_that_nobody_stored(site: lockside.Site) -> 
     assert (swept.results_stored, polled(site, operation_id).state) == (1, "SUCCESS")
 
 
-def test_pollers_never_hear_a_hundred_before_the_end(site: lockside.Site) -> None:
+def test_pollers_never_hear_a_hundred_before_the_end(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 3), atomic=False, chunk_items=1)
     heard: list[dict[str, Any]] = []
 

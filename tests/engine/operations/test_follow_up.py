@@ -18,29 +18,29 @@ from tests.engine.steps import Recorder, ask, chunks, drain, operation, outcomes
 from tests.factories import tickets, work_orders
 
 
-def plan(site: lockside.Site, ids: list[int], **more: Any) -> UUID:
+def plan(site: lockside.Session, ids: list[int], **more: Any) -> UUID:
     """Plan the approval of work orders; return the plan's id."""
     asked = ask(site, ids, dry_run=True, **more)
     drain(site, asked)
     return asked
 
 
-def execute(site: lockside.Site, plan_id: UUID) -> UUID:
+def execute(site: lockside.Session, plan_id: UUID) -> UUID:
     """Execute a plan; return the operation that does."""
     return execute_plan(site.platform, site.actor, plan_id)
 
 
-def again(site: lockside.Site, operation_id: UUID, only: str | None = None) -> UUID:
+def again(site: lockside.Session, operation_id: UUID, only: str | None = None) -> UUID:
     """Try again what failed; return the operation that does."""
     return retry(site.platform, site.actor, operation_id, only=only)
 
 
-def touch(site: lockside.Site, ids: list[int]) -> None:
+def touch(site: lockside.Session, ids: list[int]) -> None:
     """Change rows by other means than the operation under test."""
     drain(site, site.update("work_order", ids, {"remarks": "By hand"})._id)
 
 
-def test_a_plan_changes_nothing_and_is_executed_later(site: lockside.Site) -> None:
+def test_a_plan_changes_nothing_and_is_executed_later(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     planned = plan(site, ids, comments="Batch", metadata={"a": 1})
     before = rows(site)
@@ -58,7 +58,7 @@ def test_a_plan_changes_nothing_and_is_executed_later(site: lockside.Site) -> No
 
 @pytest.mark.parametrize("chosen", ["ids", "where"])
 def test_a_plan_is_judged_whole_and_executed_with_its_canary(
-    site: lockside.Site, chosen: str
+    site: lockside.Session, chosen: str
 ) -> None:
     ids = [*work_orders(site, 2, vendor=False), *work_orders(site, 7)]
     named: dict[str, Any] = {"ids": ids, "where": None}
@@ -68,12 +68,12 @@ def test_a_plan_is_judged_whole_and_executed_with_its_canary(
     )
     planned = submit(site.platform, site.actor, given)
 
-    judged = drain(site, planned)
+    outcomes = drain(site, planned)
     done = execute(site, planned)
     for each in chunks(site, done):
         run_chunk(site.platform, done, each["chunk_no"])
 
-    assert (judged["successful_items"], judged["failed_items"]) == (7, 2)
+    assert (outcomes["successful_items"], outcomes["failed_items"]) == (7, 2)
     assert operation(site, done)["state"] == "PAUSED"
     assert {row for row, (state, _) in rows(site).items() if state == "APPROVED"} == {*ids[2:5]}
     resume(site.platform, site.actor, done)
@@ -81,7 +81,7 @@ def test_a_plan_is_judged_whole_and_executed_with_its_canary(
     check_invariants(site)
 
 
-def test_a_plan_is_executed_at_its_rate(site: lockside.Site) -> None:
+def test_a_plan_is_executed_at_its_rate(site: lockside.Session) -> None:
     planned = plan(site, work_orders(site, 5), atomic=False, rate=2)
 
     done = execute(site, planned)
@@ -91,7 +91,7 @@ def test_a_plan_is_executed_at_its_rate(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("derive", ["execute", "undo", "retry"])
-def test_what_comes_out_is_cut_as_it_was(site: lockside.Site, derive: str) -> None:
+def test_what_comes_out_is_cut_as_it_was(site: lockside.Session, derive: str) -> None:
     ids = work_orders(site, 4, vendor=derive != "retry")
     asked = ask(site, ids, atomic=False, chunk_items=1, dry_run=derive == "execute")
     drain(site, asked)
@@ -101,7 +101,7 @@ def test_what_comes_out_is_cut_as_it_was(site: lockside.Site, derive: str) -> No
     assert [len(each["ids"]) for each in chunks(site, derived._id)] == [1, 1, 1, 1]
 
 
-def test_an_undo_of_all_or_nothing_has_chunks_of_the_usual_size(site: lockside.Site) -> None:
+def test_an_undo_of_all_or_nothing_has_chunks_of_the_usual_size(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 3))
     drain(site, asked)
     site.platform = replace(site.platform, pace=replace(site.platform.pace, chunk_items=2))
@@ -114,7 +114,7 @@ def test_an_undo_of_all_or_nothing_has_chunks_of_the_usual_size(site: lockside.S
 @pytest.mark.parametrize("derive", ["execute", "undo", "retry"])
 @pytest.mark.parametrize(("items", "queue"), [(1, "interactive"), (2, "bulk")])
 def test_what_one_person_waits_for_waits_behind_no_bulk(
-    site: lockside.Site, derive: str, items: int, queue: str
+    site: lockside.Session, derive: str, items: int, queue: str
 ) -> None:
     sent = Recorder()
     ids = work_orders(site, items, vendor=derive != "retry")
@@ -130,7 +130,7 @@ def test_what_one_person_waits_for_waits_behind_no_bulk(
 
 
 @pytest.mark.parametrize("derive", ["undo", "retry"])
-def test_only_a_plan_hands_its_canary_on(site: lockside.Site, derive: str) -> None:
+def test_only_a_plan_hands_its_canary_on(site: lockside.Session, derive: str) -> None:
     ids = [*work_orders(site, 2, vendor=False), *work_orders(site, 2)]
     asked = ask(site, ids, atomic=False, canary=4)
     drain(site, asked)
@@ -138,11 +138,11 @@ def test_only_a_plan_hands_its_canary_on(site: lockside.Site, derive: str) -> No
     derived = getattr(site.operation(asked), derive)()
 
     found = operation(site, derived._id)
-    assert (found["canary"], found["hold_from"]) == (None, None)
+    assert (found["canary"], found["canary_ends_before_chunk"]) == (None, None)
 
 
 def test_what_changed_since_the_plan_is_a_conflict_and_the_rest_is_done(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = work_orders(site, 100)
     planned = plan(site, ids, atomic=False, chunk_items=30)
@@ -156,7 +156,7 @@ def test_what_changed_since_the_plan_is_a_conflict_and_the_rest_is_done(
     check_invariants(site)
 
 
-def test_what_the_plan_saw_fail_is_left_out(site: lockside.Site) -> None:
+def test_what_the_plan_saw_fail_is_left_out(site: lockside.Session) -> None:
     good, bad = work_orders(site, 2), work_orders(site, 2, vendor=False)
     planned = plan(site, good + bad, atomic=False)
 
@@ -165,14 +165,14 @@ def test_what_the_plan_saw_fail_is_left_out(site: lockside.Site) -> None:
     assert (result["total_items"], result["successful_items"]) == (2, 2)
 
 
-def test_a_plan_of_all_or_nothing_leaves_nothing_out(site: lockside.Site) -> None:
+def test_a_plan_of_all_or_nothing_leaves_nothing_out(site: lockside.Session) -> None:
     planned = plan(site, [*work_orders(site, 2), *work_orders(site, 1, vendor=False)])
 
     with pytest.raises(InvalidInput, match="1 that can't be done"):
         execute(site, planned)
 
 
-def test_every_item_is_judged_again_by_its_rules(site: lockside.Site) -> None:
+def test_every_item_is_judged_again_by_its_rules(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     planned = plan(site, ids, atomic=False)
     query(site, "UPDATE role SET permissions = '{}' WHERE name IN ('admin', 'manager')")
@@ -182,7 +182,7 @@ def test_every_item_is_judged_again_by_its_rules(site: lockside.Site) -> None:
     assert result["failure_codes"] == {"permission_denied": 2}
 
 
-def test_a_plan_is_executed_once(site: lockside.Site) -> None:
+def test_a_plan_is_executed_once(site: lockside.Session) -> None:
     planned = plan(site, work_orders(site, 2))
 
     first, second = execute(site, planned), execute(site, planned)
@@ -191,7 +191,7 @@ def test_a_plan_is_executed_once(site: lockside.Site) -> None:
     assert first == second == execute(site, planned)
 
 
-def test_what_is_no_plan_or_not_judged_yet_is_not_executed(site: lockside.Site) -> None:
+def test_what_is_no_plan_or_not_judged_yet_is_not_executed(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 1))
     drain(site, asked)
     early = ask(site, work_orders(site, 1), dry_run=True)
@@ -204,14 +204,14 @@ def test_what_is_no_plan_or_not_judged_yet_is_not_executed(site: lockside.Site) 
         execute(site, uuid4())
 
 
-def test_a_plan_of_nothing_is_not_executed(site: lockside.Site) -> None:
+def test_a_plan_of_nothing_is_not_executed(site: lockside.Session) -> None:
     planned = plan(site, work_orders(site, 2, vendor=False), atomic=False)
 
     with pytest.raises(InvalidInput, match="0 items to plan"):
         execute(site, planned)
 
 
-def test_only_what_failed_is_tried_again(site: lockside.Site) -> None:
+def test_only_what_failed_is_tried_again(site: lockside.Session) -> None:
     good, bad = work_orders(site, 2), work_orders(site, 3, vendor=False)
     asked = ask(site, good + bad, atomic=False)
     drain(site, asked)
@@ -224,7 +224,7 @@ def test_only_what_failed_is_tried_again(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_only_one_code_is_tried_again_once_for_each(site: lockside.Site) -> None:
+def test_only_one_code_is_tried_again_once_for_each(site: lockside.Session) -> None:
     bad, wrong = work_orders(site, 2, vendor=False), work_orders(site, 1, state="CLOSED")
     asked = ask(site, bad + wrong, atomic=False)
     drain(site, asked)
@@ -238,7 +238,7 @@ def test_only_one_code_is_tried_again_once_for_each(site: lockside.Site) -> None
     assert again(site, asked, "vendor_missing") == first != other
 
 
-def test_what_was_tried_by_its_code_is_left_out_of_a_plain_retry(site: lockside.Site) -> None:
+def test_what_was_tried_by_its_code_is_left_out_of_a_plain_retry(site: lockside.Session) -> None:
     bad, wrong = work_orders(site, 2, vendor=False), work_orders(site, 1, state="CLOSED")
     asked = ask(site, bad + wrong, atomic=False)
     drain(site, asked)
@@ -251,7 +251,7 @@ def test_what_was_tried_by_its_code_is_left_out_of_a_plain_retry(site: lockside.
     assert again(site, asked) == rest
 
 
-def test_nothing_to_try_again_is_told(site: lockside.Site) -> None:
+def test_nothing_to_try_again_is_told(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 2), atomic=False)
     drain(site, asked)
 
@@ -262,7 +262,7 @@ def test_nothing_to_try_again_is_told(site: lockside.Site) -> None:
 
 
 def test_a_code_that_nothing_failed_by_is_told_with_those_that_there_are(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     bad, wrong = work_orders(site, 1, vendor=False), work_orders(site, 1, state="CLOSED")
     asked = ask(site, bad + wrong, atomic=False)
@@ -272,7 +272,7 @@ def test_a_code_that_nothing_failed_by_is_told_with_those_that_there_are(
         again(site, asked, "bogus")
 
 
-def test_all_or_nothing_is_tried_again_as_a_whole(site: lockside.Site) -> None:
+def test_all_or_nothing_is_tried_again_as_a_whole(site: lockside.Session) -> None:
     ids = [*work_orders(site, 2), *work_orders(site, 1, vendor=False)]
     asked = ask(site, ids)
     drain(site, asked)
@@ -286,7 +286,7 @@ def test_all_or_nothing_is_tried_again_as_a_whole(site: lockside.Site) -> None:
     assert result["successful_items"] == 3
 
 
-def test_what_the_first_failure_left_undone_is_tried_again_with_it(site: lockside.Site) -> None:
+def test_what_the_first_failure_left_undone_is_tried_again_with_it(site: lockside.Session) -> None:
     ids = [*work_orders(site, 1), *work_orders(site, 1, vendor=False), *work_orders(site, 2)]
     asked = ask(site, ids, atomic=False, stop_at_first_failure=True)
     drain(site, asked)
@@ -299,7 +299,7 @@ def test_what_the_first_failure_left_undone_is_tried_again_with_it(site: locksid
     check_invariants(site)
 
 
-def test_a_conflict_goes_over_somebodys_change_only_by_name(site: lockside.Site) -> None:
+def test_a_conflict_goes_over_somebodys_change_only_by_name(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     planned = plan(site, ids, atomic=False)
     touch(site, ids[:1])
@@ -313,7 +313,7 @@ def test_a_conflict_goes_over_somebodys_change_only_by_name(site: lockside.Site)
     assert taken["successful_ids"] == [str(ids[0])]
 
 
-def test_a_retry_may_be_tried_again(site: lockside.Site) -> None:
+def test_a_retry_may_be_tried_again(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 1, vendor=False), atomic=False)
     drain(site, asked)
     first = again(site, asked)
@@ -324,14 +324,14 @@ def test_a_retry_may_be_tried_again(site: lockside.Site) -> None:
     assert operation(site, second)["parent_id"] == first
 
 
-def test_a_dry_run_is_not_tried_again(site: lockside.Site) -> None:
+def test_a_dry_run_is_not_tried_again(site: lockside.Session) -> None:
     planned = plan(site, work_orders(site, 1, vendor=False))
 
     with pytest.raises(InvalidInput, match="a dry run changes nothing"):
         again(site, planned)
 
 
-def test_assignments_are_planned_and_executed_too(site: lockside.Site) -> None:
+def test_assignments_are_planned_and_executed_too(site: lockside.Session) -> None:
     ids = tickets(site, 2)
     planned = site.assign("ticket", ids, user="tomas", dry_run=True)
     drain(site, planned._id)
@@ -341,7 +341,7 @@ def test_assignments_are_planned_and_executed_too(site: lockside.Site) -> None:
     assert {site.row("ticket", each)["assigned_to_user"] is not None for each in ids} == {True}
 
 
-def test_another_tenants_operation_is_not_there(site: lockside.Site) -> None:
+def test_another_tenants_operation_is_not_there(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 1, vendor=False), atomic=False)
     drain(site, asked)
     site.act_as("other", "admin")
@@ -353,7 +353,9 @@ def test_another_tenants_operation_is_not_there(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("derive", ["execute", "retry"])
-def test_only_who_may_steer_uses_up_somebody_elses_turn(site: lockside.Site, derive: str) -> None:
+def test_only_who_may_steer_uses_up_somebody_elses_turn(
+    site: lockside.Session, derive: str
+) -> None:
     asked = ask(site, work_orders(site, 1, vendor=False), atomic=False, dry_run=derive == "execute")
     drain(site, asked)
     site.act_as("demo", "victor")

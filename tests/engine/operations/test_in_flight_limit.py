@@ -18,20 +18,20 @@ WINDOW = 3
 
 
 @pytest.fixture
-def sent(site: lockside.Site) -> Recorder:
+def sent(site: lockside.Session) -> Recorder:
     """Let the site have a small window, and see its messages."""
     broker = Recorder()
     site.platform = replace(site.platform, publish=broker, pace=Pace(window=WINDOW))
     return broker
 
 
-def bulk(site: lockside.Site, count: int) -> UUID:
+def bulk(site: lockside.Session, count: int) -> UUID:
     """Hand in so many chunks of one item."""
     return ask(site, work_orders(site, count), atomic=False, chunk_items=1)
 
 
-def hinted(sent: Recorder) -> list[tuple[str, int]]:
-    """Return the operation and the chunk of each hint, in order."""
+def dispatched(sent: Recorder) -> list[tuple[str, int]]:
+    """Return the operation and the chunk of each dispatch message, in order."""
     return [
         (given["operation_id"], given["chunk_no"])
         for name, given in sent.sent
@@ -40,17 +40,17 @@ def hinted(sent: Recorder) -> list[tuple[str, int]]:
 
 
 def test_a_second_operation_waits_for_room_in_the_tenants_window(
-    site: lockside.Site, sent: Recorder
+    site: lockside.Session, sent: Recorder
 ) -> None:
     first = bulk(site, 5)
 
     second = bulk(site, 5)
 
-    assert hinted(sent) == [(str(first), n) for n in range(WINDOW)]
+    assert dispatched(sent) == [(str(first), n) for n in range(WINDOW)]
     assert not any(each["published_at"] for each in chunks(site, second))
 
 
-def test_who_has_the_fewest_on_their_way_is_next(site: lockside.Site, sent: Recorder) -> None:
+def test_who_has_the_fewest_on_their_way_is_next(site: lockside.Session, sent: Recorder) -> None:
     first, second = bulk(site, 6), bulk(site, 6)
     sent.sent.clear()
 
@@ -58,14 +58,14 @@ def test_who_has_the_fewest_on_their_way_is_next(site: lockside.Site, sent: Reco
         run_chunk(site.platform, first, chunk_no)
 
     # Where both have as many, the older one goes.
-    assert [operation_id for operation_id, _ in hinted(sent)] == [
+    assert [operation_id for operation_id, _ in dispatched(sent)] == [
         str(second),
         str(first),
         str(first),
     ]
 
 
-def test_another_tenant_has_a_window_of_its_own(site: lockside.Site, sent: Recorder) -> None:
+def test_another_tenant_has_a_window_of_its_own(site: lockside.Session, sent: Recorder) -> None:
     for _ in range(3):
         bulk(site, 5)
     sent.sent.clear()
@@ -73,11 +73,11 @@ def test_another_tenant_has_a_window_of_its_own(site: lockside.Site, sent: Recor
 
     theirs = bulk(site, 5)
 
-    assert hinted(sent) == [(str(theirs), n) for n in range(WINDOW)]
+    assert dispatched(sent) == [(str(theirs), n) for n in range(WINDOW)]
 
 
 def test_the_sweeper_fills_the_window_of_each_tenant_and_no_more(
-    site: lockside.Site, sent: Recorder
+    site: lockside.Session, sent: Recorder
 ) -> None:
     sent.away = True
     mine = [bulk(site, 2) for _ in range(4)]
@@ -89,16 +89,16 @@ def test_the_sweeper_fills_the_window_of_each_tenant_and_no_more(
     sweep(site.platform)
     sweep(site.platform)
 
-    by_operation = [operation_id for operation_id, _ in hinted(sent)]
+    by_operation = [operation_id for operation_id, _ in dispatched(sent)]
     assert sum(by_operation.count(str(each)) for each in mine) == WINDOW
     assert by_operation.count(str(theirs)) == 2
 
 
-def test_every_operation_ends_whoever_goes_first(site: lockside.Site, sent: Recorder) -> None:
+def test_every_operation_ends_whoever_goes_first(site: lockside.Session, sent: Recorder) -> None:
     asked = [bulk(site, 4) for _ in range(4)]
 
     for _ in range(40):
-        todo, sent.sent = list(hinted(sent)), []
+        todo, sent.sent = list(dispatched(sent)), []
         for operation_id, chunk_no in todo:
             run_chunk(site.platform, UUID(operation_id), chunk_no)
 
@@ -108,7 +108,7 @@ def test_every_operation_ends_whoever_goes_first(site: lockside.Site, sent: Reco
     check_invariants(site)
 
 
-def test_what_is_for_later_takes_no_room(site: lockside.Site, sent: Recorder) -> None:
+def test_what_is_for_later_takes_no_room(site: lockside.Session, sent: Recorder) -> None:
     later = ask(
         site,
         work_orders(site, 3),

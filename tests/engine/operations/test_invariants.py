@@ -37,7 +37,7 @@ TARGETS = ("APPROVED", "IN_PROGRESS", "REJECTED", "DRAFT", "CANCELLED")
 REMARKS = ("wet", "dry")
 STEPS = (
     *("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored"),
-    *("told", "hinting", "hinted"),
+    *("told", "dispatching", "dispatched"),
 )
 Steer = Callable[..., None]
 Derive = Callable[..., UUID]
@@ -49,7 +49,7 @@ SHOWN = settings(max_examples=12, stateful_step_count=30, deadline=None)
 class Life(RuleBasedStateMachine):
     """Six work orders, any number of operations over them, and everything that can go wrong."""
 
-    def __init__(self, site: lockside.Site) -> None:
+    def __init__(self, site: lockside.Session) -> None:
         super().__init__()
         self.site = site
         self.broker = Recorder()
@@ -65,7 +65,7 @@ class Life(RuleBasedStateMachine):
         stop=st.booleans(),
         dry_run=st.sampled_from((False, False, False, True)),
         canary=st.sampled_from((None, None, 1, 3)),
-        crash=st.sampled_from((None, None, "submitted", "hinted")),
+        crash=st.sampled_from((None, None, "submitted", "dispatched")),
     )
     def submit(
         self,
@@ -114,7 +114,7 @@ class Life(RuleBasedStateMachine):
                 run_chunk(crash_at(self.platform, step), *hint)
 
     def _hints(self, nth: int) -> list[tuple[UUID, int]]:
-        """Return one of the hints that were sent, if there is any."""
+        """Return one of the dispatch messages that were sent, if there is any."""
         sent = [given for name, given in self.broker.sent if name == "bulk.run_chunk"]
         drawn = sent[nth % (len(sent) or 1) :][:1]
         return [(UUID(each["operation_id"]), each["chunk_no"]) for each in drawn]
@@ -137,7 +137,7 @@ class Life(RuleBasedStateMachine):
     def time_goes_by(self) -> None:
         due_now(self.site)
 
-    @rule(crash=st.sampled_from((None, "hinting", "storing", "finished")))
+    @rule(crash=st.sampled_from((None, "dispatching", "storing", "finished")))
     def sweep(self, crash: str | None) -> None:
         with contextlib.suppress(Crash):
             sweep(crash_at(self.platform, crash) if crash else self.platform)
@@ -158,7 +158,7 @@ class Life(RuleBasedStateMachine):
     @rule(
         nth=NTH,
         derive=st.sampled_from((execute_plan, retry, undo)),
-        crash=st.sampled_from((None, "submitted", "hinted")),
+        crash=st.sampled_from((None, "submitted", "dispatched")),
     )
     def derive(self, nth: int, derive: Derive, crash: str | None) -> None:
         platform = crash_at(self.platform, crash) if crash else self.platform
@@ -218,7 +218,7 @@ class Life(RuleBasedStateMachine):
         check_invariants(self.site)
 
 
-def test_whatever_happens_everything_ends_once_and_recorded(site: lockside.Site) -> None:
+def test_whatever_happens_everything_ends_once_and_recorded(site: lockside.Session) -> None:
     class HereLife(Life):
         def __init__(self) -> None:
             super().__init__(site)

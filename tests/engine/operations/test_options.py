@@ -45,20 +45,20 @@ def broker() -> Recorder:
 
 
 @pytest.fixture
-def platform(site: lockside.Site, broker: Recorder) -> Platform:
-    """Give a platform that sends its hints to the recorder, three at a time."""
+def platform(site: lockside.Session, broker: Recorder) -> Platform:
+    """Give a platform that sends its dispatch messages to the recorder, three at a time."""
     pace = Pace(window=WINDOW, lease_s=60, republish_after_s=60, attempts=5)
     return replace(site.platform, publish=broker, pace=pace)
 
 
-def approve(site: lockside.Site, platform: Platform, ids: list[int], **options: Any) -> UUID:
+def approve(site: lockside.Session, platform: Platform, ids: list[int], **options: Any) -> UUID:
     """Submit the approval of work orders, one a chunk, each for itself."""
     given = {"atomic": False, "chunk_items": 1} | options
     return submit(platform, site.actor, Submission("work_order", ids, "APPROVED", **given))
 
 
-def outstanding(site: lockside.Site) -> int:
-    """Return how many chunks have a hint on its way or are running."""
+def outstanding(site: lockside.Session) -> int:
+    """Return how many chunks have a dispatch message on its way or are running."""
     (row,) = query(
         site,
         "SELECT count(*) AS n FROM operation_chunk"
@@ -68,7 +68,7 @@ def outstanding(site: lockside.Site) -> int:
     return number
 
 
-def now(site: lockside.Site) -> datetime:
+def now(site: lockside.Session) -> datetime:
     (row,) = query(site, "SELECT clock_timestamp() AS now")
     found: datetime = row["now"]
     return found
@@ -78,7 +78,7 @@ def now(site: lockside.Site) -> datetime:
 
 
 def test_what_is_for_later_has_no_hint_and_is_not_begun(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ids = work_orders(site, 2)
     asked = approve(site, platform, ids, run_at=now(site) + timedelta(hours=1))
@@ -92,7 +92,7 @@ def test_what_is_for_later_has_no_hint_and_is_not_begun(
 
 
 def test_the_sweeper_brings_what_is_due_a_window_at_a_time(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     asked = approve(site, platform, work_orders(site, 5), run_at=now(site) + timedelta(seconds=0.3))
     assert broker.chunks() == []
@@ -106,7 +106,7 @@ def test_the_sweeper_brings_what_is_due_a_window_at_a_time(
 
 
 def test_nothing_of_an_operation_happens_before_its_time(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     due = now(site) + timedelta(seconds=0.3)
     asked = approve(site, platform, work_orders(site, 1), run_at=due)
@@ -120,7 +120,7 @@ def test_nothing_of_an_operation_happens_before_its_time(
 
 
 def test_a_time_that_is_over_is_now(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     approve(site, platform, work_orders(site, 1), run_at=datetime(2020, 1, 1, tzinfo=UTC))
 
@@ -129,7 +129,7 @@ def test_a_time_that_is_over_is_now(
     assert broker.chunks() == [0]
 
 
-def test_what_is_for_later_may_be_cancelled(site: lockside.Site, platform: Platform) -> None:
+def test_what_is_for_later_may_be_cancelled(site: lockside.Session, platform: Platform) -> None:
     asked = approve(site, platform, work_orders(site, 2), run_at=now(site) + timedelta(days=1))
 
     site.operation(asked).cancel()
@@ -141,7 +141,7 @@ def test_what_is_for_later_may_be_cancelled(site: lockside.Site, platform: Platf
 
 
 def test_what_is_for_later_is_judged_when_it_is_done(
-    site: lockside.Site, platform: Platform
+    site: lockside.Session, platform: Platform
 ) -> None:
     (row_id,) = work_orders(site, 1)
     asked = approve(site, platform, [row_id], run_at=now(site) + timedelta(hours=1))
@@ -153,7 +153,7 @@ def test_what_is_for_later_is_judged_when_it_is_done(
 # Until the first failure
 
 
-def stopping(site: lockside.Site, wanted: str, **options: Any) -> tuple[UUID, list[int]]:
+def stopping(site: lockside.Session, wanted: str, **options: Any) -> tuple[UUID, list[int]]:
     """Ask to stop at the first failure; *wanted* names good and bad rows as `++-+`."""
     ids = [work_orders(site, 1, vendor=each == "+")[0] for each in wanted]
     given = {"atomic": False, "stop_at_first_failure": True} | options
@@ -163,7 +163,7 @@ def stopping(site: lockside.Site, wanted: str, **options: Any) -> tuple[UUID, li
 SHORT = {"SUCCEEDED": "s", "FAILED": "f", "CANCELLED": "c", "SKIPPED": "k", "PENDING": "p"}
 
 
-def spelled(site: lockside.Site, asked: UUID) -> str:
+def spelled(site: lockside.Session, asked: UUID) -> str:
     """Return the outcomes in the order of ids, a letter each."""
     return "".join(SHORT[each] for each in outcomes(site, asked).values())
 
@@ -183,7 +183,7 @@ STOPS: list[Any] = [
 
 @pytest.mark.parametrize(("wanted", "size", "told", "state"), STOPS)
 def test_what_comes_after_the_first_failure_is_left_undone(
-    site: lockside.Site, wanted: str, size: int, told: str, state: str
+    site: lockside.Session, wanted: str, size: int, told: str, state: str
 ) -> None:
     asked, ids = stopping(site, wanted, chunk_items=size)
 
@@ -200,7 +200,7 @@ def test_what_comes_after_the_first_failure_is_left_undone(
     check_invariants(site)
 
 
-def test_only_what_was_done_and_the_first_failure_are_recorded(site: lockside.Site) -> None:
+def test_only_what_was_done_and_the_first_failure_are_recorded(site: lockside.Session) -> None:
     asked, _ = stopping(site, "+--+")
     drain(site, asked)
     check_invariants(site)
@@ -209,14 +209,14 @@ def test_only_what_was_done_and_the_first_failure_are_recorded(site: lockside.Si
     assert told == [{"success": True}, {"success": False}]
 
 
-def test_without_stopping_every_failure_is_told(site: lockside.Site) -> None:
+def test_without_stopping_every_failure_is_told(site: lockside.Session) -> None:
     asked, _ = stopping(site, "+--+", stop_at_first_failure=False)
     drain(site, asked)
 
     assert spelled(site, asked) == "sffs"
 
 
-def test_a_row_that_is_there_already_is_no_failure(site: lockside.Site) -> None:
+def test_a_row_that_is_there_already_is_no_failure(site: lockside.Session) -> None:
     there = work_orders(site, 1, state="APPROVED")
     good = work_orders(site, 1)
     asked = ask(site, there + good, atomic=False, stop_at_first_failure=True)
@@ -225,7 +225,7 @@ def test_a_row_that_is_there_already_is_no_failure(site: lockside.Site) -> None:
     assert spelled(site, asked) == "ks"
 
 
-def test_a_chunk_that_runs_beside_the_failure_ends_as_it_is(site: lockside.Site) -> None:
+def test_a_chunk_that_runs_beside_the_failure_ends_as_it_is(site: lockside.Session) -> None:
     asked, _ = stopping(site, "-+++++", chunk_items=2)
     platform = then(site.platform, "claimed", lambda: run_chunk(site.platform, asked, 0))
 
@@ -236,7 +236,7 @@ def test_a_chunk_that_runs_beside_the_failure_ends_as_it_is(site: lockside.Site)
     check_invariants(site)
 
 
-def test_a_busy_row_is_not_waited_for_after_the_failure(site: lockside.Site) -> None:
+def test_a_busy_row_is_not_waited_for_after_the_failure(site: lockside.Session) -> None:
     asked, ids = stopping(site, "+-+")
 
     with site.platform.locks.hold(
@@ -256,7 +256,7 @@ def test_a_busy_row_is_not_waited_for_after_the_failure(site: lockside.Site) -> 
 
 
 def test_a_worker_that_dies_after_the_failure_leaves_the_rest_to_the_sweeper(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     asked, _ = stopping(site, "+-++", chunk_items=2)
 
@@ -271,7 +271,7 @@ def test_a_worker_that_dies_after_the_failure_leaves_the_rest_to_the_sweeper(
     check_invariants(site)
 
 
-def test_somebody_who_cancels_before_any_failure_has_cancelled_it(site: lockside.Site) -> None:
+def test_somebody_who_cancels_before_any_failure_has_cancelled_it(site: lockside.Session) -> None:
     asked, _ = stopping(site, "+++-", chunk_items=2)
     run_chunk(site.platform, asked, 0)
 
@@ -281,7 +281,7 @@ def test_somebody_who_cancels_before_any_failure_has_cancelled_it(site: lockside
     check_invariants(site)
 
 
-def test_who_cancels_after_a_bad_line_has_cancelled_it(site: lockside.Site) -> None:
+def test_who_cancels_after_a_bad_line_has_cancelled_it(site: lockside.Session) -> None:
     lines = "\n".join(["id", "x", *map(str, tickets(site, 2))])
     asked = site.transition(
         "ticket",
@@ -299,7 +299,7 @@ def test_who_cancels_after_a_bad_line_has_cancelled_it(site: lockside.Site) -> N
     assert result["warnings"] == ["Cancelled by admin: 2 not done"]
 
 
-def test_a_dry_run_stops_at_the_first_failure_too(site: lockside.Site) -> None:
+def test_a_dry_run_stops_at_the_first_failure_too(site: lockside.Session) -> None:
     asked, ids = stopping(site, "+-+", dry_run=True)
 
     drain(site, asked)
@@ -310,7 +310,7 @@ def test_a_dry_run_stops_at_the_first_failure_too(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("verb", ["update", "assign"])
-def test_edits_stop_at_the_first_failure_too(site: lockside.Site, verb: str) -> None:
+def test_edits_stop_at_the_first_failure_too(site: lockside.Session, verb: str) -> None:
     ids = [tickets(site, 1, state=each)[0] for each in ("NEW", "CLOSED", "NEW")]
     values = {"update": {"priority": "HIGH"}, "assign": {"assigned_to_user": "asha"}}[verb]
     asked = do(
@@ -324,7 +324,7 @@ def test_edits_stop_at_the_first_failure_too(site: lockside.Site, verb: str) -> 
     check_invariants(site)
 
 
-def test_all_or_nothing_has_no_first_failure(site: lockside.Site) -> None:
+def test_all_or_nothing_has_no_first_failure(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput) as told:
         stopping(site, "+", atomic=True)
 
@@ -336,7 +336,7 @@ def test_all_or_nothing_has_no_first_failure(site: lockside.Site) -> None:
 
 @pytest.mark.parametrize(("parallel", "wide"), [(1, 1), (2, 2), (9, WINDOW), (None, WINDOW)])
 def test_no_more_chunks_are_sent_than_may_run_at_a_time(
-    site: lockside.Site, platform: Platform, broker: Recorder, parallel: int | None, wide: int
+    site: lockside.Session, platform: Platform, broker: Recorder, parallel: int | None, wide: int
 ) -> None:
     asked = approve(site, platform, work_orders(site, 8), parallel=parallel)
     seen = [outstanding(site)]
@@ -355,7 +355,7 @@ def test_no_more_chunks_are_sent_than_may_run_at_a_time(
 
 
 def test_one_at_a_time_waits_for_the_chunk_that_waits(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ids = work_orders(site, 3)
     asked = approve(site, platform, ids, parallel=1)
@@ -376,9 +376,11 @@ def test_one_at_a_time_waits_for_the_chunk_that_waits(
     assert outstanding(site) == 1
 
 
-@pytest.mark.parametrize("step", ["claimed", "writing", "changed", "released", "told", "hinting"])
+@pytest.mark.parametrize(
+    "step", ["claimed", "writing", "changed", "released", "told", "dispatching"]
+)
 def test_one_at_a_time_is_one_after_a_crash_too(
-    site: lockside.Site, platform: Platform, broker: Recorder, step: str
+    site: lockside.Session, platform: Platform, broker: Recorder, step: str
 ) -> None:
     asked = approve(site, platform, work_orders(site, 3), parallel=1)
 
@@ -395,7 +397,7 @@ def test_one_at_a_time_is_one_after_a_crash_too(
 
 
 def test_one_at_a_time_is_one_beside_a_worker_that_comes_back_late(
-    site: lockside.Site, platform: Platform, broker: Recorder
+    site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     asked = approve(site, platform, work_orders(site, 4), parallel=1)
 
@@ -416,7 +418,7 @@ def test_one_at_a_time_is_one_beside_a_worker_that_comes_back_late(
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
 @pytest.mark.parametrize("kind", MAKERS)
 def test_every_kind_is_changed_at_every_isolation_level(
-    site: lockside.Site, kind: str, level: str
+    site: lockside.Session, kind: str, level: str
 ) -> None:
     ids = MAKERS[kind](site, 3)
 
@@ -442,7 +444,7 @@ CHANGE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("verb", ["update", "assign"])
 def test_an_edit_waits_for_a_busy_row_and_tells_who_holds_it(
-    site: lockside.Site, verb: str
+    site: lockside.Session, verb: str
 ) -> None:
     ids = tickets(site, 2)
     values = {"update": {"priority": "HIGH"}, "assign": {"assigned_to_user": "asha"}}[verb]

@@ -40,17 +40,17 @@ from tests.factories import work_orders
 HALVES: dict[str, Any] = {"atomic": False, "chunk_items": 2}
 
 
-def halt(site: lockside.Site, operation_id: UUID) -> None:
+def halt(site: lockside.Session, operation_id: UUID) -> None:
     """Pause an operation as its owner."""
     pause(site.platform, site.actor, operation_id)
 
 
-def go_on(site: lockside.Site, operation_id: UUID, rate: float | None = None) -> None:
+def go_on(site: lockside.Session, operation_id: UUID, rate: float | None = None) -> None:
     """Resume an operation as its owner."""
     resume(site.platform, site.actor, operation_id, rate=rate)
 
 
-def test_a_paused_operation_begins_no_chunk(site: lockside.Site) -> None:
+def test_a_paused_operation_begins_no_chunk(site: lockside.Session) -> None:
     ids = work_orders(site, 4)
     asked = ask(site, ids, **HALVES)
     run_chunk(site.platform, asked, 0)
@@ -64,7 +64,7 @@ def test_a_paused_operation_begins_no_chunk(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("step", ["claimed", "locked", "writing", "changed", "released"])
-def test_a_chunk_that_runs_ends_as_it_is(site: lockside.Site, step: str) -> None:
+def test_a_chunk_that_runs_ends_as_it_is(site: lockside.Session, step: str) -> None:
     asked = ask(site, work_orders(site, 4), **HALVES)
 
     run_chunk(then(site.platform, step, lambda: halt(site, asked)), asked, 0)
@@ -73,7 +73,7 @@ def test_a_chunk_that_runs_ends_as_it_is(site: lockside.Site, step: str) -> None
     assert list(outcomes(site, asked).values()) == ["SUCCEEDED"] * 2 + ["PENDING"] * 2
 
 
-def test_what_is_paused_during_its_last_chunk_has_ended(site: lockside.Site) -> None:
+def test_what_is_paused_during_its_last_chunk_has_ended(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 2), **HALVES)
 
     run_chunk(then(site.platform, "writing", lambda: halt(site, asked)), asked, 0)
@@ -84,7 +84,7 @@ def test_what_is_paused_during_its_last_chunk_has_ended(site: lockside.Site) -> 
 
 @pytest.mark.parametrize("steer", [halt, go_on])
 def test_who_steers_ends_what_nobody_else_could_end_meanwhile(
-    site: lockside.Site, steer: Callable[..., None]
+    site: lockside.Session, steer: Callable[..., None]
 ) -> None:
     asked = ask(site, work_orders(site, 2), **HALVES)
     with pytest.raises(Crash):
@@ -98,7 +98,7 @@ def test_who_steers_ends_what_nobody_else_could_end_meanwhile(
     assert operation(site, asked)["state"] == "SUCCEEDED"
 
 
-def test_resumed_it_is_done_to_its_end(site: lockside.Site) -> None:
+def test_resumed_it_is_done_to_its_end(site: lockside.Session) -> None:
     sent = Recorder()
     platform = replace(site.platform, publish=sent)
     asked = ask(site, work_orders(site, 6), **HALVES)
@@ -111,7 +111,7 @@ def test_resumed_it_is_done_to_its_end(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_it_keeps_when_it_began_and_who_paused_it(site: lockside.Site) -> None:
+def test_it_keeps_when_it_began_and_who_paused_it(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 4), **HALVES)
     run_chunk(site.platform, asked, 0)
     begun = operation(site, asked)["started_at"]
@@ -127,7 +127,7 @@ def test_it_keeps_when_it_began_and_who_paused_it(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("again", [halt, go_on])
-def test_twice_is_once(site: lockside.Site, again: Callable[..., None]) -> None:
+def test_twice_is_once(site: lockside.Session, again: Callable[..., None]) -> None:
     asked = ask(site, work_orders(site, 2))
     halt(site, asked)
 
@@ -138,7 +138,7 @@ def test_twice_is_once(site: lockside.Site, again: Callable[..., None]) -> None:
 
 
 @pytest.mark.parametrize("steer", [halt, go_on])
-def test_what_has_ended_is_not_steered(site: lockside.Site, steer: Callable[..., None]) -> None:
+def test_what_has_ended_is_not_steered(site: lockside.Session, steer: Callable[..., None]) -> None:
     asked = ask(site, work_orders(site, 1))
     drain(site, asked)
 
@@ -147,7 +147,9 @@ def test_what_has_ended_is_not_steered(site: lockside.Site, steer: Callable[...,
 
 
 @pytest.mark.parametrize("steer", [halt, go_on])
-def test_what_is_not_there_is_not_steered(site: lockside.Site, steer: Callable[..., None]) -> None:
+def test_what_is_not_there_is_not_steered(
+    site: lockside.Session, steer: Callable[..., None]
+) -> None:
     asked = ask(site, work_orders(site, 1))
 
     with pytest.raises(NotFound):
@@ -159,7 +161,7 @@ def test_what_is_not_there_is_not_steered(site: lockside.Site, steer: Callable[.
 
 @pytest.mark.parametrize("steer", [halt, go_on])
 def test_somebody_elses_is_steered_with_a_permission(
-    site: lockside.Site, steer: Callable[..., None]
+    site: lockside.Session, steer: Callable[..., None]
 ) -> None:
     asked = ask(site, work_orders(site, 1))
     halt(site, asked)
@@ -171,7 +173,7 @@ def test_somebody_elses_is_steered_with_a_permission(
     steer(site, asked)
 
 
-def test_all_or_nothing_pauses_before_it_begins(site: lockside.Site) -> None:
+def test_all_or_nothing_pauses_before_it_begins(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 2))
     halt(site, asked)
 
@@ -183,7 +185,7 @@ def test_all_or_nothing_pauses_before_it_begins(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("canary", [1, 2, 3, 4, 5])
-def test_a_canary_does_so_many_and_waits(site: lockside.Site, canary: int) -> None:
+def test_a_canary_does_so_many_and_waits(site: lockside.Session, canary: int) -> None:
     ids = work_orders(site, 7)
     asked = ask(site, ids, **HALVES, canary=canary)
 
@@ -197,7 +199,7 @@ def test_a_canary_does_so_many_and_waits(site: lockside.Site, canary: int) -> No
     assert site.operation(asked).show()["paused_by"] == "its canary"
 
 
-def test_after_its_canary_it_is_resumed_to_its_end(site: lockside.Site) -> None:
+def test_after_its_canary_it_is_resumed_to_its_end(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 7), **HALVES, canary=3)
     for chunk_no in range(2):
         run_chunk(site.platform, asked, chunk_no)
@@ -208,7 +210,7 @@ def test_after_its_canary_it_is_resumed_to_its_end(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_a_canary_that_holds_everything_just_ends(site: lockside.Site) -> None:
+def test_a_canary_that_holds_everything_just_ends(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 3), **HALVES, canary=3)
 
     for chunk_no in range(2):
@@ -218,7 +220,9 @@ def test_a_canary_that_holds_everything_just_ends(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("step", ["claimed", "writing", "changed", "released", "told"])
-def test_a_crash_in_the_canary_lets_no_other_item_through(site: lockside.Site, step: str) -> None:
+def test_a_crash_in_the_canary_lets_no_other_item_through(
+    site: lockside.Session, step: str
+) -> None:
     asked = ask(site, work_orders(site, 6), **HALVES, canary=2)
     with pytest.raises(Crash):
         run_chunk(crash_at(site.platform, step), asked, 0)
@@ -234,7 +238,7 @@ def test_a_crash_in_the_canary_lets_no_other_item_through(site: lockside.Site, s
     assert [state for state, _ in rows(site).values()].count("APPROVED") == 2
 
 
-def test_a_canary_that_is_given_up_pauses_all_the_same(site: lockside.Site) -> None:
+def test_a_canary_that_is_given_up_pauses_all_the_same(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 4), **HALVES, canary=2)
     with pytest.raises(Crash):
         run_chunk(crash_at(site.platform, "claimed"), asked, 0)
@@ -247,7 +251,7 @@ def test_a_canary_that_is_given_up_pauses_all_the_same(site: lockside.Site) -> N
     assert list(outcomes(site, asked).values()) == ["FAILED"] * 2 + ["PENDING"] * 2
 
 
-def test_who_waits_for_a_canary_is_told(site: lockside.Site) -> None:
+def test_who_waits_for_a_canary_is_told(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 4), **HALVES, canary=2)
     run_chunk(site.platform, asked, 0)
 
@@ -258,7 +262,7 @@ def test_who_waits_for_a_canary_is_told(site: lockside.Site) -> None:
     assert told.value.retryable
 
 
-def test_a_person_of_that_name_is_no_canary(site: lockside.Site) -> None:
+def test_a_person_of_that_name_is_no_canary(site: lockside.Session) -> None:
     query(site, "UPDATE person SET name = 'its canary' WHERE name = 'admin'")
     asked = ask(site, work_orders(site, 2))
     halt(site, asked)
@@ -270,7 +274,7 @@ def test_a_person_of_that_name_is_no_canary(site: lockside.Site) -> None:
     assert site.operation(asked).show()["paused_by"] == "its canary"
 
 
-def test_what_the_caller_says_is_not_who_paused_or_cancelled(site: lockside.Site) -> None:
+def test_what_the_caller_says_is_not_who_paused_or_cancelled(site: lockside.Session) -> None:
     said = {"paused_by": "its canary", "cancelled_by": "asha"}
     asked = ask(site, work_orders(site, 2, vendor=False), **HALVES, metadata=said)
     halt(site, asked)
@@ -284,7 +288,7 @@ def test_what_the_caller_says_is_not_who_paused_or_cancelled(site: lockside.Site
     assert operation(site, asked)["details"] == operation(site, tried)["details"] == said
 
 
-def test_a_rate_gives_every_chunk_its_time(site: lockside.Site) -> None:
+def test_a_rate_gives_every_chunk_its_time(site: lockside.Session) -> None:
     sent = Recorder()
     site.platform = replace(site.platform, publish=sent)
     asked = ask(site, work_orders(site, 12), atomic=False, chunk_items=2, rate=4)
@@ -297,7 +301,7 @@ def test_a_rate_gives_every_chunk_its_time(site: lockside.Site) -> None:
 
 
 def test_what_is_hinted_at_later_comes_behind_what_was_hinted_at_before(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     asked = ask(site, work_orders(site, 12), atomic=False, chunk_items=2, rate=4, parallel=1)
     for chunk_no in range(5):
@@ -308,19 +312,19 @@ def test_what_is_hinted_at_later_comes_behind_what_was_hinted_at_before(
         )
         run_chunk(site.platform, asked, chunk_no)
 
-    hinted = chunks(site, asked)[5]
+    dispatched = chunks(site, asked)[5]
     begun = operation(site, asked)["created_at"]
-    assert hinted["published_at"] is not None
-    assert (hinted["run_after"] - begun).total_seconds() == pytest.approx(2.5, abs=0.2)
+    assert dispatched["published_at"] is not None
+    assert (dispatched["run_after"] - begun).total_seconds() == pytest.approx(2.5, abs=0.2)
 
 
-def test_a_chunk_is_at_most_a_second_of_the_rate(site: lockside.Site) -> None:
+def test_a_chunk_is_at_most_a_second_of_the_rate(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 5), atomic=False, rate=2)
 
     assert [len(each["ids"]) for each in chunks(site, asked)] == [2, 2, 1]
 
 
-def test_before_its_time_no_chunk_runs_whoever_asks(site: lockside.Site) -> None:
+def test_before_its_time_no_chunk_runs_whoever_asks(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 6), atomic=False, rate=2)
 
     for _ in range(3):
@@ -330,7 +334,7 @@ def test_before_its_time_no_chunk_runs_whoever_asks(site: lockside.Site) -> None
     assert [state for state, _ in rows(site).values()].count("APPROVED") == 2
 
 
-def test_a_resumed_operation_may_have_another_rate(site: lockside.Site) -> None:
+def test_a_resumed_operation_may_have_another_rate(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 8), atomic=False, chunk_items=2, rate=0.5)
     halt(site, asked)
 
@@ -342,7 +346,7 @@ def test_a_resumed_operation_may_have_another_rate(site: lockside.Site) -> None:
     assert drain(site, asked)["successful_items"] == 8
 
 
-def test_at_a_slower_rate_what_nobody_has_begun_is_cut_anew(site: lockside.Site) -> None:
+def test_at_a_slower_rate_what_nobody_has_begun_is_cut_anew(site: lockside.Session) -> None:
     ids = work_orders(site, 13)
     asked = ask(site, ids, atomic=False, chunk_items=5, rate=500)
     run_chunk(site.platform, asked, 0)
@@ -357,7 +361,7 @@ def test_at_a_slower_rate_what_nobody_has_begun_is_cut_anew(site: lockside.Site)
     check_invariants(site)
 
 
-def test_pieces_keep_what_their_rows_bring(site: lockside.Site) -> None:
+def test_pieces_keep_what_their_rows_bring(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     lines = [f"{each},{place + 1},No. {each}" for place, each in enumerate(ids)]
     file = BytesIO("\n".join(["id,version,remarks", *lines]).encode())
@@ -372,17 +376,17 @@ def test_pieces_keep_what_their_rows_bring(site: lockside.Site) -> None:
     assert [each["line"] for each in asked.results()] == [2, 3, 4]
 
 
-def test_a_canary_is_not_cut_anew(site: lockside.Site) -> None:
+def test_a_canary_is_not_cut_anew(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 6), atomic=False, canary=2)
     halt(site, asked)
 
     go_on(site, asked, 1)
 
     assert [len(each["ids"]) for each in chunks(site, asked)] == [2, 1, 1, 1, 1]
-    assert operation(site, asked)["hold_from"] == 1
+    assert operation(site, asked)["canary_ends_before_chunk"] == 1
 
 
-def test_all_or_nothing_is_resumed_at_no_rate(site: lockside.Site) -> None:
+def test_all_or_nothing_is_resumed_at_no_rate(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 2))
     halt(site, asked)
 
@@ -393,7 +397,7 @@ def test_all_or_nothing_is_resumed_at_no_rate(site: lockside.Site) -> None:
     assert len(chunks(site, asked)) == 1
 
 
-def test_who_resumes_locks_the_chunks_before_the_operation(site: lockside.Site) -> None:
+def test_who_resumes_locks_the_chunks_before_the_operation(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 2))
     halt(site, asked)
     resumer = Thread(target=go_on, args=(site, asked))
@@ -410,18 +414,18 @@ def test_who_resumes_locks_the_chunks_before_the_operation(site: lockside.Site) 
 
 @pytest.mark.parametrize("name", ["canary", "rate"])
 @pytest.mark.parametrize("value", [0, -1, "fast", True])
-def test_senseless_numbers_are_refused(site: lockside.Site, name: str, value: Any) -> None:
+def test_senseless_numbers_are_refused(site: lockside.Session, name: str, value: Any) -> None:
     with pytest.raises(InvalidInput, match=name):
         ask(site, work_orders(site, 1), atomic=False, **{name: value})
 
 
 @pytest.mark.parametrize("name", ["canary", "rate"])
-def test_all_or_nothing_has_neither(site: lockside.Site, name: str) -> None:
+def test_all_or_nothing_has_neither(site: lockside.Session, name: str) -> None:
     with pytest.raises(InvalidInput, match="continue on error"):
         ask(site, work_orders(site, 1), **{name: 1})
 
 
-def test_the_sweeper_keeps_to_the_rate(site: lockside.Site) -> None:
+def test_the_sweeper_keeps_to_the_rate(site: lockside.Session) -> None:
     sent = Recorder()
     sent.away = True
     asked = ask(site, work_orders(site, 8), atomic=False, chunk_items=2, rate=4, parallel=2)
@@ -434,7 +438,7 @@ def test_the_sweeper_keeps_to_the_rate(site: lockside.Site) -> None:
     assert (due[1] - due[0]).total_seconds() == pytest.approx(0.5, abs=0.1)
 
 
-def test_what_was_resumed_ends_when_its_last_chunk_is_given_up(site: lockside.Site) -> None:
+def test_what_was_resumed_ends_when_its_last_chunk_is_given_up(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 2), **HALVES)
     with pytest.raises(Crash):
         run_chunk(crash_at(site.platform, "claimed"), asked, 0)
@@ -448,7 +452,7 @@ def test_what_was_resumed_ends_when_its_last_chunk_is_given_up(site: lockside.Si
     assert operation(site, asked)["state"] == "FAILED"
 
 
-def test_a_canary_that_is_paused_midway_stays_one(site: lockside.Site) -> None:
+def test_a_canary_that_is_paused_midway_stays_one(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 6), **HALVES, canary=4)
     run_chunk(site.platform, asked, 0)
     halt(site, asked)
@@ -462,7 +466,7 @@ def test_a_canary_that_is_paused_midway_stays_one(site: lockside.Site) -> None:
     assert [state for state, _ in rows(site).values()].count("APPROVED") == 4
 
 
-def test_a_first_failure_stops_what_was_paused_meanwhile(site: lockside.Site) -> None:
+def test_a_first_failure_stops_what_was_paused_meanwhile(site: lockside.Session) -> None:
     bad, good = work_orders(site, 2, vendor=False), work_orders(site, 2)
     asked = ask(site, bad + good, **HALVES, stop_at_first_failure=True)
 
@@ -473,7 +477,7 @@ def test_a_first_failure_stops_what_was_paused_meanwhile(site: lockside.Site) ->
     assert {rows(site)[each][0] for each in good} == {"SUBMITTED"}
 
 
-def test_a_slow_operation_takes_nobodys_room(site: lockside.Site) -> None:
+def test_a_slow_operation_takes_nobodys_room(site: lockside.Session) -> None:
     slow = ask(site, work_orders(site, 40), atomic=False, chunk_items=10, rate=10_000)
     halt(site, slow)
     go_on(site, slow, 0.01)

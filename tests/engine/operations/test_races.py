@@ -48,34 +48,34 @@ class Race:
     rule: tuple[str, str]
     final: str
     path: tuple[str, ...]
-    ready: Callable[[lockside.Site], tuple[int, int]]
+    ready: Callable[[lockside.Session], tuple[int, int]]
     without: dict[str, Any] = field(default_factory=dict)
     by_system: tuple[str, ...] = ()
 
-    def rows(self, site: lockside.Site, count: int, state: str) -> list[int]:
+    def rows(self, site: lockside.Session, count: int, state: str) -> list[int]:
         return MAKERS[self.kind](site, count, state=state)
 
 
-def order_with_a_line(site: lockside.Site) -> tuple[int, int]:
+def order_with_a_line(site: lockside.Session) -> tuple[int, int]:
     ready, unready = MAKERS["work_order"](site, 2, state="IN_PROGRESS")
     site.records("work_order_line").create(work_order_id=ready, description="Oil")
     return ready, unready
 
 
-def task_with_its_readings(site: lockside.Site) -> tuple[int, int]:
+def task_with_its_readings(site: lockside.Session) -> tuple[int, int]:
     ready, unready = (task(site, state="WORKING", asks=["flow"]) for _ in range(2))
     read(site, ready, "flow")
     return ready, unready
 
 
-def punch_at_the_office(site: lockside.Site) -> tuple[int, int]:
+def punch_at_the_office(site: lockside.Session) -> tuple[int, int]:
     office = site.records("site").create(name=f"Office {uuid4()}", **OFFICE)["id"]
     (ready,) = MAKERS["attendance"](site, 1, site_id=office, **AT_THE_OFFICE)
     (unready,) = MAKERS["attendance"](site, 1, site_id=office)
     return ready, unready
 
 
-def two_tickets(site: lockside.Site) -> tuple[int, int]:
+def two_tickets(site: lockside.Session) -> tuple[int, int]:
     ready, unready = MAKERS["ticket"](site, 2, state="INPROGRESS")
     return ready, unready
 
@@ -155,13 +155,15 @@ def house(
 
 
 @pytest.fixture
-def site(house: Settings) -> Iterator[lockside.Site]:
+def site(house: Settings) -> Iterator[lockside.Session]:
     """Connect as the tenant's administrator; afterwards everything must have ended well."""
     with lockside.connect(settings=house) as connected:
         yield connected
 
 
-def move(site: lockside.Site, race: Race, row_id: int, to: str, **options: Any) -> dict[str, Any]:
+def move(
+    site: lockside.Session, race: Race, row_id: int, to: str, **options: Any
+) -> dict[str, Any]:
     """Ask for a transition with comments; return what became of it."""
     given = {"comments": "Because"} | options
     return site.transition(race.kind, to=to, ids=row_id, **given).wait(30)
@@ -180,7 +182,7 @@ def total(results: list[dict[str, Any]], name: str) -> int:
     return sum(each[f"{name}_items"] for each in results)
 
 
-def check_when_settled(site: lockside.Site) -> None:
+def check_when_settled(site: lockside.Session) -> None:
     """Check everything when the worker has noted every result and holds no record any more."""
 
     def is_settled() -> bool:
@@ -196,7 +198,7 @@ def check_when_settled(site: lockside.Site) -> None:
 
 @each_kind
 def test_of_five_to_the_same_state_one_succeeds_and_four_are_skipped(
-    site: lockside.Site, race: Race
+    site: lockside.Session, race: Race
 ) -> None:
     source, target = race.start
     (row_id,) = race.rows(site, 1, source)
@@ -209,7 +211,9 @@ def test_of_five_to_the_same_state_one_succeeds_and_four_are_skipped(
 
 
 @each_kind
-def test_of_three_to_different_states_exactly_one_succeeds(site: lockside.Site, race: Race) -> None:
+def test_of_three_to_different_states_exactly_one_succeeds(
+    site: lockside.Session, race: Race
+) -> None:
     source, targets = race.crossroads
     (row_id,) = race.rows(site, 1, source)
 
@@ -222,7 +226,7 @@ def test_of_three_to_different_states_exactly_one_succeeds(site: lockside.Site, 
 
 
 @each_kind
-def test_nobody_leaves_a_final_state(site: lockside.Site, race: Race) -> None:
+def test_nobody_leaves_a_final_state(site: lockside.Session, race: Race) -> None:
     (row_id,) = race.rows(site, 1, race.final)
     _, targets = race.crossroads
 
@@ -235,7 +239,7 @@ def test_nobody_leaves_a_final_state(site: lockside.Site, race: Race) -> None:
 
 @each_kind
 def test_of_three_who_end_the_work_one_does_and_the_rules_hold(
-    site: lockside.Site, race: Race
+    site: lockside.Session, race: Race
 ) -> None:
     source, target = race.rule
     ready, unready = race.ready(site)
@@ -252,7 +256,7 @@ def test_of_three_who_end_the_work_one_does_and_the_rules_hold(
 
 @each_kind
 def test_a_lock_held_longer_than_one_waits_is_told_with_its_holder(
-    site: lockside.Site, race: Race
+    site: lockside.Session, race: Race
 ) -> None:
     source, target = race.start
     (row_id,) = race.rows(site, 1, source)
@@ -275,7 +279,9 @@ def test_a_lock_held_longer_than_one_waits_is_told_with_its_holder(
 
 
 @each_kind
-def test_the_machine_against_raw_updates_corrupts_nothing(site: lockside.Site, race: Race) -> None:
+def test_the_machine_against_raw_updates_corrupts_nothing(
+    site: lockside.Session, race: Race
+) -> None:
     source, target = race.start
     ids = race.rows(site, 40, source)
     stop = Event()
@@ -295,7 +301,7 @@ def test_the_machine_against_raw_updates_corrupts_nothing(site: lockside.Site, r
 
 
 def change_behind(
-    site: lockside.Site, race: Race, stop: Event, tried: list[tuple[bool, str | None]]
+    site: lockside.Session, race: Race, stop: Event, tried: list[tuple[bool, str | None]]
 ) -> None:
     """Change rows with raw SQL, every second time with an override; note each refusal."""
     table = kinds()[race.kind].__tablename__
@@ -318,7 +324,7 @@ def change_behind(
                 tried.append((overridden, None))
 
 
-def overrides(site: lockside.Site, kind: str) -> int:
+def overrides(site: lockside.Session, kind: str) -> int:
     (row,) = query(
         site,
         "SELECT count(*) AS n FROM state_transition_audit WHERE reason = 'override' AND kind = :k",
@@ -329,7 +335,7 @@ def overrides(site: lockside.Site, kind: str) -> int:
 
 
 @each_kind
-def test_a_sequence_is_recorded_in_order_and_completely(site: lockside.Site, race: Race) -> None:
+def test_a_sequence_is_recorded_in_order_and_completely(site: lockside.Session, race: Race) -> None:
     (row_id,) = race.rows(site, 1, race.path[0])
 
     for state in race.path[1:]:
@@ -346,7 +352,9 @@ def test_a_sequence_is_recorded_in_order_and_completely(site: lockside.Site, rac
 
 
 @each_kind
-def test_without_the_permission_it_is_refused_and_recorded(site: lockside.Site, race: Race) -> None:
+def test_without_the_permission_it_is_refused_and_recorded(
+    site: lockside.Session, race: Race
+) -> None:
     source, target = race.start
     (row_id,) = race.rows(site, 1, source)
     site.act_as("demo", "victor")

@@ -21,7 +21,7 @@ from tests.factories import tasks, tickets, work_orders
 
 
 def send(
-    site: lockside.Site, kind: str, text: str, *, form: str = "csv", **asked: Any
+    site: lockside.Session, kind: str, text: str, *, form: str = "csv", **asked: Any
 ) -> lockside.Operation:
     """Hand in the transition of a file's rows, continuing on error unless told otherwise."""
     given: dict[str, Any] = {
@@ -36,7 +36,7 @@ def send(
     return site.update(kind, **given)
 
 
-def done(site: lockside.Site, asked: lockside.Operation) -> dict[str, Any]:
+def done(site: lockside.Session, asked: lockside.Operation) -> dict[str, Any]:
     """Run an operation to its end; return the result."""
     return drain(site, asked._id)
 
@@ -48,7 +48,7 @@ def failed(asked: lockside.Operation) -> dict[int, tuple[str, Any]]:
     }
 
 
-def test_each_row_has_its_own_comments(site: lockside.Site) -> None:
+def test_each_row_has_its_own_comments(site: lockside.Session) -> None:
     ids = tickets(site, 3, state="INPROGRESS")
     text = f"id,comments\n{ids[0]},Refitted\n{ids[1]},\n{ids[2]},Cleaned\n"
 
@@ -68,7 +68,7 @@ def test_each_row_has_its_own_comments(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_comments_of_the_operation_stand_in_for_missing_ones(site: lockside.Site) -> None:
+def test_comments_of_the_operation_stand_in_for_missing_ones(site: lockside.Session) -> None:
     ids = tickets(site, 2, state="INPROGRESS")
     text = f"id,comments\n{ids[0]},Refitted\n{ids[1]},\n"
 
@@ -77,7 +77,7 @@ def test_comments_of_the_operation_stand_in_for_missing_ones(site: lockside.Site
     assert result["successful_items"] == 2
 
 
-def test_rows_go_by_reference_too(site: lockside.Site) -> None:
+def test_rows_go_by_reference_too(site: lockside.Session) -> None:
     one = tickets(site, 1, reference="T-1") + tickets(site, 1, reference="T-2")
 
     asked = send(site, "ticket", "reference\nT-2\nT-1\nT-3\n", to="OPEN")
@@ -87,7 +87,7 @@ def test_rows_go_by_reference_too(site: lockside.Site) -> None:
     assert failed(asked) == {4: ("unknown_reference", "T-3")}
 
 
-def test_an_id_and_the_reference_of_another_row_are_no_row(site: lockside.Site) -> None:
+def test_an_id_and_the_reference_of_another_row_are_no_row(site: lockside.Session) -> None:
     one, two = (tickets(site, 1, reference=each)[0] for each in ("T-1", "T-2"))
     (three,) = tickets(site, 1)
 
@@ -98,7 +98,7 @@ def test_an_id_and_the_reference_of_another_row_are_no_row(site: lockside.Site) 
     assert failed(asked) == {2: ("other_reference", "T-2"), 4: ("other_reference", "T-1")}
 
 
-def test_another_version_than_expected_is_a_conflict(site: lockside.Site) -> None:
+def test_another_version_than_expected_is_a_conflict(site: lockside.Session) -> None:
     ids = tickets(site, 2)
 
     asked = send(site, "ticket", f"id,version\n{ids[0]},1\n{ids[1]},7\n", to="OPEN")
@@ -108,7 +108,7 @@ def test_another_version_than_expected_is_a_conflict(site: lockside.Site) -> Non
     assert failed(asked)[3][0] == "concurrency_conflict"
 
 
-def test_each_row_gets_its_own_values(site: lockside.Site) -> None:
+def test_each_row_gets_its_own_values(site: lockside.Session) -> None:
     ids = work_orders(site, 3, remarks="Before")
     text = (
         "id,remarks,vendor,due_at\n"
@@ -127,7 +127,7 @@ def test_each_row_gets_its_own_values(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_an_empty_cell_never_brings_the_default_of_a_new_row(site: lockside.Site) -> None:
+def test_an_empty_cell_never_brings_the_default_of_a_new_row(site: lockside.Session) -> None:
     ids = tickets(site, 2, priority="HIGH")
     text = f"id,priority,description\n{ids[0]},,Leaks\n{ids[1]},LOW,\n"
 
@@ -139,7 +139,7 @@ def test_an_empty_cell_never_brings_the_default_of_a_new_row(site: lockside.Site
     assert [each["priority"] for each in found] == ["HIGH", "LOW"]
 
 
-def test_a_null_never_brings_the_default_of_a_new_row(site: lockside.Site) -> None:
+def test_a_null_never_brings_the_default_of_a_new_row(site: lockside.Session) -> None:
     ids = tickets(site, 2, priority="HIGH")
     lines = [{"id": ids[0], "priority": None}, {"id": ids[1], "description": "Leaks"}]
 
@@ -150,7 +150,7 @@ def test_a_null_never_brings_the_default_of_a_new_row(site: lockside.Site) -> No
     assert [site.row("ticket", each)["priority"] for each in ids] == ["HIGH", "HIGH"]
 
 
-def test_values_of_the_operation_go_to_every_row_beside_its_own(site: lockside.Site) -> None:
+def test_values_of_the_operation_go_to_every_row_beside_its_own(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     text = f"id,remarks\n{ids[0]},One\n{ids[1]},Two\n"
 
@@ -161,7 +161,7 @@ def test_values_of_the_operation_go_to_every_row_beside_its_own(site: lockside.S
     assert all(each["due_at"] is not None for each in found)
 
 
-def test_people_are_assigned_row_by_row(site: lockside.Site) -> None:
+def test_people_are_assigned_row_by_row(site: lockside.Session) -> None:
     ids = tasks(site, 2, assigned=False)
     text = f"id,assigned_to_user\n{ids[0]},tomas\n{ids[1]},dora\n"
 
@@ -171,7 +171,7 @@ def test_people_are_assigned_row_by_row(site: lockside.Site) -> None:
     assert people[0] != people[1]
 
 
-def test_each_slice_asks_for_its_own_references_only(site: lockside.Site) -> None:
+def test_each_slice_asks_for_its_own_references_only(site: lockside.Session) -> None:
     total = 2_100
     ids = work_orders(site, total)
     vendors = list(site.add_named("vendor", [f"Vendor {n}" for n in range(total)]).values())[:total]
@@ -190,7 +190,7 @@ def test_each_slice_asks_for_its_own_references_only(site: lockside.Site) -> Non
     assert sorted(looked_up) == sorted(vendors)
 
 
-def test_whom_a_line_of_an_assignment_leaves_empty_stays(site: lockside.Site) -> None:
+def test_whom_a_line_of_an_assignment_leaves_empty_stays(site: lockside.Session) -> None:
     ids = tasks(site, 3, assigned=False)
     for each in ("plumbing", "lifts"):
         site.records("team").create(name=each)
@@ -208,12 +208,12 @@ def test_whom_a_line_of_an_assignment_leaves_empty_stays(site: lockside.Site) ->
     assert failed(asked) == {3: ("value_missing", None)}
 
 
-def test_a_header_that_names_no_row_is_told_once(site: lockside.Site) -> None:
+def test_a_header_that_names_no_row_is_told_once(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match=r"header: got 'title,.*a column id or reference"):
         send(site, "work_order", "title,remarks\nA,B\nC,D\n")
 
 
-def test_a_line_that_brings_nothing_to_write_is_told(site: lockside.Site) -> None:
+def test_a_line_that_brings_nothing_to_write_is_told(site: lockside.Session) -> None:
     ids = work_orders(site, 2, remarks="Kept")
     lines = [{"id": ids[0]}, {"id": ids[1], "remarks": None}]
 
@@ -224,7 +224,7 @@ def test_a_line_that_brings_nothing_to_write_is_told(site: lockside.Site) -> Non
     assert [site.row("work_order", each)["remarks"] for each in ids] == ["Kept", None]
 
 
-def test_own_values_are_taken_back_each_for_itself(site: lockside.Site) -> None:
+def test_own_values_are_taken_back_each_for_itself(site: lockside.Session) -> None:
     ids = [*work_orders(site, 1, remarks="A"), *work_orders(site, 1, remarks="B")]
     asked = send(site, "work_order", f"id,remarks\n{ids[0]},C\n{ids[1]},D\n")
     done(site, asked)
@@ -234,7 +234,7 @@ def test_own_values_are_taken_back_each_for_itself(site: lockside.Site) -> None:
     assert [site.row("work_order", each)["remarks"] for each in ids] == ["A", "B"]
 
 
-def test_a_key_that_an_object_lacks_leaves_its_field_alone(site: lockside.Site) -> None:
+def test_a_key_that_an_object_lacks_leaves_its_field_alone(site: lockside.Session) -> None:
     ids = work_orders(site, 2, remarks="Kept")
     lines = [{"id": ids[0], "due_at": "2026-12-01T00:00Z"}, {"id": ids[1], "remarks": "New"}]
 
@@ -259,7 +259,7 @@ BAD = {
 
 @pytest.mark.parametrize("line", BAD)
 def test_a_line_that_is_no_item_is_told_and_the_rest_is_done(
-    site: lockside.Site, line: str
+    site: lockside.Session, line: str
 ) -> None:
     a, b = work_orders(site, 2)
     names = {"a": a, "b": b}
@@ -277,7 +277,7 @@ def test_a_line_that_is_no_item_is_told_and_the_rest_is_done(
     check_invariants(site)
 
 
-def test_all_or_nothing_takes_no_file_with_a_bad_line(site: lockside.Site) -> None:
+def test_all_or_nothing_takes_no_file_with_a_bad_line(site: lockside.Session) -> None:
     ids = tickets(site, 2)
 
     with pytest.raises(InvalidInput, match="line 3: not a number") as told:
@@ -287,7 +287,7 @@ def test_all_or_nothing_takes_no_file_with_a_bad_line(site: lockside.Site) -> No
     assert query(site, "SELECT id FROM operation WHERE verb = 'transition'") == []
 
 
-def test_all_or_nothing_takes_a_good_file(site: lockside.Site) -> None:
+def test_all_or_nothing_takes_a_good_file(site: lockside.Session) -> None:
     ids = tickets(site, 3)
 
     result = done(
@@ -309,14 +309,14 @@ def test_all_or_nothing_takes_a_good_file(site: lockside.Site) -> None:
         ("id,assigned_to_user\n1,tomas\n", "assigned_to_user"),
     ],
 )
-def test_a_file_that_means_nothing_is_refused(site: lockside.Site, text: str, told: str) -> None:
+def test_a_file_that_means_nothing_is_refused(site: lockside.Session, text: str, told: str) -> None:
     with pytest.raises(InvalidInput, match=told):
         send(site, "work_order", text)
 
     assert query(site, "SELECT id FROM operation WHERE verb = 'update'") == []
 
 
-def test_of_a_transition_all_other_columns_are_passed_over_and_kept(site: lockside.Site) -> None:
+def test_of_a_transition_all_other_columns_are_passed_over_and_kept(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
 
     asked = send(site, "ticket", f"Room,id,colour\nB 12,{row_id},red\n", to="OPEN")
@@ -329,7 +329,7 @@ def test_of_a_transition_all_other_columns_are_passed_over_and_kept(site: locksi
     )
 
 
-def test_a_line_without_a_row_has_no_id_and_is_recorded(site: lockside.Site) -> None:
+def test_a_line_without_a_row_has_no_id_and_is_recorded(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     asked = send(site, "ticket", f"id\n{row_id}\nx\n", to="OPEN")
 
@@ -345,7 +345,7 @@ def test_a_line_without_a_row_has_no_id_and_is_recorded(site: lockside.Site) -> 
     check_invariants(site)
 
 
-def test_only_rows_are_tried_again_with_what_is_their_own(site: lockside.Site) -> None:
+def test_only_rows_are_tried_again_with_what_is_their_own(site: lockside.Session) -> None:
     ids = tickets(site, 2, state="OPEN")
     text = f"id,comments\n{ids[0]},Mended\n{ids[1]},Mended too\nx,\n"
     asked = send(site, "ticket", text, to="RESOLVED")
@@ -357,7 +357,7 @@ def test_only_rows_are_tried_again_with_what_is_their_own(site: lockside.Site) -
     assert (result["total_items"], result["successful_items"]) == (2, 2)
 
 
-def test_the_same_key_with_the_same_file_is_the_same_operation(site: lockside.Site) -> None:
+def test_the_same_key_with_the_same_file_is_the_same_operation(site: lockside.Session) -> None:
     ids = tickets(site, 2)
     text = f"id\n{ids[0]}\n"
 
@@ -369,7 +369,7 @@ def test_the_same_key_with_the_same_file_is_the_same_operation(site: lockside.Si
 
 
 def test_the_same_key_with_the_same_file_is_the_same_when_a_row_is_gone(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     (row_id,) = tickets(site, 1, reference="T-1")
     asked: dict[str, Any] = {"to": "OPEN", "atomic": True, "idempotency_key": "k"}
@@ -396,7 +396,7 @@ OTHERWISE: list[tuple[str, dict[str, Any], str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("text", "asked", "other", "again"), OTHERWISE)
 def test_the_same_key_with_lines_of_another_meaning_is_refused(
-    site: lockside.Site, text: str, asked: dict[str, Any], other: str, again: dict[str, Any]
+    site: lockside.Session, text: str, asked: dict[str, Any], other: str, again: dict[str, Any]
 ) -> None:
     (row_id,) = tasks(site, 1)
     send(site, "task", text.format(id=row_id), to="STANDBY", idempotency_key="k", **asked)
@@ -406,7 +406,7 @@ def test_the_same_key_with_lines_of_another_meaning_is_refused(
 
 
 def test_of_ten_thousand_every_bad_one_is_told_and_mended_all_are_done(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     ids = tickets(site, 10_000, state="INPROGRESS")
     closed = tickets(site, 20, state="CLOSED")
@@ -466,7 +466,7 @@ def written(lines: list[list[str]]) -> str:
         '{"id": %d, "x": ["a\\u0000b", {"\\ud800": "\\udfff"}]}',
     ],
 )
-def test_what_jsonb_would_refuse_is_kept_as_text(site: lockside.Site, odd: str) -> None:
+def test_what_jsonb_would_refuse_is_kept_as_text(site: lockside.Session, odd: str) -> None:
     (row_id,) = tickets(site, 1)
     text = '{"id": 99999999999999999999}\n' + odd % row_id
 
@@ -479,7 +479,7 @@ def test_what_jsonb_would_refuse_is_kept_as_text(site: lockside.Site, odd: str) 
 
 @pytest.mark.parametrize("depth", [51, 600, 970])
 def test_a_line_nested_without_end_is_told_and_the_rest_is_done(
-    site: lockside.Site, depth: int
+    site: lockside.Session, depth: int
 ) -> None:
     one, two, three = tickets(site, 3)
     lines = [{"id": one}, {"id": two}, {"id": three}]
@@ -494,12 +494,12 @@ def test_a_line_nested_without_end_is_told_and_the_rest_is_done(
     assert failed(asked) == {2: ("broken_line", "more than 50 brackets in each other")}
 
 
-def sliced(site: lockside.Site, **pace: int) -> None:
+def sliced(site: lockside.Session, **pace: int) -> None:
     """Give the site another pace."""
     site.platform = replace(site.platform, pace=replace(site.platform.pace, **pace))
 
 
-def test_bad_lines_are_cut_into_chunks_like_rows(site: lockside.Site) -> None:
+def test_bad_lines_are_cut_into_chunks_like_rows(site: lockside.Session) -> None:
     ids = tickets(site, 3)
     bad = [f"x{n}" for n in range(2_500)]
 
@@ -514,7 +514,7 @@ def test_bad_lines_are_cut_into_chunks_like_rows(site: lockside.Site) -> None:
     ]
 
 
-def test_every_bad_line_of_many_chunks_is_told_and_counted(site: lockside.Site) -> None:
+def test_every_bad_line_of_many_chunks_is_told_and_counted(site: lockside.Session) -> None:
     sliced(site, chunk_items=2)
     ids = tickets(site, 3)
     lines = [*(f"x{n}" for n in range(40)), *map(str, ids), "", "0,"]
@@ -535,7 +535,7 @@ def test_every_bad_line_of_many_chunks_is_told_and_counted(site: lockside.Site) 
 
 
 @pytest.mark.parametrize("size", [3, 1000])
-def test_bad_lines_are_told_in_their_order(site: lockside.Site, size: int) -> None:
+def test_bad_lines_are_told_in_their_order(site: lockside.Session, size: int) -> None:
     (row_id,) = tickets(site, 1)
     lines = [f"x{n}" for n in range(8)]
 
@@ -550,7 +550,7 @@ def test_bad_lines_are_told_in_their_order(site: lockside.Site, size: int) -> No
     assert asked.failure_groups()[0]["ids"] == told[:3]
 
 
-def test_bad_lines_of_more_than_the_result_lists_are_counted(site: lockside.Site) -> None:
+def test_bad_lines_of_more_than_the_result_lists_are_counted(site: lockside.Session) -> None:
     ids = tickets(site, 2)
     bad = [f"x{n}" for n in range(1_500)]
 
@@ -562,7 +562,7 @@ def test_bad_lines_of_more_than_the_result_lists_are_counted(site: lockside.Site
 
 
 def test_a_file_of_more_lines_than_an_operation_has_items_is_read_no_further(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     sliced(site, operation_items=20, import_rows=5)
     file: Any = Endless(b"id\n" if n == 0 else b"x\n" for n in count())
@@ -573,7 +573,7 @@ def test_a_file_of_more_lines_than_an_operation_has_items_is_read_no_further(
     assert file.read < 5_000
 
 
-def test_lines_too_large_for_their_chunk_are_refused(site: lockside.Site) -> None:
+def test_lines_too_large_for_their_chunk_are_refused(site: lockside.Session) -> None:
     """Takes seconds: nothing less than 256 MB is too large."""
     (row_id,) = tickets(site, 1)
     # What is kept of a line has the names of its cells.

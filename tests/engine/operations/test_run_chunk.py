@@ -37,10 +37,10 @@ from tests.factories import tickets, work_orders
 from tests.workers import Worker
 
 STEPS = ("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored")
-STEPS_BETWEEN = ("told", "hinting", "hinted")
+STEPS_BETWEEN = ("told", "dispatching", "dispatched")
 
 
-def test_continue_on_error_does_what_can_be_done(site: lockside.Site, worker: Worker) -> None:
+def test_continue_on_error_does_what_can_be_done(site: lockside.Session, worker: Worker) -> None:
     good = work_orders(site, 30)
     bad = work_orders(site, 2, vendor=False)
 
@@ -51,7 +51,7 @@ def test_continue_on_error_does_what_can_be_done(site: lockside.Site, worker: Wo
     assert site.states("work_order") == {"APPROVED": 30, "SUBMITTED": 2}
 
 
-def test_every_item_is_moved_once_however_often_its_message_comes(site: lockside.Site) -> None:
+def test_every_item_is_moved_once_however_often_its_message_comes(site: lockside.Session) -> None:
     ids = work_orders(site, 7)
     operation_id = ask(site, ids, atomic=False, chunk_items=3)
 
@@ -62,7 +62,7 @@ def test_every_item_is_moved_once_however_often_its_message_comes(site: lockside
     check_invariants(site)
 
 
-def test_a_duplicate_says_that_there_is_nothing_to_do(site: lockside.Site) -> None:
+def test_a_duplicate_says_that_there_is_nothing_to_do(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     run_chunk(site.platform, operation_id, 0)
 
@@ -71,7 +71,7 @@ def test_a_duplicate_says_that_there_is_nothing_to_do(site: lockside.Site) -> No
     assert told.startswith("not due")
 
 
-def test_a_single_transition_takes_the_same_way(site: lockside.Site) -> None:
+def test_a_single_transition_takes_the_same_way(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
 
     told = drain(site, ask(site, ids))
@@ -79,7 +79,7 @@ def test_a_single_transition_takes_the_same_way(site: lockside.Site) -> None:
     assert (told["state"], told["successful_ids"]) == ("SUCCEEDED", [str(ids[0])])
 
 
-def test_a_result_holds_what_became_of_each_item(site: lockside.Site) -> None:
+def test_a_result_holds_what_became_of_each_item(site: lockside.Session) -> None:
     good = work_orders(site, 2)
     there = work_orders(site, 1, state="APPROVED")
     bad = work_orders(site, 1, vendor=False)
@@ -98,7 +98,7 @@ def test_a_result_holds_what_became_of_each_item(site: lockside.Site) -> None:
     }
 
 
-def test_what_is_there_already_is_skipped_with_a_note(site: lockside.Site) -> None:
+def test_what_is_there_already_is_skipped_with_a_note(site: lockside.Session) -> None:
     ids = work_orders(site, 2, state="APPROVED")
 
     told = drain(site, ask(site, ids))
@@ -113,21 +113,21 @@ def test_what_is_there_already_is_skipped_with_a_note(site: lockside.Site) -> No
 # All or nothing
 
 
-def refused_together(site: lockside.Site) -> tuple[list[int], list[int], dict[str, Any]]:
+def refused_together(site: lockside.Session) -> tuple[list[int], list[int], dict[str, Any]]:
     """Ask for all or nothing where two of five can't; return the good, the bad, the result."""
     good = work_orders(site, 3)
     bad = [*work_orders(site, 1, vendor=False), *work_orders(site, 1, state="CLOSED")]
     return good, bad, drain(site, ask(site, good + bad))
 
 
-def test_all_or_nothing_lists_every_failure(site: lockside.Site) -> None:
+def test_all_or_nothing_lists_every_failure(site: lockside.Session) -> None:
     _, bad, told = refused_together(site)
 
     assert told["failed_ids"] == [str(each) for each in bad]
     assert told["failure_codes"] == {"vendor_missing": 1, "illegal_transition": 1}
 
 
-def test_all_or_nothing_says_that_nothing_was_done(site: lockside.Site) -> None:
+def test_all_or_nothing_says_that_nothing_was_done(site: lockside.Session) -> None:
     *_, told = refused_together(site)
 
     assert (told["state"], told["was_rolled_back"], told["successful_ids"]) == (
@@ -138,13 +138,13 @@ def test_all_or_nothing_says_that_nothing_was_done(site: lockside.Site) -> None:
     assert told["rollback_reason"] == "2 of 5 items failed and all or nothing was asked for"
 
 
-def test_all_or_nothing_changes_nothing(site: lockside.Site) -> None:
+def test_all_or_nothing_changes_nothing(site: lockside.Session) -> None:
     refused_together(site)
 
     assert {version for _, version in rows(site).values()} == {1}
 
 
-def test_the_outcomes_of_nothing_add_up_too(site: lockside.Site) -> None:
+def test_the_outcomes_of_nothing_add_up_too(site: lockside.Session) -> None:
     *_, told = refused_together(site)
 
     counted = [told[f"{name}_items"] for name in ("successful", "skipped", "failed", "cancelled")]
@@ -152,7 +152,7 @@ def test_the_outcomes_of_nothing_add_up_too(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_all_or_nothing_goes_over_several_slices(site: lockside.Site) -> None:
+def test_all_or_nothing_goes_over_several_slices(site: lockside.Session) -> None:
     ids = work_orders(site, 2500)
 
     told = drain(site, ask(site, ids))
@@ -161,7 +161,7 @@ def test_all_or_nothing_goes_over_several_slices(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_one_bad_item_in_the_last_slice_stops_all(site: lockside.Site) -> None:
+def test_one_bad_item_in_the_last_slice_stops_all(site: lockside.Session) -> None:
     ids = work_orders(site, 2001) + work_orders(site, 1, vendor=False)
 
     told = drain(site, ask(site, ids))
@@ -174,7 +174,7 @@ def test_one_bad_item_in_the_last_slice_stops_all(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("atomic", [True, False])
-def test_a_dry_run_changes_and_records_nothing(site: lockside.Site, atomic: bool) -> None:
+def test_a_dry_run_changes_and_records_nothing(site: lockside.Session, atomic: bool) -> None:
     work_orders(site, 3)
     work_orders(site, 1, vendor=False)
     before, books = rows(site), outbox(site)
@@ -185,7 +185,7 @@ def test_a_dry_run_changes_and_records_nothing(site: lockside.Site, atomic: bool
     assert outbox(site) == books
 
 
-def test_a_dry_run_tells_what_would_become_of_each(site: lockside.Site) -> None:
+def test_a_dry_run_tells_what_would_become_of_each(site: lockside.Session) -> None:
     good, bad = work_orders(site, 2), work_orders(site, 1, vendor=False)
 
     told = drain(site, ask(site, good + bad, dry_run=True, atomic=False))
@@ -200,7 +200,7 @@ def test_a_dry_run_tells_what_would_become_of_each(site: lockside.Site) -> None:
 # Judged at the moment of the change
 
 
-def test_a_stale_version_is_a_conflict_that_says_what_to_do(site: lockside.Site) -> None:
+def test_a_stale_version_is_a_conflict_that_says_what_to_do(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     site.act_as("demo", "asha")
     drain(site, ask(site, ids[:1]))
@@ -227,7 +227,7 @@ def test_a_stale_version_is_a_conflict_that_says_what_to_do(site: lockside.Site)
     }
 
 
-def test_the_expected_version_is_let_through(site: lockside.Site) -> None:
+def test_the_expected_version_is_let_through(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
 
     told = drain(site, ask(site, ids, expected_versions=dict.fromkeys(ids, 1)))
@@ -235,7 +235,7 @@ def test_the_expected_version_is_let_through(site: lockside.Site) -> None:
     assert told["successful_items"] == 2
 
 
-def test_an_id_that_nothing_has_is_not_found(site: lockside.Site) -> None:
+def test_an_id_that_nothing_has_is_not_found(site: lockside.Session) -> None:
     operation_id = ask(site, [404])
 
     drain(site, operation_id)
@@ -244,7 +244,7 @@ def test_an_id_that_nothing_has_is_not_found(site: lockside.Site) -> None:
     assert (failure.code, failure.message) == ("not_found", "No work_order 404")
 
 
-def test_a_permission_that_is_not_held_fails_each_item(site: lockside.Site) -> None:
+def test_a_permission_that_is_not_held_fails_each_item(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     site.act_as("demo", "victor")
 
@@ -262,7 +262,7 @@ def test_a_permission_that_is_not_held_fails_each_item(site: lockside.Site) -> N
         "UPDATE role SET permissions = array_remove(permissions, 'work_order.approve')",
     ],
 )
-def test_a_permission_counts_when_the_work_is_done(site: lockside.Site, taken_away: str) -> None:
+def test_a_permission_counts_when_the_work_is_done(site: lockside.Session, taken_away: str) -> None:
     ids = work_orders(site, 1)
     operation_id = ask(site, ids)
     query(site, taken_away)
@@ -272,7 +272,7 @@ def test_a_permission_counts_when_the_work_is_done(site: lockside.Site, taken_aw
     assert told["failure_codes"] == {"permission_denied": 1}
 
 
-def test_a_manager_named_beside_the_actor_is_enough(site: lockside.Site) -> None:
+def test_a_manager_named_beside_the_actor_is_enough(site: lockside.Session) -> None:
     ids = work_orders(site, 1, state="DRAFT")
     site.act_as("demo", "dora")
 
@@ -281,7 +281,7 @@ def test_a_manager_named_beside_the_actor_is_enough(site: lockside.Site) -> None
     assert told["state"] == "SUCCEEDED"
 
 
-def test_a_colleague_named_beside_the_actor_is_not(site: lockside.Site) -> None:
+def test_a_colleague_named_beside_the_actor_is_not(site: lockside.Session) -> None:
     ids = work_orders(site, 1, state="DRAFT")
     site.act_as("demo", "dora")
 
@@ -290,7 +290,7 @@ def test_a_colleague_named_beside_the_actor_is_not(site: lockside.Site) -> None:
     assert told["failure_codes"] == {"manager_required": 1}
 
 
-def test_the_system_acts_without_a_person(site: lockside.Site) -> None:
+def test_the_system_acts_without_a_person(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     site.act_as("demo", None)
 
@@ -299,7 +299,7 @@ def test_the_system_acts_without_a_person(site: lockside.Site) -> None:
     assert told["state"] == "SUCCEEDED"
 
 
-def test_lines_are_counted_when_the_work_is_done(site: lockside.Site) -> None:
+def test_lines_are_counted_when_the_work_is_done(site: lockside.Session) -> None:
     ids = work_orders(site, 2, state="IN_PROGRESS")
     operation_id = ask(site, ids, target="COMPLETED", atomic=False)
     site.records("work_order_line").create(work_order_id=ids[0], description="Oil")
@@ -313,7 +313,7 @@ def test_lines_are_counted_when_the_work_is_done(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
-def test_the_change_runs_at_the_level_that_was_asked(site: lockside.Site, level: str) -> None:
+def test_the_change_runs_at_the_level_that_was_asked(site: lockside.Session, level: str) -> None:
     ids = work_orders(site, 2)
     seen: list[Any] = []
 
@@ -328,7 +328,7 @@ def test_the_change_runs_at_the_level_that_was_asked(site: lockside.Site, level:
     check_invariants(site)
 
 
-def fail_changes(site: lockside.Site, times: int, sqlstate: str) -> None:
+def fail_changes(site: lockside.Session, times: int, sqlstate: str) -> None:
     """Have PostgreSQL itself refuse the next changes; sequences outlive their rollbacks."""
     query(site, "CREATE SEQUENCE tries")
     query(
@@ -345,7 +345,7 @@ def fail_changes(site: lockside.Site, times: int, sqlstate: str) -> None:
 
 
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01"], ids=["serialization", "deadlock"])
-def test_a_lost_race_of_transactions_is_run_again(site: lockside.Site, sqlstate: str) -> None:
+def test_a_lost_race_of_transactions_is_run_again(site: lockside.Session, sqlstate: str) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids)
     fail_changes(site, 1, sqlstate)
@@ -357,7 +357,7 @@ def test_a_lost_race_of_transactions_is_run_again(site: lockside.Site, sqlstate:
     check_invariants(site)
 
 
-def test_no_more_retries_than_asked(site: lockside.Site) -> None:
+def test_no_more_retries_than_asked(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 1), max_retries=0)
     fail_changes(site, 1, "40001")
 
@@ -368,7 +368,7 @@ def test_no_more_retries_than_asked(site: lockside.Site) -> None:
     assert (chunk["status"], chunk["attempt"]) == ("PENDING", 1)
 
 
-def test_what_failed_by_surprise_is_done_by_the_next(site: lockside.Site) -> None:
+def test_what_failed_by_surprise_is_done_by_the_next(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     operation_id = ask(site, ids)
     fail_changes(site, 1, "XX000")
@@ -382,7 +382,7 @@ def test_what_failed_by_surprise_is_done_by_the_next(site: lockside.Site) -> Non
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_row_that_changed_behind_the_snapshot_is_judged_anew(
-    site: lockside.Site, level: str
+    site: lockside.Session, level: str
 ) -> None:
     (row_id,) = work_orders(site, 1)
     operation_id = ask(site, [row_id], isolation_level=level)
@@ -404,7 +404,7 @@ def test_a_row_that_changed_behind_the_snapshot_is_judged_anew(
 # Crashes
 
 
-def run_all(site: lockside.Site, platform: Platform, operation_id: UUID) -> None:
+def run_all(site: lockside.Session, platform: Platform, operation_id: UUID) -> None:
     for chunk in chunks(site, operation_id):
         run_chunk(platform, operation_id, chunk["chunk_no"])
 
@@ -414,7 +414,7 @@ def run_all(site: lockside.Site, platform: Platform, operation_id: UUID) -> None
     [(True, each) for each in STEPS] + [(False, each) for each in STEPS + STEPS_BETWEEN],
 )
 def test_after_a_crash_at_any_step_each_item_is_moved_once(
-    site: lockside.Site, atomic: bool, step: str
+    site: lockside.Session, atomic: bool, step: str
 ) -> None:
     ids = work_orders(site, 5)
     operation_id = ask(site, ids, atomic=atomic, chunk_items=3)
@@ -430,7 +430,7 @@ def test_after_a_crash_at_any_step_each_item_is_moved_once(
     check_invariants(site)
 
 
-def test_a_crash_before_the_commit_leaves_nothing_but_the_attempt(site: lockside.Site) -> None:
+def test_a_crash_before_the_commit_leaves_nothing_but_the_attempt(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     operation_id, books = ask(site, ids), outbox(site)
 
@@ -447,7 +447,7 @@ def test_a_crash_before_the_commit_leaves_nothing_but_the_attempt(site: lockside
 
 @pytest.mark.parametrize("chunk_no", [-1, 1, 10**6])
 def test_a_message_for_a_chunk_that_is_not_there_does_nothing(
-    site: lockside.Site, chunk_no: int
+    site: lockside.Session, chunk_no: int
 ) -> None:
     operation_id = ask(site, work_orders(site, 1))
 
@@ -459,19 +459,19 @@ def test_a_message_for_a_chunk_that_is_not_there_does_nothing(
 
 @pytest.mark.parametrize("operation_id", [uuid4(), UUID(int=0)])
 def test_a_message_for_an_operation_that_is_not_there_does_nothing(
-    site: lockside.Site, operation_id: UUID
+    site: lockside.Session, operation_id: UUID
 ) -> None:
     assert run_chunk(site.platform, operation_id, 0).startswith("not due")
 
 
-def test_a_message_for_an_import_does_nothing(site: lockside.Site) -> None:
+def test_a_message_for_an_import_does_nothing(site: lockside.Session) -> None:
     tickets(site, 2)
     (imported,) = query(site, "SELECT id FROM operation")
 
     assert run_chunk(site.platform, imported["id"], 0).startswith("not due")
 
 
-def test_a_paused_operation_runs_no_chunk(site: lockside.Site) -> None:
+def test_a_paused_operation_runs_no_chunk(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 1))
     query(site, "UPDATE operation SET state = 'PAUSED' WHERE id = :id", id=operation_id)
 
@@ -480,7 +480,7 @@ def test_a_paused_operation_runs_no_chunk(site: lockside.Site) -> None:
     assert told.startswith("not due")
 
 
-def test_a_chunk_that_is_not_due_waits(site: lockside.Site) -> None:
+def test_a_chunk_that_is_not_due_waits(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 1))
     query(site, "UPDATE operation_chunk SET run_after = clock_timestamp() + interval '1 hour'")
 

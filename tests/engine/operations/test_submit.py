@@ -32,7 +32,7 @@ from tests.engine.steps import (
 from tests.factories import MAKERS, tickets, work_orders
 
 
-def stored(site: lockside.Site) -> list[dict[str, Any]]:
+def stored(site: lockside.Session) -> list[dict[str, Any]]:
     """Return what submissions left behind."""
     return query(site, "SELECT id FROM operation WHERE verb <> 'import'")
 
@@ -140,14 +140,14 @@ def test_what_is_wrong_is_named_before_anything_is_stored(
     assert json.dumps([told["got"], told["expected"]], allow_nan=False)
 
 
-def test_a_refused_submission_leaves_nothing(site: lockside.Site) -> None:
+def test_a_refused_submission_leaves_nothing(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput):
         ask(site, [1, 1])
 
     assert stored(site) == []
 
 
-def test_doubled_ids_are_named(site: lockside.Site) -> None:
+def test_doubled_ids_are_named(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput) as refused:
         ask(site, [3, 1, 3, 2, 1])
 
@@ -167,14 +167,14 @@ def test_more_than_a_hundred_thousand_are_refused_with_the_way_out(nowhere: Any)
     }
 
 
-def test_a_manager_who_does_not_exist_is_not_found(site: lockside.Site) -> None:
+def test_a_manager_who_does_not_exist_is_not_found(site: lockside.Session) -> None:
     with pytest.raises(NotFound, match="No person nobody"):
         ask(site, [1], approved_by="nobody")
 
     assert stored(site) == []
 
 
-def test_a_manager_of_another_tenant_is_not_found(site: lockside.Site) -> None:
+def test_a_manager_of_another_tenant_is_not_found(site: lockside.Session) -> None:
     site.open_tenant("third", {"greta": ["admin", "manager"]})
 
     with pytest.raises(NotFound, match="No person greta"):
@@ -184,7 +184,7 @@ def test_a_manager_of_another_tenant_is_not_found(site: lockside.Site) -> None:
 @pytest.mark.parametrize("kind", ["work-order", "work_order"])
 @pytest.mark.parametrize("target", ["APPROVED", "approved", "Approved"])
 def test_dashes_and_small_letters_are_understood(
-    site: lockside.Site, kind: str, target: str
+    site: lockside.Session, kind: str, target: str
 ) -> None:
     operation_id = ask(site, [1], kind=kind, target=target)
 
@@ -192,7 +192,7 @@ def test_dashes_and_small_letters_are_understood(
     assert (row["kind"], row["target_state"]) == ("work_order", "APPROVED")
 
 
-def test_an_operation_is_stored_with_what_was_asked(site: lockside.Site) -> None:
+def test_an_operation_is_stored_with_what_was_asked(site: lockside.Session) -> None:
     operation_id = ask(
         site,
         [3, 1, 2],
@@ -237,13 +237,13 @@ def test_an_operation_is_stored_with_what_was_asked(site: lockside.Site) -> None
     )
 
 
-def test_ids_are_cut_into_sorted_chunks_that_hold_each_once(site: lockside.Site) -> None:
+def test_ids_are_cut_into_sorted_chunks_that_hold_each_once(site: lockside.Session) -> None:
     operation_id = ask(site, [7, 3, 5, 1, 2, 4, 6], atomic=False, chunk_items=3)
 
     assert [each["ids"] for each in chunks(site, operation_id)] == [[1, 2, 3], [4, 5, 6], [7]]
 
 
-def test_expected_versions_go_with_their_ids(site: lockside.Site) -> None:
+def test_expected_versions_go_with_their_ids(site: lockside.Session) -> None:
     operation_id = ask(
         site, [1, 2, 3, 4], atomic=False, chunk_items=2, expected_versions={4: 9, 1: 5}
     )
@@ -254,7 +254,7 @@ def test_expected_versions_go_with_their_ids(site: lockside.Site) -> None:
     ]
 
 
-def test_all_or_nothing_is_one_chunk_however_many_items(site: lockside.Site) -> None:
+def test_all_or_nothing_is_one_chunk_however_many_items(site: lockside.Session) -> None:
     operation_id = ask(site, range(1, 2502), chunk_items=100)
 
     assert len(chunks(site, operation_id)) == 1
@@ -264,7 +264,7 @@ def test_all_or_nothing_is_one_chunk_however_many_items(site: lockside.Site) -> 
     ("ids", "queue", "reason"), [([1], "interactive", "user_action"), ([1, 2], "bulk", "bulk")]
 )
 def test_one_transition_goes_before_bulk(
-    site: lockside.Site, ids: list[int], queue: str, reason: str
+    site: lockside.Session, ids: list[int], queue: str, reason: str
 ) -> None:
     row = operation(site, ask(site, ids))
 
@@ -272,7 +272,7 @@ def test_one_transition_goes_before_bulk(
 
 
 def test_a_message_carries_the_operation_and_the_chunk_and_nothing_else(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     broker = Recorder()
     platform = replace(site.platform, publish=broker)
@@ -284,7 +284,7 @@ def test_a_message_carries_the_operation_and_the_chunk_and_nothing_else(
     assert broker.sent == [("bulk.run_chunk", {"operation_id": str(operation_id), "chunk_no": 0})]
 
 
-def test_a_broker_that_is_away_is_no_refusal(site: lockside.Site) -> None:
+def test_a_broker_that_is_away_is_no_refusal(site: lockside.Session) -> None:
     ids = work_orders(site, 3)
     away = replace(site.platform, publish=Recorder(away=True))
 
@@ -293,7 +293,7 @@ def test_a_broker_that_is_away_is_no_refusal(site: lockside.Site) -> None:
     assert operation(site, operation_id)["state"] == "QUEUED"
 
 
-def test_what_the_broker_did_not_take_the_sweeper_sends(site: lockside.Site) -> None:
+def test_what_the_broker_did_not_take_the_sweeper_sends(site: lockside.Session) -> None:
     broker = Recorder(away=True)
     platform = replace(site.platform, publish=broker, pace=Pace(republish_after_s=0.0))
     submit(platform, site.actor, Submission("work_order", [1, 2], "APPROVED"))
@@ -307,7 +307,7 @@ def test_what_the_broker_did_not_take_the_sweeper_sends(site: lockside.Site) -> 
 # Idempotency
 
 
-def test_the_same_key_and_content_is_the_same_operation(site: lockside.Site) -> None:
+def test_the_same_key_and_content_is_the_same_operation(site: lockside.Session) -> None:
     first = ask(site, [1, 2], idempotency_key="night")
 
     again = ask(site, [2, 1], idempotency_key="night")
@@ -315,7 +315,7 @@ def test_the_same_key_and_content_is_the_same_operation(site: lockside.Site) -> 
     assert again == first
 
 
-def test_an_operation_that_has_ended_is_still_the_answer(site: lockside.Site) -> None:
+def test_an_operation_that_has_ended_is_still_the_answer(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     first = ask(site, ids, idempotency_key="night")
     drain(site, first)
@@ -333,7 +333,7 @@ def test_an_operation_that_has_ended_is_still_the_answer(site: lockside.Site) ->
     ],
 )
 def test_a_name_that_is_gone_since_changes_no_answer(
-    site: lockside.Site, named: dict[str, Any]
+    site: lockside.Session, named: dict[str, Any]
 ) -> None:
     vendor = site.records("vendor").create(name="Gone")["id"]
     person = site.records("person").create(name="gone")["id"]
@@ -345,7 +345,7 @@ def test_a_name_that_is_gone_since_changes_no_answer(
     assert ask(site, **asked) == first
 
 
-def test_the_same_key_from_twenty_threads_is_one_operation(site: lockside.Site) -> None:
+def test_the_same_key_from_twenty_threads_is_one_operation(site: lockside.Session) -> None:
     answers = at_once(*[lambda: ask(site, [1, 2], idempotency_key="night")] * 20)
 
     assert len(set(answers)) == 1
@@ -373,7 +373,7 @@ CONTENT = [
 
 @pytest.mark.parametrize("content", CONTENT, ids=min)
 def test_the_same_key_for_another_content_is_refused(
-    site: lockside.Site, content: dict[str, Any]
+    site: lockside.Session, content: dict[str, Any]
 ) -> None:
     first = ask(site, [1, 2], idempotency_key="night")
 
@@ -383,7 +383,7 @@ def test_the_same_key_for_another_content_is_refused(
     assert refused.value.facts == {"key": "night", "operation_id": str(first)}
 
 
-def test_another_person_has_keys_of_her_own(site: lockside.Site) -> None:
+def test_another_person_has_keys_of_her_own(site: lockside.Session) -> None:
     first = ask(site, [1, 2], idempotency_key="night")
     site.act_as("demo", "asha")
 
@@ -392,7 +392,7 @@ def test_another_person_has_keys_of_her_own(site: lockside.Site) -> None:
     assert second != first
 
 
-def test_the_system_has_keys_of_its_own_and_keeps_them(site: lockside.Site) -> None:
+def test_the_system_has_keys_of_its_own_and_keeps_them(site: lockside.Session) -> None:
     first = ask(site, [1, 2], idempotency_key="night")
     site.act_as("demo", None)
 
@@ -402,7 +402,7 @@ def test_the_system_has_keys_of_its_own_and_keeps_them(site: lockside.Site) -> N
     assert ask(site, [1, 2], idempotency_key="night") == second
 
 
-def test_without_a_key_each_submission_is_an_operation(site: lockside.Site) -> None:
+def test_without_a_key_each_submission_is_an_operation(site: lockside.Session) -> None:
     assert ask(site, [1]) != ask(site, [1])
 
 
@@ -416,7 +416,7 @@ def test_without_a_key_each_submission_is_an_operation(site: lockside.Site) -> N
     ],
 )
 def test_all_kinds_of_work_go_the_same_way(
-    site: lockside.Site, kind: str, state: str, target: str
+    site: lockside.Session, kind: str, state: str, target: str
 ) -> None:
     ids = MAKERS[kind](site, 2, state=state)
 
@@ -431,7 +431,7 @@ def test_all_kinds_of_work_go_the_same_way(
 # For later, and so many at a time
 
 
-def test_what_is_for_later_is_not_sent_and_not_run(site: lockside.Site) -> None:
+def test_what_is_for_later_is_not_sent_and_not_run(site: lockside.Session) -> None:
     broker = Recorder()
     platform = replace(site.platform, publish=broker, pace=Pace(republish_after_s=0.0))
     wanted = Submission("work_order", work_orders(site, 1), "APPROVED", run_at=LATER)
@@ -443,7 +443,7 @@ def test_what_is_for_later_is_not_sent_and_not_run(site: lockside.Site) -> None:
     assert run_chunk(platform, operation_id, 0).startswith("not due")
 
 
-def test_what_was_for_later_is_sent_by_the_sweeper_once_it_is_due(site: lockside.Site) -> None:
+def test_what_was_for_later_is_sent_by_the_sweeper_once_it_is_due(site: lockside.Session) -> None:
     broker = Recorder()
     platform = replace(site.platform, publish=broker)
     wanted = Submission("work_order", work_orders(site, 1), "APPROVED", run_at=LATER)
@@ -456,7 +456,7 @@ def test_what_was_for_later_is_sent_by_the_sweeper_once_it_is_due(site: lockside
     assert run_chunk(platform, operation_id, 0) == "finished"
 
 
-def test_no_more_chunks_are_sent_at_a_time_than_asked(site: lockside.Site) -> None:
+def test_no_more_chunks_are_sent_at_a_time_than_asked(site: lockside.Session) -> None:
     broker = Recorder()
     platform = replace(site.platform, publish=broker)
     ids = work_orders(site, 6)
@@ -472,7 +472,7 @@ SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current
 """
 
 
-def test_no_transaction_waits_for_a_slow_file(site: lockside.Site) -> None:
+def test_no_transaction_waits_for_a_slow_file(site: lockside.Session) -> None:
     open_while_read: list[int] = []
 
     class Slow(BytesIO):

@@ -27,7 +27,7 @@ SELECT :tenant_id, 'Task ' || n,
 
 
 @pytest.mark.timeout(180)
-def test_a_million_tasks_are_looked_through_by_their_index(site: lockside.Site) -> None:
+def test_a_million_tasks_are_looked_through_by_their_index(site: lockside.Session) -> None:
     names = {"closed": CLOSED, "waiting": WAITING, "overdue": OVERDUE, "noon": NOON}
     with site.platform.database.connect() as db:
         # What stands there for the plan alone needs neither guard nor record.

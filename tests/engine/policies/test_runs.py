@@ -17,13 +17,13 @@ from tests.factories import tickets, work_orders
 DAY = timedelta(days=1)
 
 
-def reasons(site: lockside.Site, name: str, at: datetime) -> list[str]:
+def reasons(site: lockside.Session, name: str, at: datetime) -> list[str]:
     """Return why the rows are due that a policy would take."""
     with site.autoclose.preview(name, at=at) as stages:
         return [each["reason"] for each in stages[-1].rows]
 
 
-def usual(site: lockside.Site, count: int, *, runs: int = 4) -> datetime:
+def usual(site: lockside.Session, count: int, *, runs: int = 4) -> datetime:
     """Let a policy close so many tasks in each of some hours; return the next hour."""
     for n in range(runs):
         overdue(site, count, by=-n * HOUR)
@@ -32,7 +32,7 @@ def usual(site: lockside.Site, count: int, *, runs: int = 4) -> datetime:
 
 
 def test_fifty_times_the_usual_is_stopped_with_an_alert_and_nothing_is_closed(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     alone(site, breaker_least=10)
     now = usual(site, 2)
@@ -48,7 +48,7 @@ def test_fifty_times_the_usual_is_stopped_with_an_alert_and_nothing_is_closed(
     assert [each["name"] for each in site.autoclose.policies() if each["stopped"]] == ["closing"]
 
 
-def test_a_stopped_policy_waits_until_somebody_lets_it_go_on(site: lockside.Site) -> None:
+def test_a_stopped_policy_waits_until_somebody_lets_it_go_on(site: lockside.Session) -> None:
     alone(site, breaker_least=10)
     now = usual(site, 2)
     late = overdue(site, 100)
@@ -66,7 +66,7 @@ def test_a_stopped_policy_waits_until_somebody_lets_it_go_on(site: lockside.Site
     check_invariants(site)
 
 
-def test_an_outage_makes_no_run_too_large(site: lockside.Site) -> None:
+def test_an_outage_makes_no_run_too_large(site: lockside.Session) -> None:
     alone(site, breaker_least=10)
     now = usual(site, 2)
     overdue(site, 60)
@@ -76,7 +76,7 @@ def test_an_outage_makes_no_run_too_large(site: lockside.Site) -> None:
     assert (run.missed, run.outcome, run.taken) == (3, "ran", 60)
 
 
-def test_a_policy_without_history_is_stopped_by_nothing_but_its_cap(site: lockside.Site) -> None:
+def test_a_policy_without_history_is_stopped_by_nothing_but_its_cap(site: lockside.Session) -> None:
     alone(site, breaker_least=0, cap=30)
     overdue(site, 50)
 
@@ -85,7 +85,7 @@ def test_a_policy_without_history_is_stopped_by_nothing_but_its_cap(site: locksi
     assert (run.outcome, run.taken, run.left) == ("ran", 30, 20)
 
 
-def test_what_was_undone_stays_undone_until_the_policy_is_let_go_on(site: lockside.Site) -> None:
+def test_what_was_undone_stays_undone_until_the_policy_is_let_go_on(site: lockside.Session) -> None:
     alone(site)
     late = overdue(site, 3)
     (run,) = run_at(site)
@@ -106,7 +106,7 @@ def test_what_was_undone_stays_undone_until_the_policy_is_let_go_on(site: locksi
 
 
 def test_somebody_is_warned_and_the_grace_goes_by_before_a_row_is_closed(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     alone(site, after="1h", grace="2h")
     late = overdue(site, 2)
@@ -131,7 +131,7 @@ def test_somebody_is_warned_and_the_grace_goes_by_before_a_row_is_closed(
     check_invariants(site)
 
 
-def test_whoever_was_warned_late_has_the_whole_grace(site: lockside.Site) -> None:
+def test_whoever_was_warned_late_has_the_whole_grace(site: lockside.Session) -> None:
     alone(site, after="1h", grace="2h")
     late = overdue(site, by=10 * HOUR)
 
@@ -144,7 +144,7 @@ def test_whoever_was_warned_late_has_the_whole_grace(site: lockside.Site) -> Non
     assert states(site, "task", late) == ["AUTOCLOSED"]
 
 
-def test_a_row_whose_time_began_anew_is_warned_of_anew(site: lockside.Site) -> None:
+def test_a_row_whose_time_began_anew_is_warned_of_anew(site: lockside.Session) -> None:
     alone(site, after="1h", grace="2h")
     (late,) = overdue(site, by=2 * HOUR)
     run_at(site)
@@ -159,7 +159,9 @@ def test_a_row_whose_time_began_anew_is_warned_of_anew(site: lockside.Site) -> N
     assert len(site.autoclose.alerts()) == 2
 
 
-def test_a_breach_is_alerted_once_and_again_when_its_time_begins_anew(site: lockside.Site) -> None:
+def test_a_breach_is_alerted_once_and_again_when_its_time_begins_anew(
+    site: lockside.Session,
+) -> None:
     alone(site, clock="due", verb="alert", target_state=None, comments=None)
     (late,) = overdue(site)
 
@@ -175,7 +177,7 @@ def test_a_breach_is_alerted_once_and_again_when_its_time_begins_anew(site: lock
     check_invariants(site)
 
 
-def test_alerts_are_acknowledged_and_those_of_others_are_not_found(site: lockside.Site) -> None:
+def test_alerts_are_acknowledged_and_those_of_others_are_not_found(site: lockside.Session) -> None:
     alone(site, clock="due", verb="alert", target_state=None, comments=None)
     overdue(site, 3)
     run_at(site)
@@ -191,7 +193,7 @@ def test_alerts_are_acknowledged_and_those_of_others_are_not_found(site: locksid
     assert site.autoclose.acknowledge() == 2
 
 
-def test_an_escalation_raises_the_priority_once(site: lockside.Site) -> None:
+def test_an_escalation_raises_the_priority_once(site: lockside.Session) -> None:
     alone(
         site,
         kind="ticket",
@@ -218,7 +220,7 @@ def test_an_escalation_raises_the_priority_once(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_an_escalation_hands_work_to_another_team(site: lockside.Site) -> None:
+def test_an_escalation_hands_work_to_another_team(site: lockside.Session) -> None:
     team = site.add_named("team", ["Night shift"])["Night shift"]
     alone(
         site,
@@ -237,7 +239,7 @@ def test_an_escalation_hands_work_to_another_team(site: lockside.Site) -> None:
 
 
 def test_working_time_goes_by_the_calendar_of_the_site_and_else_by_the_tenants_own(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     calendars = site.records("calendar")
     calendars.create(
@@ -263,7 +265,7 @@ def test_working_time_goes_by_the_calendar_of_the_site_and_else_by_the_tenants_o
     assert states(site, "task", [office]) == ["AUTOCLOSED"]
 
 
-def test_a_preview_says_why_of_each_row_in_the_time_of_its_calendar(site: lockside.Site) -> None:
+def test_a_preview_says_why_of_each_row_in_the_time_of_its_calendar(site: lockside.Session) -> None:
     site.records("calendar").create(
         name="Office", zone="Europe/Berlin", hours="Mon-Fri 08:00-18:00", is_default=True
     )
@@ -275,7 +277,7 @@ def test_a_preview_says_why_of_each_row_in_the_time_of_its_calendar(site: locksi
     assert told == ["due 2026-11-10 09:12 CET, 73 business hours, limit 72"]
 
 
-def test_a_preview_changes_nothing_and_tells_what_would_be_left(site: lockside.Site) -> None:
+def test_a_preview_changes_nothing_and_tells_what_would_be_left(site: lockside.Session) -> None:
     alone(site, cap=2, exempt="title contains keep")
     rows = overdue(site, 3)
     overdue(site, 1, by=2 * HOUR, title="keep this")
@@ -288,7 +290,7 @@ def test_a_preview_changes_nothing_and_tells_what_would_be_left(site: lockside.S
     assert site.autoclose.history(idle=True) == []
 
 
-def test_a_state_is_told_as_what_happened(site: lockside.Site) -> None:
+def test_a_state_is_told_as_what_happened(site: lockside.Session) -> None:
     alone(
         site,
         kind="work_order",
@@ -306,7 +308,7 @@ def test_a_state_is_told_as_what_happened(site: lockside.Site) -> None:
     assert told == f"draft {since:%Y-%m-%d %H:%M} UTC, 744 hours, limit 720"
 
 
-def test_a_person_runs_a_policy_now_and_the_history_tells_who(site: lockside.Site) -> None:
+def test_a_person_runs_a_policy_now_and_the_history_tells_who(site: lockside.Session) -> None:
     alone(site, clock="created", selection="state=ASSIGNED")
     late = overdue(site, 2)
 
@@ -318,7 +320,7 @@ def test_a_person_runs_a_policy_now_and_the_history_tells_who(site: lockside.Sit
     assert (told["requested_by"], told["taken"], told["succeeded"]) == ("admin", 2, 2)
 
 
-def test_who_may_not_change_policies_runs_none(site: lockside.Site) -> None:
+def test_who_may_not_change_policies_runs_none(site: lockside.Session) -> None:
     alone(site)
     with lockside.connect(settings=site.settings, actor="victor") as viewer:
         assert viewer.autoclose.policies()
@@ -332,7 +334,7 @@ def test_who_may_not_change_policies_runs_none(site: lockside.Site) -> None:
                 refused()
 
 
-def test_an_unknown_policy_is_not_found(site: lockside.Site) -> None:
+def test_an_unknown_policy_is_not_found(site: lockside.Session) -> None:
     for refused in (
         lambda: site.autoclose.run("nothing"),
         lambda: site.autoclose.history("nothing"),
@@ -363,7 +365,7 @@ def test_an_unknown_policy_is_not_found(site: lockside.Site) -> None:
     ],
 )
 def test_a_policy_that_cannot_work_is_refused_when_it_is_made(
-    site: lockside.Site, wrong: dict[str, object], field: str
+    site: lockside.Session, wrong: dict[str, object], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         policy(site, name="wrong", **wrong)
@@ -371,7 +373,7 @@ def test_a_policy_that_cannot_work_is_refused_when_it_is_made(
     assert refused.value.facts["field"] == field
 
 
-def test_clock_at_is_the_clock_that_runs_go_by(site: lockside.Site) -> None:
+def test_clock_at_is_the_clock_that_runs_go_by(site: lockside.Session) -> None:
     alone(site)
     overdue(site)
 
@@ -381,7 +383,7 @@ def test_clock_at_is_the_clock_that_runs_go_by(site: lockside.Site) -> None:
     assert run.taken == 1
 
 
-def test_what_somebody_let_go_on_or_looked_at_is_recorded(site: lockside.Site) -> None:
+def test_what_somebody_let_go_on_or_looked_at_is_recorded(site: lockside.Session) -> None:
     alone(site, clock="due", verb="alert", target_state=None, comments=None)
     overdue(site)
     (run,) = run_at(site)
@@ -400,7 +402,7 @@ def test_what_somebody_let_go_on_or_looked_at_is_recorded(site: lockside.Site) -
 
 
 def test_runs_that_found_nothing_are_forgotten_soon_but_for_the_last(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     alone(site)
     overdue(site, 2)

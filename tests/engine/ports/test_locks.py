@@ -19,7 +19,7 @@ THREE = [f"lockside:lock:1:ticket:{n}" for n in (1, 2, 3)]
 
 
 @pytest.fixture
-def redis(site: lockside.Site) -> Iterator[Redis]:
+def redis(site: lockside.Session) -> Iterator[Redis]:
     """Look at the database of the locks."""
     with Redis.from_url(site.settings.redis_database(2)) as client:
         yield client
@@ -78,13 +78,13 @@ def test_a_lock_has_one_holder(take: Take, locks: Locks) -> None:
 
     second = take(locks, ONE, "yours")
 
-    assert list(second.busy) == [0]
+    assert list(second.contended) == [0]
 
 
 def test_a_holder_is_told_by_operation_and_since_when(take: Take, locks: Locks) -> None:
     take(locks, ONE, "mine")
 
-    holder = take(locks, ONE, "yours").busy[0]
+    holder = take(locks, ONE, "yours").contended[0]
 
     assert holder.operation == "operation-of-mine"
     assert datetime.fromisoformat(holder.since).tzinfo is not None
@@ -95,7 +95,7 @@ def test_what_is_free_among_busy_locks_is_taken(take: Take, locks: Locks, redis:
 
     second = take(locks, THREE, "yours")
 
-    assert (list(second.busy), redis.exists(*THREE)) == ([1], 3)
+    assert (list(second.contended), redis.exists(*THREE)) == ([1], 3)
 
 
 def test_all_or_none_takes_none(take: Take, locks: Locks, redis: Redis) -> None:
@@ -103,7 +103,7 @@ def test_all_or_none_takes_none(take: Take, locks: Locks, redis: Redis) -> None:
 
     second = take(locks, THREE, "yours", all_or_none=True)
 
-    assert (list(second.busy), redis.exists(*THREE)) == ([1], 1)
+    assert (list(second.contended), redis.exists(*THREE)) == ([1], 1)
 
 
 def test_all_or_none_over_several_calls_takes_none(take: Take, locks: Locks, redis: Redis) -> None:
@@ -112,7 +112,7 @@ def test_all_or_none_over_several_calls_takes_none(take: Take, locks: Locks, red
 
     second = take(locks, keys, "yours", all_or_none=True)
 
-    assert (list(second.busy), redis.dbsize()) == ([2400], 1)
+    assert (list(second.contended), redis.dbsize()) == ([2400], 1)
 
 
 def test_two_and_a_half_thousand_locks_are_held_and_released(locks: Locks, redis: Redis) -> None:
@@ -121,7 +121,7 @@ def test_two_and_a_half_thousand_locks_are_held_and_released(locks: Locks, redis
     with locks.hold(keys, claim="mine", operation="x", lease_s=60, all_or_none=False) as held:
         during = redis.dbsize()
 
-    assert (held.busy, during, redis.dbsize()) == ({}, 2500, 0)
+    assert (held.contended, during, redis.dbsize()) == ({}, 2500, 0)
 
 
 def test_positions_of_busy_locks_count_over_all_calls(take: Take, locks: Locks) -> None:
@@ -130,7 +130,7 @@ def test_positions_of_busy_locks_count_over_all_calls(take: Take, locks: Locks) 
 
     second = take(locks, keys, "yours")
 
-    assert sorted(second.busy) == [0, 999, 1000, 2499]
+    assert sorted(second.contended) == [0, 999, 1000, 2499]
 
 
 @pytest.mark.parametrize("all_or_none", ["0", "1"])
@@ -139,9 +139,9 @@ def test_an_owner_who_asks_again_has_it_already(
 ) -> None:
     # What a client does whose reply got lost: the same script again, with the same owner.
     for lease_ms in (1000, 60_000):
-        [busy] = locks._each_call(_ACQUIRE, ONE, ["me", lease_ms, all_or_none]) or []
+        [contended] = locks._each_call(_ACQUIRE, ONE, ["me", lease_ms, all_or_none]) or []
 
-    assert (busy, redis.pttl(ONE[0]) > 50_000) == ([], True)
+    assert (contended, redis.pttl(ONE[0]) > 50_000) == ([], True)
 
 
 def test_locks_are_gone_after_the_block(locks: Locks, redis: Redis) -> None:
@@ -181,7 +181,7 @@ def test_a_lock_outlives_its_owner_by_its_lease(take: Take, locks: Locks, redis:
 
     until(lambda: not redis.exists(ONE[0]))
 
-    assert take(locks, ONE, "yours").busy == {}
+    assert take(locks, ONE, "yours").contended == {}
 
 
 def test_renewing_prolongs_a_lock_after_a_third_of_its_lease(
@@ -217,8 +217,8 @@ def test_renewing_leaves_what_somebody_else_took(take: Take, locks: Locks, redis
 def test_of_ten_who_want_the_same_locks_one_gets_them_all(take: Take, locks: Locks) -> None:
     answers = at_once(*[lambda n=n: take(locks, THREE, f"claim{n}") for n in range(10)])
 
-    busy = sorted(len(each.busy) for each in answers)  # type: ignore[attr-defined]
-    assert sum(3 - each for each in busy) == 3
+    contended = sorted(len(each.contended) for each in answers)  # type: ignore[attr-defined]
+    assert sum(3 - each for each in contended) == 3
 
 
 # Redis is away
@@ -232,7 +232,7 @@ def away() -> Locks:
 def test_without_redis_nothing_is_busy_and_it_is_told(take: Take, away: Locks) -> None:
     held = take(away, THREE, "mine")
 
-    assert (held.busy, held.degraded) == ({}, True)
+    assert (held.contended, held.degraded) == ({}, True)
 
 
 def test_without_redis_the_block_runs_and_ends(away: Locks) -> None:
@@ -266,7 +266,7 @@ def test_locks_that_are_switched_off_lock_nothing(take: Take, redis: Redis) -> N
 
     held = take(off, ONE, "mine")
 
-    assert (held.busy, held.degraded, redis.dbsize()) == ({}, False, 0)
+    assert (held.contended, held.degraded, redis.dbsize()) == ({}, False, 0)
 
 
 keys = st.lists(st.sampled_from(THREE), min_size=1, unique=True).map(sorted)
@@ -288,8 +288,8 @@ def test_there_are_never_two_holders(
             held = block.enter_context(
                 locks.hold(wanted, claim=claim, operation="x", lease_s=60, all_or_none=all_or_none)
             )
-            assert {wanted[place] for place in held.busy} == holders.keys() & set(wanted)
-            if not (held.busy and all_or_none):
+            assert {wanted[place] for place in held.contended} == holders.keys() & set(wanted)
+            if not (held.contended and all_or_none):
                 holders |= {key: claim for key in wanted if key not in holders}
             if leaves:
                 block.close()

@@ -11,13 +11,13 @@ from tests.engine.works import do
 from tests.factories import tickets, work_orders
 
 
-def follow(site: lockside.Site, person: str, kind: str = "work_order", **more: Any) -> int:
+def follow(site: lockside.Session, person: str, kind: str = "work_order", **more: Any) -> int:
     made = site.records("subscription").create(person=person, kind=kind, **more)
     found: int = made["id"]
     return found
 
 
-def ended(site: lockside.Site, kind: str, ids: Any, **options: Any) -> dict[str, Any]:
+def ended(site: lockside.Session, kind: str, ids: Any, **options: Any) -> dict[str, Any]:
     """Run an operation and everything that follows it; return its result."""
     told = drain(site, do(site, kind, ids, **options))
     for each in query(site, "SELECT id FROM operation WHERE verb = 'hook'"):
@@ -26,7 +26,7 @@ def ended(site: lockside.Site, kind: str, ids: Any, **options: Any) -> dict[str,
     return told
 
 
-def digests(site: lockside.Site) -> list[tuple[str, str]]:
+def digests(site: lockside.Session) -> list[tuple[str, str]]:
     """Return who was told of what, by name and operation type, in order."""
     found = query(
         site,
@@ -36,7 +36,7 @@ def digests(site: lockside.Site) -> list[tuple[str, str]]:
     return [(each["name"], each["what"]) for each in found]
 
 
-def test_a_subscriber_is_told_once_of_a_bulk_operation(site: lockside.Site) -> None:
+def test_a_subscriber_is_told_once_of_a_bulk_operation(site: lockside.Session) -> None:
     follow(site, "asha")
     ids = work_orders(site, 5)
 
@@ -56,7 +56,7 @@ def test_a_subscriber_is_told_once_of_a_bulk_operation(site: lockside.Site) -> N
     }
 
 
-def test_each_subscriber_is_told(site: lockside.Site) -> None:
+def test_each_subscriber_is_told(site: lockside.Session) -> None:
     for each in ("asha", "dora", "victor"):
         follow(site, each)
 
@@ -65,7 +65,7 @@ def test_each_subscriber_is_told(site: lockside.Site) -> None:
     assert [who for who, _ in digests(site)] == ["asha", "dora", "victor"]
 
 
-def test_nobody_is_told_of_what_he_did_himself(site: lockside.Site) -> None:
+def test_nobody_is_told_of_what_he_did_himself(site: lockside.Session) -> None:
     follow(site, "asha")
     follow(site, "admin")
 
@@ -74,7 +74,7 @@ def test_nobody_is_told_of_what_he_did_himself(site: lockside.Site) -> None:
     assert [who for who, _ in digests(site)] == ["asha"]
 
 
-def test_everybody_is_told_of_what_the_system_did(site: lockside.Site) -> None:
+def test_everybody_is_told_of_what_the_system_did(site: lockside.Session) -> None:
     follow(site, "admin")
     ids = work_orders(site, 1)
     site.act_as("demo", None)
@@ -94,7 +94,7 @@ QUIET: list[Any] = [
 
 @pytest.mark.parametrize("options", QUIET)
 def test_nobody_is_told_of_what_changed_nothing(
-    site: lockside.Site, options: dict[str, Any]
+    site: lockside.Session, options: dict[str, Any]
 ) -> None:
     follow(site, "asha")
 
@@ -103,7 +103,7 @@ def test_nobody_is_told_of_what_changed_nothing(
     assert digests(site) == []
 
 
-def test_who_follows_one_state_is_told_of_transitions_to_it_only(site: lockside.Site) -> None:
+def test_who_follows_one_state_is_told_of_transitions_to_it_only(site: lockside.Session) -> None:
     follow(site, "asha", target_state="APPROVED")
     follow(site, "dora", target_state="CANCELLED")
     ids = work_orders(site, 3)
@@ -118,7 +118,7 @@ def test_who_follows_one_state_is_told_of_transitions_to_it_only(site: lockside.
     ]
 
 
-def test_who_follows_a_kind_is_told_of_every_verb(site: lockside.Site) -> None:
+def test_who_follows_a_kind_is_told_of_every_verb(site: lockside.Session) -> None:
     follow(site, "asha", "ticket")
     ids = tickets(site, 2)
 
@@ -129,7 +129,7 @@ def test_who_follows_a_kind_is_told_of_every_verb(site: lockside.Site) -> None:
     assert [what for _, what in digests(site)] == ["transition_to_OPEN", "assign", "update"]
 
 
-def test_who_follows_a_kind_and_one_of_its_states_is_told_once(site: lockside.Site) -> None:
+def test_who_follows_a_kind_and_one_of_its_states_is_told_once(site: lockside.Session) -> None:
     follow(site, "asha")
     follow(site, "asha", target_state="APPROVED")
 
@@ -139,7 +139,7 @@ def test_who_follows_a_kind_and_one_of_its_states_is_told_once(site: lockside.Si
 
 
 def test_another_kind_another_tenant_and_a_deleted_subscription_are_not_told(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     follow(site, "asha", "ticket")
     site.records("subscription").delete(follow(site, "dora"))
@@ -152,7 +152,7 @@ def test_another_kind_another_tenant_and_a_deleted_subscription_are_not_told(
     assert digests(site) == []
 
 
-def test_a_deleted_person_is_told_nothing(site: lockside.Site) -> None:
+def test_a_deleted_person_is_told_nothing(site: lockside.Session) -> None:
     follow(site, "dora")
     (dora,) = query(
         site,
@@ -166,7 +166,7 @@ def test_a_deleted_person_is_told_nothing(site: lockside.Site) -> None:
     assert digests(site) == []
 
 
-def test_of_an_operation_with_failures_the_digest_tells_both_counts(site: lockside.Site) -> None:
+def test_of_an_operation_with_failures_the_digest_tells_both_counts(site: lockside.Session) -> None:
     follow(site, "asha")
     ids = work_orders(site, 3) + work_orders(site, 2, vendor=False)
 

@@ -1,4 +1,4 @@
-"""Records of every noun: created, read, listed, updated and deleted, each write a version."""
+"""Records of every type: created, read, listed, updated and deleted, each write a version."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,13 +18,13 @@ from engine.ports.platform import database_clock
 from lockside.session.records import Records
 from models.base import kinds, records
 from tests.checker import check_invariants
-from tests.engine.nouns import NOUNS, each_noun, make
+from tests.engine.resource_types import NOUNS, each_noun, make
 from tests.engine.steps import at_once, outbox, query, somebody_waits_for_a_row, then, until
 from tests.engine.works import denials, do, move, why
 from tests.factories import work_orders
 
 each_named = pytest.mark.parametrize(
-    "noun", [each for each, model in records().items() if "name" in model.__table__.c
+    "resource_type", [each for each, model in records().items() if "name" in model.__table__.c
              and each != "reading"],
 )  # fmt: skip
 
@@ -34,10 +34,12 @@ def test_every_noun_is_among_these() -> None:
 
 
 @each_noun
-def test_a_new_record_is_its_first_version_and_reads_back(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
+def test_a_new_record_is_its_first_version_and_reads_back(
+    site: lockside.Session, resource_type: str
+) -> None:
+    made = make(site, resource_type)
 
-    assert made == site.records(noun).get(made["id"])
+    assert made == site.records(resource_type).get(made["id"])
     assert (made["version"], made["created_by"], made["updated_by"]) == (
         *(1, site.actor.person_id),
         site.actor.person_id,
@@ -46,34 +48,40 @@ def test_a_new_record_is_its_first_version_and_reads_back(site: lockside.Site, n
 
 
 @each_noun
-def test_a_new_record_is_listed(site: lockside.Site, noun: str) -> None:
-    made = [make(site, noun)["id"] for _ in range(3)]
+def test_a_new_record_is_listed(site: lockside.Session, resource_type: str) -> None:
+    made = [make(site, resource_type)["id"] for _ in range(3)]
 
-    listed = [each["id"] for each in site.records(noun).each()]
+    listed = [each["id"] for each in site.records(resource_type).each()]
 
     assert listed == sorted(listed)
     assert set(made) <= set(listed)
 
 
 @each_noun
-def test_an_update_is_the_next_version(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
+def test_an_update_is_the_next_version(site: lockside.Session, resource_type: str) -> None:
+    made = make(site, resource_type)
 
     site.act_as("demo", "admin")
-    changed = site.records(noun).update(made["id"], expected_version=1, **NOUNS[noun].change)
+    changed = site.records(resource_type).update(
+        made["id"], expected_version=1, **NOUNS[resource_type].change
+    )
 
     assert (changed["version"], changed["created_at"]) == (2, made["created_at"])
     assert changed["updated_at"] > made["updated_at"]
-    assert changed == site.records(noun).get(made["id"])
+    assert changed == site.records(resource_type).get(made["id"])
 
 
 @each_noun
-def test_an_update_that_changes_nothing_is_no_version(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
-    site.records(noun).update(made["id"], **NOUNS[noun].change)
+def test_an_update_that_changes_nothing_is_no_version(
+    site: lockside.Session, resource_type: str
+) -> None:
+    made = make(site, resource_type)
+    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
     before = query(site, "SELECT count(*) AS n FROM operation")
 
-    again = site.records(noun).update(made["id"], expected_version=2, **NOUNS[noun].change)
+    again = site.records(resource_type).update(
+        made["id"], expected_version=2, **NOUNS[resource_type].change
+    )
 
     assert again["version"] == 2
     assert query(site, "SELECT count(*) AS n FROM operation") == before
@@ -81,13 +89,13 @@ def test_an_update_that_changes_nothing_is_no_version(site: lockside.Site, noun:
 
 @each_noun
 def test_a_stale_version_is_a_conflict_as_the_contract_words_it(
-    site: lockside.Site, noun: str
+    site: lockside.Session, resource_type: str
 ) -> None:
-    made = make(site, noun)
-    site.records(noun).update(made["id"], **NOUNS[noun].change)
+    made = make(site, resource_type)
+    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
 
     with pytest.raises(StaleVersion) as told:
-        site.records(noun).delete(made["id"], expected_version=1)
+        site.records(resource_type).delete(made["id"], expected_version=1)
 
     shown = told.value.to_dict()
     assert (shown["error"], shown["message"]) == (
@@ -101,32 +109,36 @@ def test_a_stale_version_is_a_conflict_as_the_contract_words_it(
     }
     assert shown["current"]["updated_by"] == "admin"
     assert shown["current"]["updated_at"].endswith("Z")
-    assert ("state" in shown["current"]) is (noun in kinds())
+    assert ("state" in shown["current"]) is (resource_type in kinds())
     assert all(each["after"] is None for each in shown["changes"].values())
 
 
 @each_noun
-def test_of_two_who_saw_the_same_version_one_writes(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
-    change = NOUNS[noun].change
+def test_of_two_who_saw_the_same_version_one_writes(
+    site: lockside.Session, resource_type: str
+) -> None:
+    made = make(site, resource_type)
+    change = NOUNS[resource_type].change
 
     answers = at_once(
-        lambda: site.records(noun).update(made["id"], expected_version=1, **change),
-        lambda: site.records(noun).delete(made["id"], expected_version=1),
+        lambda: site.records(resource_type).update(made["id"], expected_version=1, **change),
+        lambda: site.records(resource_type).delete(made["id"], expected_version=1),
     )
 
     refused = [each for each in answers if isinstance(each, Exception)]
     assert [type(each) in (StaleVersion, NotFound) for each in refused] == [True]
-    table = records()[noun].__tablename__
+    table = records()[resource_type].__tablename__
     assert query(site, f"SELECT version FROM {table} WHERE id = :id", id=made["id"]) == [
         {"version": 2}
     ]
 
 
 @each_noun
-def test_what_was_deleted_is_nowhere_to_be_found(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
-    known = site.records(noun)
+def test_what_was_deleted_is_nowhere_to_be_found(
+    site: lockside.Session, resource_type: str
+) -> None:
+    made = make(site, resource_type)
+    known = site.records(resource_type)
 
     assert known.delete(made["id"], expected_version=1) == 2
 
@@ -134,34 +146,36 @@ def test_what_was_deleted_is_nowhere_to_be_found(site: lockside.Site, noun: str)
     for ask in (
         lambda: known.get(made["id"]),
         lambda: known.delete(made["id"]),
-        lambda: known.update(made["id"], **NOUNS[noun].change),
+        lambda: known.update(made["id"], **NOUNS[resource_type].change),
     ):
         with pytest.raises(NotFound):
             ask()
 
 
 @each_noun
-def test_what_was_deleted_is_still_stored(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
+def test_what_was_deleted_is_still_stored(site: lockside.Session, resource_type: str) -> None:
+    made = make(site, resource_type)
 
-    site.records(noun).delete(made["id"])
+    site.records(resource_type).delete(made["id"])
 
     (row,) = query(
         site,
-        f"SELECT deleted_at, version FROM {records()[noun].__tablename__} WHERE id = :id",
+        f"SELECT deleted_at, version FROM {records()[resource_type].__tablename__} WHERE id = :id",
         id=made["id"],
     )
     assert (row["deleted_at"] is not None, row["version"]) == (True, 2)
 
 
 @each_noun
-def test_every_version_of_a_record_is_in_its_timeline(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
-    site.records(noun).update(made["id"], **NOUNS[noun].change)
-    site.records(noun).delete(made["id"])
+def test_every_version_of_a_record_is_in_its_timeline(
+    site: lockside.Session, resource_type: str
+) -> None:
+    made = make(site, resource_type)
+    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
+    site.records(resource_type).delete(made["id"])
     write_records(site.platform)
 
-    told = site.timeline(noun, made["id"])
+    told = site.timeline(resource_type, made["id"])
 
     assert [(each["event_type"], each["version"], each["actor_id"]) for each in told] == [
         ("CREATED", 1, site.actor.person_id),
@@ -177,13 +191,17 @@ def test_every_version_of_a_record_is_in_its_timeline(site: lockside.Site, noun:
 
 @each_noun
 def test_another_tenants_record_answers_as_one_that_is_not_there(
-    site: lockside.Site, noun: str
+    site: lockside.Session, resource_type: str
 ) -> None:
-    theirs, nothing = make(site, noun)["id"], 10**9
+    theirs, nothing = make(site, resource_type)["id"], 10**9
     site.act_as("other", "admin")
-    known = site.records(noun)
+    known = site.records(resource_type)
 
-    for ask in (known.get, known.delete, lambda each: known.update(each, **NOUNS[noun].change)):
+    for ask in (
+        known.get,
+        known.delete,
+        lambda each: known.update(each, **NOUNS[resource_type].change),
+    ):
         answers = []
         for named in (theirs, nothing):
             with pytest.raises(NotFound) as told:
@@ -194,15 +212,17 @@ def test_another_tenants_record_answers_as_one_that_is_not_there(
 
 
 @each_noun
-def test_who_may_only_look_changes_nothing_and_is_recorded(site: lockside.Site, noun: str) -> None:
-    values = NOUNS[noun].values(site)
-    made = make(site, noun)
+def test_who_may_only_look_changes_nothing_and_is_recorded(
+    site: lockside.Session, resource_type: str
+) -> None:
+    values = NOUNS[resource_type].values(site)
+    made = make(site, resource_type)
     site.act_as("demo", "victor")
-    known = site.records(noun)
+    known = site.records(resource_type)
 
     for ask in (
         lambda: known.create(**values),
-        lambda: known.update(made["id"], **NOUNS[noun].change),
+        lambda: known.update(made["id"], **NOUNS[resource_type].change),
         lambda: known.delete(made["id"]),
     ):
         with pytest.raises(PermissionDenied):
@@ -210,43 +230,45 @@ def test_who_may_only_look_changes_nothing_and_is_recorded(site: lockside.Site, 
 
     assert known.get(made["id"])["version"] == 1
     told = [each["required_permissions"] for each in denials(site)]
-    assert told == [[each] for each in needed(noun)]
+    assert told == [[each] for each in needed(resource_type)]
 
 
-def needed(noun: str) -> Iterator[str]:
+def needed(resource_type: str) -> Iterator[str]:
     """Yield the permission for creating, updating and deleting."""
-    parent, model = NOUNS[noun].parent, records()[noun]
+    parent, model = NOUNS[resource_type].parent, records()[resource_type]
     for verb in ("create", "update", "delete"):
         if parent is None or model.permit is None:
-            yield f"{noun}.{verb}"
+            yield f"{resource_type}.{verb}"
         else:
             yield f"{parent[0]}.{model.permit}"
 
 
 @each_named
-def test_a_name_is_one_records_until_it_is_deleted(site: lockside.Site, noun: str) -> None:
-    made = make(site, noun)
-    values = NOUNS[noun].values(site) | {"name": made["name"]}
+def test_a_name_is_one_records_until_it_is_deleted(
+    site: lockside.Session, resource_type: str
+) -> None:
+    made = make(site, resource_type)
+    values = NOUNS[resource_type].values(site) | {"name": made["name"]}
 
     with pytest.raises(InvalidInput) as told:
-        site.records(noun).create(**values)
-    site.records(noun).delete(made["id"])
+        site.records(resource_type).create(**values)
+    site.records(resource_type).delete(made["id"])
 
     assert told.value.facts["field"] == "name"
-    assert site.records(noun).create(**values)["name"] == made["name"]
+    assert site.records(resource_type).create(**values)["name"] == made["name"]
 
 
 @each_named
-def test_another_tenant_has_the_same_names(site: lockside.Site, noun: str) -> None:
-    values = NOUNS[noun].values(site)
-    site.records(noun).create(**values)
+def test_another_tenant_has_the_same_names(site: lockside.Session, resource_type: str) -> None:
+    values = NOUNS[resource_type].values(site)
+    site.records(resource_type).create(**values)
     site.act_as("other", "admin")
 
-    assert site.records(noun).create(**values)["name"] == values["name"]
+    assert site.records(resource_type).create(**values)["name"] == values["name"]
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_deleted_work_is_not_found_by_any_verb(site: lockside.Site, kind: str) -> None:
+def test_deleted_work_is_not_found_by_any_verb(site: lockside.Session, kind: str) -> None:
     made = site.records(kind).create(**NOUNS[kind].values(site), reference="R-1")
     machine = kinds()[kind].machine
     site.records(kind).delete(made["id"])
@@ -261,7 +283,7 @@ def test_deleted_work_is_not_found_by_any_verb(site: lockside.Site, kind: str) -
 
 @pytest.mark.parametrize("kind", kinds())
 def test_new_work_begins_in_its_initial_state_whatever_is_asked(
-    site: lockside.Site, kind: str
+    site: lockside.Session, kind: str
 ) -> None:
     machine = kinds()[kind].machine
 
@@ -272,20 +294,20 @@ def test_new_work_begins_in_its_initial_state_whatever_is_asked(
     assert made["state"] == machine.initial
 
 
-def test_an_unknown_noun_is_refused_with_those_that_are_known(site: lockside.Site) -> None:
+def test_an_unknown_noun_is_refused_with_those_that_are_known(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput) as told:
         site.records("spaceship")
 
     assert "work_order_line" in told.value.facts["expected"]
-    assert site.records("work-order-line").noun == "work_order_line"
+    assert site.records("work-order-line").resource_type == "work_order_line"
 
 
-def test_records_without_states_are_not_listed_by_one(site: lockside.Site) -> None:
+def test_records_without_states_are_not_listed_by_one(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput):
         site.records("vendor").list(state="OPEN")
 
 
-def test_records_written_one_by_one_are_no_operations_to_watch(site: lockside.Site) -> None:
+def test_records_written_one_by_one_are_no_operations_to_watch(site: lockside.Session) -> None:
     made = make(site, "ticket")
     site.records("ticket").update(made["id"], priority="HIGH")
     site.records("ticket").delete(made["id"])
@@ -298,7 +320,7 @@ def test_records_written_one_by_one_are_no_operations_to_watch(site: lockside.Si
     ]
 
 
-def test_a_record_that_somebody_holds_for_long_is_told_as_locked(site: lockside.Site) -> None:
+def test_a_record_that_somebody_holds_for_long_is_told_as_locked(site: lockside.Session) -> None:
     made = make(site, "ticket")
     with site.platform.database.connect() as other:
         other.exec_driver_sql(f"SELECT FROM ticket WHERE id = {made['id']} FOR UPDATE")
@@ -311,7 +333,7 @@ def test_a_record_that_somebody_holds_for_long_is_told_as_locked(site: lockside.
     assert outbox(site)[-1]["error_codes"] == ["locked"]
 
 
-def test_whoever_waited_for_a_row_wrote_it_later(site: lockside.Site) -> None:
+def test_whoever_waited_for_a_row_wrote_it_later(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     second = Thread(target=lambda: site.records("work_order").update(row_id, remarks="Then"))
 
@@ -331,7 +353,7 @@ def test_whoever_waited_for_a_row_wrote_it_later(site: lockside.Site) -> None:
     assert told == [(1, "CREATED"), (2, "STATE_CHANGED"), (3, "UPDATED")]
 
 
-def test_a_record_that_open_changes_refer_to_is_free(site: lockside.Site) -> None:
+def test_a_record_that_open_changes_refer_to_is_free(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     site.act_as("demo", "asha")
     asked = do(site, "work_order", row_id, target="APPROVED")
@@ -348,7 +370,7 @@ def test_a_record_that_open_changes_refer_to_is_free(site: lockside.Site) -> Non
     assert site.row("work_order", row_id)["updated_by"] == asha
 
 
-def test_two_who_change_each_other_both_do(site: lockside.Site) -> None:
+def test_two_who_change_each_other_both_do(site: lockside.Session) -> None:
     me, other = int(site.actor.person_id or 0), make(site, "person")["id"]
     (role,) = query(site, "SELECT id FROM role WHERE name = 'admin' ORDER BY id LIMIT 1")
     site.records("person_role").create(person_id=other, role_id=role["id"])

@@ -11,16 +11,16 @@ from tests.engine.steps import query
 from tests.factories import attendance, tasks, tickets, work_orders
 
 
-def refused(site: lockside.Site, noun: str, row_id: int) -> tuple[str, str]:
+def refused(site: lockside.Session, resource_type: str, row_id: int) -> tuple[str, str]:
     """Return the code and the sentence against a deletion."""
     with pytest.raises(RuleRefused) as told:
-        site.records(noun).delete(row_id)
+        site.records(resource_type).delete(row_id)
     return told.value.facts["reasons"][0]["code"], str(told.value)
 
 
-def own(site: lockside.Site, noun: str) -> int:
+def own(site: lockside.Session, resource_type: str) -> int:
     """Return the id of the actor, of a role that they hold, or of their holding it."""
-    mine = {"person": "p.id", "person_role": "h.id", "role": "r.id"}[noun]
+    mine = {"person": "p.id", "person_role": "h.id", "role": "r.id"}[resource_type]
     (row, *_) = query(
         site,
         f"SELECT {mine} AS id FROM person p JOIN person_role h ON h.person_id = p.id"
@@ -30,31 +30,33 @@ def own(site: lockside.Site, noun: str) -> int:
     return int(row["id"])
 
 
-each_access = pytest.mark.parametrize("noun", ["person", "person_role", "role"])
+each_access = pytest.mark.parametrize("resource_type", ["person", "person_role", "role"])
 
 
 @each_access
-def test_nobody_deletes_by_what_they_act_themselves(site: lockside.Site, noun: str) -> None:
-    code, sentence = refused(site, noun, own(site, noun))
+def test_nobody_deletes_by_what_they_act_themselves(
+    site: lockside.Session, resource_type: str
+) -> None:
+    code, sentence = refused(site, resource_type, own(site, resource_type))
 
     assert code == "own_access"
     assert "ask another administrator" in sentence
-    assert site.records(noun).list() != []
+    assert site.records(resource_type).list() != []
 
 
 @each_access
-def test_another_administrator_deletes_it(site: lockside.Site, noun: str) -> None:
-    row_id = own(site, noun)
-    role = site.records("role").create(name="second", permissions=f"{noun}.delete")
+def test_another_administrator_deletes_it(site: lockside.Session, resource_type: str) -> None:
+    row_id = own(site, resource_type)
+    role = site.records("role").create(name="second", permissions=f"{resource_type}.delete")
     site.records("person").create(name="zoe")
     site.records("person_role").create(person="zoe", role=role["id"])
     site.act_as("demo", "zoe")
 
-    assert site.records(noun).delete(row_id) == 2
+    assert site.records(resource_type).delete(row_id) == 2
 
 
-def of(noun: str, row: Callable[[lockside.Site, int], Any], told: str) -> Any:
-    return pytest.param(noun, row, told, id=f"{noun} of {told}")
+def of(resource_type: str, row: Callable[[lockside.Session, int], Any], told: str) -> Any:
+    return pytest.param(resource_type, row, told, id=f"{resource_type} of {told}")
 
 
 NAMED = [
@@ -68,20 +70,23 @@ NAMED = [
 ]
 
 
-@pytest.mark.parametrize(("noun", "name_it", "told"), NAMED)
+@pytest.mark.parametrize(("resource_type", "name_it", "told"), NAMED)
 def test_what_open_work_names_is_not_deleted(
-    site: lockside.Site, noun: str, name_it: Callable[[lockside.Site, int], Any], told: str
+    site: lockside.Session,
+    resource_type: str,
+    name_it: Callable[[lockside.Session, int], Any],
+    told: str,
 ) -> None:
-    row_id = site.records(noun).create(name="New")["id"]
+    row_id = site.records(resource_type).create(name="New")["id"]
     name_it(site, row_id)
 
-    code, sentence = refused(site, noun, row_id)
+    code, sentence = refused(site, resource_type, row_id)
 
     assert (code, sentence.startswith(told)) == ("record_in_use", True)
-    assert site.records(noun).get(row_id)["version"] == 1
+    assert site.records(resource_type).get(row_id)["version"] == 1
 
 
-def test_all_work_that_names_a_record_is_told(site: lockside.Site) -> None:
+def test_all_work_that_names_a_record_is_told(site: lockside.Session) -> None:
     row_id = site.records("site").create(name="Tower")["id"]
     tickets(site, 2, site_id=row_id)
     work_orders(site, 1, site_id=row_id)
@@ -89,14 +94,14 @@ def test_all_work_that_names_a_record_is_told(site: lockside.Site) -> None:
     assert refused(site, "site", row_id)[1] == "2 open tickets and 1 open work order name it"
 
 
-def test_a_tour_with_checkpoints_is_not_deleted(site: lockside.Site) -> None:
+def test_a_tour_with_checkpoints_is_not_deleted(site: lockside.Session) -> None:
     (tour,) = tasks(site, 1)
     tasks(site, 2, parent_id=tour)
 
     assert refused(site, "task", tour) == ("record_in_use", "2 open tasks name it")
 
 
-def test_work_that_is_over_or_deleted_or_anothers_keeps_nothing(site: lockside.Site) -> None:
+def test_work_that_is_over_or_deleted_or_anothers_keeps_nothing(site: lockside.Session) -> None:
     vendor = site.records("vendor").create(name="New")["id"]
     work_orders(site, 2, vendor_id=vendor, state="CLOSED")
     (gone,) = work_orders(site, 1, vendor_id=vendor)

@@ -27,16 +27,16 @@ def test_every_kind_is_among_these() -> None:
     assert set(FINAL) == set(kinds())
 
 
-def final(site: lockside.Site, kind: str) -> int:
+def final(site: lockside.Session, kind: str) -> int:
     return MAKERS[kind](site, 1, state=FINAL[kind])[0]
 
 
-def untouched(site: lockside.Site, kind: str, row_id: int) -> bool:
+def untouched(site: lockside.Session, kind: str, row_id: int) -> bool:
     return bool(site.row(kind, row_id)["version"] == 1)
 
 
 @each_kind
-def test_a_final_row_takes_no_transition(site: lockside.Site, kind: str) -> None:
+def test_a_final_row_takes_no_transition(site: lockside.Session, kind: str) -> None:
     row_id = final(site, kind)
     here = site.row(kind, row_id)["state"]
 
@@ -51,7 +51,7 @@ def test_a_final_row_takes_no_transition(site: lockside.Site, kind: str) -> None
 
 
 @each_kind
-def test_a_final_row_takes_no_update(site: lockside.Site, kind: str) -> None:
+def test_a_final_row_takes_no_update(site: lockside.Session, kind: str) -> None:
     row_id = final(site, kind)
 
     told = drain(site, do(site, kind, row_id, verb="update", values=VALUES))
@@ -60,7 +60,7 @@ def test_a_final_row_takes_no_update(site: lockside.Site, kind: str) -> None:
 
 
 @each_kind
-def test_a_final_row_takes_no_assignment(site: lockside.Site, kind: str) -> None:
+def test_a_final_row_takes_no_assignment(site: lockside.Session, kind: str) -> None:
     row_id = final(site, kind)
     asked = {"verb": "assign", "values": {"assigned_to_user": "asha"}}
     if not issubclass(kinds()[kind], Assignable):
@@ -79,7 +79,7 @@ def refused(error: LocksideError) -> list[str]:
 
 @each_kind
 def test_a_final_row_is_neither_updated_nor_deleted_as_a_record(
-    site: lockside.Site, kind: str
+    site: lockside.Session, kind: str
 ) -> None:
     row_id = final(site, kind)
 
@@ -93,12 +93,12 @@ def test_a_final_row_is_neither_updated_nor_deleted_as_a_record(
 
 
 @pytest.mark.parametrize("kind", PARTS)
-def test_a_final_row_gets_no_part(site: lockside.Site, kind: str) -> None:
+def test_a_final_row_gets_no_part(site: lockside.Session, kind: str) -> None:
     row_id = final(site, kind)
-    noun, values = PARTS[kind]
+    resource_type, values = PARTS[kind]
 
     with pytest.raises(RuleRefused) as told:
-        site.records(noun).create(**{f"{kind}_id": row_id}, **values)
+        site.records(resource_type).create(**{f"{kind}_id": row_id}, **values)
 
     assert (refused(told.value), untouched(site, kind, row_id)) == (["record_locked"], True)
 
@@ -106,7 +106,7 @@ def test_a_final_row_gets_no_part(site: lockside.Site, kind: str) -> None:
 @each_kind
 @pytest.mark.parametrize("change", ["updated_at = clock_timestamp()", "deleted_at = now()"])
 def test_the_database_refuses_every_change_of_a_final_row(
-    site: lockside.Site, kind: str, change: str
+    site: lockside.Session, kind: str, change: str
 ) -> None:
     row_id = final(site, kind)
     table = kinds()[kind].__tablename__
@@ -127,17 +127,22 @@ def test_the_database_refuses_every_change_of_a_final_row(
 
 @pytest.mark.parametrize("kind", PARTS)
 def test_the_part_of_a_final_row_is_neither_changed_nor_deleted(
-    site: lockside.Site, kind: str
+    site: lockside.Session, kind: str
 ) -> None:
-    noun, values = PARTS[kind]
+    resource_type, values = PARTS[kind]
     (row_id,) = MAKERS[kind](site, 1, state=ENDED[kind])
-    part = site.records(noun).create(**{f"{kind}_id": row_id}, **values)
+    part = site.records(resource_type).create(**{f"{kind}_id": row_id}, **values)
     site.act_as("demo", None)
     move(site, kind, row_id, FINAL[kind])
     site.act_as("demo", "admin")
 
-    for ask in (site.records(noun).delete, lambda each: site.records(noun).update(each, **values)):
+    for ask in (
+        site.records(resource_type).delete,
+        lambda each: site.records(resource_type).update(each, **values),
+    ):
         with pytest.raises(RuleRefused):
             ask(part["id"])
 
-    assert query(site, f"SELECT version FROM {records()[noun].__tablename__}") == [{"version": 1}]
+    assert query(site, f"SELECT version FROM {records()[resource_type].__tablename__}") == [
+        {"version": 1}
+    ]

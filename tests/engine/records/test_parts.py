@@ -6,22 +6,22 @@ import lockside
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from engine.audit.writer import write_records
 from tests.checker import check_invariants
-from tests.engine.nouns import NOUNS, each_part, make
+from tests.engine.resource_types import NOUNS, each_part, make
 from tests.engine.works import move, ordered, read, task, why
 
 
 @each_part
 def test_a_part_makes_the_next_version_of_its_whole_and_says_so(
-    site: lockside.Site, noun: str
+    site: lockside.Session, resource_type: str
 ) -> None:
-    parent = NOUNS[noun].parent
+    parent = NOUNS[resource_type].parent
     assert parent is not None
     whole, column = parent
-    made = make(site, noun)
+    made = make(site, resource_type)
     whole_id = made[column]
 
-    site.records(noun).update(made["id"], **NOUNS[noun].change)
-    site.records(noun).delete(made["id"])
+    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
+    site.records(resource_type).delete(made["id"])
     write_records(site.platform)
 
     told = site.timeline(whole, whole_id)
@@ -30,61 +30,63 @@ def test_a_part_makes_the_next_version_of_its_whole_and_says_so(
         *(("CREATED", 1), ("UPDATED", 2)),
         *(("UPDATED", 3), ("UPDATED", 4)),
     ]
-    assert [list(each["changes"]) for each in told[1:]] == [[f"{noun} {made['id']}"]] * 3
+    assert [list(each["changes"]) for each in told[1:]] == [[f"{resource_type} {made['id']}"]] * 3
     check_invariants(site)
 
 
 @each_part
-def test_a_whole_shows_its_parts_until_they_are_deleted(site: lockside.Site, noun: str) -> None:
-    whole, column = NOUNS[noun].parent or ("", "")
-    made = make(site, noun)
+def test_a_whole_shows_its_parts_until_they_are_deleted(
+    site: lockside.Session, resource_type: str
+) -> None:
+    whole, column = NOUNS[resource_type].parent or ("", "")
+    made = make(site, resource_type)
 
-    before = site.records(whole).get(made[column])[f"{noun}s"]
-    site.records(noun).delete(made["id"])
+    before = site.records(whole).get(made[column])[f"{resource_type}s"]
+    site.records(resource_type).delete(made["id"])
 
     assert before == [made]
-    assert site.records(whole).get(made[column])[f"{noun}s"] == []
+    assert site.records(whole).get(made[column])[f"{resource_type}s"] == []
 
 
 @each_part
-def test_a_part_stays_a_part_of_what_it_was(site: lockside.Site, noun: str) -> None:
-    _, column = NOUNS[noun].parent or ("", "")
-    made, other = make(site, noun), make(site, noun)
+def test_a_part_stays_a_part_of_what_it_was(site: lockside.Session, resource_type: str) -> None:
+    _, column = NOUNS[resource_type].parent or ("", "")
+    made, other = make(site, resource_type), make(site, resource_type)
 
     with pytest.raises(InvalidInput) as told:
-        site.records(noun).update(made["id"], **{column: other[column]})
+        site.records(resource_type).update(made["id"], **{column: other[column]})
 
     assert told.value.facts["field"] == column
 
 
 @each_part
-def test_a_part_of_what_is_not_there_is_refused(site: lockside.Site, noun: str) -> None:
-    whole, column = NOUNS[noun].parent or ("", "")
-    values = NOUNS[noun].values(site)
+def test_a_part_of_what_is_not_there_is_refused(site: lockside.Session, resource_type: str) -> None:
+    whole, column = NOUNS[resource_type].parent or ("", "")
+    values = NOUNS[resource_type].values(site)
     gone = values[column]
     site.records(whole).delete(gone)
 
     for each in (gone, 10**9):
         with pytest.raises(NotFound):
-            site.records(noun).create(**values | {column: each})
+            site.records(resource_type).create(**values | {column: each})
 
 
 @each_part
-def test_a_part_goes_with_its_whole(site: lockside.Site, noun: str) -> None:
-    whole, column = NOUNS[noun].parent or ("", "")
-    made = make(site, noun)
+def test_a_part_goes_with_its_whole(site: lockside.Session, resource_type: str) -> None:
+    whole, column = NOUNS[resource_type].parent or ("", "")
+    made = make(site, resource_type)
 
     site.records(whole).delete(made[column])
 
-    assert made["id"] not in [each["id"] for each in site.records(noun).each()]
+    assert made["id"] not in [each["id"] for each in site.records(resource_type).each()]
     with pytest.raises(NotFound):
-        site.records(noun).get(made["id"])
+        site.records(resource_type).get(made["id"])
 
 
 # What a state stands on stays while the row is in it.
 
 
-def completed(site: lockside.Site, kind: str) -> tuple[int, list[int]]:
+def completed(site: lockside.Session, kind: str) -> tuple[int, list[int]]:
     """Return completed work and the parts that it was completed with."""
     if kind == "task":
         row_id = task(site, asks=["flow", "pressure"])
@@ -97,24 +99,24 @@ def completed(site: lockside.Site, kind: str) -> tuple[int, list[int]]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "noun", "code"),
+    ("kind", "resource_type", "code"),
     [("task", "reading", "readings_missing"), ("work_order", "work_order_line", "lines_missing")],
 )
 def test_completed_work_keeps_what_it_was_completed_with(
-    site: lockside.Site, kind: str, noun: str, code: str
+    site: lockside.Session, kind: str, resource_type: str, code: str
 ) -> None:
     row_id, parts = completed(site, kind)
 
     with pytest.raises(RuleRefused) as told:
-        site.records(noun).delete(parts[0])
+        site.records(resource_type).delete(parts[0])
 
     assert [each["code"] for each in told.value.facts["reasons"]] == [code]
-    assert len(site.row(kind, row_id)[f"{noun}s"]) == len(parts)
+    assert len(site.row(kind, row_id)[f"{resource_type}s"]) == len(parts)
     check_invariants(site)
 
 
 def test_a_completed_tasks_reading_keeps_its_name_and_may_change_its_value(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     _, parts = completed(site, "task")
 
@@ -124,7 +126,7 @@ def test_a_completed_tasks_reading_keeps_its_name_and_may_change_its_value(
     assert site.records("reading").update(parts[0], value="7")["value"] == "7"
 
 
-def test_a_completed_work_order_may_lose_any_line_but_its_last(site: lockside.Site) -> None:
+def test_a_completed_work_order_may_lose_any_line_but_its_last(site: lockside.Session) -> None:
     row_id, (first,) = completed(site, "work_order")
     second = site.records("work_order_line").create(work_order_id=row_id, description="Oil")["id"]
 
@@ -134,7 +136,7 @@ def test_a_completed_work_order_may_lose_any_line_but_its_last(site: lockside.Si
         site.records("work_order_line").delete(second)
 
 
-def test_what_was_completed_elsewhere_may_be_completed_here(site: lockside.Site) -> None:
+def test_what_was_completed_elsewhere_may_be_completed_here(site: lockside.Session) -> None:
     row_id = task(site, state="COMPLETED", asks=["flow", "pressure"])
 
     reading = read(site, row_id, "flow")
@@ -144,7 +146,7 @@ def test_what_was_completed_elsewhere_may_be_completed_here(site: lockside.Site)
     assert site.row("task", row_id)["version"] == 4
 
 
-def test_work_that_was_rejected_may_lose_its_lines(site: lockside.Site) -> None:
+def test_work_that_was_rejected_may_lose_its_lines(site: lockside.Session) -> None:
     row_id, (line,) = completed(site, "work_order")
     move(site, "work_order", row_id, "REJECTED")
 

@@ -20,13 +20,13 @@ ODD = ['say "hi"', "back\\slash", "{brace}", "NULL", "ä€😀", "on hold"]
 each_kind = pytest.mark.parametrize("kind", MAKERS)
 
 
-def tags(site: lockside.Site, row_id: int, kind: str = "ticket") -> list[str]:
+def tags(site: lockside.Session, row_id: int, kind: str = "ticket") -> list[str]:
     found: list[str] = site.row(kind, row_id)["tags"]
     return found
 
 
 @each_kind
-def test_work_of_every_kind_has_tags_and_none_at_first(site: lockside.Site, kind: str) -> None:
+def test_work_of_every_kind_has_tags_and_none_at_first(site: lockside.Session, kind: str) -> None:
     (plain,) = MAKERS[kind](site, 1)
     (tagged,) = MAKERS[kind](site, 1, tags=["vip", "hold"])
 
@@ -34,7 +34,7 @@ def test_work_of_every_kind_has_tags_and_none_at_first(site: lockside.Site, kind
     assert site.ids(kind, where="tags contains hold") == [tagged]
 
 
-def test_tags_are_created_changed_and_taken_away_one_row_at_a_time(site: lockside.Site) -> None:
+def test_tags_are_created_changed_and_taken_away_one_row_at_a_time(site: lockside.Session) -> None:
     records = site.records("ticket")
     row_id = records.create(title="Leak", tags="vip, hold")["id"]
 
@@ -43,7 +43,7 @@ def test_tags_are_created_changed_and_taken_away_one_row_at_a_time(site: locksid
     assert records.update(row_id, tags=None)["version"] == 3
 
 
-def test_odd_tags_come_in_as_they_are(site: lockside.Site) -> None:
+def test_odd_tags_come_in_as_they_are(site: lockside.Session) -> None:
     rows: list[dict[str, Any]] = [
         {"title": "A", "tags": ODD},
         {"title": "B", "tags": []},
@@ -57,7 +57,7 @@ def test_odd_tags_come_in_as_they_are(site: lockside.Site) -> None:
     check_invariants(site)
 
 
-def test_an_operation_writes_the_same_tags_to_many_rows(site: lockside.Site) -> None:
+def test_an_operation_writes_the_same_tags_to_many_rows(site: lockside.Session) -> None:
     ids = tickets(site, 3)
 
     told = drain(site, do(site, "ticket", ids, verb="update", values={"tags": "hold"}))
@@ -66,7 +66,7 @@ def test_an_operation_writes_the_same_tags_to_many_rows(site: lockside.Site) -> 
     assert site.ids("ticket", where="tags contains hold") == ids
 
 
-def test_each_line_of_a_file_brings_tags_of_its_own(site: lockside.Site) -> None:
+def test_each_line_of_a_file_brings_tags_of_its_own(site: lockside.Session) -> None:
     one, two, three = tickets(site, 3, tags=["old"])
     file = BytesIO(f'id,tags\n{one},"vip,hold"\n{two},\n{three},old\n'.encode())
 
@@ -76,7 +76,7 @@ def test_each_line_of_a_file_brings_tags_of_its_own(site: lockside.Site) -> None
     check_invariants(site)
 
 
-def test_an_undo_brings_back_the_tags_that_were(site: lockside.Site) -> None:
+def test_an_undo_brings_back_the_tags_that_were(site: lockside.Session) -> None:
     one, two = tickets(site, 1, tags=ODD) + tickets(site, 1)
     changed = do(site, "ticket", [one, two], verb="update", values={"tags": ["new"]})
     drain(site, changed)
@@ -86,7 +86,7 @@ def test_an_undo_brings_back_the_tags_that_were(site: lockside.Site) -> None:
     assert (tags(site, one), tags(site, two)) == (ODD, [])
 
 
-def test_records_tell_what_tags_were_before_and_after(site: lockside.Site) -> None:
+def test_records_tell_what_tags_were_before_and_after(site: lockside.Session) -> None:
     row_id = site.records("ticket").create(title="Leak", tags=["vip"])["id"]
     site.records("ticket").update(row_id, tags=["vip", "hold"])
     site.import_work("ticket", [{"title": "A", "tags": ["new"]}])
@@ -114,7 +114,7 @@ def test_records_tell_what_tags_were_before_and_after(site: lockside.Site) -> No
         ("tags contains vip and tags contains hold", "A"),
     ],
 )
-def test_a_filter_finds_rows_by_a_whole_tag(site: lockside.Site, where: str, meant: str) -> None:
+def test_a_filter_finds_rows_by_a_whole_tag(site: lockside.Session, where: str, meant: str) -> None:
     given: list[Any] = [["vip", "hold"], ["HOLD"], ["on hold"], []]
     rows = [{"title": "?", "tags": each} for each in given]
     found = dict(zip("ABCD", site.import_work("ticket", rows), strict=True))
@@ -123,12 +123,12 @@ def test_a_filter_finds_rows_by_a_whole_tag(site: lockside.Site, where: str, mea
 
 
 @pytest.mark.parametrize("where", ["tags = hold", "tags != a", "tags in (a, b)", "tags < b"])
-def test_another_comparison_of_a_list_is_refused(site: lockside.Site, where: str) -> None:
+def test_another_comparison_of_a_list_is_refused(site: lockside.Session, where: str) -> None:
     with pytest.raises(InvalidInput, match="expected contains, with one of its words, or is empty"):
         site.ids("ticket", where=where)
 
 
-def test_lists_of_other_records_are_found_by_a_word_too(site: lockside.Site) -> None:
+def test_lists_of_other_records_are_found_by_a_word_too(site: lockside.Session) -> None:
     jobs = site.records("job")
     job = jobs.create(name="Round", asks_for="flow,pressure")["id"]
     jobs.create(name="Visit")

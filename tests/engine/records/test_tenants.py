@@ -14,7 +14,7 @@ from tests.factories import work_orders
 
 
 @pytest.fixture
-def foreign(site: lockside.Site) -> dict[str, Any]:
+def foreign(site: lockside.Session) -> dict[str, Any]:
     """Make a row and an operation of another tenant, then act for one's own again."""
     site.act_as("other", "admin")
     (row_id,) = work_orders(site, 1)
@@ -44,10 +44,10 @@ QUESTIONS: list[Any] = [
 
 @pytest.mark.parametrize(("sort", "question"), QUESTIONS)
 def test_what_is_anothers_answers_as_what_is_not_there(
-    site: lockside.Site,
+    site: lockside.Session,
     foreign: dict[str, Any],
     sort: str,
-    question: Callable[[lockside.Site, Any], object],
+    question: Callable[[lockside.Session, Any], object],
 ) -> None:
     missing: int | UUID = 10**9 if sort == "row" else uuid4()
 
@@ -58,7 +58,7 @@ def test_what_is_anothers_answers_as_what_is_not_there(
 
 
 def test_a_transition_of_anothers_row_fails_as_one_of_no_row(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     operation_id = ask(site, [foreign["row"], 10**9], atomic=False)
     drain(site, operation_id)
@@ -71,14 +71,14 @@ def test_a_transition_of_anothers_row_fails_as_one_of_no_row(
     )
 
 
-def test_anothers_row_is_not_touched(site: lockside.Site, foreign: dict[str, Any]) -> None:
+def test_anothers_row_is_not_touched(site: lockside.Session, foreign: dict[str, Any]) -> None:
     drain(site, ask(site, [foreign["row"]]))
 
     assert rows(site) == {foreign["row"]: ("SUBMITTED", 1)}
 
 
 def test_anothers_expected_version_is_no_conflict(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     told = drain(site, ask(site, [foreign["row"]], expected_versions={foreign["row"]: 5}))
 
@@ -86,7 +86,7 @@ def test_anothers_expected_version_is_no_conflict(
 
 
 def test_a_transition_of_anothers_row_leaves_a_denial_and_no_other_record(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     write_records(site.platform)
 
@@ -96,7 +96,7 @@ def test_a_transition_of_anothers_row_leaves_a_denial_and_no_other_record(
 
 
 def test_a_key_that_another_tenant_used_is_free(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     mine = ask(site, [foreign["row"]], idempotency_key="night")
 
@@ -104,7 +104,7 @@ def test_a_key_that_another_tenant_used_is_free(
 
 
 def test_a_selection_counts_anothers_rows_as_missing(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     told = site.explain("work_order", [foreign["row"]], to="APPROVED")
 
@@ -112,12 +112,12 @@ def test_a_selection_counts_anothers_rows_as_missing(
 
 
 @pytest.mark.usefixtures("foreign")
-def test_lists_hold_ones_own_only(site: lockside.Site) -> None:
+def test_lists_hold_ones_own_only(site: lockside.Session) -> None:
     assert (site.operations(), site.ids("work_order"), site.states("work_order")) == ([], [], {})
 
 
 def test_the_timeline_of_anothers_row_is_empty(
-    site: lockside.Site, foreign: dict[str, Any]
+    site: lockside.Session, foreign: dict[str, Any]
 ) -> None:
     write_records(site.platform)
 

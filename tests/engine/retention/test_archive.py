@@ -37,7 +37,7 @@ NOTHING: dict[str, list[Row]] = {each: [] for each in TABLES}
 
 
 @pytest.fixture(params=["partition", "default"])
-def may(request: pytest.FixtureRequest, site: lockside.Site) -> lockside.Site:
+def may(request: pytest.FixtureRequest, site: lockside.Session) -> lockside.Session:
     """Give records of a month that is over, in its partition or beside all of them."""
     if request.param == "partition":
         make_months(site, MAY)
@@ -45,7 +45,7 @@ def may(request: pytest.FixtureRequest, site: lockside.Site) -> lockside.Site:
     return site
 
 
-def test_a_cold_month_leaves_its_tables_and_is_whole(may: lockside.Site) -> None:
+def test_a_cold_month_leaves_its_tables_and_is_whole(may: lockside.Session) -> None:
     before = sum(map(len, stored(may).values()))
 
     done = archive(may)
@@ -56,7 +56,7 @@ def test_a_cold_month_leaves_its_tables_and_is_whole(may: lockside.Site) -> None
     assert (seen.findings, seen.records, seen.archived) == ([], before, before)
 
 
-def test_a_partition_goes_as_a_whole(site: lockside.Site) -> None:
+def test_a_partition_goes_as_a_whole(site: lockside.Session) -> None:
     make_months(site, MAY)
     record(site)
 
@@ -66,7 +66,7 @@ def test_a_partition_goes_as_a_whole(site: lockside.Site) -> None:
     assert parts == []
 
 
-def test_a_line_is_what_postgresql_makes_of_a_row(site: lockside.Site) -> None:
+def test_a_line_is_what_postgresql_makes_of_a_row(site: lockside.Session) -> None:
     record(site)
     lines = query(
         site,
@@ -79,7 +79,7 @@ def test_a_line_is_what_postgresql_makes_of_a_row(site: lockside.Site) -> None:
     assert read(file_of(site)) == [each["line"].encode() for each in lines]
 
 
-def test_a_month_stays_until_its_last_record_is_cold(site: lockside.Site) -> None:
+def test_a_month_stays_until_its_last_record_is_cold(site: lockside.Session) -> None:
     record(site, datetime(2026, 5, 1, tzinfo=UTC))
     last = datetime(2026, 5, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -89,7 +89,7 @@ def test_a_month_stays_until_its_last_record_is_cold(site: lockside.Site) -> Non
     assert (early.records, late.records) == (0, 11)
 
 
-def test_months_are_apart(site: lockside.Site) -> None:
+def test_months_are_apart(site: lockside.Session) -> None:
     make_months(site, MAY, AUGUST)
     record(site)
     record(site, AUGUST)
@@ -101,7 +101,7 @@ def test_months_are_apart(site: lockside.Site) -> None:
     assert found(site) == []
 
 
-def test_tenants_are_apart(site: lockside.Site) -> None:
+def test_tenants_are_apart(site: lockside.Session) -> None:
     record(site)
     ours = site.actor.tenant_id
     site.open_tenant("harbor", {"asha": ["admin", "manager"]})
@@ -117,7 +117,7 @@ def test_tenants_are_apart(site: lockside.Site) -> None:
     assert found(site) == []
 
 
-def test_to_archive_again_does_nothing(may: lockside.Site) -> None:
+def test_to_archive_again_does_nothing(may: lockside.Session) -> None:
     archive(may)
     before = archives(may), files(may)
 
@@ -127,7 +127,7 @@ def test_to_archive_again_does_nothing(may: lockside.Site) -> None:
     assert (archives(may), files(may)) == before
 
 
-def test_what_comes_late_goes_into_an_archive_of_its_own(may: lockside.Site) -> None:
+def test_what_comes_late_goes_into_an_archive_of_its_own(may: lockside.Session) -> None:
     archive(may)
     record(may, MAY)
 
@@ -139,7 +139,7 @@ def test_what_comes_late_goes_into_an_archive_of_its_own(may: lockside.Site) -> 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_after_a_crash_nothing_is_lost_nothing_twice_and_nothing_left(
-    may: lockside.Site, step: str
+    may: lockside.Session, step: str
 ) -> None:
     with pytest.raises(Crash):
         archive_records(crash_at(at(may.platform, COLD), step))
@@ -152,7 +152,7 @@ def test_after_a_crash_nothing_is_lost_nothing_twice_and_nothing_left(
     assert (stored(may), files(may)) == (NOTHING, named(may))
 
 
-def test_what_a_killed_archiver_began_is_taken_away(site: lockside.Site) -> None:
+def test_what_a_killed_archiver_began_is_taken_away(site: lockside.Session) -> None:
     record(site)
     home = site.platform.archives / str(site.actor.tenant_id)
     home.mkdir(parents=True)
@@ -164,7 +164,7 @@ def test_what_a_killed_archiver_began_is_taken_away(site: lockside.Site) -> None
 
 
 def test_a_file_that_was_written_before_words_were_erased_is_taken_away(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     record(site)
     with pytest.raises(Crash):
@@ -182,7 +182,7 @@ def test_a_file_that_was_written_before_words_were_erased_is_taken_away(
     assert found(site) == []
 
 
-def test_a_file_of_another_installation_is_left_alone(site: lockside.Site) -> None:
+def test_a_file_of_another_installation_is_left_alone(site: lockside.Session) -> None:
     record(site)
     archive(site)
     theirs = file_of(site).with_name("state_transition_audit-2026-05-fedcba9876543210.ndjson.zst")
@@ -194,7 +194,7 @@ def test_a_file_of_another_installation_is_left_alone(site: lockside.Site) -> No
     assert theirs.exists()
 
 
-def test_two_at_once_archive_each_month_once(may: lockside.Site) -> None:
+def test_two_at_once_archive_each_month_once(may: lockside.Session) -> None:
     first, second = at_once(lambda: archive(may), lambda: archive(may))
 
     assert {type(first), type(second)} == {type(archive(may))}
@@ -202,7 +202,7 @@ def test_two_at_once_archive_each_month_once(may: lockside.Site) -> None:
     assert (found(may), files(may)) == ([], named(may))
 
 
-def test_nobody_writes_to_a_month_while_it_is_archived(site: lockside.Site) -> None:
+def test_nobody_writes_to_a_month_while_it_is_archived(site: lockside.Session) -> None:
     make_months(site, MAY)
     record(site)
     refused: list[bool] = []
@@ -220,7 +220,7 @@ def test_nobody_writes_to_a_month_while_it_is_archived(site: lockside.Site) -> N
     assert found(site) == []
 
 
-def test_a_month_that_somebody_reads_for_long_stays(site: lockside.Site) -> None:
+def test_a_month_that_somebody_reads_for_long_stays(site: lockside.Session) -> None:
     make_months(site, MAY)
     record(site)
     with raw(site) as db:
@@ -233,7 +233,7 @@ def test_a_month_that_somebody_reads_for_long_stays(site: lockside.Site) -> None
     assert (found(site), files(site)) == ([], named(site))
 
 
-def test_a_month_with_a_record_that_was_changed_stays(site: lockside.Site) -> None:
+def test_a_month_with_a_record_that_was_changed_stays(site: lockside.Session) -> None:
     (first, *_) = record(site)
     query(site, "UPDATE state_transition_audit SET to_state = 'X' WHERE entity_id = :n", n=first)
 
@@ -246,7 +246,7 @@ def test_a_month_with_a_record_that_was_changed_stays(site: lockside.Site) -> No
 
 
 def test_the_log_says_which_month_stays_until_somebody_looks_into_it(
-    site: lockside.Site, caplog: pytest.LogCaptureFixture
+    site: lockside.Session, caplog: pytest.LogCaptureFixture
 ) -> None:
     record(site)
     query(site, "UPDATE state_transition_audit SET to_state = 'X'")
@@ -258,7 +258,7 @@ def test_the_log_says_which_month_stays_until_somebody_looks_into_it(
     assert told == {("state_transition_audit", "2026-05-01")}
 
 
-def test_records_from_before_there_were_seals_are_archived_too(site: lockside.Site) -> None:
+def test_records_from_before_there_were_seals_are_archived_too(site: lockside.Session) -> None:
     record(site)
     query(
         site,
@@ -273,7 +273,7 @@ def test_records_from_before_there_were_seals_are_archived_too(site: lockside.Si
     assert (seen.findings, seen.unsealed) == ([], 1)
 
 
-def test_a_full_disk_leaves_the_records_and_no_part_of_a_file(site: lockside.Site) -> None:
+def test_a_full_disk_leaves_the_records_and_no_part_of_a_file(site: lockside.Session) -> None:
     record(site, comments=secrets.token_hex(4_500))
     before = stored(site)
 
@@ -287,7 +287,7 @@ def test_a_full_disk_leaves_the_records_and_no_part_of_a_file(site: lockside.Sit
     assert str(site.platform.archives) in str(refused.value)
 
 
-def test_after_room_was_made_the_records_are_archived(site: lockside.Site) -> None:
+def test_after_room_was_made_the_records_are_archived(site: lockside.Session) -> None:
     record(site, comments=secrets.token_hex(4_500))
     with small_disk(site.platform.archives), pytest.raises(Unavailable):
         archive(site)
@@ -297,7 +297,7 @@ def test_after_room_was_made_the_records_are_archived(site: lockside.Site) -> No
     assert (stored(site), found(site)) == (NOTHING, [])
 
 
-def test_a_folder_that_cant_be_made_is_named(site: lockside.Site) -> None:
+def test_a_folder_that_cant_be_made_is_named(site: lockside.Session) -> None:
     record(site)
     site.platform.archives.parent.mkdir(exist_ok=True)
     site.platform.archives.write_text("in the way")
@@ -307,7 +307,7 @@ def test_a_folder_that_cant_be_made_is_named(site: lockside.Site) -> None:
 
 
 def test_nothing_goes_into_a_folder_without_the_archives_that_there_are(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     record(site)
     archive(site)
@@ -318,7 +318,7 @@ def test_nothing_goes_into_a_folder_without_the_archives_that_there_are(
         archive(site)
 
 
-def test_memory_stays_flat_while_a_month_is_archived_and_verified(site: lockside.Site) -> None:
+def test_memory_stays_flat_while_a_month_is_archived_and_verified(site: lockside.Session) -> None:
     (row_id,) = record(site, count=1)
     query(
         site,

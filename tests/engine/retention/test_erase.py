@@ -25,7 +25,7 @@ STORES = (
 )
 
 
-def told_in(site: lockside.Site, word: str) -> list[str]:
+def told_in(site: lockside.Session, word: str) -> list[str]:
     """Return the tables in which a word still stands."""
     found = [
         (table, query(site, f"SELECT count(*) AS n FROM {table} t"
@@ -37,7 +37,7 @@ def told_in(site: lockside.Site, word: str) -> list[str]:
 
 
 @pytest.fixture
-def person(site: lockside.Site) -> int:
+def person(site: lockside.Session) -> int:
     """Hire somebody, have them told of everywhere, and delete them; return their id."""
     made = site.records("person").create(name=NAME)
     ids = work_orders(site, 3)
@@ -52,19 +52,19 @@ def person(site: lockside.Site) -> int:
     return row_id
 
 
-def hold_back_records(site: lockside.Site) -> None:
+def hold_back_records(site: lockside.Session) -> None:
     """Let nothing be written from the outbox any more."""
     chain = "SELECT FROM audit_chain WHERE tenant_id = :id"
     assert query(site, chain, id=site.actor.tenant_id)
     query(site, "UPDATE audit_chain SET seal_no = seal_no + 1")
 
 
-def whole(site: lockside.Site) -> list[str]:
+def whole(site: lockside.Session) -> list[str]:
     """Return what a verification finds."""
     return [each.code for each in site.audit.verify().findings]
 
 
-def test_no_table_tells_of_who_was_erased(site: lockside.Site, person: int) -> None:
+def test_no_table_tells_of_who_was_erased(site: lockside.Session, person: int) -> None:
     assert "audit_log" in told_in(site, "Rosalind")
 
     site.audit.erase(person)
@@ -72,20 +72,20 @@ def test_no_table_tells_of_who_was_erased(site: lockside.Site, person: int) -> N
     assert told_in(site, "Rosalind") == []
 
 
-def test_other_words_go_as_well_if_they_are_given(site: lockside.Site, person: int) -> None:
+def test_other_words_go_as_well_if_they_are_given(site: lockside.Session, person: int) -> None:
     site.audit.erase(person, also=[PHONE])
 
     assert told_in(site, "98204") == []
 
 
-def test_what_was_not_meant_stays(site: lockside.Site, person: int) -> None:
+def test_what_was_not_meant_stays(site: lockside.Session, person: int) -> None:
     site.audit.erase(person)
 
     told = query(site, "SELECT DISTINCT comments FROM state_transition_audit WHERE success")
     assert told == [{"comments": "Agreed with [erased], [phone]"}]
 
 
-def test_the_seals_hold_and_count_what_was_erased(site: lockside.Site, person: int) -> None:
+def test_the_seals_hold_and_count_what_was_erased(site: lockside.Session, person: int) -> None:
     before = site.audit.verify()
 
     done = site.audit.erase(person)
@@ -96,7 +96,7 @@ def test_the_seals_hold_and_count_what_was_erased(site: lockside.Site, person: i
     check_invariants(site)
 
 
-def test_the_erasure_is_recorded_with_what_it_emptied(site: lockside.Site, person: int) -> None:
+def test_the_erasure_is_recorded_with_what_it_emptied(site: lockside.Session, person: int) -> None:
     done = site.audit.erase(person)
     write_records(site.platform)
 
@@ -107,7 +107,9 @@ def test_the_erasure_is_recorded_with_what_it_emptied(site: lockside.Site, perso
     assert record["changes"] == {"name": {"before": "[erased]", "after": f"erased {person}"}}
 
 
-def test_emptying_a_record_as_if_it_were_erased_is_found(site: lockside.Site, person: int) -> None:
+def test_emptying_a_record_as_if_it_were_erased_is_found(
+    site: lockside.Session, person: int
+) -> None:
     done = site.audit.erase(person)
     write_records(site.platform)
 
@@ -117,7 +119,7 @@ def test_emptying_a_record_as_if_it_were_erased_is_found(site: lockside.Site, pe
     assert whole(site) == ["erasure_differs"]
 
 
-def test_an_erasure_that_nobody_recorded_is_found(site: lockside.Site, person: int) -> None:
+def test_an_erasure_that_nobody_recorded_is_found(site: lockside.Session, person: int) -> None:
     query(site, "UPDATE audit_log SET changes = '{}', salt = NULL, erased_by = gen_random_uuid()"
           " WHERE kind = 'person' AND entity_id = :id AND version = 1", id=person)  # fmt: skip
 
@@ -133,7 +135,7 @@ def test_an_erasure_that_nobody_recorded_is_found(site: lockside.Site, person: i
     ],
 )
 def test_what_an_erasure_left_of_a_record_can_not_be_changed(
-    site: lockside.Site, person: int, change: str
+    site: lockside.Session, person: int, change: str
 ) -> None:
     site.audit.erase(person)
     write_records(site.platform)
@@ -145,7 +147,9 @@ def test_what_an_erasure_left_of_a_record_can_not_be_changed(
     assert whole(site) == ["erasure_differs"]
 
 
-def test_what_was_erased_twice_can_not_be_changed_either(site: lockside.Site, person: int) -> None:
+def test_what_was_erased_twice_can_not_be_changed_either(
+    site: lockside.Session, person: int
+) -> None:
     second = site.records("person").create(name="Magnus Lindqvist")
     drain(site, ask(site, work_orders(site, 1), comments=f"{NAME} and Magnus Lindqvist"))
     write_records(site.platform)
@@ -163,7 +167,7 @@ def test_what_was_erased_twice_can_not_be_changed_either(site: lockside.Site, pe
 
 
 def test_an_erasure_of_before_that_told_nothing_of_what_is_left_still_holds(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     site.audit.erase(person)
     query(site, "UPDATE outbox SET body = body #- '{metadata,erased,left}'")
@@ -172,7 +176,7 @@ def test_an_erasure_of_before_that_told_nothing_of_what_is_left_still_holds(
     assert whole(site) == []
 
 
-def test_a_callers_metadata_is_no_record_of_an_erasure(site: lockside.Site) -> None:
+def test_a_callers_metadata_is_no_record_of_an_erasure(site: lockside.Session) -> None:
     ids = tickets(site, 2)
     site.records("ticket").update(ids[0], title="Evidence")
     write_records(site.platform)
@@ -191,7 +195,7 @@ def test_a_callers_metadata_is_no_record_of_an_erasure(site: lockside.Site) -> N
 
 
 def test_two_people_of_one_record_are_erased_one_after_the_other(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     second = site.records("person").create(name="Magnus Lindqvist")
     drain(site, ask(site, work_orders(site, 1), comments=f"{NAME} and Magnus Lindqvist"))
@@ -205,7 +209,7 @@ def test_two_people_of_one_record_are_erased_one_after_the_other(
     assert (told_in(site, "Magnus"), told_in(site, "Rosalind"), whole(site)) == ([], [], [])
 
 
-def test_what_waits_in_the_outbox_is_erased_too(site: lockside.Site, person: int) -> None:
+def test_what_waits_in_the_outbox_is_erased_too(site: lockside.Session, person: int) -> None:
     hold_back_records(site)
     drain(site, ask(site, work_orders(site, 1), comments=f"late: {NAME}"))
 
@@ -215,7 +219,9 @@ def test_what_waits_in_the_outbox_is_erased_too(site: lockside.Site, person: int
 
 
 @pytest.mark.parametrize("before", ["\n", "\t", "\\", "\\\\\n", '"', "\u0001", "C:\\new\n"])
-def test_a_name_behind_whatever_sign_is_erased_from_json(site: lockside.Site, before: str) -> None:
+def test_a_name_behind_whatever_sign_is_erased_from_json(
+    site: lockside.Session, before: str
+) -> None:
     made = site.records("person").create(name="Rosalind Okafor")
     said = f"Desk{before}Rosalind Okafor"
     drain(site, ask(site, work_orders(site, 1), metadata={"said": said, said: [said]}))
@@ -233,7 +239,7 @@ def test_a_name_behind_whatever_sign_is_erased_from_json(site: lockside.Site, be
 
 @pytest.mark.parametrize("name", ["1", "null", "true", "state", "after", "title", "17.5"])
 def test_a_person_whose_name_is_also_something_else_is_erased(
-    site: lockside.Site, name: str
+    site: lockside.Session, name: str
 ) -> None:
     made = site.records("person").create(name=name)
     (row_id,) = tickets(site, 1)
@@ -254,7 +260,7 @@ def test_a_person_whose_name_is_also_something_else_is_erased(
     assert whole(site) == []
 
 
-def test_what_does_not_tell_of_the_person_keeps_its_words(site: lockside.Site) -> None:
+def test_what_does_not_tell_of_the_person_keeps_its_words(site: lockside.Session) -> None:
     made = site.records("person").create(name="1")
     drain(site, ask(site, work_orders(site, 2)))
     write_records(site.platform)
@@ -268,7 +274,7 @@ def test_what_does_not_tell_of_the_person_keeps_its_words(site: lockside.Site) -
                      " AND CAST(changes AS text) NOT LIKE '%[erased]%'")  # fmt: skip
 
 
-def test_who_steered_an_operation_and_from_where_is_erased(site: lockside.Site) -> None:
+def test_who_steered_an_operation_and_from_where_is_erased(site: lockside.Session) -> None:
     made = site.records("person").create(name=NAME)
     (role,) = query(site, "SELECT id FROM role WHERE name = 'admin' AND tenant_id = :id",
                     id=site.actor.tenant_id)  # fmt: skip
@@ -289,7 +295,7 @@ def test_who_steered_an_operation_and_from_where_is_erased(site: lockside.Site) 
                      id=made["id"])  # fmt: skip
 
 
-def test_from_where_somebody_acted_is_erased_in_the_outbox_too(site: lockside.Site) -> None:
+def test_from_where_somebody_acted_is_erased_in_the_outbox_too(site: lockside.Session) -> None:
     made = site.records("person").create(name=NAME)
     (role,) = query(site, "SELECT id FROM role WHERE name = 'admin' AND tenant_id = :id",
                     id=site.actor.tenant_id)  # fmt: skip
@@ -309,7 +315,7 @@ def test_from_where_somebody_acted_is_erased_in_the_outbox_too(site: lockside.Si
 
 
 def test_records_beside_work_that_tell_of_the_person_are_named(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     made = site.records("vendor").create(name=f"{NAME} and sons")
 
@@ -318,7 +324,7 @@ def test_records_beside_work_that_tell_of_the_person_are_named(
     assert done.mentions == {"vendor": [made["id"]]}
 
 
-def test_work_that_tells_of_the_person_is_named(site: lockside.Site, person: int) -> None:
+def test_work_that_tells_of_the_person_is_named(site: lockside.Session, person: int) -> None:
     (row_id,) = tickets(site, 1, title=f"Desk of {NAME}")
 
     done = site.audit.erase(person)
@@ -326,7 +332,7 @@ def test_work_that_tells_of_the_person_is_named(site: lockside.Site, person: int
     assert done.mentions == {"ticket": [row_id]}
 
 
-def test_a_longer_word_is_another_word(site: lockside.Site) -> None:
+def test_a_longer_word_is_another_word(site: lockside.Session) -> None:
     made = site.records("person").create(name="Ana")
     drain(site, ask(site, work_orders(site, 1), comments="Banana peel; Anaïs; Ana."))
     write_records(site.platform)
@@ -338,19 +344,19 @@ def test_a_longer_word_is_another_word(site: lockside.Site) -> None:
     assert told["comments"] == "Banana peel; Anaïs; [erased]."
 
 
-def test_who_still_works_here_is_not_erased(site: lockside.Site) -> None:
+def test_who_still_works_here_is_not_erased(site: lockside.Session) -> None:
     made = site.records("person").create(name="Ana")
 
     with pytest.raises(RuleRefused, match="records delete person"):
         site.audit.erase(made["id"])
 
 
-def test_nobody_is_not_found(site: lockside.Site) -> None:
+def test_nobody_is_not_found(site: lockside.Session) -> None:
     with pytest.raises(NotFound):
         site.audit.erase(999_999)
 
 
-def test_a_person_of_another_tenant_is_not_found(site: lockside.Site, person: int) -> None:
+def test_a_person_of_another_tenant_is_not_found(site: lockside.Session, person: int) -> None:
     site.open_tenant("harbor", {"asha": ["admin", "manager"]})
     site.act_as("harbor", "asha")
 
@@ -360,28 +366,28 @@ def test_a_person_of_another_tenant_is_not_found(site: lockside.Site, person: in
 
 @pytest.mark.parametrize("word", ["", "  ", "ab", "12345", "12.50"])
 def test_a_word_that_would_take_too_much_is_refused(
-    site: lockside.Site, person: int, word: str
+    site: lockside.Session, person: int, word: str
 ) -> None:
     with pytest.raises(InvalidInput, match="also"):
         site.audit.erase(person, also=[word])
 
 
 @pytest.mark.parametrize("who", ["asha", "victor"])
-def test_only_an_administrator_erases(site: lockside.Site, person: int, who: str) -> None:
+def test_only_an_administrator_erases(site: lockside.Session, person: int, who: str) -> None:
     site.act_as("demo", who)
 
     with pytest.raises(PermissionDenied):
         site.audit.erase(person)
 
 
-def test_how_it_went_is_told(site: lockside.Site, person: int) -> None:
+def test_how_it_went_is_told(site: lockside.Session, person: int) -> None:
     done: Any = site.audit.erase(person)
 
     assert (done.records > 0, done.places["operation"] > 0) == (True, True)
 
 
 @pytest.fixture
-def archived(site: lockside.Site, person: int) -> lockside.Site:
+def archived(site: lockside.Session, person: int) -> lockside.Session:
     """Put records that tell of the person into archives."""
     record(site, comments=f"Agreed with {NAME}")
     record(site, comments="Checked")
@@ -389,14 +395,14 @@ def archived(site: lockside.Site, person: int) -> lockside.Site:
     return site
 
 
-def told_in_files(site: lockside.Site, word: str) -> int:
+def told_in_files(site: lockside.Session, word: str) -> int:
     """Return how many lines of archives a word still stands in."""
     files = list(site.platform.archives.rglob("*.zst"))
     assert files
     return sum(word.encode() in line for each in files for line in read_lines(each))
 
 
-def test_no_archive_tells_of_who_was_erased(archived: lockside.Site, person: int) -> None:
+def test_no_archive_tells_of_who_was_erased(archived: lockside.Session, person: int) -> None:
     assert told_in_files(archived, "Rosalind")
 
     archived.audit.erase(person)
@@ -405,7 +411,7 @@ def test_no_archive_tells_of_who_was_erased(archived: lockside.Site, person: int
 
 
 def test_archives_verify_as_before_when_words_of_theirs_were_erased(
-    archived: lockside.Site, person: int
+    archived: lockside.Session, person: int
 ) -> None:
     before = archived.audit.verify()
 
@@ -418,7 +424,7 @@ def test_archives_verify_as_before_when_words_of_theirs_were_erased(
 
 
 def test_an_archive_that_tells_nothing_of_the_person_stays_as_it_is(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     write_records(site.platform)
     record(site, comments="Checked")
@@ -430,7 +436,7 @@ def test_an_archive_that_tells_nothing_of_the_person_stays_as_it_is(
     assert {each.name for each in site.platform.archives.rglob("*.zst")} == before
 
 
-def test_without_the_archives_nothing_is_erased(archived: lockside.Site, person: int) -> None:
+def test_without_the_archives_nothing_is_erased(archived: lockside.Session, person: int) -> None:
     for each in archived.platform.archives.rglob("*.zst"):
         each.rename(each.with_suffix(".away"))
 
@@ -441,7 +447,7 @@ def test_without_the_archives_nothing_is_erased(archived: lockside.Site, person:
 
 
 def test_an_erasure_that_fails_takes_away_what_it_has_written(
-    archived: lockside.Site, person: int
+    archived: lockside.Session, person: int
 ) -> None:
     last = max(each["path"] for each in archives(archived) if each["record"] == "audit_log")
     (archived.platform.archives / last).unlink()
@@ -462,7 +468,7 @@ CREATE CONSTRAINT TRIGGER speak_against AFTER UPDATE ON person
 
 
 def test_an_erasure_that_isnt_committed_takes_away_what_it_has_written(
-    archived: lockside.Site, person: int
+    archived: lockside.Session, person: int
 ) -> None:
     with archived.platform.database.begin() as db:
         db.exec_driver_sql(AT_THE_END)
@@ -475,7 +481,7 @@ def test_an_erasure_that_isnt_committed_takes_away_what_it_has_written(
 
 
 def test_a_month_that_is_being_archived_is_tried_again(
-    archived: lockside.Site, person: int
+    archived: lockside.Session, person: int
 ) -> None:
     month = MAY.date().replace(day=1)
 

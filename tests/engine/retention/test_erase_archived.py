@@ -11,7 +11,7 @@ from domain.audit.retention import month_of
 from domain.errors import RuleRefused, Unavailable
 from engine.audit.writer import write_records
 from engine.retention.erase import erase_person
-from engine.retention.restore import drop_archives, hold, restore
+from engine.retention.restore import drop_archives, hold_archives, restore
 from models.archive_file import read_lines
 from tests.engine.archives import (
     COLD,
@@ -33,7 +33,7 @@ AFTER = COLD + timedelta(days=8)
 
 
 @pytest.fixture
-def person(site: lockside.Site) -> int:
+def person(site: lockside.Session) -> int:
     """Hire somebody, archive records that tell of them, and delete them; return their id."""
     make_months(site, MAY)
     made = site.records("person").create(name=NAME)
@@ -46,7 +46,7 @@ def person(site: lockside.Site) -> int:
     return row_id
 
 
-def erase_in_may(site: lockside.Site, person: int) -> UUID:
+def erase_in_may(site: lockside.Session, person: int) -> UUID:
     """Erase the person as of May, so that the record of it is soon cold as well."""
     known = at(site.platform, MAY + timedelta(days=2))
     done = erase_person(known, site.actor, person)
@@ -54,12 +54,12 @@ def erase_in_may(site: lockside.Site, person: int) -> UUID:
     return done.erasure_id
 
 
-def bring_back(site: lockside.Site) -> None:
+def bring_back(site: lockside.Session) -> None:
     """Restore May's transitions, for seven days from when May is cold."""
     restore(at(site.platform, COLD), site.actor, month_of(MAY), records=TRANSITIONS)
 
 
-def told_of(site: lockside.Site) -> Iterator[str]:
+def told_of(site: lockside.Session) -> Iterator[str]:
     """Yield where the name still stands: tables, archives, what a search of these finds."""
     if query(site, "SELECT FROM state_transition_audit WHERE comments LIKE '%Rosalind%'"):
         yield "table"
@@ -70,7 +70,7 @@ def told_of(site: lockside.Site) -> Iterator[str]:
         yield "search"
 
 
-def test_the_file_of_what_was_restored_is_erased_too(site: lockside.Site, person: int) -> None:
+def test_the_file_of_what_was_restored_is_erased_too(site: lockside.Session, person: int) -> None:
     bring_back(site)
 
     site.audit.erase(person)
@@ -80,7 +80,7 @@ def test_the_file_of_what_was_restored_is_erased_too(site: lockside.Site, person
 
 
 def test_what_was_restored_stays_for_its_days_when_it_was_erased(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     bring_back(site)
     (before,) = [each["restored_until"] for each in archives(site) if each["restored_until"]]
@@ -93,7 +93,7 @@ def test_what_was_restored_stays_for_its_days_when_it_was_erased(
     assert (list(told_of(site)), verified(site).findings) == ([], [])
 
 
-def test_an_erasure_beside_a_restore_is_tried_again(site: lockside.Site, person: int) -> None:
+def test_an_erasure_beside_a_restore_is_tried_again(site: lockside.Session, person: int) -> None:
     def erase() -> None:
         with pytest.raises(Unavailable, match="Try again"):
             site.audit.erase(person)
@@ -106,7 +106,7 @@ def test_an_erasure_beside_a_restore_is_tried_again(site: lockside.Site, person:
     assert (list(told_of(site)), verified(site).findings) == ([], [])
 
 
-def test_an_erasure_beside_who_archives_is_tried_again(site: lockside.Site, person: int) -> None:
+def test_an_erasure_beside_who_archives_is_tried_again(site: lockside.Session, person: int) -> None:
     with raw(site) as db:
         db.execute("LOCK TABLE audit_log_default IN SHARE ROW EXCLUSIVE MODE")
         with pytest.raises(Unavailable, match="Try again"):
@@ -114,7 +114,7 @@ def test_an_erasure_beside_who_archives_is_tried_again(site: lockside.Site, pers
 
 
 def test_an_archive_is_read_back_before_it_takes_the_others_place(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     query(
         site, "UPDATE audit_archive SET records = records + 1 WHERE record = :r", r=TRANSITIONS[0]
@@ -125,7 +125,7 @@ def test_an_archive_is_read_back_before_it_takes_the_others_place(
 
 
 def test_an_erasure_whose_own_record_is_archived_still_holds(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     erasure_id = erase_in_may(site, person)
 
@@ -137,7 +137,7 @@ def test_an_erasure_whose_own_record_is_archived_still_holds(
 
 
 def test_what_is_left_in_an_archive_is_held_against_an_archived_erasure(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     erase_in_may(site, person)
     archive(site)
@@ -149,11 +149,11 @@ def test_what_is_left_in_an_archive_is_held_against_an_archived_erasure(
 
 
 def test_what_is_held_for_longer_than_its_erasure_is_kept_still_holds(
-    site: lockside.Site, person: int
+    site: lockside.Session, person: int
 ) -> None:
     erase_in_may(site, person)
     archive(site)
-    hold(site.platform, site.actor, month_of(MAY), because="Case 7", records=TRANSITIONS)
+    hold_archives(site.platform, site.actor, month_of(MAY), because="Case 7", records=TRANSITIONS)
 
     drop_archives(at(site.platform, GONE))
 
@@ -161,8 +161,8 @@ def test_what_is_held_for_longer_than_its_erasure_is_kept_still_holds(
     assert (kept, verified(site, GONE).findings) == ({*TRANSITIONS}, [])
 
 
-def test_no_hold_tells_of_who_was_erased(site: lockside.Site, person: int) -> None:
-    hold(site.platform, site.actor, month_of(MAY), because=f"Case of {NAME}")
+def test_no_hold_tells_of_who_was_erased(site: lockside.Session, person: int) -> None:
+    hold_archives(site.platform, site.actor, month_of(MAY), because=f"Case of {NAME}")
 
     site.audit.erase(person)
 

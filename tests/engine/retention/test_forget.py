@@ -32,13 +32,13 @@ from tests.factories import work_orders
 STEPS = ("forgotten", "operations_forgotten")
 
 
-def after(site: lockside.Site, days: float, **pace: int) -> Forgotten:
+def after(site: lockside.Session, days: float, **pace: int) -> Forgotten:
     """Forget what is to be forgotten so many days from now, at another pace if one is given."""
     late = at(site.platform, datetime.now(UTC) + timedelta(days=days))
     return forget(replace(late, pace=replace(late.pace, **pace)))
 
 
-def done(site: lockside.Site, count: int = 2, **options: Any) -> UUID:
+def done(site: lockside.Session, count: int = 2, **options: Any) -> UUID:
     """Run an operation over new rows to its end, and write its records."""
     asked = ask(site, work_orders(site, count), **options)
     drain(site, asked)
@@ -46,12 +46,12 @@ def done(site: lockside.Site, count: int = 2, **options: Any) -> UUID:
     return asked
 
 
-def kept(site: lockside.Site) -> set[UUID]:
+def kept(site: lockside.Session) -> set[UUID]:
     """Return the operations that there are."""
     return {each["id"] for each in query(site, "SELECT id FROM operation")}
 
 
-def hanging(site: lockside.Site, operation_id: UUID) -> int:
+def hanging(site: lockside.Session, operation_id: UUID) -> int:
     """Return how many rows hang on an operation, in any table that names one."""
     tables = query(
         site,
@@ -69,7 +69,7 @@ def hanging(site: lockside.Site, operation_id: UUID) -> int:
     return sum(counts)
 
 
-def test_a_key_is_known_for_30_days_after_the_end(site: lockside.Site) -> None:
+def test_a_key_is_known_for_30_days_after_the_end(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
     first = ask(site, ids, idempotency_key="night")
     drain(site, first)
@@ -83,7 +83,7 @@ def test_a_key_is_known_for_30_days_after_the_end(site: lockside.Site) -> None:
     assert ask(site, ids, idempotency_key="night") != first
 
 
-def test_an_open_operation_keeps_its_key_however_old_it_is(site: lockside.Site) -> None:
+def test_an_open_operation_keeps_its_key_however_old_it_is(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 1), idempotency_key="night")
 
     after(site, 400)
@@ -92,7 +92,7 @@ def test_an_open_operation_keeps_its_key_however_old_it_is(site: lockside.Site) 
 
 
 def test_an_operation_goes_90_days_after_its_end_with_all_that_hangs_on_it(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     site.records("subscription").create(person="asha", kind="work_order")
     asked = done(site, 3, atomic=False, chunk_items=1)
@@ -107,7 +107,7 @@ def test_an_operation_goes_90_days_after_its_end_with_all_that_hangs_on_it(
     assert (kept(site), hanging(site, asked)) == (set(), 0)
 
 
-def test_what_is_open_stays_however_old_it_is(site: lockside.Site) -> None:
+def test_what_is_open_stays_however_old_it_is(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 1))
     write_records(site.platform)
 
@@ -116,7 +116,7 @@ def test_what_is_open_stays_however_old_it_is(site: lockside.Site) -> None:
     assert kept(site) == {asked}
 
 
-def test_what_something_open_came_out_of_stays(site: lockside.Site) -> None:
+def test_what_something_open_came_out_of_stays(site: lockside.Session) -> None:
     first = done(site)
     second = undo(site.platform, site.actor, first)
 
@@ -129,7 +129,7 @@ def test_what_something_open_came_out_of_stays(site: lockside.Site) -> None:
     assert kept(site) == set()
 
 
-def test_an_operation_stays_while_its_records_wait_to_be_written(site: lockside.Site) -> None:
+def test_an_operation_stays_while_its_records_wait_to_be_written(site: lockside.Session) -> None:
     asked = ask(site, work_orders(site, 1))
     drain(site, asked)
 
@@ -141,7 +141,7 @@ def test_an_operation_stays_while_its_records_wait_to_be_written(site: lockside.
     assert kept(site) == set()
 
 
-def test_a_tenant_with_much_to_forget_keeps_no_other_waiting(site: lockside.Site) -> None:
+def test_a_tenant_with_much_to_forget_keeps_no_other_waiting(site: lockside.Session) -> None:
     done(site)
     site.act_as("other", "admin")
     done(site)
@@ -154,7 +154,7 @@ def test_a_tenant_with_much_to_forget_keeps_no_other_waiting(site: lockside.Site
     assert (sum(told), max(told)) == (every, 2)
 
 
-def test_an_operation_of_more_items_than_a_batch_goes_too(site: lockside.Site) -> None:
+def test_an_operation_of_more_items_than_a_batch_goes_too(site: lockside.Session) -> None:
     done(site, 5)
     done(site, 5)
 
@@ -165,7 +165,7 @@ def test_an_operation_of_more_items_than_a_batch_goes_too(site: lockside.Site) -
 
 @pytest.mark.parametrize("step", STEPS)
 def test_who_is_killed_at_it_leaves_all_of_a_batch_or_nothing(
-    site: lockside.Site, step: str
+    site: lockside.Session, step: str
 ) -> None:
     asked = done(site, idempotency_key="night")
     before = operation(site, asked), kept(site)
@@ -182,7 +182,7 @@ def test_who_is_killed_at_it_leaves_all_of_a_batch_or_nothing(
     assert kept(site) == set()
 
 
-def test_two_at_once_forget_each_once(site: lockside.Site) -> None:
+def test_two_at_once_forget_each_once(site: lockside.Session) -> None:
     for _ in range(4):
         done(site)
     every = len(kept(site))
@@ -194,7 +194,7 @@ def test_two_at_once_forget_each_once(site: lockside.Site) -> None:
     assert (len(told), kept(site)) == (3, set())
 
 
-def test_who_takes_back_what_is_just_being_forgotten_is_told_so(site: lockside.Site) -> None:
+def test_who_takes_back_what_is_just_being_forgotten_is_told_so(site: lockside.Session) -> None:
     asked = done(site)
     with raw(site) as session:
         session.execute("DELETE FROM operation_chunk WHERE operation_id = %s", [asked])
@@ -209,7 +209,7 @@ def test_who_takes_back_what_is_just_being_forgotten_is_told_so(site: lockside.S
     assert isinstance(told, NotFound)
 
 
-def test_what_comes_out_of_it_meanwhile_keeps_an_operation(site: lockside.Site) -> None:
+def test_what_comes_out_of_it_meanwhile_keeps_an_operation(site: lockside.Session) -> None:
     asked = done(site)
     late = at(site.platform, datetime.now(UTC) + timedelta(days=400))
 
@@ -218,7 +218,7 @@ def test_what_comes_out_of_it_meanwhile_keeps_an_operation(site: lockside.Site) 
     assert asked in kept(site)
 
 
-def test_the_records_of_what_is_forgotten_stay_and_are_whole(site: lockside.Site) -> None:
+def test_the_records_of_what_is_forgotten_stay_and_are_whole(site: lockside.Session) -> None:
     asked = done(site, 3)
     # Whom the test begins with has no records, before it and after it.
     before = [*site.trail(operation=asked)], site.audit.verify(complete=True).findings
@@ -231,7 +231,7 @@ def test_the_records_of_what_is_forgotten_stay_and_are_whole(site: lockside.Site
     check_invariants(site)
 
 
-def test_who_is_erased_after_it_is_erased(site: lockside.Site) -> None:
+def test_who_is_erased_after_it_is_erased(site: lockside.Session) -> None:
     made = site.records("person").create(name="Rosalind")
     done(site, comments="by Rosalind")
     site.records("person").delete(made["id"])
@@ -247,7 +247,7 @@ def test_who_is_erased_after_it_is_erased(site: lockside.Site) -> None:
 
 @pytest.mark.parametrize("verb", ["show", "cancel", "undo", "retry", "pause"])
 def test_who_asks_for_what_is_forgotten_is_told_how_long_it_is_kept(
-    site: lockside.Site, verb: str
+    site: lockside.Session, verb: str
 ) -> None:
     asked = done(site)
     after(site, 400)

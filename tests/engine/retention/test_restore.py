@@ -15,7 +15,13 @@ from engine.audit.rollup import roll_up
 from engine.audit.writer import write_records
 from engine.ports.platform import Platform
 from engine.retention.archive_rows import remove_gone
-from engine.retention.restore import Treated, drop_archives, hold, release, restore
+from engine.retention.restore import (
+    Treated,
+    drop_archives,
+    hold_archives,
+    release_archives,
+    restore,
+)
 from tests.engine.archives import (
     AUGUST,
     COLD,
@@ -41,7 +47,7 @@ AFTER = COLD + timedelta(days=8)
 
 
 @pytest.fixture
-def archived(site: lockside.Site) -> lockside.Site:
+def archived(site: lockside.Session) -> lockside.Session:
     """Give a month that is in archives."""
     make_months(site, MAY)
     record(site)
@@ -49,17 +55,17 @@ def archived(site: lockside.Site) -> lockside.Site:
     return site
 
 
-def bring_back(site: lockside.Site, platform: Platform | None = None, **more: Any) -> Treated:
+def bring_back(site: lockside.Session, platform: Platform | None = None, **more: Any) -> Treated:
     """Restore May for the tenant."""
     return restore(platform or at(site.platform, COLD), site.actor, month_of(MAY), **more)
 
 
-def drop(site: lockside.Site, platform: Platform | None = None) -> Treated:
+def drop(site: lockside.Session, platform: Platform | None = None) -> Treated:
     """Drop what is too old when May is."""
     return drop_archives(platform or at(site.platform, GONE))
 
 
-def told(site: lockside.Site) -> list[tuple[str, str, int | None]]:
+def told(site: lockside.Session) -> list[tuple[str, str, int | None]]:
     """Return what was recorded of archives themselves: what, why and by whom."""
     write_records(site.platform)
     rows = query(site, "SELECT event_type, reason, actor_id FROM audit_log"
@@ -68,7 +74,7 @@ def told(site: lockside.Site) -> list[tuple[str, str, int | None]]:
 
 
 @pytest.mark.parametrize("has_partition", [True, False])
-def test_what_is_restored_is_what_was_archived(site: lockside.Site, has_partition: bool) -> None:
+def test_what_is_restored_is_what_was_archived(site: lockside.Session, has_partition: bool) -> None:
     if has_partition:
         make_months(site, MAY)
     record(site)
@@ -81,14 +87,14 @@ def test_what_is_restored_is_what_was_archived(site: lockside.Site, has_partitio
     assert found(site) == []
 
 
-def test_what_is_restored_is_in_a_partition_of_its_own(archived: lockside.Site) -> None:
+def test_what_is_restored_is_in_a_partition_of_its_own(archived: lockside.Session) -> None:
     bring_back(archived)
 
     (row,) = query(archived, "SELECT DISTINCT tableoid::regclass::text AS part FROM audit_log")
     assert row["part"] == "audit_log_2026_05"
 
 
-def test_to_restore_again_does_nothing_more(archived: lockside.Site) -> None:
+def test_to_restore_again_does_nothing_more(archived: lockside.Session) -> None:
     bring_back(archived)
     before = stored(archived)
 
@@ -97,7 +103,7 @@ def test_to_restore_again_does_nothing_more(archived: lockside.Site) -> None:
     assert (stored(archived), found(archived)) == (before, [])
 
 
-def test_one_table_can_be_restored_alone(archived: lockside.Site) -> None:
+def test_one_table_can_be_restored_alone(archived: lockside.Session) -> None:
     done = bring_back(archived, records=("audit_log",))
 
     assert done == Treated(archives=1, records=5)
@@ -107,7 +113,7 @@ def test_one_table_can_be_restored_alone(archived: lockside.Site) -> None:
 
 @pytest.mark.parametrize("step", ["room_made", "records_restored"])
 def test_a_crash_while_restoring_loses_and_doubles_nothing(
-    archived: lockside.Site, step: str
+    archived: lockside.Session, step: str
 ) -> None:
     with pytest.raises(Crash):
         bring_back(archived, crash_at(at(archived.platform, COLD), step))
@@ -119,7 +125,7 @@ def test_a_crash_while_restoring_loses_and_doubles_nothing(
     assert sum(map(len, stored(archived).values())) == 11
 
 
-def test_two_at_once_restore_once(archived: lockside.Site) -> None:
+def test_two_at_once_restore_once(archived: lockside.Session) -> None:
     answers = at_once(lambda: bring_back(archived), lambda: bring_back(archived))
 
     assert all(isinstance(each, Treated | LockBusy) for each in answers)
@@ -127,7 +133,7 @@ def test_two_at_once_restore_once(archived: lockside.Site) -> None:
     assert (sum(map(len, stored(archived).values())), found(archived)) == (11, [])
 
 
-def test_an_empty_part_that_a_crash_left_goes_away(archived: lockside.Site) -> None:
+def test_an_empty_part_that_a_crash_left_goes_away(archived: lockside.Session) -> None:
     with pytest.raises(Crash):
         bring_back(archived, crash_at(at(archived.platform, COLD), "room_made"))
 
@@ -136,7 +142,7 @@ def test_an_empty_part_that_a_crash_left_goes_away(archived: lockside.Site) -> N
     assert query(archived, "SELECT relname FROM pg_class WHERE relname LIKE '%\\_2026\\_05'") == []
 
 
-def test_what_was_restored_stays_for_its_days(archived: lockside.Site) -> None:
+def test_what_was_restored_stays_for_its_days(archived: lockside.Session) -> None:
     bring_back(archived)
 
     done = archive(archived, NEXT_DAY)
@@ -144,7 +150,7 @@ def test_what_was_restored_stays_for_its_days(archived: lockside.Site) -> None:
     assert (done.records, len(done.stays)) == (0, 3)
 
 
-def test_archived_again_it_is_the_same_file(archived: lockside.Site) -> None:
+def test_archived_again_it_is_the_same_file(archived: lockside.Session) -> None:
     before = files(archived), [each["id"] for each in archives(archived)]
     bring_back(archived)
 
@@ -155,14 +161,14 @@ def test_archived_again_it_is_the_same_file(archived: lockside.Site) -> None:
     assert (sum(map(len, stored(archived).values())), found(archived)) == (0, [])
 
 
-def test_who_asks_for_it_has_it_archived_again_at_once(archived: lockside.Site) -> None:
+def test_who_asks_for_it_has_it_archived_again_at_once(archived: lockside.Session) -> None:
     bring_back(archived)
 
     mine = archived.actor.tenant_id
     assert archive(archived, NEXT_DAY, even_restored_of=mine).records == 11
 
 
-def test_nobody_has_archived_what_another_tenant_restored(archived: lockside.Site) -> None:
+def test_nobody_has_archived_what_another_tenant_restored(archived: lockside.Session) -> None:
     bring_back(archived)
 
     done = archive(archived, NEXT_DAY, even_restored_of=archived.actor.tenant_id + 1)
@@ -171,9 +177,9 @@ def test_nobody_has_archived_what_another_tenant_restored(archived: lockside.Sit
 
 
 def test_with_what_came_late_it_is_a_new_archive_in_the_place_of_the_old(
-    archived: lockside.Site,
+    archived: lockside.Session,
 ) -> None:
-    hold(archived.platform, archived.actor, month_of(MAY), because="Case 12/26")
+    hold_archives(archived.platform, archived.actor, month_of(MAY), because="Case 12/26")
     bring_back(archived)
     record(archived)
     write_records(archived.platform)
@@ -189,7 +195,7 @@ def test_with_what_came_late_it_is_a_new_archive_in_the_place_of_the_old(
 
 
 @pytest.mark.parametrize("step", ["archive_noted", "records_archived", "archives_removed"])
-def test_a_crash_while_it_is_replaced_leaves_no_file(archived: lockside.Site, step: str) -> None:
+def test_a_crash_while_it_is_replaced_leaves_no_file(archived: lockside.Session, step: str) -> None:
     bring_back(archived)
     record(archived)
     with pytest.raises(Crash):
@@ -202,7 +208,7 @@ def test_a_crash_while_it_is_replaced_leaves_no_file(archived: lockside.Site, st
     assert files(archived) == named(archived)
 
 
-def lockside_at(site: lockside.Site, step: str) -> Any:
+def lockside_at(site: lockside.Session, step: str) -> Any:
     """Return a site whose process dies right after a step."""
     dying = type(site)(site.settings, site._app, crash_at(site.platform, step), site.origin)
     dying.actor = site.actor
@@ -210,7 +216,7 @@ def lockside_at(site: lockside.Site, step: str) -> Any:
 
 
 def test_records_that_were_deleted_since_they_were_restored_dont_replace_their_archive(
-    archived: lockside.Site,
+    archived: lockside.Session,
 ) -> None:
     bring_back(archived)
     query(archived, "DELETE FROM audit_log WHERE seal_place = 0")
@@ -223,7 +229,7 @@ def test_records_that_were_deleted_since_they_were_restored_dont_replace_their_a
     assert file_of(archived, "audit_log").exists()
 
 
-def test_a_file_that_isnt_as_it_was_written_is_not_restored(archived: lockside.Site) -> None:
+def test_a_file_that_isnt_as_it_was_written_is_not_restored(archived: lockside.Session) -> None:
     rewrite(archived, lambda lines: lines[1:], table="audit_log")
 
     with pytest.raises(RuleRefused, match="isn't as it was written"):
@@ -231,7 +237,7 @@ def test_a_file_that_isnt_as_it_was_written_is_not_restored(archived: lockside.S
 
 
 def test_a_file_that_was_changed_with_its_checksum_is_not_restored(
-    archived: lockside.Site,
+    archived: lockside.Session,
 ) -> None:
     rewrite(
         archived,
@@ -245,32 +251,32 @@ def test_a_file_that_was_changed_with_its_checksum_is_not_restored(
     assert stored(archived)["audit_log"] == []
 
 
-def test_a_file_that_isnt_there_is_not_restored(archived: lockside.Site) -> None:
+def test_a_file_that_isnt_there_is_not_restored(archived: lockside.Session) -> None:
     file_of(archived, "audit_log").unlink()
 
     with pytest.raises(Unavailable, match="isn't there"):
         bring_back(archived, records=("audit_log",))
 
 
-def test_a_month_without_archives_is_not_found(archived: lockside.Site) -> None:
-    for ask in (restore, release):
+def test_a_month_without_archives_is_not_found(archived: lockside.Session) -> None:
+    for ask in (restore, release_archives):
         with pytest.raises(NotFound):
             ask(archived.platform, archived.actor, month_of(AUGUST))
 
 
-def test_another_tenants_archives_are_not_found(archived: lockside.Site) -> None:
+def test_another_tenants_archives_are_not_found(archived: lockside.Session) -> None:
     with pytest.raises(NotFound):
         restore(archived.platform, Actor(archived.actor.tenant_id + 1, None), month_of(MAY))
 
 
-def test_what_is_too_old_is_dropped_with_its_file(archived: lockside.Site) -> None:
+def test_what_is_too_old_is_dropped_with_its_file(archived: lockside.Session) -> None:
     done = drop(archived)
 
     assert (done, files(archived)) == (Treated(archives=3, records=11), [])
     assert found(archived, GONE) == []
 
 
-def test_the_hours_of_what_is_too_old_go_with_it(archived: lockside.Site) -> None:
+def test_the_hours_of_what_is_too_old_go_with_it(archived: lockside.Session) -> None:
     bring_back(archived)
     roll_up(archived.platform)
     of_may = "SELECT FROM audit_rollup WHERE hour < '2026-06-01Z'"
@@ -282,7 +288,7 @@ def test_the_hours_of_what_is_too_old_go_with_it(archived: lockside.Site) -> Non
     assert (bool(before), early, query(archived, of_may)) == (True, (Treated(), before), [])
 
 
-def test_nothing_is_dropped_before_its_time(archived: lockside.Site) -> None:
+def test_nothing_is_dropped_before_its_time(archived: lockside.Session) -> None:
     early = MAY.replace(year=2028, day=31)
 
     assert drop(archived, at(archived.platform, early)) == Treated()
@@ -290,7 +296,7 @@ def test_nothing_is_dropped_before_its_time(archived: lockside.Site) -> None:
 
 @pytest.mark.parametrize("step", ["drop_noted", "archives_dropped", "archives_removed"])
 def test_after_a_crash_while_it_is_dropped_nothing_is_left_of_it(
-    archived: lockside.Site, step: str
+    archived: lockside.Session, step: str
 ) -> None:
     with pytest.raises(Crash):
         drop(archived, crash_at(at(archived.platform, GONE), step))
@@ -302,7 +308,7 @@ def test_after_a_crash_while_it_is_dropped_nothing_is_left_of_it(
     assert [each["path"] for each in archives(archived)] == [None] * 3
 
 
-def test_a_file_stays_while_somebody_reads_archives(archived: lockside.Site) -> None:
+def test_a_file_stays_while_somebody_reads_archives(archived: lockside.Session) -> None:
     with raw(archived) as db:
         db.execute("SELECT pg_advisory_xact_lock_shared(5126790214)")
         drop(archived)
@@ -314,7 +320,7 @@ def test_a_file_stays_while_somebody_reads_archives(archived: lockside.Site) -> 
 
 
 def test_nothing_is_dropped_where_the_folder_is_not_mounted(
-    archived: lockside.Site, tmp_path: Path
+    archived: lockside.Session, tmp_path: Path
 ) -> None:
     away = replace(at(archived.platform, GONE), archives=tmp_path / "empty")
 
@@ -325,7 +331,7 @@ def test_nothing_is_dropped_where_the_folder_is_not_mounted(
 
 
 def test_a_file_is_not_forgotten_where_the_folder_is_not_mounted(
-    archived: lockside.Site, tmp_path: Path
+    archived: lockside.Session, tmp_path: Path
 ) -> None:
     with pytest.raises(Crash):
         drop(archived, crash_at(at(archived.platform, GONE), "archives_dropped"))
@@ -336,39 +342,41 @@ def test_a_file_is_not_forgotten_where_the_folder_is_not_mounted(
     assert (removed, files(archived)) == ((0, 3), [])
 
 
-def test_what_is_held_stays_however_old_it_is(archived: lockside.Site) -> None:
-    held = hold(archived.platform, archived.actor, month_of(MAY), because="Case 12/26")
+def test_what_is_held_stays_however_old_it_is(archived: lockside.Session) -> None:
+    held = hold_archives(archived.platform, archived.actor, month_of(MAY), because="Case 12/26")
 
     assert (held, drop(archived), len(files(archived))) == (3, Treated(), 3)
     assert verified(archived, GONE).archived == 11
 
 
-def test_what_is_released_is_dropped(archived: lockside.Site) -> None:
-    hold(archived.platform, archived.actor, month_of(MAY), because="Case", records=("audit_log",))
+def test_what_is_released_is_dropped(archived: lockside.Session) -> None:
+    hold_archives(
+        archived.platform, archived.actor, month_of(MAY), because="Case", records=("audit_log",)
+    )
     drop(archived)
     held = files(archived)
 
-    release(archived.platform, archived.actor, month_of(MAY))
+    release_archives(archived.platform, archived.actor, month_of(MAY))
     drop(archived)
 
     assert (len(held), files(archived), found(archived, GONE)) == (1, [], [])
 
 
-def test_to_hold_needs_a_reason(archived: lockside.Site) -> None:
+def test_to_hold_needs_a_reason(archived: lockside.Session) -> None:
     with pytest.raises(InvalidInput):
-        hold(archived.platform, archived.actor, month_of(MAY), because=" ")
+        hold_archives(archived.platform, archived.actor, month_of(MAY), because=" ")
 
 
-def test_what_was_dropped_is_neither_held_nor_restored(archived: lockside.Site) -> None:
+def test_what_was_dropped_is_neither_held_nor_restored(archived: lockside.Session) -> None:
     drop(archived)
 
     with pytest.raises(RuleRefused, match="were dropped on 2028-06-15"):
-        hold(archived.platform, archived.actor, month_of(MAY), because="Case")
+        hold_archives(archived.platform, archived.actor, month_of(MAY), because="Case")
     with pytest.raises(RuleRefused, match="were dropped"):
         bring_back(archived)
 
 
-def test_what_is_restored_is_dropped_once_it_is_archived_again(archived: lockside.Site) -> None:
+def test_what_is_restored_is_dropped_once_it_is_archived_again(archived: lockside.Session) -> None:
     bring_back(archived, at(archived.platform, GONE))
     first = drop(archived)
 
@@ -377,10 +385,10 @@ def test_what_is_restored_is_dropped_once_it_is_archived_again(archived: locksid
     assert (first, drop(archived).records) == (Treated(), 11)
 
 
-def test_who_did_what_with_archives_is_recorded(archived: lockside.Site) -> None:
+def test_who_did_what_with_archives_is_recorded(archived: lockside.Session) -> None:
     month = month_of(MAY)
-    hold(archived.platform, archived.actor, month, because="Case", records=("audit_log",))
-    release(archived.platform, archived.actor, month, records=("audit_log",))
+    hold_archives(archived.platform, archived.actor, month, because="Case", records=("audit_log",))
+    release_archives(archived.platform, archived.actor, month, records=("audit_log",))
     restore(archived.platform, archived.actor, month, records=("audit_log",))
     mine = archived.actor.person_id
 
@@ -391,7 +399,7 @@ def test_who_did_what_with_archives_is_recorded(archived: lockside.Site) -> None
     ]
 
 
-def test_what_is_dropped_is_recorded_as_the_systems(archived: lockside.Site) -> None:
+def test_what_is_dropped_is_recorded_as_the_systems(archived: lockside.Session) -> None:
     drop(archived)
 
     assert told(archived) == [("DELETED", "retention", None)] * 3

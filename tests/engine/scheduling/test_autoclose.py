@@ -23,17 +23,17 @@ from tests.engine.steps import Crash, crash_at, drain, query
 from tests.engine.works import attended, clock_at, move, period, task
 
 
-def category(site: lockside.Site, name: str = "Elevator") -> int:
+def category(site: lockside.Session, name: str = "Elevator") -> int:
     return site.add_named("ticket_category", [name])[name]
 
 
-def job(site: lockside.Site, **more: object) -> int:
+def job(site: lockside.Session, **more: object) -> int:
     made = site.records("job").create(name=more.pop("name", "Round"), **more)
     found: int = made["id"]
     return found
 
 
-def test_what_is_overdue_is_closed_with_its_record_and_nothing_else(site: lockside.Site) -> None:
+def test_what_is_overdue_is_closed_with_its_record_and_nothing_else(site: lockside.Session) -> None:
     alone(site)
     late = overdue(site, 3)
     early = overdue(site, 2, by=-HOUR)
@@ -54,7 +54,7 @@ def test_what_is_overdue_is_closed_with_its_record_and_nothing_else(site: locksi
     assert {each["actor_id"] for each in records} == {None}
 
 
-def test_a_row_is_due_at_the_very_moment_and_not_before(site: lockside.Site) -> None:
+def test_a_row_is_due_at_the_very_moment_and_not_before(site: lockside.Session) -> None:
     alone(site)
     (due,) = overdue(site, by=timedelta())
     (next_moment,) = overdue(site, by=timedelta(microseconds=-1))
@@ -64,7 +64,7 @@ def test_a_row_is_due_at_the_very_moment_and_not_before(site: lockside.Site) -> 
     assert states(site, "task", [due, next_moment]) == ["AUTOCLOSED", "ASSIGNED"]
 
 
-def test_the_grace_of_a_job_keeps_its_tasks_open(site: lockside.Site) -> None:
+def test_the_grace_of_a_job_keeps_its_tasks_open(site: lockside.Session) -> None:
     alone(site)
     patient = overdue(site, 1, job_id=job(site, name="Patient", grace_minutes=90))
     quick = overdue(site, 1, job_id=job(site, name="Quick", grace_minutes=60))
@@ -77,7 +77,7 @@ def test_the_grace_of_a_job_keeps_its_tasks_open(site: lockside.Site) -> None:
     assert states(site, "task", patient) == ["AUTOCLOSED"]
 
 
-def test_a_period_is_run_once_however_many_ticks_come(site: lockside.Site) -> None:
+def test_a_period_is_run_once_however_many_ticks_come(site: lockside.Session) -> None:
     alone(site)
     overdue(site, 2)
 
@@ -87,7 +87,7 @@ def test_a_period_is_run_once_however_many_ticks_come(site: lockside.Site) -> No
     assert len(query(site, "SELECT * FROM operation WHERE actor_id IS NULL")) == 1
 
 
-def test_periods_that_nobody_ran_are_caught_up_by_one_run(site: lockside.Site) -> None:
+def test_periods_that_nobody_ran_are_caught_up_by_one_run(site: lockside.Session) -> None:
     alone(site)
     run_at(site)
     late = overdue(site, 4, by=-HOUR)
@@ -98,7 +98,7 @@ def test_periods_that_nobody_ran_are_caught_up_by_one_run(site: lockside.Site) -
     assert states(site, "task", late) == ["AUTOCLOSED"] * 4
 
 
-def test_a_tick_that_dies_before_its_run_is_stored_leaves_nothing(site: lockside.Site) -> None:
+def test_a_tick_that_dies_before_its_run_is_stored_leaves_nothing(site: lockside.Session) -> None:
     alone(site)
     late = overdue(site, 2)
     platform = clock_at(site, NOON)
@@ -111,7 +111,7 @@ def test_a_tick_that_dies_before_its_run_is_stored_leaves_nothing(site: lockside
     assert states(site, "task", late) == ["AUTOCLOSED"] * 2
 
 
-def test_a_tick_that_dies_before_its_hints_leaves_the_run(site: lockside.Site) -> None:
+def test_a_tick_that_dies_before_its_hints_leaves_the_run(site: lockside.Session) -> None:
     alone(site)
     late = overdue(site, 2)
     platform = clock_at(site, NOON)
@@ -125,7 +125,7 @@ def test_a_tick_that_dies_before_its_hints_leaves_the_run(site: lockside.Site) -
     assert states(site, "task", late) == ["AUTOCLOSED"] * 2
 
 
-def test_a_policy_waits_for_its_last_run_to_end(site: lockside.Site) -> None:
+def test_a_policy_waits_for_its_last_run_to_end(site: lockside.Session) -> None:
     alone(site)
     overdue(site, 2)
     (first,) = tick_at(site)
@@ -137,7 +137,7 @@ def test_a_policy_waits_for_its_last_run_to_end(site: lockside.Site) -> None:
 
 
 def test_a_run_takes_those_longest_due_up_to_its_cap_and_the_next_the_rest(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     alone(site, cap=2)
     newest, oldest, older = (overdue(site, by=n * HOUR)[0] for n in (1, 3, 2))
@@ -151,7 +151,7 @@ def test_a_run_takes_those_longest_due_up_to_its_cap_and_the_next_the_rest(
     assert (second.matched, second.left) == (1, 0)
 
 
-def test_a_row_that_is_no_longer_due_is_left_alone_and_told_why(site: lockside.Site) -> None:
+def test_a_row_that_is_no_longer_due_is_left_alone_and_told_why(site: lockside.Session) -> None:
     alone(site, exempt="title contains keep")
     moved, kept, cleared, closed = overdue(site, 4)
     platform = clock_at(site, NOON)
@@ -172,7 +172,7 @@ def test_a_row_that_is_no_longer_due_is_left_alone_and_told_why(site: lockside.S
     check_invariants(site)
 
 
-def test_a_row_that_left_the_filter_meanwhile_is_left_alone(site: lockside.Site) -> None:
+def test_a_row_that_left_the_filter_meanwhile_is_left_alone(site: lockside.Session) -> None:
     alone(site, selection="state in (ASSIGNED, INPROGRESS)")
     (done,) = overdue(site, state="WORKING")
     site.autoclose.set_mode("closing", "off")
@@ -187,7 +187,9 @@ def test_a_row_that_left_the_filter_meanwhile_is_left_alone(site: lockside.Site)
     assert states(site, "task", [done]) == ["COMPLETED"]
 
 
-def test_exempt_rows_are_left_alone_by_priority_and_by_what_they_are(site: lockside.Site) -> None:
+def test_exempt_rows_are_left_alone_by_priority_and_by_what_they_are(
+    site: lockside.Session,
+) -> None:
     alone(
         site,
         kind="ticket",
@@ -216,7 +218,7 @@ def test_exempt_rows_are_left_alone_by_priority_and_by_what_they_are(site: locks
     assert states(site, "ticket", rows) == ["CLOSED", "RESOLVED", "CLOSED"]
 
 
-def test_a_ticket_is_raised_once_in_the_category_of_the_job(site: lockside.Site) -> None:
+def test_a_ticket_is_raised_once_in_the_category_of_the_job(site: lockside.Session) -> None:
     alone(site)
     asked = job(site, ticket_category_id=category(site))
     late = overdue(site, 2, job_id=asked)
@@ -245,7 +247,7 @@ def test_a_ticket_is_raised_once_in_the_category_of_the_job(site: lockside.Site)
     }
 
 
-def test_a_tour_that_is_partly_done_becomes_partially_completed(site: lockside.Site) -> None:
+def test_a_tour_that_is_partly_done_becomes_partially_completed(site: lockside.Session) -> None:
     done, undone, whole = (overdue(site)[0] for _ in range(3))
     checks = {
         done: ("COMPLETED", "ASSIGNED"),
@@ -267,7 +269,7 @@ def test_a_tour_that_is_partly_done_becomes_partially_completed(site: lockside.S
 
 
 def test_attendance_of_a_closed_period_is_locked_and_what_pends_rejected(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     states_of = {each: attended(site, state=each) for each in ("APPROVED", "ADJUSTED", "PENDING")}
     period(site, cutoff_at=NOON)
@@ -281,7 +283,7 @@ def test_attendance_of_a_closed_period_is_locked_and_what_pends_rejected(
     check_invariants(site)
 
 
-def test_shadow_mode_judges_and_changes_nothing(site: lockside.Site) -> None:
+def test_shadow_mode_judges_and_changes_nothing(site: lockside.Session) -> None:
     alone(site, mode="shadow")
     late = overdue(site, 3)
 
@@ -294,14 +296,16 @@ def test_shadow_mode_judges_and_changes_nothing(site: lockside.Site) -> None:
     assert states(site, "task", late) == ["ASSIGNED"] * 3
 
 
-def test_a_policy_that_is_off_does_nothing(site: lockside.Site) -> None:
+def test_a_policy_that_is_off_does_nothing(site: lockside.Session) -> None:
     alone(site, mode="off")
     overdue(site)
 
     assert run_at(site) == []
 
 
-def test_a_policy_that_cannot_be_run_is_told_once_and_the_others_run(site: lockside.Site) -> None:
+def test_a_policy_that_cannot_be_run_is_told_once_and_the_others_run(
+    site: lockside.Session,
+) -> None:
     alone(site)
     policy(site, name="broken", selection='site = "Nowhere"')
     late = overdue(site)
@@ -319,7 +323,7 @@ def test_a_policy_that_cannot_be_run_is_told_once_and_the_others_run(site: locks
     assert "Nowhere" in alerts[0]["message"]
 
 
-def test_tenants_are_apart(site: lockside.Site) -> None:
+def test_tenants_are_apart(site: lockside.Session) -> None:
     alone(site)
     with lockside.connect(settings=site.settings, tenant="other") as other:
         mine = overdue(other)

@@ -43,7 +43,7 @@ DAY = timedelta(days=1)
     ],
 )
 def test_a_policy_that_nobody_would_live_to_see_is_refused(
-    site: lockside.Site, wrong: dict[str, str], field: str
+    site: lockside.Session, wrong: dict[str, str], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         policy(site, **wrong)
@@ -51,7 +51,7 @@ def test_a_policy_that_nobody_would_live_to_see_is_refused(
     assert refused.value.facts["field"] == field
 
 
-def test_a_limit_of_years_is_reached(site: lockside.Site) -> None:
+def test_a_limit_of_years_is_reached(site: lockside.Session) -> None:
     alone(site, clock="due", after="1200d")
     old, young = (overdue(site, by=n * DAY)[0] for n in (1300, 1100))
 
@@ -60,7 +60,7 @@ def test_a_limit_of_years_is_reached(site: lockside.Site) -> None:
     assert states(site, "task", [old, young]) == ["AUTOCLOSED", "ASSIGNED"]
 
 
-def test_a_policy_that_breaks_down_keeps_nobody_elses_from_running(site: lockside.Site) -> None:
+def test_a_policy_that_breaks_down_keeps_nobody_elses_from_running(site: lockside.Session) -> None:
     alone(site)
     policy(site, name="broken")
     late = overdue(site)
@@ -80,7 +80,7 @@ def test_a_policy_that_breaks_down_keeps_nobody_elses_from_running(site: locksid
 
 
 def test_a_month_of_idle_quarter_hours_is_no_reason_to_stop_the_payroll(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     for n in range(4):
         run_at(site, NOON - (4 - n) * 15 * MINUTE)
@@ -94,7 +94,7 @@ def test_a_month_of_idle_quarter_hours_is_no_reason_to_stop_the_payroll(
 
 
 def test_a_breach_is_alerted_although_the_clock_closes_the_task_in_the_same_tick(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     (late,) = overdue(site, by=MINUTE)
     runs = tick_at(site)
@@ -111,7 +111,7 @@ def test_a_breach_is_alerted_although_the_clock_closes_the_task_in_the_same_tick
 
 
 def test_a_run_is_not_retried_and_its_plan_not_executed_by_anybody_else(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     alone(site, exempt="tags contains hold")
     (held,) = overdue(site)
@@ -130,7 +130,7 @@ def test_a_run_is_not_retried_and_its_plan_not_executed_by_anybody_else(
     assert states(site, "task", [held, *late]) == ["ASSIGNED"] * 2
 
 
-def test_the_grace_goes_by_the_calendar_of_the_site(site: lockside.Site) -> None:
+def test_the_grace_goes_by_the_calendar_of_the_site(site: lockside.Session) -> None:
     office = site.records("calendar").create(name="Office", zone="UTC", hours="Mon-Fri 09:00-17:00")
     place = site.records("site").create(name="Tower", calendar_id=office["id"])
     alone(site, clock="due", after="8h", grace="8h", time="business")
@@ -148,7 +148,7 @@ def test_the_grace_goes_by_the_calendar_of_the_site(site: lockside.Site) -> None
     assert states(site, "task", [late]) == ["AUTOCLOSED"]
 
 
-def test_rows_that_cannot_be_closed_leave_the_others_their_turn(site: lockside.Site) -> None:
+def test_rows_that_cannot_be_closed_leave_the_others_their_turn(site: lockside.Session) -> None:
     alone(
         site,
         kind="ticket",
@@ -169,7 +169,7 @@ def test_rows_that_cannot_be_closed_leave_the_others_their_turn(site: lockside.S
     assert states(site, "ticket", [stuck, free]) == ["NEW", "CLOSED"]
 
 
-def test_no_ticket_is_raised_for_what_was_done_in_time(site: lockside.Site) -> None:
+def test_no_ticket_is_raised_for_what_was_done_in_time(site: lockside.Session) -> None:
     category = site.add_named("ticket_category", ["Elevator"])["Elevator"]
     job = site.records("job").create(name="Round", ticket_category_id=category)
     alone(site, selection="state=COMPLETED", clock="state", after="30d")
@@ -183,7 +183,7 @@ def test_no_ticket_is_raised_for_what_was_done_in_time(site: lockside.Site) -> N
     assert query(site, "SELECT * FROM ticket") == []
 
 
-def test_a_policy_whose_operation_is_paused_says_that_it_waits(site: lockside.Site) -> None:
+def test_a_policy_whose_operation_is_paused_says_that_it_waits(site: lockside.Session) -> None:
     alone(site)
     overdue(site, 2)
     (run,) = tick_at(site)
@@ -194,7 +194,7 @@ def test_a_policy_whose_operation_is_paused_says_that_it_waits(site: lockside.Si
     assert (told["waits_for"], told["waits_in"]) == (run.operation_id, "PAUSED")
 
 
-def test_a_run_over_tickets_is_undone_as_any_operation(site: lockside.Site) -> None:
+def test_a_run_over_tickets_is_undone_as_any_operation(site: lockside.Session) -> None:
     alone(
         site,
         kind="ticket",
@@ -215,7 +215,7 @@ def test_a_run_over_tickets_is_undone_as_any_operation(site: lockside.Site) -> N
     assert move(site, "ticket", rows[0], "INPROGRESS")["successful_items"] == 1
 
 
-def test_a_tick_looks_at_the_last_run_of_each_policy_alone(site: lockside.Site) -> None:
+def test_a_tick_looks_at_the_last_run_of_each_policy_alone(site: lockside.Session) -> None:
     fill = text("""
         INSERT INTO scheduled_run (tenant_id, policy_id, policy, stage, period, as_of, outcome)
         SELECT p.tenant_id, p.id, '{}', 'act', CAST(:noon AS timestamptz) - n * interval '5 min',
@@ -237,7 +237,7 @@ def test_a_tick_looks_at_the_last_run_of_each_policy_alone(site: lockside.Site) 
     assert max(each["Actual Rows"] for each in seen) <= 1
 
 
-def test_rows_that_are_as_asked_already_are_not_taken_again(site: lockside.Site) -> None:
+def test_rows_that_are_as_asked_already_are_not_taken_again(site: lockside.Session) -> None:
     site.add_named("team", ["Night shift"])
     alone(
         site,
@@ -265,7 +265,7 @@ def test_rows_that_are_as_asked_already_are_not_taken_again(site: lockside.Site)
     ],
 )
 def test_states_that_lead_nowhere_are_refused(
-    site: lockside.Site, wrong: dict[str, str], field: str
+    site: lockside.Session, wrong: dict[str, str], field: str
 ) -> None:
     with pytest.raises(InvalidInput) as refused:
         policy(site, **wrong)
@@ -274,7 +274,7 @@ def test_states_that_lead_nowhere_are_refused(
 
 
 def test_a_tenant_from_before_gets_its_policies_once_and_they_only_look_on(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     with site.platform.database.begin() as db:
         # As it was before there were policies.
@@ -288,7 +288,9 @@ def test_a_tenant_from_before_gets_its_policies_once_and_they_only_look_on(
     assert len(site.autoclose.policies()) == len(DEFAULTS)
 
 
-def test_the_runs_of_a_policy_that_was_deleted_are_found_by_its_name(site: lockside.Site) -> None:
+def test_the_runs_of_a_policy_that_was_deleted_are_found_by_its_name(
+    site: lockside.Session,
+) -> None:
     alone(site)
     overdue(site)
     run_at(site)

@@ -19,7 +19,7 @@ SELECT :tenant, CAST(:until AS timestamptz) - make_interval(hours => n), :kind, 
 """
 
 
-def fill(site: lockside.Site, *, first: int, last: int, **more: Any) -> None:
+def fill(site: lockside.Session, *, first: int, last: int, **more: Any) -> None:
     """Fill hours, from so many before NOW to so many before it, with the same counts."""
     given: dict[str, Any] = {
         "kind": "ticket",
@@ -31,20 +31,20 @@ def fill(site: lockside.Site, *, first: int, last: int, **more: Any) -> None:
     query(site, _HOUR, **given | {"first": first, "last": last} | more)
 
 
-def found(site: lockside.Site) -> list[dict[str, Any]]:
+def found(site: lockside.Session) -> list[dict[str, Any]]:
     with site.platform.database.connect() as db:
         return find_anomalies(db, site.actor.tenant_id, NOW - 24 * HOUR, NOW + HOUR)
 
 
-def told(site: lockside.Site, *names: str) -> list[tuple[Any, ...]]:
+def told(site: lockside.Session, *names: str) -> list[tuple[Any, ...]]:
     return [tuple(each[name] for name in names) for each in found(site)]
 
 
-def test_without_any_hour_there_is_no_anomaly(site: lockside.Site) -> None:
+def test_without_any_hour_there_is_no_anomaly(site: lockside.Session) -> None:
     assert found(site) == []
 
 
-def test_a_spike_of_failures_names_its_kind(site: lockside.Site) -> None:
+def test_a_spike_of_failures_names_its_kind(site: lockside.Session) -> None:
     fill(site, first=100, last=2, failed=3)
     fill(site, first=100, last=0, failed=3, kind="task")
     fill(site, first=1, last=0, failed=60)
@@ -54,7 +54,7 @@ def test_a_spike_of_failures_names_its_kind(site: lockside.Site) -> None:
     ]
 
 
-def test_a_spike_of_denials_is_told_over_all_kinds(site: lockside.Site) -> None:
+def test_a_spike_of_denials_is_told_over_all_kinds(site: lockside.Session) -> None:
     fill(site, first=100, last=1)
     fill(site, first=0, last=0, denials=4)
     fill(site, first=0, last=0, denials=4, kind="task")
@@ -62,7 +62,7 @@ def test_a_spike_of_denials_is_told_over_all_kinds(site: lockside.Site) -> None:
     assert told(site, "what", "kind", "actor", "came") == [("denials", None, None, 8)]
 
 
-def test_a_spike_of_one_actor_names_them(site: lockside.Site) -> None:
+def test_a_spike_of_one_actor_names_them(site: lockside.Session) -> None:
     (dora,) = query(site, "SELECT id FROM person WHERE name = 'dora' AND tenant_id = :tenant",
                     tenant=site.actor.tenant_id)  # fmt: skip
     fill(site, first=100, last=0, succeeded=500)
@@ -73,14 +73,14 @@ def test_a_spike_of_one_actor_names_them(site: lockside.Site) -> None:
     ]
 
 
-def test_what_the_system_does_is_no_actors_spike(site: lockside.Site) -> None:
+def test_what_the_system_does_is_no_actors_spike(site: lockside.Session) -> None:
     fill(site, first=100, last=1, succeeded=1)
     fill(site, first=0, last=0, succeeded=9_000, actor=0)
 
     assert found(site) == []
 
 
-def test_no_tenant_is_told_of_another_ones(site: lockside.Site) -> None:
+def test_no_tenant_is_told_of_another_ones(site: lockside.Session) -> None:
     fill(site, first=100, last=1)
     fill(site, first=0, last=0, denials=50)
     site.act_as("other", "admin")

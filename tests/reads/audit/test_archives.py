@@ -16,20 +16,20 @@ EVEN_AUGUST = AUGUST + timedelta(days=120)
 
 
 @pytest.fixture
-def ids(site: lockside.Site) -> list[int]:
+def ids(site: lockside.Session) -> list[int]:
     """Give work orders whose records are in archives, the second five from August."""
     made = record(site) + record(site, AUGUST)
     archive(site, EVEN_AUGUST)
     return made
 
 
-def entities(site: lockside.Site, **wanted: Any) -> list[int]:
+def entities(site: lockside.Session, **wanted: Any) -> list[int]:
     """Return the rows whose transitions a search finds."""
     found = site.archives.search(**wanted)
     return [each["entity_id"] for each in found if each["record"] == "state_transition_audit"]
 
 
-def test_a_row_is_found_in_archives(site: lockside.Site, ids: list[int]) -> None:
+def test_a_row_is_found_in_archives(site: lockside.Session, ids: list[int]) -> None:
     found = list(site.archives.search(kind="work_order", row_id=ids[0]))
 
     assert [each["record"] for each in found] == ["audit_log", "state_transition_audit"]
@@ -37,21 +37,21 @@ def test_a_row_is_found_in_archives(site: lockside.Site, ids: list[int]) -> None
     assert not any({"salt", "commitment"} & each.keys() for each in found)
 
 
-def test_a_number_within_another_is_none(site: lockside.Site, ids: list[int]) -> None:
+def test_a_number_within_another_is_none(site: lockside.Session, ids: list[int]) -> None:
     assert entities(site, row_id=10**6 + ids[0]) == []
 
 
-def test_a_span_is_found_in_archives(site: lockside.Site, ids: list[int]) -> None:
+def test_a_span_is_found_in_archives(site: lockside.Session, ids: list[int]) -> None:
     assert entities(site, since=AUGUST) == ids[5:]
     assert entities(site, until=AUGUST) == ids[:5]
     assert entities(site, since=MAY, until=MAY) == []
 
 
-def test_a_persons_doings_are_found_in_archives(site: lockside.Site, ids: list[int]) -> None:
+def test_a_persons_doings_are_found_in_archives(site: lockside.Session, ids: list[int]) -> None:
     assert (entities(site, by="admin"), entities(site, by="asha")) == (ids, [])
 
 
-def test_an_operation_is_found_in_archives(site: lockside.Site, ids: list[int]) -> None:
+def test_an_operation_is_found_in_archives(site: lockside.Session, ids: list[int]) -> None:
     first = next(site.archives.search(row_id=ids[5], kind="work_order", since=AUGUST))
 
     again = list(site.archives.search(operation_id=first["correlation_id"]))
@@ -60,7 +60,7 @@ def test_an_operation_is_found_in_archives(site: lockside.Site, ids: list[int]) 
     assert len(again) >= 5
 
 
-def test_an_archive_that_was_changed_isnt_searched(site: lockside.Site, ids: list[int]) -> None:
+def test_an_archive_that_was_changed_isnt_searched(site: lockside.Session, ids: list[int]) -> None:
     site.archives.hold("2026-05", because="Case")
     archived = {each["record"] for each in site.archives.list(month="2026-05")}
     record(site)
@@ -72,7 +72,7 @@ def test_an_archive_that_was_changed_isnt_searched(site: lockside.Site, ids: lis
         entities(site)
 
 
-def test_an_archive_that_is_gone_is_named(site: lockside.Site, ids: list[int]) -> None:
+def test_an_archive_that_is_gone_is_named(site: lockside.Session, ids: list[int]) -> None:
     for each in site.platform.archives.rglob("audit_log-2026-05*"):
         each.unlink()
 
@@ -81,23 +81,23 @@ def test_an_archive_that_is_gone_is_named(site: lockside.Site, ids: list[int]) -
 
 
 @pytest.mark.parametrize("month", ["May", "2026", "2026-13", "2026-5", "05-2026", ""])
-def test_what_is_no_month_is_refused(site: lockside.Site, month: str) -> None:
+def test_what_is_no_month_is_refused(site: lockside.Session, month: str) -> None:
     with pytest.raises(InvalidInput, match="month"):
         site.archives.restore(month)
 
 
 @pytest.mark.parametrize("days", [0, -1, 10_000])
-def test_nothing_is_restored_for_odd_spans(site: lockside.Site, days: int) -> None:
+def test_nothing_is_restored_for_odd_spans(site: lockside.Session, days: int) -> None:
     with pytest.raises(InvalidInput, match="days"):
         site.archives.restore("2026-05", days=days)
 
 
-def test_nobody_is_searched_for(site: lockside.Site) -> None:
+def test_nobody_is_searched_for(site: lockside.Session) -> None:
     with pytest.raises(NotFound):
         site.archives.search(by="nobody")
 
 
-def test_who_may_not_see_the_records_sees_no_archive(site: lockside.Site) -> None:
+def test_who_may_not_see_the_records_sees_no_archive(site: lockside.Session) -> None:
     site.act_as("demo", "dora")
 
     for ask in (site.archives.list, site.archives.search):
@@ -105,7 +105,7 @@ def test_who_may_not_see_the_records_sees_no_archive(site: lockside.Site) -> Non
             ask()
 
 
-def test_a_manager_looks_at_archives_and_keeps_his_hands_off(site: lockside.Site) -> None:
+def test_a_manager_looks_at_archives_and_keeps_his_hands_off(site: lockside.Session) -> None:
     site.act_as("demo", "asha")
 
     assert site.archives.list() == []
@@ -117,7 +117,7 @@ def test_a_manager_looks_at_archives_and_keeps_his_hands_off(site: lockside.Site
 
 
 def test_the_list_tells_what_became_of_each(
-    site: lockside.Site, settings: Settings, ids: list[int]
+    site: lockside.Session, settings: Settings, ids: list[int]
 ) -> None:
     call(settings, "audit", "archives", "restore", "2026-05", "--record", "audit-log")
     call(settings, "audit", "archives", "hold", "2026-08", "--because", "Case 12/26")
@@ -137,7 +137,7 @@ def test_a_search_prints_a_line_a_record(settings: Settings, ids: list[int]) -> 
     assert json.dumps(told.json[0]["changes"])
 
 
-def test_make_says_what_it_did_and_what_stays(site: lockside.Site, settings: Settings) -> None:
+def test_make_says_what_it_did_and_what_stays(site: lockside.Session, settings: Settings) -> None:
     record(site)
 
     told = call(settings, "audit", "archives", "make")
@@ -148,7 +148,7 @@ def test_make_says_what_it_did_and_what_stays(site: lockside.Site, settings: Set
 
 
 def test_a_line_of_a_changed_file_doesnt_come_through(
-    site: lockside.Site, settings: Settings
+    site: lockside.Session, settings: Settings
 ) -> None:
     record(site)
     archive(site)

@@ -15,7 +15,7 @@ from tests.engine.works import attended, ordered, read, task
 from tests.factories import tickets, work_orders
 
 
-def found(site: lockside.Site) -> list[tuple[str, Any]]:
+def found(site: lockside.Session) -> list[tuple[str, Any]]:
     """Return what isn't complete of the tenant's work: the code, and which row."""
     seen = Verified()
     with site.platform.database.connect() as db:
@@ -24,7 +24,7 @@ def found(site: lockside.Site) -> list[tuple[str, Any]]:
     return [(code, which["entity_id"]) for code, which in told if which["kind"] in kinds()]
 
 
-def past_the_guard(site: lockside.Site, statement: str, **names: Any) -> None:
+def past_the_guard(site: lockside.Session, statement: str, **names: Any) -> None:
     """Do what only somebody can do who switches the database's guard off."""
     with site.platform.database.begin() as db:
         db.execute(text("SET LOCAL session_replication_role = replica"))
@@ -32,7 +32,7 @@ def past_the_guard(site: lockside.Site, statement: str, **names: Any) -> None:
 
 
 @pytest.mark.parametrize("is_written", [False, True])
-def test_what_the_platform_did_is_complete(site: lockside.Site, is_written: bool) -> None:
+def test_what_the_platform_did_is_complete(site: lockside.Session, is_written: bool) -> None:
     ids = work_orders(site, 3)
     drain(site, ask(site, ids, comments="Go"))
     site.records("work_order").update(ids[0], title="Another", remarks="call +91 98204 11873")
@@ -46,7 +46,7 @@ def test_what_the_platform_did_is_complete(site: lockside.Site, is_written: bool
     assert found(site) == []
 
 
-def test_an_override_is_recorded_and_so_complete(site: lockside.Site) -> None:
+def test_an_override_is_recorded_and_so_complete(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     with site.platform.database.begin() as db:
         db.execute(text("SET LOCAL lockside.override = 'The door was broken'"))
@@ -69,7 +69,7 @@ def test_an_override_is_recorded_and_so_complete(site: lockside.Site) -> None:
         ("deleted_at = clock_timestamp()", "row_changed"),
     ],
 )
-def test_a_change_past_the_guard_is_found(site: lockside.Site, change: str, code: str) -> None:
+def test_a_change_past_the_guard_is_found(site: lockside.Session, change: str, code: str) -> None:
     ids = work_orders(site, 3)
     drain(site, ask(site, ids))
     write_records(site.platform)
@@ -80,7 +80,7 @@ def test_a_change_past_the_guard_is_found(site: lockside.Site, change: str, code
     assert (told[0], {row_id for _, row_id in told}) == ((code, ids[1]), {ids[1]})
 
 
-def test_a_row_deleted_past_the_guard_is_found(site: lockside.Site) -> None:
+def test_a_row_deleted_past_the_guard_is_found(site: lockside.Session) -> None:
     ids = tickets(site, 3)
 
     past_the_guard(site, "DELETE FROM ticket WHERE id = :id", id=ids[2])
@@ -88,7 +88,7 @@ def test_a_row_deleted_past_the_guard_is_found(site: lockside.Site) -> None:
     assert found(site) == [("row_gone", ids[2])]
 
 
-def test_a_row_brought_in_past_the_guard_is_found(site: lockside.Site) -> None:
+def test_a_row_brought_in_past_the_guard_is_found(site: lockside.Session) -> None:
     tickets(site, 1)
 
     past_the_guard(
@@ -101,7 +101,7 @@ def test_a_row_brought_in_past_the_guard_is_found(site: lockside.Site) -> None:
     assert found(site) == [("version_unrecorded", newest["id"])]
 
 
-def test_a_record_that_was_deleted_leaves_a_version_without_one(site: lockside.Site) -> None:
+def test_a_record_that_was_deleted_leaves_a_version_without_one(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     drain(site, ask(site, ids))
     write_records(site.platform)
@@ -111,7 +111,7 @@ def test_a_record_that_was_deleted_leaves_a_version_without_one(site: lockside.S
     assert ("version_unrecorded", ids[0]) in found(site)
 
 
-def test_rows_of_another_tenant_are_not_looked_at(site: lockside.Site) -> None:
+def test_rows_of_another_tenant_are_not_looked_at(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
     past_the_guard(site, "UPDATE work_order SET title = 'Another' WHERE id = :id", id=ids[0])
     site.open_tenant("harbor", {"asha": ["admin", "manager"]})

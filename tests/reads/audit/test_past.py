@@ -16,20 +16,20 @@ from tests.factories import tickets, work_orders
 
 
 @pytest.fixture
-def db(site: lockside.Site) -> Iterator[Connection]:
+def db(site: lockside.Session) -> Iterator[Connection]:
     """Give a connection; each call sees what is there then."""
     with site.platform.database.connect() as connected:
         yield connected.execution_options(isolation_level="AUTOCOMMIT")
 
 
-def now(site: lockside.Site) -> datetime:
+def now(site: lockside.Session) -> datetime:
     """Return the time of the database, after all that was written."""
     (row,) = query(site, "SELECT clock_timestamp() AS now")
     found: datetime = row["now"]
     return found
 
 
-def row_of(site: lockside.Site, kind: str, row_id: int) -> dict[str, Any]:
+def row_of(site: lockside.Session, kind: str, row_id: int) -> dict[str, Any]:
     """Return what `as_of` should tell of the present."""
     hidden = ("warnings", "work_order_lines", "readings")
     return {k: v for k, v in site.row(kind, row_id).items() if k not in hidden}
@@ -37,7 +37,7 @@ def row_of(site: lockside.Site, kind: str, row_id: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("written", [True, False], ids=["records", "outbox"])
 def test_a_row_is_told_as_it_was_after_each_write(
-    site: lockside.Site, db: Connection, written: bool
+    site: lockside.Session, db: Connection, written: bool
 ) -> None:
     made = site.records("work_order").create(title="Lift", vendor="Acme Lifts", remarks="Bell")
     row_id = made["id"]
@@ -61,7 +61,7 @@ def test_a_row_is_told_as_it_was_after_each_write(
     assert [each["version"] for each in told] == [1, 2, 3, 4, 5, 6]
 
 
-def test_the_parts_of_that_time_are_told_with_it(site: lockside.Site, db: Connection) -> None:
+def test_the_parts_of_that_time_are_told_with_it(site: lockside.Session, db: Connection) -> None:
     (row_id,) = work_orders(site, 1)
     line = site.records("work_order_line").create(work_order=row_id, description="Seal")
     before = now(site)
@@ -82,7 +82,7 @@ def test_the_parts_of_that_time_are_told_with_it(site: lockside.Site, db: Connec
 
 
 def test_before_it_came_and_after_its_deletion_it_is_not_there(
-    site: lockside.Site, db: Connection
+    site: lockside.Session, db: Connection
 ) -> None:
     before = now(site)
     (row_id,) = tickets(site, 1)
@@ -97,7 +97,9 @@ def test_before_it_came_and_after_its_deletion_it_is_not_there(
     assert told == [False, True, False]
 
 
-def test_a_change_past_the_platform_is_told_as_unknown(site: lockside.Site, db: Connection) -> None:
+def test_a_change_past_the_platform_is_told_as_unknown(
+    site: lockside.Session, db: Connection
+) -> None:
     (row_id,) = tickets(site, 1, description="Drips")
     before = now(site)
     with site.platform.database.begin() as raw:
@@ -119,7 +121,7 @@ def test_a_change_past_the_platform_is_told_as_unknown(site: lockside.Site, db: 
 
 
 def test_without_the_records_of_a_time_only_what_cannot_have_changed_is_told(
-    site: lockside.Site, db: Connection
+    site: lockside.Session, db: Connection
 ) -> None:
     (row_id,) = tickets(site, 1)
     drain(site, ask(site, [row_id], kind="ticket", target="OPEN"))
@@ -140,7 +142,7 @@ def test_without_the_records_of_a_time_only_what_cannot_have_changed_is_told(
     assert told["values"].keys() == {"id", "uuid", "created_at", "created_by"}
 
 
-def test_nobody_is_told_of_another_tenants_row(site: lockside.Site, db: Connection) -> None:
+def test_nobody_is_told_of_another_tenants_row(site: lockside.Session, db: Connection) -> None:
     (row_id,) = tickets(site, 1)
     site.act_as("other", "admin")
 
@@ -152,7 +154,7 @@ def test_nobody_is_told_of_another_tenants_row(site: lockside.Site, db: Connecti
 
 @pytest.mark.parametrize("written", [True, False], ids=["records", "outbox"])
 def test_the_states_of_all_rows_at_a_time_are_counted(
-    site: lockside.Site, db: Connection, written: bool
+    site: lockside.Session, db: Connection, written: bool
 ) -> None:
     times = [now(site)]
     ids = tickets(site, 4)
@@ -176,7 +178,7 @@ def test_the_states_of_all_rows_at_a_time_are_counted(
 
 
 def test_rows_whose_state_no_record_tells_are_counted_as_unknown(
-    site: lockside.Site, db: Connection
+    site: lockside.Session, db: Connection
 ) -> None:
     ids = tickets(site, 3)
     at = now(site)
@@ -191,7 +193,7 @@ def test_rows_whose_state_no_record_tells_are_counted_as_unknown(
     assert (told["states"], told["unknown"]) == ({"NEW": 2}, 1)
 
 
-def test_the_time_in_each_state_is_told_of_a_row(site: lockside.Site, db: Connection) -> None:
+def test_the_time_in_each_state_is_told_of_a_row(site: lockside.Session, db: Connection) -> None:
     since = datetime.now(UTC) - timedelta(hours=3)
     (row_id,) = tickets(site, 1, state_since=since)
     for state in ("OPEN", "INPROGRESS", "ONHOLD", "INPROGRESS"):
@@ -211,7 +213,7 @@ def test_the_time_in_each_state_is_told_of_a_row(site: lockside.Site, db: Connec
 
 
 def test_the_time_in_each_state_of_a_kind_is_that_of_stays_that_ended_in_the_span(
-    site: lockside.Site, db: Connection
+    site: lockside.Session, db: Connection
 ) -> None:
     begun = now(site)
     for hours in (1, 2, 9):

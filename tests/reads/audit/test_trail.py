@@ -12,12 +12,12 @@ import lockside
 from domain.errors import InvalidInput
 from engine.audit.writer import write_records
 from models.trail import TRAIL
-from reads.audit.trail import Place, Sought, page_of, read_trail
+from reads.audit.trail import PageEnd, Sought, page_of, read_trail
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
 
 
-def told(site: lockside.Site, most: int = 100, **sought: Any) -> list[dict[str, Any]]:
+def told(site: lockside.Session, most: int = 100, **sought: Any) -> list[dict[str, Any]]:
     """Return a page of the tenant's trail."""
     with site.platform.database.connect() as db:
         return read_trail(db, site.actor.tenant_id, Sought(**sought), most=most)
@@ -27,7 +27,7 @@ def events(page: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(each["record"], each["event_type"], each["entity_id"]) for each in page]
 
 
-def test_the_view_has_exactly_the_columns_that_queries_know(site: lockside.Site) -> None:
+def test_the_view_has_exactly_the_columns_that_queries_know(site: lockside.Session) -> None:
     found = query(
         site,
         "SELECT attname, format_type(atttypid, NULL) AS kind FROM pg_attribute"
@@ -39,7 +39,7 @@ def test_the_view_has_exactly_the_columns_that_queries_know(site: lockside.Site)
     assert [(each["attname"], each["kind"]) for each in found] == known
 
 
-def test_one_trail_holds_all_four_records(site: lockside.Site) -> None:
+def test_one_trail_holds_all_four_records(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     drain(site, ask(site, ids))
     site.act_as("demo", "victor")
@@ -51,7 +51,7 @@ def test_one_trail_holds_all_four_records(site: lockside.Site) -> None:
     }
 
 
-def work_orders_of_admin(site: lockside.Site) -> list[int]:
+def work_orders_of_admin(site: lockside.Session) -> list[int]:
     """Bring work in as the administrator; go on as who asked."""
     actor = site.actor
     site.act_as("demo", "admin")
@@ -60,7 +60,7 @@ def work_orders_of_admin(site: lockside.Site) -> list[int]:
     return ids
 
 
-def test_the_trail_of_a_row_is_its_own_newest_first(site: lockside.Site) -> None:
+def test_the_trail_of_a_row_is_its_own_newest_first(site: lockside.Session) -> None:
     ids = tickets(site, 3)
     drain(site, ask(site, ids, kind="ticket", target="OPEN"))
     write_records(site.platform)
@@ -73,7 +73,7 @@ def test_the_trail_of_a_row_is_its_own_newest_first(site: lockside.Site) -> None
     ]
 
 
-def test_the_trail_of_an_actor_is_what_they_did_by_name(site: lockside.Site) -> None:
+def test_the_trail_of_an_actor_is_what_they_did_by_name(site: lockside.Session) -> None:
     ids = tickets(site, 2)
     site.act_as("demo", "dora")
     drain(site, ask(site, ids[:1], kind="ticket", target="OPEN"))
@@ -84,7 +84,7 @@ def test_the_trail_of_an_actor_is_what_they_did_by_name(site: lockside.Site) -> 
     assert [(each["actor"], each["entity_id"]) for each in page] == [("dora", ids[0])]
 
 
-def test_the_system_has_a_trail_of_its_own(site: lockside.Site) -> None:
+def test_the_system_has_a_trail_of_its_own(site: lockside.Session) -> None:
     tickets(site, 1)
     site.act_as("demo", None)
     ids = tickets(site, 1)
@@ -93,7 +93,7 @@ def test_the_system_has_a_trail_of_its_own(site: lockside.Site) -> None:
     assert events(told(site, actor_id=0)) == [("audit_log", "CREATED", ids[0])]
 
 
-def test_the_trail_of_an_operation_is_all_that_it_did(site: lockside.Site) -> None:
+def test_the_trail_of_an_operation_is_all_that_it_did(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     operation_id = ask(site, ids)
     drain(site, operation_id)
@@ -107,7 +107,7 @@ def test_the_trail_of_an_operation_is_all_that_it_did(site: lockside.Site) -> No
     ]
 
 
-def test_a_span_holds_its_beginning_and_not_its_end(site: lockside.Site) -> None:
+def test_a_span_holds_its_beginning_and_not_its_end(site: lockside.Session) -> None:
     tickets(site, 1)
     tickets(site, 1)
     write_records(site.platform)
@@ -118,7 +118,7 @@ def test_a_span_holds_its_beginning_and_not_its_end(site: lockside.Site) -> None
     assert [each["occurred_at"] for each in page] == [first]
 
 
-def test_failures_alone_are_what_was_refused(site: lockside.Site) -> None:
+def test_failures_alone_are_what_was_refused(site: lockside.Session) -> None:
     ids = work_orders(site, 1) + work_orders(site, 1, vendor=False)
     drain(site, ask(site, ids, atomic=False))
     write_records(site.platform)
@@ -130,7 +130,7 @@ def test_failures_alone_are_what_was_refused(site: lockside.Site) -> None:
     ]
 
 
-def test_denials_alone_tell_what_was_asked_for(site: lockside.Site) -> None:
+def test_denials_alone_tell_what_was_asked_for(site: lockside.Session) -> None:
     ids = work_orders(site, 2)
     site.act_as("demo", "victor")
     drain(site, ask(site, ids))
@@ -144,7 +144,7 @@ def test_denials_alone_tell_what_was_asked_for(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("oldest_first", [False, True])
-def test_pages_hold_every_record_once_in_order(site: lockside.Site, oldest_first: bool) -> None:
+def test_pages_hold_every_record_once_in_order(site: lockside.Session, oldest_first: bool) -> None:
     for count in (5, 1, 7):
         drain(site, ask(site, work_orders(site, count)))
     write_records(site.platform)
@@ -159,7 +159,7 @@ def test_pages_hold_every_record_once_in_order(site: lockside.Site, oldest_first
     )
 
 
-def paged(site: lockside.Site, sought: Sought, *, most: int) -> Iterator[dict[str, Any]]:
+def paged(site: lockside.Session, sought: Sought, *, most: int) -> Iterator[dict[str, Any]]:
     after = None
     while True:
         with site.platform.database.connect() as db:
@@ -167,7 +167,7 @@ def paged(site: lockside.Site, sought: Sought, *, most: int) -> Iterator[dict[st
         if not page:
             return
         yield from page
-        after = Place.read(str(Place.of(page[-1])))
+        after = PageEnd.read(str(PageEnd.of(page[-1])))
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def paged(site: lockside.Site, sought: Sought, *, most: int) -> Iterator[dict[st
 )
 def test_a_cursor_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="the cursor that the page before ended with"):
-        Place.read(text)
+        PageEnd.read(text)
 
 
-def test_no_tenant_sees_another_ones_trail(site: lockside.Site) -> None:
+def test_no_tenant_sees_another_ones_trail(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     operation_id = ask(site, [row_id], kind="ticket", target="OPEN")
     drain(site, operation_id)
@@ -206,7 +206,7 @@ _SHARED = "event_id, occurred_at, tenant_id, correlation_id, actor_id, kind"
 
 
 @pytest.fixture
-def many(site: lockside.Site) -> Iterator[Connection]:
+def many(site: lockside.Session) -> Iterator[Connection]:
     """Fill the records with a hundred thousand; give a connection that knows how many."""
     filled = {
         "state_transition_audit": (
@@ -255,7 +255,7 @@ SOUGHT = {
 
 @pytest.mark.parametrize("name", SOUGHT)
 def test_a_search_reads_its_page_from_an_index_and_not_the_whole_table(
-    site: lockside.Site, many: Connection, name: str
+    site: lockside.Session, many: Connection, name: str
 ) -> None:
     sought, index = SOUGHT[name]
 

@@ -23,7 +23,7 @@ from tests.factories import work_orders
 SINCE_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-def seal(site: lockside.Site, count: int = 5, **more: Any) -> list[int]:
+def seal(site: lockside.Session, count: int = 5, **more: Any) -> list[int]:
     """Write and seal the records of so many transitions; return the rows."""
     ids = work_orders(site, count)
     write_records(site.platform)
@@ -32,25 +32,25 @@ def seal(site: lockside.Site, count: int = 5, **more: Any) -> list[int]:
     return ids
 
 
-def verified(site: lockside.Site, **more: Any) -> Verified:
+def verified(site: lockside.Session, **more: Any) -> Verified:
     """Return what a verification of the tenant's seals finds."""
     with site.platform.database.connect() as db:
         *_, seen = verify_seals(db, site.actor.tenant_id, **more)
     return seen
 
 
-def found(site: lockside.Site, **more: Any) -> list[str]:
+def found(site: lockside.Session, **more: Any) -> list[str]:
     """Return the codes of what a verification finds."""
     return [each.code for each in verified(site, **more).findings]
 
 
-def anchor(site: lockside.Site, seal_no: int) -> Anchor:
+def anchor(site: lockside.Session, seal_no: int) -> Anchor:
     """Return what pins a seal outside."""
     (row,) = query(site, "SELECT * FROM audit_seal WHERE seal_no = :seal_no", seal_no=seal_no)
     return Anchor(row["tenant_id"], seal_no, bytes(row["digest"]), row["sealed_at"])
 
 
-def test_what_nobody_touched_is_whole(site: lockside.Site) -> None:
+def test_what_nobody_touched_is_whole(site: lockside.Session) -> None:
     for comments in (None, "Checked", "Again"):
         seal(site, comments=comments)
 
@@ -60,7 +60,7 @@ def test_what_nobody_touched_is_whole(site: lockside.Site) -> None:
     assert (seen.findings, seen.seals, seen.records) == ([], records["seals"], records["n"])
 
 
-def test_what_waits_to_be_recorded_is_told(site: lockside.Site) -> None:
+def test_what_waits_to_be_recorded_is_told(site: lockside.Session) -> None:
     work_orders(site, 3)
     before = site.audit.verify()
     write_records(site.platform)
@@ -71,7 +71,7 @@ def test_what_waits_to_be_recorded_is_told(site: lockside.Site) -> None:
     assert before.waiting_since is not None
 
 
-def test_seals_beyond_the_newest_are_refused(site: lockside.Site) -> None:
+def test_seals_beyond_the_newest_are_refused(site: lockside.Session) -> None:
     work_orders(site, 1)
     write_records(site.platform)
 
@@ -79,7 +79,7 @@ def test_seals_beyond_the_newest_are_refused(site: lockside.Site) -> None:
         site.audit.verify(first=99)
 
 
-def test_a_tenant_without_records_is_whole(site: lockside.Site) -> None:
+def test_a_tenant_without_records_is_whole(site: lockside.Session) -> None:
     assert found(site) == []
 
 
@@ -96,7 +96,7 @@ def test_a_tenant_without_records_is_whole(site: lockside.Site) -> None:
     ],
 )
 def test_a_changed_field_is_named_with_its_record(
-    site: lockside.Site, column: str, value: str
+    site: lockside.Session, column: str, value: str
 ) -> None:
     ids = seal(site, comments="Checked")
     query(site, f"UPDATE state_transition_audit SET {column} = {value} WHERE entity_id = :id",
@@ -108,7 +108,7 @@ def test_a_changed_field_is_named_with_its_record(
     assert told == [("record_changed", ids[2])]
 
 
-def test_changed_words_are_named(site: lockside.Site) -> None:
+def test_changed_words_are_named(site: lockside.Session) -> None:
     ids = seal(site, comments="Checked")
     query(
         site, "UPDATE state_transition_audit SET comments = 'Not' WHERE entity_id = :id", id=ids[0]
@@ -122,7 +122,7 @@ def test_changed_words_are_named(site: lockside.Site) -> None:
     )
 
 
-def test_words_that_came_later_are_named(site: lockside.Site) -> None:
+def test_words_that_came_later_are_named(site: lockside.Session) -> None:
     ids = seal(site)
     query(
         site, "UPDATE state_transition_audit SET comments = 'So' WHERE entity_id = :id", id=ids[0]
@@ -131,14 +131,14 @@ def test_words_that_came_later_are_named(site: lockside.Site) -> None:
     assert found(site) == ["words_changed"]
 
 
-def test_words_that_were_taken_away_are_named(site: lockside.Site) -> None:
+def test_words_that_were_taken_away_are_named(site: lockside.Session) -> None:
     seal(site, comments="Checked")
     query(site, "UPDATE state_transition_audit SET comments = NULL, salt = NULL")
 
     assert found(site) == ["words_changed"] * 5
 
 
-def test_a_deleted_row_is_named_by_its_place(site: lockside.Site) -> None:
+def test_a_deleted_row_is_named_by_its_place(site: lockside.Session) -> None:
     ids = seal(site)
     (gone,) = query(site, "DELETE FROM state_transition_audit WHERE entity_id = :id"
                     " RETURNING seal_no, seal_place", id=ids[1])  # fmt: skip
@@ -149,7 +149,7 @@ def test_a_deleted_row_is_named_by_its_place(site: lockside.Site) -> None:
     assert f"place {gone['seal_place']} of" in finding.message
 
 
-def test_the_last_rows_deleted_are_found(site: lockside.Site) -> None:
+def test_the_last_rows_deleted_are_found(site: lockside.Session) -> None:
     seal(site)
     query(
         site,
@@ -159,7 +159,7 @@ def test_the_last_rows_deleted_are_found(site: lockside.Site) -> None:
     assert found(site) == ["record_missing"] * 5
 
 
-def test_the_last_rows_deleted_with_their_seal_are_found(site: lockside.Site) -> None:
+def test_the_last_rows_deleted_with_their_seal_are_found(site: lockside.Session) -> None:
     seal(site)
     for table in ("state_transition_audit", "bulk_operation_audit", "audit_log", "audit_seal"):
         query(site, f"DELETE FROM {table} WHERE seal_no = (SELECT seal_no FROM audit_chain)")
@@ -167,7 +167,7 @@ def test_the_last_rows_deleted_with_their_seal_are_found(site: lockside.Site) ->
     assert found(site) == ["seal_missing", "head_moved"]
 
 
-def test_two_rows_swapped_are_both_named(site: lockside.Site) -> None:
+def test_two_rows_swapped_are_both_named(site: lockside.Session) -> None:
     ids = seal(site)
     query(site, """
         UPDATE state_transition_audit a SET seal_place = b.seal_place
@@ -178,7 +178,7 @@ def test_two_rows_swapped_are_both_named(site: lockside.Site) -> None:
     assert found(site) == ["record_moved", "record_moved"]
 
 
-def test_a_record_that_was_added_is_named(site: lockside.Site) -> None:
+def test_a_record_that_was_added_is_named(site: lockside.Session) -> None:
     seal(site)
     query(site, """
         INSERT INTO state_transition_audit SELECT (json_populate_record(r, json_build_object(
@@ -188,7 +188,7 @@ def test_a_record_that_was_added_is_named(site: lockside.Site) -> None:
     assert found(site) == ["record_added"]
 
 
-def test_a_record_outside_of_all_seals_is_found(site: lockside.Site) -> None:
+def test_a_record_outside_of_all_seals_is_found(site: lockside.Session) -> None:
     seal(site)
     query(site, """
         INSERT INTO state_transition_audit SELECT (json_populate_record(r, json_build_object(
@@ -198,7 +198,7 @@ def test_a_record_outside_of_all_seals_is_found(site: lockside.Site) -> None:
     assert found(site) == ["record_unsealed"]
 
 
-def rewrite(site: lockside.Site, seal_no: int) -> None:
+def rewrite(site: lockside.Session, seal_no: int) -> None:
     """Change a record, and write its seal anew, as somebody would who knows how."""
     query(site, "UPDATE state_transition_audit SET to_state = 'REJECTED' WHERE seal_no = :n",
           n=seal_no)  # fmt: skip
@@ -219,7 +219,7 @@ def rewrite(site: lockside.Site, seal_no: int) -> None:
     )
 
 
-def test_a_batch_rewritten_with_its_seal_breaks_the_chain(site: lockside.Site) -> None:
+def test_a_batch_rewritten_with_its_seal_breaks_the_chain(site: lockside.Session) -> None:
     seal(site)
     rewritten = newest(site)
     seal(site)
@@ -230,7 +230,7 @@ def test_a_batch_rewritten_with_its_seal_breaks_the_chain(site: lockside.Site) -
 
 
 def test_the_last_batch_rewritten_with_its_seal_is_not_what_the_head_says(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     seal(site)
 
@@ -239,7 +239,7 @@ def test_the_last_batch_rewritten_with_its_seal_is_not_what_the_head_says(
     assert found(site) == ["head_moved"]
 
 
-def test_a_chain_rewritten_to_its_head_is_not_what_an_anchor_says(site: lockside.Site) -> None:
+def test_a_chain_rewritten_to_its_head_is_not_what_an_anchor_says(site: lockside.Session) -> None:
     seal(site)
     pinned = anchor(site, newest(site))
 
@@ -250,7 +250,7 @@ def test_a_chain_rewritten_to_its_head_is_not_what_an_anchor_says(site: lockside
     assert (found(site), found(site, anchors=[pinned])) == ([], ["anchor_differs"])
 
 
-def test_a_head_that_was_set_back_is_found(site: lockside.Site) -> None:
+def test_a_head_that_was_set_back_is_found(site: lockside.Session) -> None:
     seal(site)
     query(site, "UPDATE audit_chain c SET seal_no = s.seal_no, digest = s.digest FROM audit_seal s"
           " WHERE s.seal_no = c.seal_no - 1")  # fmt: skip
@@ -258,7 +258,7 @@ def test_a_head_that_was_set_back_is_found(site: lockside.Site) -> None:
     assert found(site) == ["head_moved"]
 
 
-def test_a_head_that_was_moved_is_mended_as_the_page_says(site: lockside.Site) -> None:
+def test_a_head_that_was_moved_is_mended_as_the_page_says(site: lockside.Session) -> None:
     seal(site)
     for table in ("state_transition_audit", "bulk_operation_audit", "audit_log", "audit_seal"):
         query(site, f"DELETE FROM {table} WHERE seal_no = (SELECT seal_no FROM audit_chain)")
@@ -271,7 +271,7 @@ def test_a_head_that_was_moved_is_mended_as_the_page_says(site: lockside.Site) -
     assert found(site) == []
 
 
-def test_nothing_is_sealed_onto_a_head_that_was_set_back(site: lockside.Site) -> None:
+def test_nothing_is_sealed_onto_a_head_that_was_set_back(site: lockside.Session) -> None:
     seal(site)
     query(site, "UPDATE audit_chain c SET seal_no = s.seal_no, digest = s.digest FROM audit_seal s"
           " WHERE s.seal_no = c.seal_no - 1")  # fmt: skip
@@ -284,7 +284,7 @@ def test_nothing_is_sealed_onto_a_head_that_was_set_back(site: lockside.Site) ->
 
 
 def test_a_chain_set_back_with_all_that_followed_is_not_what_an_anchor_says(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     seal(site)
     pinned = anchor(site, newest(site))
@@ -301,14 +301,14 @@ def test_a_chain_set_back_with_all_that_followed_is_not_what_an_anchor_says(
     assert (found(site), found(site, anchors=[pinned])) == ([], ["anchor_differs"])
 
 
-def test_a_seal_that_was_deleted_is_named(site: lockside.Site) -> None:
+def test_a_seal_that_was_deleted_is_named(site: lockside.Session) -> None:
     seal(site)
     query(site, "DELETE FROM audit_seal WHERE seal_no = 1")
 
     assert [(each.code, each.seal_no) for each in verified(site).findings] == [("seal_missing", 1)]
 
 
-def test_a_range_is_verified_alone(site: lockside.Site) -> None:
+def test_a_range_is_verified_alone(site: lockside.Session) -> None:
     for _ in range(3):
         seal(site)
     query(site, "DELETE FROM state_transition_audit WHERE seal_no = 2")
@@ -316,7 +316,7 @@ def test_a_range_is_verified_alone(site: lockside.Site) -> None:
     assert (found(site, first=3), found(site, first=1, last=2)) == ([], ["record_missing"] * 5)
 
 
-def test_the_seals_of_another_tenant_are_his_own(site: lockside.Site) -> None:
+def test_the_seals_of_another_tenant_are_his_own(site: lockside.Session) -> None:
     seal(site)
     ours = site.actor.tenant_id
     site.open_tenant("harbor", {"asha": ["admin", "manager"]})
@@ -328,7 +328,7 @@ def test_the_seals_of_another_tenant_are_his_own(site: lockside.Site) -> None:
     assert found(site) == []
 
 
-def test_a_digest_can_be_made_by_others_too(site: lockside.Site) -> None:
+def test_a_digest_can_be_made_by_others_too(site: lockside.Session) -> None:
     """The bytes are those of PostgreSQL's binary protocol: type, length and value of each."""
     seal(site, comments="Checked", metadata={"b": 1, "a": [None, "ä"]})
     (record,) = query(site, "SELECT * FROM state_transition_audit ORDER BY event_id LIMIT 1")
@@ -371,7 +371,7 @@ AS_BYTES: dict[str, Callable[[Any], bytes]] = {
 }
 
 
-def newest(site: lockside.Site) -> int:
+def newest(site: lockside.Session) -> int:
     """Return the number of the newest seal."""
     (row,) = query(site, "SELECT max(seal_no) AS n FROM audit_seal")
     number: int = row["n"]

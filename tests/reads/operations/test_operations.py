@@ -11,7 +11,7 @@ from tests.engine.steps import Crash, ask, crash_at, drain
 from tests.factories import work_orders
 
 
-def test_an_operation_shows_what_was_asked_and_by_whom(site: lockside.Site) -> None:
+def test_an_operation_shows_what_was_asked_and_by_whom(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2), comments="Urgent", atomic=False)
 
     shown = site.operation(operation_id).show()
@@ -31,13 +31,13 @@ def test_an_operation_shows_what_was_asked_and_by_whom(site: lockside.Site) -> N
     }
 
 
-def test_an_operation_of_the_system_has_no_actor(site: lockside.Site) -> None:
+def test_an_operation_of_the_system_has_no_actor(site: lockside.Session) -> None:
     site.act_as("demo", None)
 
     assert site.operation(ask(site, [1])).show()["actor"] is None
 
 
-def test_counts_are_those_of_the_moment(site: lockside.Site) -> None:
+def test_counts_are_those_of_the_moment(site: lockside.Session) -> None:
     ids = work_orders(site, 3) + work_orders(site, 1, vendor=False) + work_orders(site, 3)
     operation_id = ask(site, ids, atomic=False, chunk_items=2)
     run_chunk(site.platform, operation_id, 1)
@@ -56,7 +56,9 @@ def test_counts_are_those_of_the_moment(site: lockside.Site) -> None:
     }
 
 
-def test_an_open_operation_shows_its_progress_an_ended_one_its_result(site: lockside.Site) -> None:
+def test_an_open_operation_shows_its_progress_an_ended_one_its_result(
+    site: lockside.Session,
+) -> None:
     operation_id = ask(site, work_orders(site, 2))
     before = site.operation(operation_id).show()
 
@@ -67,13 +69,13 @@ def test_an_open_operation_shows_its_progress_an_ended_one_its_result(site: lock
     assert (after["progress"], after["result"]) == (None, told)
 
 
-def test_operations_are_listed_newest_first(site: lockside.Site) -> None:
+def test_operations_are_listed_newest_first(site: lockside.Session) -> None:
     operations = [str(ask(site, [n])) for n in range(1, 5)]
 
     assert [each["id"] for each in site.operations(limit=3)] == operations[:0:-1]
 
 
-def test_operations_are_listed_by_state(site: lockside.Site) -> None:
+def test_operations_are_listed_by_state(site: lockside.Session) -> None:
     done, waiting = ask(site, work_orders(site, 1)), ask(site, [1])
     drain(site, done)
 
@@ -82,7 +84,7 @@ def test_operations_are_listed_by_state(site: lockside.Site) -> None:
     assert [each["id"] for each in listed] == [str(waiting)]
 
 
-def test_results_tell_each_item_in_the_order_of_ids(site: lockside.Site) -> None:
+def test_results_tell_each_item_in_the_order_of_ids(site: lockside.Session) -> None:
     good, bad = work_orders(site, 2), work_orders(site, 1, vendor=False)
     there = work_orders(site, 1, state="APPROVED")
     operation_id = ask(site, there + bad + good, atomic=False, chunk_items=2)
@@ -106,7 +108,7 @@ def test_results_tell_each_item_in_the_order_of_ids(site: lockside.Site) -> None
     ]
 
 
-def test_what_has_no_outcome_yet_is_pending(site: lockside.Site) -> None:
+def test_what_has_no_outcome_yet_is_pending(site: lockside.Session) -> None:
     operation_id = ask(site, [1, 2])
 
     assert list(site.operation(operation_id).results()) == [
@@ -115,7 +117,7 @@ def test_what_has_no_outcome_yet_is_pending(site: lockside.Site) -> None:
     ]
 
 
-def test_results_can_be_asked_for_one_outcome(site: lockside.Site) -> None:
+def test_results_can_be_asked_for_one_outcome(site: lockside.Session) -> None:
     ids = work_orders(site, 2) + work_orders(site, 1, vendor=False)
     operation_id = ask(site, ids, atomic=False)
     drain(site, operation_id)
@@ -125,7 +127,7 @@ def test_results_can_be_asked_for_one_outcome(site: lockside.Site) -> None:
     assert [each["id"] for each in told] == [str(ids[2])]
 
 
-def test_an_outcome_goes_by_its_name_in_any_case(site: lockside.Site) -> None:
+def test_an_outcome_goes_by_its_name_in_any_case(site: lockside.Session) -> None:
     asked = site.operation(ask(site, [1, 2]))
 
     assert len(list(asked.results(only="pending"))) == 2
@@ -133,7 +135,7 @@ def test_an_outcome_goes_by_its_name_in_any_case(site: lockside.Site) -> None:
         list(asked.results(only="broken"))
 
 
-def test_results_of_many_chunks_hold_each_item_once(site: lockside.Site) -> None:
+def test_results_of_many_chunks_hold_each_item_once(site: lockside.Session) -> None:
     ids = work_orders(site, 250)
     operation_id = ask(site, ids, atomic=False, chunk_items=7)
     drain(site, operation_id)
@@ -144,12 +146,12 @@ def test_results_of_many_chunks_hold_each_item_once(site: lockside.Site) -> None
 
 
 @pytest.mark.parametrize("name", ["7", "", "not-an-id", "1b4e28ba"])
-def test_what_is_no_operations_id_is_named(site: lockside.Site, name: str) -> None:
+def test_what_is_no_operations_id_is_named(site: lockside.Session, name: str) -> None:
     with pytest.raises(InvalidInput, match="operation_id"):
         site.operation(name)
 
 
-def test_an_operation_is_found_by_its_id_as_text_too(site: lockside.Site) -> None:
+def test_an_operation_is_found_by_its_id_as_text_too(site: lockside.Session) -> None:
     operation_id = ask(site, [1])
 
     found = [site.operation(each).id for each in (operation_id, str(operation_id))]

@@ -16,11 +16,11 @@ from tests.engine.steps import Crash, ask, crash_at, drain, leases_over, nobody
 from tests.factories import work_orders
 
 
-def three_chunks(site: lockside.Site) -> UUID:
+def three_chunks(site: lockside.Session) -> UUID:
     return ask(site, work_orders(site, 3), atomic=False, chunk_items=1)
 
 
-def test_progress_comes_first_and_the_result_last(site: lockside.Site) -> None:
+def test_progress_comes_first_and_the_result_last(site: lockside.Session) -> None:
     operation_id = three_chunks(site)
     heard: list[dict[str, Any]] = []
 
@@ -33,7 +33,7 @@ def test_progress_comes_first_and_the_result_last(site: lockside.Site) -> None:
     assert heard[-1]["state"] == "SUCCEEDED"
 
 
-def test_progress_is_told_only_when_it_moved(site: lockside.Site) -> None:
+def test_progress_is_told_only_when_it_moved(site: lockside.Session) -> None:
     operation_id = three_chunks(site)
 
     heard = list(site.operation(operation_id).follow(0.2))
@@ -41,14 +41,14 @@ def test_progress_is_told_only_when_it_moved(site: lockside.Site) -> None:
     assert [each["done"] for each in heard] == [0]
 
 
-def test_an_operation_that_has_ended_is_told_at_once(site: lockside.Site) -> None:
+def test_an_operation_that_has_ended_is_told_at_once(site: lockside.Session) -> None:
     operation_id = three_chunks(site)
     told = drain(site, operation_id)
 
     assert list(site.operation(operation_id).follow(0)) == [told]
 
 
-def test_waiting_returns_the_result(site: lockside.Site) -> None:
+def test_waiting_returns_the_result(site: lockside.Session) -> None:
     operation_id = three_chunks(site)
     worker = Thread(target=drain, args=(site, operation_id))
     worker.start()
@@ -59,14 +59,14 @@ def test_waiting_returns_the_result(site: lockside.Site) -> None:
     assert told["successful_items"] == 3
 
 
-def test_waiting_too_long_says_that_the_work_goes_on(site: lockside.Site) -> None:
+def test_waiting_too_long_says_that_the_work_goes_on(site: lockside.Session) -> None:
     operation = site.operation(three_chunks(site))
 
     with pytest.raises(StillRunning, match="It goes on"):
         operation.wait(0.05)
 
 
-def test_a_result_that_redis_lost_is_found_in_postgresql(site: lockside.Site) -> None:
+def test_a_result_that_redis_lost_is_found_in_postgresql(site: lockside.Session) -> None:
     operation_id = three_chunks(site)
     followed = site.operation(operation_id).follow(20)
     assert next(followed)["done"] == 0
@@ -77,7 +77,7 @@ def test_a_result_that_redis_lost_is_found_in_postgresql(site: lockside.Site) ->
     assert list(followed)[-1] == told
 
 
-def test_without_redis_an_operation_is_followed_through_postgresql(site: lockside.Site) -> None:
+def test_without_redis_an_operation_is_followed_through_postgresql(site: lockside.Session) -> None:
     operation_id = three_chunks(site)
     hear = Results(nobody).hear
     heard = follow(site.platform.database, hear, site.actor.tenant_id, operation_id, 20)
@@ -88,7 +88,7 @@ def test_without_redis_an_operation_is_followed_through_postgresql(site: locksid
     assert list(heard)[-1] == told
 
 
-def test_an_operation_that_could_not_run_is_told_with_its_result(site: lockside.Site) -> None:
+def test_an_operation_that_could_not_run_is_told_with_its_result(site: lockside.Session) -> None:
     operation_id = ask(site, work_orders(site, 2))
     for _ in range(site.platform.pace.attempts):
         with pytest.raises(Crash):
@@ -101,7 +101,7 @@ def test_an_operation_that_could_not_run_is_told_with_its_result(site: lockside.
     assert (told["state"], told["failure_codes"]) == ("FAILED", {"unavailable": 2})
 
 
-def test_what_is_paused_has_no_pace_and_no_end_in_sight(site: lockside.Site) -> None:
+def test_what_is_paused_has_no_pace_and_no_end_in_sight(site: lockside.Session) -> None:
     operation_id = three_chunks(site)
     run_chunk(site.platform, operation_id, 0)
     site.operation(operation_id).pause()

@@ -16,7 +16,7 @@ def by_target(told: dict[str, Any]) -> dict[str, list[str]]:
     }
 
 
-def test_a_row_is_explained_with_every_reason(site: lockside.Site) -> None:
+def test_a_row_is_explained_with_every_reason(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1, vendor=False)
     site.act_as("demo", "victor")
 
@@ -29,7 +29,7 @@ def test_a_row_is_explained_with_every_reason(site: lockside.Site) -> None:
     }
 
 
-def test_a_row_is_explained_with_its_state_and_version(site: lockside.Site) -> None:
+def test_a_row_is_explained_with_its_state_and_version(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
 
     told = site.explain("work-order", row_id)
@@ -43,7 +43,7 @@ def test_a_row_is_explained_with_its_state_and_version(site: lockside.Site) -> N
     }
 
 
-def test_what_is_allowed_says_so_with_its_verb(site: lockside.Site) -> None:
+def test_what_is_allowed_says_so_with_its_verb(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
 
     (told,) = site.explain("work_order", row_id, to="approved")["transitions"]
@@ -51,7 +51,7 @@ def test_what_is_allowed_says_so_with_its_verb(site: lockside.Site) -> None:
     assert told == {"to": "APPROVED", "verb": "approve", "allowed": True, "reasons": []}
 
 
-def test_a_target_without_an_arrow_is_explained_as_illegal(site: lockside.Site) -> None:
+def test_a_target_without_an_arrow_is_explained_as_illegal(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
 
     (told,) = site.explain("ticket", row_id, to="CLOSED")["transitions"]
@@ -69,26 +69,26 @@ def test_a_target_without_an_arrow_is_explained_as_illegal(site: lockside.Site) 
     }
 
 
-def test_a_final_state_has_nothing_to_explain(site: lockside.Site) -> None:
+def test_a_final_state_has_nothing_to_explain(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1, state="CLOSED")
 
     assert site.explain("ticket", row_id)["transitions"] == []
 
 
-def test_facts_of_other_tables_are_looked_at(site: lockside.Site) -> None:
+def test_facts_of_other_tables_are_looked_at(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1, state="IN_PROGRESS")
 
     assert by_target(site.explain("work_order", row_id))["COMPLETED"] == ["lines_missing"]
 
 
-def test_the_system_is_explained_to_without_permissions(site: lockside.Site) -> None:
+def test_the_system_is_explained_to_without_permissions(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     site.act_as("demo", None)
 
     assert by_target(site.explain("ticket", row_id))["OPEN"] == []
 
 
-def test_a_selection_counts_what_each_reason_blocks(site: lockside.Site) -> None:
+def test_a_selection_counts_what_each_reason_blocks(site: lockside.Session) -> None:
     ready = work_orders(site, 4)
     unready = work_orders(site, 3, vendor=False)
     there = work_orders(site, 2, state="APPROVED")
@@ -118,7 +118,7 @@ def test_a_selection_counts_what_each_reason_blocks(site: lockside.Site) -> None
     }
 
 
-def test_a_row_that_two_reasons_block_counts_for_both(site: lockside.Site) -> None:
+def test_a_row_that_two_reasons_block_counts_for_both(site: lockside.Session) -> None:
     ids = work_orders(site, 2, vendor=False)
     site.act_as("demo", "victor")
 
@@ -130,13 +130,13 @@ def test_a_row_that_two_reasons_block_counts_for_both(site: lockside.Site) -> No
     }
 
 
-def test_an_id_given_twice_counts_once(site: lockside.Site) -> None:
+def test_an_id_given_twice_counts_once(site: lockside.Session) -> None:
     ids = work_orders(site, 1)
 
     assert site.explain("work_order", ids * 3, to="APPROVED")["total"] == 1
 
 
-def test_explaining_says_what_running_does(site: lockside.Site) -> None:
+def test_explaining_says_what_running_does(site: lockside.Session) -> None:
     ids = work_orders(site, 2) + work_orders(site, 1, vendor=False)
 
     told = site.explain("work_order", ids, to="APPROVED")
@@ -147,7 +147,7 @@ def test_explaining_says_what_running_does(site: lockside.Site) -> None:
     )
 
 
-def test_explaining_changes_nothing(site: lockside.Site) -> None:
+def test_explaining_changes_nothing(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1)
     before = site.row("work_order", row_id)
 
@@ -156,17 +156,17 @@ def test_explaining_changes_nothing(site: lockside.Site) -> None:
     assert site.row("work_order", row_id) == before
 
 
-def test_a_row_that_is_not_there_is_not_found(site: lockside.Site) -> None:
+def test_a_row_that_is_not_there_is_not_found(site: lockside.Session) -> None:
     with pytest.raises(NotFound):
         site.explain("ticket", 404)
 
 
 @pytest.mark.parametrize(("kind", "to"), [("elevator", "OPEN"), ("ticket", "APPROVED")])
-def test_what_is_not_known_is_named(site: lockside.Site, kind: str, to: str) -> None:
+def test_what_is_not_known_is_named(site: lockside.Session, kind: str, to: str) -> None:
     with pytest.raises(InvalidInput, match="expected one of"):
         site.explain(kind, 1, to=to)
 
 
-def test_many_rows_need_a_target(site: lockside.Site) -> None:
+def test_many_rows_need_a_target(site: lockside.Session) -> None:
     with pytest.raises(InvalidInput, match="a target state for many rows"):
         site.explain("ticket", [1, 2])

@@ -16,26 +16,26 @@ from models.base import kinds
 from tests.factories import tickets
 
 
-def read_csv(site: lockside.Site, kind: str, **options: Any) -> list[dict[str, str]]:
+def read_csv(site: lockside.Session, kind: str, **options: Any) -> list[dict[str, str]]:
     text = "".join(site.export_text(kind, **options))
     return list(csv.DictReader(StringIO(text, newline="")))
 
 
 @pytest.fixture
-def small_pages(site: lockside.Site) -> None:
+def small_pages(site: lockside.Session) -> None:
     site.platform = replace(site.platform, pace=replace(site.platform.pace, export_rows=3))
 
 
 @pytest.mark.usefixtures("small_pages")
 @pytest.mark.parametrize("rows", [0, 1, 2, 3, 4, 6, 7])
-def test_every_row_goes_out_once_in_the_order_of_ids(site: lockside.Site, rows: int) -> None:
+def test_every_row_goes_out_once_in_the_order_of_ids(site: lockside.Session, rows: int) -> None:
     ids = tickets(site, rows)
 
     assert [row["id"] for row in site.export("ticket", fields=["id"])] == ids
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_no_transaction_is_open_between_pages(site: lockside.Site) -> None:
+def test_no_transaction_is_open_between_pages(site: lockside.Session) -> None:
     tickets(site, 7)
     rows = site.export("ticket")
 
@@ -45,7 +45,9 @@ def test_no_transaction_is_open_between_pages(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_what_changes_meanwhile_neither_doubles_nor_hides_other_rows(site: lockside.Site) -> None:
+def test_what_changes_meanwhile_neither_doubles_nor_hides_other_rows(
+    site: lockside.Session,
+) -> None:
     ids = tickets(site, 7)
     rows = site.export("ticket", fields=["id"])
     begun = [next(rows)["id"] for _ in range(3)]
@@ -58,7 +60,7 @@ def test_what_changes_meanwhile_neither_doubles_nor_hides_other_rows(site: locks
     assert begun + rest == [*ids[:4], *ids[5:], late]
 
 
-def test_only_rows_of_a_state_can_be_asked_for(site: lockside.Site) -> None:
+def test_only_rows_of_a_state_can_be_asked_for(site: lockside.Session) -> None:
     tickets(site, 2)
     (row,) = tickets(site, 1, state="OPEN")
 
@@ -67,7 +69,7 @@ def test_only_rows_of_a_state_can_be_asked_for(site: lockside.Site) -> None:
     assert list(found) == [{"id": row, "state": "OPEN"}]
 
 
-def test_neither_another_tenants_rows_nor_deleted_ones_go_out(site: lockside.Site) -> None:
+def test_neither_another_tenants_rows_nor_deleted_ones_go_out(site: lockside.Session) -> None:
     gone, stays = tickets(site, 2)
     site.records("ticket").delete(gone)
     site.act_as("other", "admin")
@@ -78,7 +80,7 @@ def test_neither_another_tenants_rows_nor_deleted_ones_go_out(site: lockside.Sit
 
 
 @pytest.mark.parametrize("kind", kinds())
-def test_by_default_goes_out_what_an_import_takes(site: lockside.Site, kind: str) -> None:
+def test_by_default_goes_out_what_an_import_takes(site: lockside.Session, kind: str) -> None:
     header = "".join(site.export_text(kind)).strip().split(",")
 
     assert header[0] == "reference"
@@ -87,7 +89,7 @@ def test_by_default_goes_out_what_an_import_takes(site: lockside.Site, kind: str
 
 
 @pytest.mark.parametrize("names", [False, True])
-def test_columns_go_out_in_the_order_that_is_asked_for(site: lockside.Site, names: bool) -> None:
+def test_columns_go_out_in_the_order_that_is_asked_for(site: lockside.Session, names: bool) -> None:
     tickets(site, 1)
 
     (row,) = site.export("ticket", fields=["version", "site", "title", "id"], names=names)
@@ -109,13 +111,13 @@ def test_columns_go_out_in_the_order_that_is_asked_for(site: lockside.Site, name
     ],
 )
 def test_what_is_not_known_is_refused_before_the_first_row(
-    site: lockside.Site, kind: str, options: dict[str, Any], told: str
+    site: lockside.Session, kind: str, options: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(InvalidInput, match=told):
         site.export(kind, **options)
 
 
-def test_who_may_not_see_is_refused(site: lockside.Site) -> None:
+def test_who_may_not_see_is_refused(site: lockside.Session) -> None:
     nobody = site.records("person").create(name="nobody")
     site.act_as("demo", nobody["name"])
 
@@ -123,7 +125,7 @@ def test_who_may_not_see_is_refused(site: lockside.Site) -> None:
         site.export("ticket")
 
 
-def test_other_records_go_out_by_name_if_they_have_one(site: lockside.Site) -> None:
+def test_other_records_go_out_by_name_if_they_have_one(site: lockside.Session) -> None:
     harbor = site.records("site").create(name="Harbor Mall")["id"]
     tour, bare = site.import_work(
         "task",
@@ -167,7 +169,7 @@ def test_other_records_go_out_by_name_if_they_have_one(site: lockside.Site) -> N
         "\x1f\x1e\\N",
     ],
 )
-def test_a_cell_holds_what_the_row_holds(site: lockside.Site, title: str) -> None:
+def test_a_cell_holds_what_the_row_holds(site: lockside.Session, title: str) -> None:
     site.import_work("ticket", [{"title": title}])
 
     (row,) = read_csv(site, "ticket")
@@ -175,7 +177,7 @@ def test_a_cell_holds_what_the_row_holds(site: lockside.Site, title: str) -> Non
     assert (row["title"], json.loads(line)["title"]) == (title, title)
 
 
-def test_csv_is_as_rfc_4180_has_it(site: lockside.Site) -> None:
+def test_csv_is_as_rfc_4180_has_it(site: lockside.Session) -> None:
     site.import_work("ticket", [{"title": 'say "hi"'}, {"title": "a,b"}])
 
     text = "".join(site.export_text("ticket", fields=["title", "description"]))
@@ -183,7 +185,7 @@ def test_csv_is_as_rfc_4180_has_it(site: lockside.Site) -> None:
     assert text == 'title,description\r\n"say ""hi""",\r\n"a,b",\r\n'
 
 
-def test_a_time_goes_out_with_its_zone(site: lockside.Site) -> None:
+def test_a_time_goes_out_with_its_zone(site: lockside.Session) -> None:
     since = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
     site.import_work("ticket", [{"title": "Leak", "state_since": since}])
 
@@ -193,7 +195,7 @@ def test_a_time_goes_out_with_its_zone(site: lockside.Site) -> None:
 
 
 @pytest.mark.usefixtures("small_pages")
-def test_it_is_told_how_many_rows_are_out(site: lockside.Site) -> None:
+def test_it_is_told_how_many_rows_are_out(site: lockside.Session) -> None:
     tickets(site, 7)
     told: list[int] = []
 

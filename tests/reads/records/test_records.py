@@ -12,7 +12,7 @@ from tests.engine.steps import ask, drain
 from tests.factories import MAKERS, tickets, work_orders
 
 
-def test_a_timeline_is_told_oldest_first_refusals_included(site: lockside.Site) -> None:
+def test_a_timeline_is_told_oldest_first_refusals_included(site: lockside.Session) -> None:
     (row_id,) = work_orders(site, 1, state="DRAFT", vendor=False)
     for state in ("SUBMITTED", "APPROVED", "CANCELLED"):
         drain(site, ask(site, [row_id], target=state, comments="Because"))
@@ -30,7 +30,7 @@ def test_a_timeline_is_told_oldest_first_refusals_included(site: lockside.Site) 
     ]
 
 
-def test_a_timeline_is_that_of_one_row(site: lockside.Site) -> None:
+def test_a_timeline_is_that_of_one_row(site: lockside.Session) -> None:
     ids = tickets(site, 3)
     drain(site, ask(site, ids, kind="ticket", target="OPEN"))
     write_records(site.platform)
@@ -44,7 +44,7 @@ def test_a_timeline_is_that_of_one_row(site: lockside.Site) -> None:
 
 
 def test_a_ticket_and_a_work_order_of_one_number_have_their_own_timelines(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     (ticket,), (work_order,) = tickets(site, 1), work_orders(site, 1)
     drain(site, ask(site, [ticket], kind="ticket", target="OPEN"))
@@ -61,7 +61,7 @@ def test_a_ticket_and_a_work_order_of_one_number_have_their_own_timelines(
     }
 
 
-def test_replaying_a_timeline_gives_the_present_state(site: lockside.Site) -> None:
+def test_replaying_a_timeline_gives_the_present_state(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     for state in ("OPEN", "INPROGRESS", "ONHOLD", "RESOLVED", "INPROGRESS"):
         drain(site, ask(site, [row_id], kind="ticket", target=state, comments="Next"))
@@ -77,7 +77,7 @@ def test_replaying_a_timeline_gives_the_present_state(site: lockside.Site) -> No
 
 
 def test_replaying_the_changes_of_a_timeline_gives_the_present_values(
-    site: lockside.Site,
+    site: lockside.Session,
 ) -> None:
     (row_id,) = tickets(site, 1, priority="LOW", description="Drips")
     site.records("ticket").update(row_id, priority="HIGH")
@@ -99,21 +99,21 @@ def test_replaying_the_changes_of_a_timeline_gives_the_present_values(
     assert (values["title"], row["version"]) == ("Leak", 4)
 
 
-def test_rows_are_counted_by_state(site: lockside.Site) -> None:
+def test_rows_are_counted_by_state(site: lockside.Session) -> None:
     tickets(site, 3)
     tickets(site, 2, state="OPEN")
 
     assert site.states("ticket") == {"NEW": 3, "OPEN": 2}
 
 
-def test_ids_are_listed_in_order_by_state(site: lockside.Site) -> None:
+def test_ids_are_listed_in_order_by_state(site: lockside.Session) -> None:
     tickets(site, 3)
     opened = tickets(site, 2, state="OPEN")
 
     assert (site.ids("ticket", state="open"), site.ids("ticket", limit=1)) == (opened, [1])
 
 
-def test_rows_are_found_by_the_reference_of_another_system(site: lockside.Site) -> None:
+def test_rows_are_found_by_the_reference_of_another_system(site: lockside.Session) -> None:
     rows = [{"title": "Leak", "reference": f"INC{n}"} for n in range(3)]
     ids = site.import_work("ticket", rows)
 
@@ -122,7 +122,7 @@ def test_rows_are_found_by_the_reference_of_another_system(site: lockside.Site) 
     assert found == {"INC0": ids[0], "INC2": ids[2]}
 
 
-def test_a_row_is_shown_with_all_its_columns(site: lockside.Site) -> None:
+def test_a_row_is_shown_with_all_its_columns(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
 
     row = site.row("ticket", row_id)
@@ -135,7 +135,9 @@ def test_a_row_is_shown_with_all_its_columns(site: lockside.Site) -> None:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_a_row_of_every_kind_is_shown_as_it_was_brought_in(site: lockside.Site, kind: str) -> None:
+def test_a_row_of_every_kind_is_shown_as_it_was_brought_in(
+    site: lockside.Session, kind: str
+) -> None:
     (row_id,) = MAKERS[kind](site, 1)
 
     row = site.row(kind, row_id)
@@ -146,7 +148,7 @@ def test_a_row_of_every_kind_is_shown_as_it_was_brought_in(site: lockside.Site, 
     assert (row["version"], row["warnings"]) == (1, [])
 
 
-def test_a_change_is_signed_by_whoever_made_it(site: lockside.Site) -> None:
+def test_a_change_is_signed_by_whoever_made_it(site: lockside.Session) -> None:
     (row_id,) = tickets(site, 1)
     created_by = site.actor.person_id
     site.act_as("demo", "asha")
@@ -158,7 +160,7 @@ def test_a_change_is_signed_by_whoever_made_it(site: lockside.Site) -> None:
     assert row["updated_at"] == row["state_since"] > row["created_at"]
 
 
-def test_a_row_that_is_not_there_is_not_found(site: lockside.Site) -> None:
+def test_a_row_that_is_not_there_is_not_found(site: lockside.Session) -> None:
     with pytest.raises(NotFound, match="No ticket 404"):
         site.row("ticket", 404)
 
@@ -174,12 +176,12 @@ QUESTIONS: list[Any] = [
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_a_kind_or_state_that_is_not_known_is_named(site: lockside.Site, question: Any) -> None:
+def test_a_kind_or_state_that_is_not_known_is_named(site: lockside.Session, question: Any) -> None:
     with pytest.raises(InvalidInput, match="expected one of"):
         question(site)
 
 
 @pytest.mark.parametrize(("tenant", "person"), [("nowhere", "admin"), ("demo", "nobody")])
-def test_who_is_not_known_may_not_act(site: lockside.Site, tenant: str, person: str) -> None:
+def test_who_is_not_known_may_not_act(site: lockside.Session, tenant: str, person: str) -> None:
     with pytest.raises(NotFound):
         site.act_as(tenant, person)

@@ -1,4 +1,4 @@
-"""A door in a process of its own, to be killed: `python -m tests.breaking.door VERB ARGUMENT`.
+"""An interface in its own process, to be killed: `python -m tests.breaking.interface VERB ARG`.
 
 submit '{"kind": …, "to": …, "ids": […], …}'    cancel <operation id>    archive <time>
 """
@@ -14,7 +14,7 @@ from tests.engine.archives import archive
 
 
 def main(verb: str, argument: str) -> None:
-    """Do what one of the doors does, watched by the gate."""
+    """Do what one of the interfaces does, watched by the gate."""
     with lockside.connect() as site:
         site.platform = replace(site.platform, step=Observer())
         if verb == "archive":

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
-from engine.access.cross_tenant_watch import watched
+from engine.access.cross_tenant_watch import watch_probes
 from engine.ports.platform import Platform
 from lockside.session.archives import Archives
 from lockside.session.audit import Audit
@@ -16,10 +16,10 @@ from lockside.session.autoclose import Autoclose
 from lockside.session.configuration import read_settings
 from lockside.session.operation import Operation
 from lockside.session.records import Records
-from lockside.session.server_errors import TROUBLES, refusal_of
-from lockside.session.submit import Submitting
-from lockside.session.tenants import Tenancy
-from lockside.session.trail import Trail
+from lockside.session.server_errors import TROUBLES, refusal_of_server_error
+from lockside.session.submit import Submit
+from lockside.session.tenants import Tenants
+from lockside.session.trail import AuditTrail
 from reads.audit.timeline import timeline
 from reads.operations.operations import list_operations
 from reads.people import find_actor, seen_by
@@ -39,7 +39,7 @@ def connect(
     actor: str | None = None,
     settings: Settings | None = None,
     origin: Origin | None = None,
-) -> "Site":
+) -> "Session":
     """Return a site, acting for a person of a tenant.
 
     Args:
@@ -57,15 +57,15 @@ def connect(
         known = (settings or read_settings()).resolved()
         return _connect(known, tenant, actor, origin or Origin(session_id=str(uuid4())))
     except TROUBLES as error:
-        refusal = refusal_of(error)
+        refusal = refusal_of_server_error(error)
         if refusal is None:
             raise
         raise refusal from error
 
 
-def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Origin) -> "Site":
+def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Origin) -> "Session":
     app = InterfaceApp(known)
-    site = Site(known, app, make_platform(known, Publisher(app)), origin)
+    site = Session(known, app, make_platform(known, Publisher(app)), origin)
     try:
         site.act_as(tenant or known.tenant, known.actor or None if actor is None else actor or None)
     except BaseException:
@@ -74,7 +74,7 @@ def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Ori
     return site
 
 
-class Site(Submitting, Tenancy, Trail):
+class Session(Submit, Tenants, AuditTrail):
     """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Site(Submitting, Tenancy, Trail):
             Unavailable: The block ended because PostgreSQL stopped answering.
         """
         self.close()
-        refusal = refusal_of(error)
+        refusal = refusal_of_server_error(error)
         if refusal is not None:
             raise refusal from error
 
@@ -126,13 +126,13 @@ class Site(Submitting, Tenancy, Trail):
         with self.platform.database.connect() as db:
             self.actor = replace(find_actor(db, tenant, person), origin=self.origin)
 
-    def records(self, noun: str) -> Records:
-        """Return the records of a noun, to create, read, update, list and delete them.
+    def records(self, resource_type: str) -> Records:
+        """Return the records of a resource type, to create, read, update, list and delete them.
 
         Raises:
-            InvalidInput: There is no such noun.
+            InvalidInput: There is no such resource type.
         """
-        return Records(self.platform, self.actor, noun)
+        return Records(self.platform, self.actor, resource_type)
 
     @property
     def audit(self) -> Audit:
@@ -179,7 +179,7 @@ class Site(Submitting, Tenancy, Trail):
             InvalidInput: The kind or state is not known, or many rows without a target.
         """
         kind, target = self._seen(kind, to)
-        watch = watched(self.platform, self.actor, "view")
+        watch = watch_probes(self.platform, self.actor, "view")
         with watch, self.platform.database.connect() as db:
             if isinstance(ids, int):
                 return explain_row(db, self.actor, kind, ids, to=target)
@@ -235,9 +235,9 @@ class Site(Submitting, Tenancy, Trail):
     def timeline(self, kind: str, row_id: int) -> list[dict[str, Any]]:
         """Return what happened to one record, done and refused, oldest first."""
         records = self.records(kind)
-        records.demand_view()
+        records.authorize_view()
         with self.platform.database.connect() as db:
-            return timeline(db, self.actor.tenant_id, records.noun, row_id)
+            return timeline(db, self.actor.tenant_id, records.resource_type, row_id)
 
     def served_queues(self) -> dict[str, int]:
         """Return how many workers serve each queue; takes a second, to let all answer.

@@ -10,7 +10,7 @@ from tests.interfaces.commands import call
 from worker.settings import Settings
 
 
-def sealed(site: lockside.Site) -> list[int]:
+def sealed(site: lockside.Session) -> list[int]:
     """Seal the records of some tickets; return their ids."""
     ids = tickets(site, 3)
     write_records(site.platform)
@@ -18,7 +18,7 @@ def sealed(site: lockside.Site) -> list[int]:
 
 
 def test_what_is_whole_is_said_with_what_was_looked_at(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     sealed(site)
 
@@ -28,7 +28,7 @@ def test_what_is_whole_is_said_with_what_was_looked_at(
 
 
 def test_the_first_broken_record_is_named_and_the_exit_code_is_that_of_a_conflict(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     ids = sealed(site)
     (row,) = query(site, "UPDATE audit_log SET reason = 'user_action' WHERE entity_id = :id"
@@ -45,7 +45,7 @@ def test_the_first_broken_record_is_named_and_the_exit_code_is_that_of_a_conflic
 
 
 def test_a_row_changed_past_the_platform_is_named_when_completeness_is_asked(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     ids = sealed(site)
     query(site, "ALTER TABLE ticket DISABLE TRIGGER USER")
@@ -58,7 +58,7 @@ def test_a_row_changed_past_the_platform_is_named_when_completeness_is_asked(
     assert told == [{"kind": "ticket", "entity_id": ids[0], "version": 1}]
 
 
-def test_the_newest_seal_is_pinned_once(settings: Settings, site: lockside.Site) -> None:
+def test_the_newest_seal_is_pinned_once(settings: Settings, site: lockside.Session) -> None:
     sealed(site)
 
     answers = [call(settings, "audit", "pin", "--json").json["pinned"] for _ in range(2)]
@@ -67,7 +67,7 @@ def test_the_newest_seal_is_pinned_once(settings: Settings, site: lockside.Site)
 
 
 def test_a_chain_that_was_set_back_is_not_what_was_pinned(
-    settings: Settings, site: lockside.Site
+    settings: Settings, site: lockside.Session
 ) -> None:
     sealed(site)
     call(settings, "audit", "pin")
@@ -92,7 +92,7 @@ def test_who_may_not_verify_is_told_which_permission_it_takes(settings: Settings
     assert (answer.code, "audit.verify" in answer.err) == (4, True)
 
 
-def test_a_chain_that_nobody_pinned_is_told(settings: Settings, site: lockside.Site) -> None:
+def test_a_chain_that_nobody_pinned_is_told(settings: Settings, site: lockside.Session) -> None:
     sealed(site)
 
     before = call(settings, "audit", "verify").err

@@ -1,4 +1,4 @@
-"""How a record of every noun is made, and what may be changed in it."""
+"""How a record of every resource type is made, and what may be changed in it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,39 +17,39 @@ _number = count(1)
 
 @dataclass(frozen=True)
 class Noun:
-    """How a record of a noun is made, and what may be changed in it.
+    """How a record of a resource type is made, and what may be changed in it.
 
     Attributes:
         values: What a new one needs; anew for each call.
         change: New values for it.
-        parent: The noun and the column of what it is a part of.
+        parent: The resource type and the column of what it is a part of.
     """
 
-    values: Callable[[lockside.Site], Values]
+    values: Callable[[lockside.Session], Values]
     change: Values
     parent: tuple[str, str] | None = None
 
 
-def name(_: lockside.Site) -> Values:
+def name(_: lockside.Session) -> Values:
     return {"name": f"Name {next(_number)}"}
 
 
-def someone(site: lockside.Site) -> int:
+def someone(site: lockside.Session) -> int:
     made: int = site.records("person").create(**name(site))["id"]
     return made
 
 
-def some_role(site: lockside.Site) -> int:
+def some_role(site: lockside.Session) -> int:
     made: int = site.records("role").create(**name(site), permissions=["ticket.view"])["id"]
     return made
 
 
-def some_team(site: lockside.Site) -> int:
+def some_team(site: lockside.Session) -> int:
     made: int = site.records("team").create(**name(site))["id"]
     return made
 
 
-def days(site: lockside.Site) -> Values:
+def days(site: lockside.Session) -> Values:
     year = 2000 + next(_number)
     return name(site) | {"starts_on": date(year, 1, 1), "ends_on": date(year, 1, 31)}
 
@@ -110,9 +110,11 @@ NOUNS = {
         ("work_order", "work_order_id"),
     ),
 }
-each_noun = pytest.mark.parametrize("noun", NOUNS)
-each_part = pytest.mark.parametrize("noun", [each for each, n in NOUNS.items() if n.parent])
+each_noun = pytest.mark.parametrize("resource_type", NOUNS)
+each_part = pytest.mark.parametrize(
+    "resource_type", [each for each, n in NOUNS.items() if n.parent]
+)
 
 
-def make(site: lockside.Site, noun: str) -> dict[str, Any]:
-    return site.records(noun).create(**NOUNS[noun].values(site))
+def make(site: lockside.Session, resource_type: str) -> dict[str, Any]:
+    return site.records(resource_type).create(**NOUNS[resource_type].values(site))
