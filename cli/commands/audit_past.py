@@ -5,12 +5,12 @@ from typing import Any
 
 import rich_click as click
 
-from cli.commands.records import in_order
 from cli.input.completion import complete_kinds, complete_resource_types
 from cli.input.ids import read_id
 from cli.input.times import read_time, span_options
 from cli.printing.bars import bar, how_long
 from cli.printing.output import Output, format_time, table
+from cli.printing.records import in_order
 from cli.printing.timeline import brief
 from cli.program.command import Command, Invocation
 from domain.errors import InvalidInput

@@ -1,7 +1,6 @@
 """`lockside records`: one record created, shown, listed, changed, deleted; what happened to it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +9,8 @@ import rich_click as click
 from cli.input.completion import complete_resource_types, complete_states
 from cli.input.ids import read_id, where_option
 from cli.input.name_value_pairs import read_pairs
-from cli.printing.output import Output, format_time, table
-from cli.printing.timeline import brief, listed, print_trail
+from cli.printing.records import print_list, print_record, print_warnings
+from cli.printing.timeline import print_trail
 from cli.program.command import Group, Invocation
 from domain.errors import InvalidInput
 
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
 
 _PAGE = 1000
 _MOST = 1_000_000
-_FIRST = ("id", "version", "state", "state_since", "reference", "name", "title")
-_LAST = ("created_at", "created_by", "updated_at", "updated_by", "uuid")
-_NOT_LISTED = (*_LAST, "version", "state_since")
 _EXPECTED = "FIELD=VALUE such as title=Pump; FIELD= empties one"
 
 _RESOURCE_TYPE = click.argument("resource_type", shell_complete=complete_resource_types)
@@ -70,7 +66,7 @@ def create(invocation: Invocation, *, resource_type: str, values: Sequence[str])
         invocation.output.json(made)
         return
     invocation.output.say(f"Created {resource_type} {made['id']}.")
-    _print_warnings(invocation.output, made)
+    print_warnings(invocation.output, made)
 
 
 @records.command(
@@ -90,7 +86,7 @@ def show(invocation: Invocation, *, resource_type: str, row_id: str, names: bool
     if invocation.output.as_json:
         invocation.output.json(found)
     else:
-        _print_record(invocation.output, found)
+        print_record(invocation.output, found)
 
 
 @records.command(
@@ -144,7 +140,7 @@ def list_them(
         if only_ids:
             output.lines(str(each["id"]) for each in rows)
         else:
-            _print_list(output, list(rows))
+            print_list(output, list(rows))
         is_more = next(found, None) is not None
     if not rows.count:
         output.note(f"No {resource_type} here{f' in {state.upper()}' if state else ''}.")
@@ -181,7 +177,7 @@ def update(
         invocation.output.json(now)
         return
     invocation.output.say(f"{resource_type} {now['id']} is at version {now['version']}.")
-    _print_warnings(invocation.output, now)
+    print_warnings(invocation.output, now)
 
 
 @records.command(
@@ -261,55 +257,3 @@ def _pages(known: "Records", limit: int, *, after: int, **asked: Any) -> Iterato
         if len(page) < size:
             return
         after = page[-1]["id"]
-
-
-def _print_list(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
-    if not rows:
-        return
-    columns = [name for name in in_order(rows[0]) if name not in _NOT_LISTED]
-    told = [name for name in columns if any(row[name] is not None for row in rows)]
-    shown = table(*told, right=("id",))
-    for row in rows:
-        shown.add_row(*("" if row[name] is None else _cell(row[name]) for name in told))
-    output.say_table(shown)
-
-
-def _print_record(output: Output, found: Mapping[str, Any]) -> None:
-    shown = table("", "")
-    shown.show_header = False
-    parts = {
-        name: value
-        for name, value in found.items()
-        if isinstance(value, list)
-        and name != "warnings"
-        and (not value or isinstance(value[0], Mapping))
-    }
-    for name in in_order(found):
-        if name != "warnings" and name not in parts and found[name] is not None:
-            shown.add_row(name, _cell(found[name], whole=True))
-    output.say(shown)
-    _print_warnings(output, found)
-    for name, rows in parts.items():
-        if rows:
-            output.say(f"\n{name.replace('_', ' ')}", "bold")
-        _print_list(output, rows)
-
-
-def in_order(names: Iterable[str]) -> list[str]:
-    """Return the fields of a record with those first that people look for."""
-    given = list(names)
-    first = [each for each in _FIRST if each in given]
-    last = [each for each in _LAST if each in given]
-    return first + [each for each in given if each not in (*first, *last)] + last
-
-
-def _print_warnings(output: Output, found: Mapping[str, Any]) -> None:
-    for each in found.get("warnings", ()):
-        output.say(f"  {each['message']} ({each['code']}).", "yellow")
-
-
-def _cell(value: object, *, whole: bool = False) -> str:
-    if isinstance(value, datetime):
-        return format_time(value)
-    told = listed(value) if isinstance(value, list) else value
-    return str(told) if whole else brief(told)
