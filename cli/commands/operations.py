@@ -70,7 +70,7 @@ def list_newest(invocation: Invocation, *, state: str | None, limit: int) -> Non
     if output.as_json:
         output.json(found)
     elif found:
-        print_list(output, found)
+        _print_list(output, found)
     elif state is not None:
         output.note(f"No operation in {state.upper()}.")
     else:
@@ -149,7 +149,7 @@ def results(invocation: Invocation, *, operation_id: str, failed: bool, form: st
             _write_lines(items)
 
 
-def print_list(output: Output, found: Iterable[Mapping[str, Any]]) -> None:
+def _print_list(output: Output, found: Iterable[Mapping[str, Any]]) -> None:
     shown = table(
         *("id", "state", "items", "failed", "what", "by", "handed in"),
         whole=("id",),

@@ -2,25 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cli.printing.output import Output, format_time, table
 from cli.printing.timeline import brief, listed
 
-if TYPE_CHECKING:
-    pass
-
-
 _FIRST = ("id", "version", "state", "state_since", "reference", "name", "title")
-
-
 _LAST = ("created_at", "created_by", "updated_at", "updated_by", "uuid")
-
-
 _NOT_LISTED = (*_LAST, "version", "state_since")
 
 
 def print_list(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows as a table, without the columns that no row has a value for."""
     if not rows:
         return
     columns = [name for name in in_order(rows[0]) if name not in _NOT_LISTED]
@@ -32,6 +25,7 @@ def print_list(output: Output, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def print_record(output: Output, found: Mapping[str, Any]) -> None:
+    """Print the fields of one record, its warnings, and a table for each sort of parts."""
     shown = table("", "")
     shown.show_header = False
     parts = {
@@ -61,6 +55,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def print_warnings(output: Output, found: Mapping[str, Any]) -> None:
+    """Print what a record broke when it came in."""
     for each in found.get("warnings", ()):
         output.say(f"  {each['message']} ({each['code']}).", "yellow")
 

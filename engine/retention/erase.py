@@ -169,7 +169,7 @@ def erase_person(
 
 def _checked(word: str) -> str:
     stripped = word.strip()
-    if len(stripped) < _SHORTEST or not re.search(r"[^\W\d_]|[@+]", mentions_person):
+    if len(stripped) < _SHORTEST or not re.search(r"[^\W\d_]|[@+]", stripped):
         expected = f"{_SHORTEST} characters or more, with a letter, an @ or a + among them"
         raise InvalidInput(field="also", got=word, expected=expected)
     return stripped
