@@ -220,8 +220,11 @@ def _helps(command: click.Command, path: str) -> Iterator[tuple[str, str]]:
         click.Group.format_commands(command, context, formatter)
     yield path, formatter.getvalue().strip()
     if isinstance(command, click.Group):
-        for name in sorted(command.commands):
-            yield from _helps(command.commands[name], f"{path} {name}")
+        # Of `submit` not the shortcuts: each verb has one, and they are alike.
+        for name in sorted(command.commands or command.list_commands(context)):
+            found = command.get_command(context, name)
+            if found is not None:
+                yield from _helps(found, f"{path} {name}")
 
 
 def main(*, check: bool) -> int:

@@ -109,7 +109,7 @@ def listening_ports(pid: int) -> set[int]:
     """
     import psutil  # noqa: PLC0415 -- with addresses in the environment nobody needs it
 
-    sockets = psutil.Process(pid).net_connections("tcp")
+    sockets = psutil.Process(pid).net_connections("tcp4")
     return {each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN}
 
 

@@ -40,9 +40,9 @@ def demo(invocation: Invocation) -> int:
     It brings its own servers, in a folder of their own below LOCKSIDE_HOME that is removed at
     the end. DATABASE_URL and REDIS_URL are left alone.
     """
-    from lockside import connect  # noqa: PLC0415 -- help and completion don't wait
-    from lockside.local.data_folder import scratch  # noqa: PLC0415 -- the same
-    from lockside.local.up import up  # noqa: PLC0415 -- the same
+    from lockside import connect
+    from lockside.local.data_folder import scratch
+    from lockside.local.up import up
 
     quieten()
     output = invocation.output
@@ -125,7 +125,7 @@ def _step(output: Output, text: str) -> None:
 
 
 def _bring_work(site: "lockside.Session", output: Output) -> None:
-    from lockside.demo_data.seed import seed  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.demo_data.seed import seed
 
     _step(output, "Bringing in 20,000 rows of work: work orders, tasks, attendance, tickets")
     with seeding(output) as show:

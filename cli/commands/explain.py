@@ -99,7 +99,7 @@ def _print_selection(output: Output, told: Mapping[str, Any]) -> None:
 @click.pass_obj
 def check_machines(invocation: Invocation) -> int:
     """Prove each machine: every state reachable, no trap, every final state meant."""
-    from lockside.session import machines  # noqa: PLC0415 -- help doesn't wait for it
+    from lockside.session import machines
 
     quieten()
     checked = machines.check_machines()

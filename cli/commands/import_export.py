@@ -79,7 +79,7 @@ def import_file(
     records holds ids or names. The same command again, also after a crash, goes on from there
     and brings nothing twice.
     """
-    from lockside.session.import_export import Loaded  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.session.import_export import Loaded
 
     begun = time.monotonic()
     output = invocation.output

@@ -35,7 +35,7 @@ def up(invocation: Invocation) -> None:
 
     Without DATABASE_URL and REDIS_URL it brings its own PostgreSQL and Valkey, in LOCKSIDE_HOME.
     """
-    from lockside.local.up import up as run_everything  # noqa: PLC0415 -- help doesn't wait for it
+    from lockside.local.up import up as run_everything
 
     quieten()
     output = invocation.output
@@ -101,9 +101,9 @@ def _rows_option(name: str, default: int) -> Callable[[Callable[..., Any]], Call
 def seed(invocation: Invocation, /, *, start: int, **rows: int) -> None:
     """Fill the tenant with realistic work of every kind; again adds nothing."""
     # Help and completion don't wait for these.
-    from lockside.demo_data.seed import seed as seed_work  # noqa: PLC0415 -- as above
-    from lockside.local import setup  # noqa: PLC0415 -- as above
-    from lockside.session.configuration import read_settings  # noqa: PLC0415 -- the same
+    from lockside.demo_data.seed import seed as seed_work
+    from lockside.local import setup
+    from lockside.session.configuration import read_settings
 
     quieten()
     setup.open_first_tenant(read_settings().resolved())
@@ -133,7 +133,7 @@ def seed(invocation: Invocation, /, *, start: int, **rows: int) -> None:
 @click.pass_obj
 def doctor(invocation: Invocation) -> int:
     """Look at everything that Lockside needs, and say how to mend what isn't well."""
-    from lockside.local.doctor import examine  # noqa: PLC0415 -- help and completion don't wait for it
+    from lockside.local.doctor import examine
 
     quieten()
     with invocation.output.status("Looking …"):
@@ -169,8 +169,8 @@ def db() -> None:
 @click.pass_obj
 def upgrade(invocation: Invocation) -> None:
     """Bring the tables up to date and hand the machines to the database's guard."""
-    from lockside.local import setup  # noqa: PLC0415 -- help and completion don't wait for it
-    from lockside.session.configuration import read_settings  # noqa: PLC0415 -- the same
+    from lockside.local import setup
+    from lockside.session.configuration import read_settings
 
     quieten()
     taken = setup.upgrade_database(read_settings().resolved())

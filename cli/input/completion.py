@@ -33,7 +33,7 @@ def complete_resource_types(
     _context: click.Context, _option: click.Parameter, begun: str
 ) -> list[str]:
     """Return what records are called that begin like *begun*; here the platform is waited for."""
-    from lockside.session.records import known_resource_types  # noqa: PLC0415 -- only when it is needed
+    from lockside.session.records import known_resource_types
 
     return _beginning(begun, [each.replace("_", "-") for each in known_resource_types()])
 

@@ -50,7 +50,7 @@ class Invocation:
     @contextmanager
     def connect(self) -> Iterator["lockside.Session"]:
         """Give a site, acting for the person of `--tenant` and `--actor`."""
-        import lockside  # noqa: PLC0415 -- help and completion don't wait a second for it
+        import lockside
 
         quieten()
         with lockside.connect(tenant=self.tenant, actor=self.actor) as site:
@@ -237,6 +237,6 @@ def _shared_options() -> list[click.Parameter]:
 
 def quieten() -> None:
     """Let through only the log lines that somebody at a terminal should see."""
-    from lockside.session.configuration import configure_logs  # noqa: PLC0415 -- as above
+    from lockside.session.configuration import configure_logs
 
     configure_logs("WARNING")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader, TextIOBase
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from sqlalchemy import ColumnElement, Connection
 
@@ -14,21 +14,14 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.files.rejects import Reject, readable
-from engine.files.source import Load, Loaded
-from engine.importing.insert_rows import import_work
-from engine.importing.load_file import load_file
-from engine.input.filters import select_where
+from engine.files.source import Loaded
 from engine.input.record_types import known_kind
 from engine.ports.platform import Platform
 from models.base import kinds
-from reads.records.export import (
-    FORMS,
-    ExportRequest,
-    known_fields,
-    read_page,
-    write_csv,
-    write_ndjson,
-)
+
+if TYPE_CHECKING:
+    from engine.files.source import Load
+    from reads.records.export import ExportRequest
 
 __all__ = ["STDIN", "ImportExport", "Loaded", "Reject", "form_of", "readable"]
 
@@ -45,6 +38,8 @@ class ImportExport:
 
     def import_work(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Bring new rows in, all or none; return the ids of those that were not there yet."""
+        from engine.importing.insert_rows import import_work
+
         return import_work(self.platform, self.actor, known_kind(kind).resource_type, rows)
 
     def load(
@@ -86,6 +81,8 @@ class ImportExport:
             PermissionDenied: The actor may not.
             LockBusy: Somebody holds what is needed; what is in stays.
         """
+        from engine.importing.load_file import load_file
+
         with opened_load(kind, file, form, delimiter, columns=columns, ignore=ignore) as found:
             told = replace(found, on_reject=on_reject, on_progress=on_progress)
             return load_file(self.platform, self.actor, told)
@@ -132,6 +129,8 @@ class ImportExport:
 
         Arguments and errors are those of `export`; *on_progress* is told how many rows are out.
         """
+        from reads.records.export import write_csv, write_ndjson
+
         wanted = self._wanted(kind, state, where, fields, names=names)
         pages = _counted(self._pages(wanted), on_progress)
         if form_of("", form) == "csv":
@@ -146,7 +145,9 @@ class ImportExport:
         fields: Sequence[str] | None,
         *,
         names: bool,
-    ) -> ExportRequest:
+    ) -> "ExportRequest":
+        from reads.records.export import ExportRequest, known_fields
+
         known, in_state = self._seen(kind, state)
         wanted = ExportRequest(known, known_fields(known, fields), in_state, names)
         if where is None:
@@ -155,10 +156,14 @@ class ImportExport:
             return replace(wanted, meant=self._meant(db, known, where))
 
     def _meant(self, db: Connection, kind: str, where: str) -> ColumnElement[bool]:
+        from engine.input.filters import select_where
+
         now = self.platform.clock(db)
         return select_where(db, self.actor.tenant_id, kinds()[kind], where, now)
 
-    def _pages(self, wanted: ExportRequest) -> Iterator[list[dict[str, Any]]]:
+    def _pages(self, wanted: "ExportRequest") -> Iterator[list[dict[str, Any]]]:
+        from reads.records.export import read_page
+
         after = 0
         most = self.platform.pace.export_rows
         page: list[dict[str, Any]] | None = None
@@ -193,6 +198,8 @@ def form_of(name: str, form: str | None = None) -> str:
     Raises:
         InvalidInput: It is none that is known.
     """
+    from reads.records.export import FORMS
+
     found = form or _ENDINGS.get(Path(name).suffix.lower())
     if found not in FORMS:
         got = name if form is None else form
@@ -209,12 +216,14 @@ def opened_load(
     *,
     columns: Mapping[str, str] | None = None,
     ignore: Collection[str] = (),
-) -> Iterator[Load]:
+) -> "Iterator[Load]":
     """Open a file to be read; `Transfer.load` tells what the arguments mean.
 
     Raises:
         InvalidInput: It can't be read, or its form isn't known.
     """
+    from engine.files.source import Load
+
     with _opened(file) as (source, name):
         is_tabbed = Path(name).suffix.lower() == _TABBED
         yield Load(

@@ -7,23 +7,10 @@ from uuid import UUID
 from domain.bulk import Failure, Outcome
 from domain.errors import LocksideError, NotFound
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import watch_probes
 from engine.access.permissions import authorize
 from engine.input.checks import check, one_of
-from engine.operations.cancel import cancel
-from engine.operations.follow_up import execute_plan, retry, undo
-from engine.operations.pause import pause, resume
-from engine.operations.steering import not_there
 from engine.ports.platform import Platform
 from models.base import records
-from reads.operations.operations import (
-    find_age_s,
-    find_operation,
-    find_owner,
-    group_failures,
-    iterate_results,
-)
-from reads.operations.progress import follow
 
 __all__ = ["Operation", "Paused", "StillRunning"]
 
@@ -79,6 +66,8 @@ class Operation:
         Raises:
             NotFound: The tenant has no such operation.
         """
+        from reads.operations.operations import find_operation
+
         self._authorize_view()
         with self._platform.database.connect() as db:
             return find_operation(db, self._actor.tenant_id, self._id)
@@ -90,6 +79,8 @@ class Operation:
             Paused: Its canary is done.
             NotFound: The tenant has no such operation.
         """
+        from reads.operations.progress import follow
+
         self._authorize_view()
         for told in follow(
             self._platform.database,
@@ -134,6 +125,8 @@ class Operation:
             InvalidInput: There is no such outcome.
             NotFound: The tenant has no such operation.
         """
+        from reads.operations.operations import iterate_results
+
         known = {each.name: each for each in Outcome}
         if only is not None:
             check("only", only.upper(), one_of([*known]))
@@ -170,6 +163,8 @@ class Operation:
         Raises:
             NotFound: The tenant has no such operation.
         """
+        from reads.operations.operations import group_failures
+
         self._authorize_view()
         with self._platform.database.connect() as db:
             return group_failures(db, self._actor.tenant_id, self._id, examples=examples)
@@ -183,6 +178,8 @@ class Operation:
         Raises:
             NotFound: The tenant has no such operation.
         """
+        from reads.operations.operations import find_age_s
+
         with self._platform.database.connect() as db:
             return find_age_s(db, self._actor.tenant_id, self._id)
 
@@ -196,6 +193,8 @@ class Operation:
             PermissionDenied: It is somebody else's.
             IllegalTransition: It has ended already.
         """
+        from engine.operations.cancel import cancel
+
         cancel(self._platform, self._actor, self._id)
 
     def pause(self) -> None:
@@ -208,6 +207,8 @@ class Operation:
             PermissionDenied: It is somebody else's.
             IllegalTransition: It has ended, or is being cancelled.
         """
+        from engine.operations.pause import pause
+
         pause(self._platform, self._actor, self._id)
 
     def resume(self, *, rate: float | None = None) -> None:
@@ -224,6 +225,8 @@ class Operation:
             PermissionDenied: It is somebody else's.
             IllegalTransition: It has ended, or is being cancelled.
         """
+        from engine.operations.pause import resume
+
         resume(self._platform, self._actor, self._id, rate=rate)
 
     def execute(self) -> "Operation":
@@ -238,6 +241,8 @@ class Operation:
                 of what is all or nothing.
             IllegalTransition: It hasn't ended yet.
         """
+        from engine.operations.follow_up import execute_plan
+
         self._authorize_view()
         return self._own(execute_plan(self._platform, self._actor, self._id))
 
@@ -252,6 +257,8 @@ class Operation:
             InvalidInput: Nothing failed, or nothing by that code; or this is a dry run.
             IllegalTransition: It hasn't ended yet.
         """
+        from engine.operations.follow_up import retry
+
         self._authorize_view()
         return self._own(retry(self._platform, self._actor, self._id, only=only))
 
@@ -267,6 +274,8 @@ class Operation:
             InvalidInput: It did nothing, or nothing that can be taken back.
             IllegalTransition: It hasn't ended yet.
         """
+        from engine.operations.follow_up import undo
+
         return self._own(undo(self._platform, self._actor, self._id))
 
     def _own(self, operation_id: UUID) -> "Operation":
@@ -274,6 +283,10 @@ class Operation:
 
     def _authorize_view(self) -> None:
         """Make sure, once, that it is the actor's own, or of a kind that they may view."""
+        from engine.access.cross_tenant_watch import watch_probes
+        from engine.operations.steering import not_there
+        from reads.operations.operations import find_owner
+
         if self._is_seen:
             return
         watch = watch_probes(self._platform, self._actor, "view")

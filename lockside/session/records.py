@@ -8,12 +8,9 @@ from domain.permissions import Actor
 from engine.access.cross_tenant_watch import watch_probes
 from engine.access.permissions import authorize
 from engine.input.checks import is_id
-from engine.input.filters import select_where
 from engine.input.record_types import known_resource_type, parent_of
 from engine.ports.platform import Platform
-from engine.records.crud import create_record, delete_record, update_record
 from models.base import Record, Work, records
-from reads.records.records import find_record, list_records
 
 _PAGE = 1000
 
@@ -50,6 +47,8 @@ class Records:
             PermissionDenied: The actor may not.
             RuleRefused: It would be a part of work that changes no more.
         """
+        from engine.records.crud import create_record
+
         # Who may write a record may see what they wrote.
         return self._find(create_record(self._platform, self._actor, self.resource_type, values))
 
@@ -85,6 +84,9 @@ class Records:
             NotFound: There is no record of a name in the filter.
             PermissionDenied: The actor may not see them.
         """
+        from engine.input.filters import select_where
+        from reads.records.records import list_records
+
         known = self._known_state(state)
         self.authorize_view()
         with self._platform.database.connect() as db:
@@ -125,6 +127,8 @@ class Records:
             StaleVersion: The record has another version than *expected_version*.
             RuleRefused: It is, or it is a part of, work that changes no more.
         """
+        from engine.records.crud import update_record
+
         update_record(
             self._platform,
             self._actor,
@@ -137,6 +141,8 @@ class Records:
 
     def delete(self, row_id: int, *, expected_version: int | None = None) -> int:
         """Delete a record softly; return the version of its deletion. Raises as `update`."""
+        from engine.records.crud import delete_record
+
         return delete_record(
             self._platform,
             self._actor,
@@ -155,6 +161,8 @@ class Records:
         authorize(self._platform, self._actor, seen_with.resource_type, "view")
 
     def _find(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
+        from reads.records.records import find_record
+
         if not is_id(row_id):
             raise NotFound(what=self.resource_type, got=row_id)
         watch = watch_probes(self._platform, self._actor, "view")

@@ -10,27 +10,23 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
 from engine.access.cross_tenant_watch import watch_probes
 from engine.ports.platform import Platform
-from lockside.session.archives import Archives
-from lockside.session.audit import Audit
-from lockside.session.autoclose import Autoclose
 from lockside.session.configuration import read_settings
-from lockside.session.operation import Operation
-from lockside.session.records import Records
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
 from lockside.session.submit import Submit
 from lockside.session.tenants import Tenants
 from lockside.session.trail import AuditTrail
-from reads.audit.timeline import timeline
-from reads.operations.operations import list_operations
-from reads.people import find_actor, seen_by
-from reads.records.explain import explain_row, explain_selection
-from reads.records.records import count_by_state, count_rows, ids_by_reference, list_ids
 from worker.processes import make_platform
 from worker.publisher import InterfaceApp, Publisher
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     from celery import Celery
+
+    from lockside.session.archives import Archives
+    from lockside.session.audit import Audit
+    from lockside.session.autoclose import Autoclose
+    from lockside.session.operation import Operation
+    from lockside.session.records import Records
 
 
 def connect(
@@ -123,38 +119,50 @@ class Session(Submit, Tenants, AuditTrail):
         Raises:
             NotFound: There is no such tenant or person.
         """
+        from reads.people import find_actor
+
         with self.platform.database.connect() as db:
             self.actor = replace(find_actor(db, tenant, person), origin=self.origin)
 
-    def records(self, resource_type: str) -> Records:
+    def records(self, resource_type: str) -> "Records":
         """Return the records of a resource type, to create, read, update, list and delete them.
 
         Raises:
             InvalidInput: There is no such resource type.
         """
+        from lockside.session.records import Records
+
         return Records(self.platform, self.actor, resource_type)
 
     @property
-    def audit(self) -> Audit:
+    def audit(self) -> "Audit":
         """Return the records as a whole, to verify and to pin them."""
+        from lockside.session.audit import Audit
+
         return Audit(self.platform, self.actor)
 
     @property
-    def archives(self) -> Archives:
+    def archives(self) -> "Archives":
         """Return the archives of old records, to list, search, restore and hold them."""
+        from lockside.session.archives import Archives
+
         return Archives(self.platform, self.actor)
 
     @property
-    def autoclose(self) -> Autoclose:
+    def autoclose(self) -> "Autoclose":
         """Return what the clock does with work, to preview, run and look at."""
+        from lockside.session.autoclose import Autoclose
+
         return Autoclose(self.platform, self.actor)
 
-    def operation(self, operation_id: str | UUID) -> Operation:
+    def operation(self, operation_id: str | UUID) -> "Operation":
         """Return the operation of an id; whether it exists shows when it is asked.
 
         Raises:
             InvalidInput: That is no operation's id.
         """
+        from lockside.session.operation import Operation
+
         try:
             return Operation(self.platform, self.actor, UUID(str(operation_id)))
         except ValueError as error:
@@ -164,6 +172,9 @@ class Session(Submit, Tenants, AuditTrail):
 
     def operations(self, *, state: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
         """Return the newest operations, of one state if it is given."""
+        from reads.operations.operations import list_operations
+        from reads.people import seen_by
+
         with self.platform.database.connect() as db:
             return list_operations(
                 db, self.actor.tenant_id, seen_by=seen_by(db, self.actor), state=state, limit=limit
@@ -178,6 +189,8 @@ class Session(Submit, Tenants, AuditTrail):
             NotFound: There is no such row.
             InvalidInput: The kind or state is not known, or many rows without a target.
         """
+        from reads.records.explain import explain_row, explain_selection
+
         kind, target = self._seen(kind, to)
         watch = watch_probes(self.platform, self.actor, "view")
         with watch, self.platform.database.connect() as db:
@@ -201,6 +214,8 @@ class Session(Submit, Tenants, AuditTrail):
             InvalidInput: The kind or state is not known, or the filter can't be read.
             NotFound: There is no record of a name in the filter.
         """
+        from reads.records.records import list_ids
+
         kind, known = self._seen(kind, state)
         with self.platform.database.connect() as db:
             meant = None if where is None else self._meant(db, kind, where)
@@ -208,18 +223,24 @@ class Session(Submit, Tenants, AuditTrail):
 
     def count(self, kind: str, where: str) -> int:
         """Return how many rows a filter matches now; errors are those of `ids`."""
+        from reads.records.records import count_rows
+
         kind, _ = self._seen(kind)
         with self.platform.database.connect() as db:
             return count_rows(db, kind, self._meant(db, kind, where))
 
     def ids_by_reference(self, kind: str, references: Sequence[str]) -> dict[str, int]:
         """Return the ids of rows by the reference that another system knows them by."""
+        from reads.records.records import ids_by_reference
+
         seen, _ = self._seen(kind)
         with self.platform.database.connect() as db:
             return ids_by_reference(db, self.actor.tenant_id, seen, references)
 
     def states(self, kind: str) -> dict[str, int]:
         """Return how many rows of a kind are in each state."""
+        from reads.records.records import count_by_state
+
         seen, _ = self._seen(kind)
         with self.platform.database.connect() as db:
             return count_by_state(db, self.actor.tenant_id, seen)
@@ -234,6 +255,8 @@ class Session(Submit, Tenants, AuditTrail):
 
     def timeline(self, kind: str, row_id: int) -> list[dict[str, Any]]:
         """Return what happened to one record, done and refused, oldest first."""
+        from reads.audit.timeline import timeline
+
         records = self.records(kind)
         records.authorize_view()
         with self.platform.database.connect() as db:
@@ -245,6 +268,6 @@ class Session(Submit, Tenants, AuditTrail):
         Raises:
             Unavailable: The broker doesn't answer.
         """
-        from lockside.session.served_queues import served_queues  # noqa: PLC0415 -- needs Celery
+        from lockside.session.served_queues import served_queues
 
         return served_queues(self.app)

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from domain.errors import InvalidInput
 from engine.input.record_types import known_kind
-from engine.operations.request import Submission
-from engine.operations.submit import submit
-from lockside.session.import_export import ImportExport, opened_load
-from lockside.session.operation import Operation
+from lockside.session.import_export import ImportExport
+
+if TYPE_CHECKING:
+    from lockside.session.operation import Operation
 
 _OF_FILES = ("file", "form", "delimiter", "columns", "ignore")
 
@@ -19,7 +19,7 @@ class Submit(ImportExport):
 
     def transition(
         self, kind: str, *, to: str, ids: Iterable[int] | int | None = None, **options: Any
-    ) -> Operation:
+    ) -> "Operation":
         """Submit the transition of rows to a state; return at once.
 
         Args:
@@ -44,7 +44,7 @@ class Submit(ImportExport):
 
     def perform(
         self, kind: str, verb: str, ids: Iterable[int] | int | None = None, **options: Any
-    ) -> Operation:
+    ) -> "Operation":
         """Submit a transition by its verb: to approve work orders, to lock attendance.
 
         Args and errors are those of `transition`; an unknown verb is an InvalidInput.
@@ -62,7 +62,7 @@ class Submit(ImportExport):
         user: int | str | None = None,
         team: int | str | None = None,
         **options: Any,
-    ) -> Operation:
+    ) -> "Operation":
         """Submit the assignment of rows to a person, a team or both, by id or by name.
 
         What isn't given stays as it is. Options and errors are those of `transition`.
@@ -80,7 +80,7 @@ class Submit(ImportExport):
         ids: Iterable[int] | int | None = None,
         values: Mapping[str, Any] | None = None,
         **options: Any,
-    ) -> Operation:
+    ) -> "Operation":
         """Submit the same new values for rows, by field; None empties one.
 
         Options and errors are those of `transition`. One row at once, without an operation
@@ -90,7 +90,12 @@ class Submit(ImportExport):
 
     def _submit(
         self, kind: str, ids: Iterable[int] | int | None, options: dict[str, Any]
-    ) -> Operation:
+    ) -> "Operation":
+        from engine.operations.request import Submission
+        from engine.operations.submit import submit
+        from lockside.session.import_export import opened_load
+        from lockside.session.operation import Operation
+
         rows: Any = [ids] if isinstance(ids, int) else ids
         read = {name: options.pop(name) for name in _OF_FILES if name in options}
         known = Submission.__dataclass_fields__.keys()

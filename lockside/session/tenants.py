@@ -7,8 +7,6 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.ports.platform import Platform
-from engine.records.tenants import add_named, open_tenant
-from reads.people import list_tenants
 
 
 class Tenants:
@@ -25,6 +23,8 @@ class Tenants:
                 tenant is another one's.
             PermissionDenied: The actor may not open tenants.
         """
+        from engine.records.tenants import open_tenant
+
         known = {each["name"] for each in self.tenants()}
         if name not in known and not any("admin" in roles for roles in people.values()):
             got = ", ".join(people) or None
@@ -37,6 +37,8 @@ class Tenants:
         Raises:
             PermissionDenied: The actor may not open tenants.
         """
+        from reads.people import list_tenants
+
         authorize(self.platform, self.actor, "tenant", "create")
         with self.platform.database.connect() as db:
             return list_tenants(db)
@@ -48,4 +50,6 @@ class Tenants:
             InvalidInput: There is no such resource type, or its records have more than a name.
             PermissionDenied: The actor may not create them.
         """
+        from engine.records.tenants import add_named
+
         return add_named(self.platform, self.actor, resource_type, names)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -15,13 +15,9 @@ from engine.access.permissions import authorize
 from engine.input.checks import is_id
 from engine.input.record_types import known_kind, known_resource_type, parent_of
 from engine.ports.platform import Platform
-from lockside.session.import_export import form_of
-from models.rollup import NOBODY
-from reads.audit.anomalies import find_anomalies
-from reads.audit.past import count_states_at, find_as_of, find_stays, measure_stays
-from reads.audit.trail import TRAIL_FIELDS, PageEnd, Sought, known_event, known_record, read_trail
-from reads.people import find_person_ever
-from reads.records.export import write_csv, write_ndjson
+
+if TYPE_CHECKING:
+    from reads.audit.trail import PageEnd, Sought
 
 SYSTEM = ""
 """In the place of a person's name: the system itself."""
@@ -57,6 +53,8 @@ class AuditTrail:
             NotFound: There never was such a person.
             PermissionDenied: The actor may not; the denial is recorded.
         """
+        from reads.audit.trail import PageEnd
+
         limit = wanted.pop("limit", None)
         after = wanted.pop("after", None)
         sought = self._sought(kind, row_id, wanted)
@@ -76,6 +74,10 @@ class AuditTrail:
 
         *on_progress* is told how many records are out.
         """
+        from lockside.session.import_export import form_of
+        from reads.audit.trail import TRAIL_FIELDS
+        from reads.records.export import write_csv, write_ndjson
+
         form = form_of("", form)
         limit = wanted.pop("limit", None)
         sought = self._sought(kind, row_id, wanted)
@@ -85,6 +87,8 @@ class AuditTrail:
     @staticmethod
     def cursor_of(record: dict[str, Any]) -> str:
         """Return the cursor that leads on behind a record of the trail."""
+        from reads.audit.trail import PageEnd
+
         return str(PageEnd.of(record))
 
     def as_of(self, kind: str, row_id: int, at: datetime) -> dict[str, Any]:
@@ -99,6 +103,8 @@ class AuditTrail:
             NotFound: There never was such a record.
             PermissionDenied: The actor may not see such records.
         """
+        from reads.audit.past import find_as_of
+
         resource_type = self._viewed(kind)
         with self._snapshot(at) as (db, _):
             return find_as_of(db, self.actor.tenant_id, resource_type, _known_id(row_id), at)
@@ -108,6 +114,8 @@ class AuditTrail:
 
         `unknown` counts those of which no record tells it; errors are those of `as_of`.
         """
+        from reads.audit.past import count_states_at
+
         known = known_kind(kind).resource_type
         authorize(self.platform, self.actor, known, "view")
         with self._snapshot(at) as (db, _):
@@ -133,6 +141,8 @@ class AuditTrail:
             NotFound: There never was such a row.
             PermissionDenied: The actor may not see such rows.
         """
+        from reads.audit.past import find_stays, measure_stays
+
         known = known_kind(kind).resource_type
         authorize(self.platform, self.actor, known, "view")
         with self._snapshot() as (db, now):
@@ -156,12 +166,17 @@ class AuditTrail:
             InvalidInput: A time has no zone, or no sense.
             PermissionDenied: The actor may not; the denial is recorded.
         """
+        from reads.audit.anomalies import find_anomalies
+
         authorize(self.platform, self.actor, "audit", "view")
         with self._snapshot() as (db, now):
             return find_anomalies(db, self.actor.tenant_id, *_span(since, until, now, _DAY))
 
-    def _sought(self, kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> Sought:
+    def _sought(self, kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "Sought":
         """Return what is looked for, if the actor may."""
+        from models.rollup import NOBODY
+        from reads.people import find_person_ever
+
         sought = _read(kind, row_id, wanted)
         if sought.entity_id is None:
             authorize(self.platform, self.actor, "audit", "view")
@@ -181,8 +196,10 @@ class AuditTrail:
         return model.resource_type
 
     def _trail_pages(
-        self, sought: Sought, after: PageEnd | None, limit: int | None
+        self, sought: "Sought", after: "PageEnd | None", limit: int | None
     ) -> Iterator[list[dict[str, Any]]]:
+        from reads.audit.trail import PageEnd, read_trail
+
         left = float("inf") if limit is None else limit
         while left > 0:
             most = int(min(left, self.platform.pace.export_rows))
@@ -207,7 +224,9 @@ class AuditTrail:
             yield db, now
 
 
-def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> Sought:
+def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "Sought":
+    from reads.audit.trail import Sought, known_event, known_record
+
     known = ("by", "operation", "since", "until", "record", "event", "failed", "denied")
     unknown = wanted.keys() - {*known, "oldest_first"}
     if unknown:
