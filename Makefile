@@ -4,11 +4,12 @@
 PYTHON ?= python3
 WORKERS ?= 2
 BIN := .venv/bin
+OLDEST_POSTGRES ?= /usr/lib/postgresql/15/bin
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo up test check lint format format-check ruff types imports deps docs docs-check \
+.PHONY: help env demo up test test-oldest-postgres check lint format format-check ruff types imports deps docs docs-check \
 	bench lock clean
 
 help: ## list these commands
@@ -25,6 +26,10 @@ up: .venv/.runtime ## keep everything running and print the addresses; Ctrl-C st
 
 test: .venv/.dev ## run all tests (ARGS="-k name" to choose)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-oldest-postgres: .venv/.dev ## run the engine's tests on PostgreSQL 15, of Debian's package
+	@test -x $(OLDEST_POSTGRES)/postgres || apt-get install --yes --no-install-recommends postgresql-15
+	@POSTGRES_BIN=$(OLDEST_POSTGRES) $(BIN)/python -m pytest -n $(WORKERS) tests/engine tests/models $(ARGS)
 
 check: lint test ## everything that has to be green before a commit
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from domain.permissions import Actor
 from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
 from models.schema import upgrade
+from tests.system_postgres import postgres_of
 from tests.workers import Worker
 from worker.local_servers import Servers
 from worker.processes import make_engine, make_platform
@@ -51,11 +53,12 @@ def _patience(item: pytest.Item) -> float:
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Bring a pair of servers up for this test process, and stop it at the end."""
     folder = tmp_path_factory.mktemp("servers")
-    running, _ = embedded.start_servers(folder)
-    try:
+    with ExitStack() as stack:
+        if programs := os.environ.get("POSTGRES_BIN"):
+            stack.enter_context(postgres_of(Path(programs)))
+        running, _ = embedded.start_servers(folder)
+        stack.callback(embedded.stop, folder)
         yield running
-    finally:
-        embedded.stop(folder)
 
 
 @pytest.fixture(scope="session")

@@ -66,7 +66,9 @@ def make_platform(
         clock: Tells the time by which work is judged.
     """
     return Platform(
-        database=make_engine(str(settings.database_url)),
+        database=make_engine(
+            str(settings.database_url), size=settings.pool_size, overflow=settings.pool_overflow
+        ),
         locks=Locks(partial(_redis, settings.redis_database(2)), enabled=settings.redis_locks),
         results=Results(partial(_redis, settings.redis_database(1))),
         publish=publish,
@@ -80,12 +82,18 @@ def make_platform(
     )
 
 
-def make_engine(database_url: str) -> Engine:
-    """Return an engine with small pool and with limits for whatever hangs."""
+def make_engine(database_url: str, *, size: int = 2, overflow: int = 3) -> Engine:
+    """Return an engine with a small pool, and with limits for whatever hangs.
+
+    Args:
+        database_url: As SQLAlchemy takes it.
+        size: Connections that stay open.
+        overflow: Connections beyond them while they are needed.
+    """
     engine = create_engine(
         database_url,
-        pool_size=2,
-        max_overflow=3,
+        pool_size=size,
+        max_overflow=overflow,
         # Comments and names have no place in logs.
         hide_parameters=True,
         connect_args={

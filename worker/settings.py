@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     heartbeat_file: Path | None = Field(
         None, description="Touched by a worker that is alive, for health checks."
     )
+    pool_size: int = Field(
+        2, ge=1, le=100, description="Connections to PostgreSQL that each process keeps open."
+    )
+    pool_overflow: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="Connections beyond `LOCKSIDE_POOL_SIZE` that a process may open for a while.",
+    )
     redis_locks: bool = Field(
         default=True,
         description="Take Redis locks; without them rows are only less often free.",

@@ -57,6 +57,13 @@ def number(least: float, most: float, unit: str) -> Expected:
     )
 
 
+ROWS = whole(1, 1_000_000)
+"""How many rows a list may have."""
+
+ROW_ID_OR_ZERO = whole(0, 2**63 - 1)
+"""Behind which id a list goes on; 0 is its beginning."""
+
+
 def check(name: str, given: Any, expected: Expected) -> None:
     """Check the value of a field.
 

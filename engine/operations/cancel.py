@@ -10,12 +10,17 @@ from engine.operations.steering import check_state, demand_own, log_steered, ste
 from engine.ports.platform import Platform
 
 _CANCEL = text("""
+WITH before AS (
+  SELECT id, state FROM operation
+   WHERE id = :operation_id AND tenant_id = :tenant_id
+     AND state IN ('QUEUED', 'RUNNING', 'PAUSED')
+     FOR UPDATE
+)
 UPDATE operation o
    SET state = 'CANCELLING',
        cancelled_by = coalesce((SELECT name FROM person WHERE id = :actor_id), 'the system')
- WHERE o.id = :operation_id AND o.tenant_id = :tenant_id
-   AND o.state IN ('QUEUED', 'RUNNING', 'PAUSED')
-RETURNING old.state AS was
+  FROM before WHERE o.id = before.id
+RETURNING before.state AS was
 """)
 
 # Items of a chunk that waited for locks keep the outcomes they have; the rest is cancelled.

@@ -15,11 +15,16 @@ from engine.operations.steering import check_state, demand_own, log_steered, ste
 from engine.ports.platform import Platform
 
 _PAUSE = text("""
-UPDATE operation
+WITH before AS (
+  SELECT id, state FROM operation
+   WHERE id = :operation_id AND tenant_id = :tenant_id AND state IN ('QUEUED', 'RUNNING')
+     FOR UPDATE
+)
+UPDATE operation o
    SET state = 'PAUSED',
        paused_by = coalesce((SELECT name FROM person WHERE id = :actor_id), 'the system')
- WHERE id = :operation_id AND tenant_id = :tenant_id AND state IN ('QUEUED', 'RUNNING')
-RETURNING old.state AS was
+  FROM before WHERE o.id = before.id
+RETURNING before.state AS was
 """)
 
 # At a slower rate nobody is to get a minute's worth at once: what nobody has begun is cut anew,
@@ -56,17 +61,21 @@ _RESUME = text("""
 WITH locked AS (
   SELECT chunk_no FROM operation_chunk
    WHERE operation_id = :operation_id AND status = 'PENDING' ORDER BY chunk_no FOR UPDATE
+), before AS (
+  SELECT id, rate FROM operation
+   WHERE id = :operation_id AND tenant_id = :tenant_id AND state = 'PAUSED'
+     AND (SELECT count(*) FROM locked) >= 0
+     FOR UPDATE
 ), resumed AS (
   UPDATE operation o
      SET state = 'QUEUED', paced_until = clock_timestamp(),
-         rate = coalesce(CAST(:rate AS float8), rate), paused_by = NULL, held = false,
+         rate = coalesce(CAST(:rate AS float8), o.rate), paused_by = NULL, held = false,
          canary_ends_before_chunk = CASE WHEN EXISTS (
            SELECT FROM operation_chunk c
             WHERE c.operation_id = o.id AND c.chunk_no < o.canary_ends_before_chunk
               AND c.status IN ('PENDING', 'RUNNING')) THEN canary_ends_before_chunk END
-   WHERE id = :operation_id AND tenant_id = :tenant_id AND state = 'PAUSED'
-     AND (SELECT count(*) FROM locked) >= 0
-  RETURNING id, parallel, run_at, atomic, old.rate AS old_rate, new.rate AS new_rate
+    FROM before WHERE o.id = before.id
+  RETURNING o.id, o.parallel, o.run_at, o.atomic, before.rate AS old_rate, o.rate AS new_rate
 ), waiting AS (
   UPDATE operation_chunk c
      SET published_at = NULL, contended_since = NULL,

@@ -9,6 +9,7 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.audit.anchors import pin_seals
+from engine.input.checks import check, whole
 from engine.ports.platform import Platform
 from engine.retention.erase import Erased, erase_person
 from reads.audit.archived_records import Shelf
@@ -17,6 +18,7 @@ from reads.audit.seals import head_of, waiting
 from reads.audit.verification import verify_seals
 
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+_SEAL_NO = whole(1, 2**63 - 1)
 _NO_LIMIT = text("SET LOCAL statement_timeout = 0")
 
 
@@ -57,8 +59,13 @@ class Audit:
             InvalidInput: There is no such range, or the anchors can't be read.
         """
         authorize(self._platform, self._actor, "audit", "verify")
-        if first < 1 or (last is not None and last < first):
-            raise InvalidInput(field="seals", got=f"{first}-{last}", expected="1 or more, in order")
+        for seal_no in (first, last):
+            if seal_no is not None:
+                check("seals", seal_no, _SEAL_NO)
+        if last is not None and last < first:
+            raise InvalidInput(
+                field="seals", got=f"{first}-{last}", expected="the first before the last"
+            )
         tenant_id = self._actor.tenant_id
         anchors = list(self._platform.anchors.read())
         with self._platform.database.connect() as db:

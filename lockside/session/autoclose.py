@@ -8,7 +8,7 @@ from typing import Any
 from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
-from engine.input.checks import is_id
+from engine.input.checks import ROWS, check, is_id
 from engine.policies.preview import Preview, preview_policy
 from engine.policies.runs import Run
 from engine.ports.platform import Platform
@@ -21,8 +21,6 @@ from engine.scheduling.policy_commands import (
     run_now,
 )
 from reads.policies import Told, list_alerts, list_policies, list_runs, policy_id_of
-
-_MOST = 10_000
 
 
 class Autoclose:
@@ -62,8 +60,11 @@ class Autoclose:
         if at is not None and at.tzinfo is None:
             raise InvalidInput(field="at", got=at, expected="a time with its zone")
         with self._platform.database.connect() as db:
+            kind = policy_named(db, self._actor.tenant_id, policy)["kind"]
+        # Before the next connection is taken: an authorization takes one of its own.
+        authorize(self._platform, self._actor, kind, "view")
+        with self._platform.database.connect() as db:
             found = policy_named(db, self._actor.tenant_id, policy)
-            authorize(self._platform, self._actor, found["kind"], "view")
             yield preview_policy(db, found, at or self._platform.clock(db))
 
     def run(self, policy: str | int) -> Run:
@@ -138,16 +139,11 @@ class Autoclose:
         self, read: Callable[..., Told], policy: str | int | None, limit: int, **how: bool
     ) -> Told:
         self._demand("view")
-        most, tenant_id = _limit(limit), self._actor.tenant_id
+        check("limit", limit, ROWS)
+        tenant_id = self._actor.tenant_id
         with self._platform.database.connect() as db:
             policy_id = None if policy is None else policy_id_of(db, tenant_id, policy)
-            return read(db, tenant_id, policy_id=policy_id, most=most, **how)
+            return read(db, tenant_id, policy_id=policy_id, most=limit, **how)
 
     def _demand(self, action: str) -> None:
         authorize(self._platform, self._actor, NOUN, action)
-
-
-def _limit(given: Any) -> int:
-    if not is_id(given) or given > _MOST:
-        raise InvalidInput(field="limit", got=given, expected=f"1 to {_MOST:,}")
-    return int(given)

@@ -176,10 +176,11 @@ class Operation:
         key.
 
         Raises:
-            NotFound: The tenant has no such operation.
+            NotFound: The tenant has no such operation, or the actor may not see it.
         """
         from reads.operations.operations import find_age_s
 
+        self._authorize_view()
         with self._platform.database.connect() as db:
             return find_age_s(db, self._actor.tenant_id, self._id)
 

@@ -7,7 +7,7 @@ from domain.errors import InvalidInput, NotFound
 from domain.permissions import Actor
 from engine.access.cross_tenant_watch import watch_probes
 from engine.access.permissions import authorize
-from engine.input.checks import is_id
+from engine.input.checks import ROW_ID_OR_ZERO, ROWS, check, is_id
 from engine.input.record_types import known_resource_type, parent_of
 from engine.ports.platform import Platform
 from models.base import Record, Work, records
@@ -80,13 +80,15 @@ class Records:
 
         Raises:
             InvalidInput: There is no such state, or the records have none; the filter can't be
-                read.
+                read; *after* or *limit* is out of its range.
             NotFound: There is no record of a name in the filter.
             PermissionDenied: The actor may not see them.
         """
         from engine.input.filters import select_where
         from reads.records.records import list_records
 
+        check("after", after, ROW_ID_OR_ZERO)
+        check("limit", limit, ROWS)
         known = self._known_state(state)
         self.authorize_view()
         with self._platform.database.connect() as db:

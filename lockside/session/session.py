@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
 from engine.access.cross_tenant_watch import watch_probes
+from engine.input.checks import ROWS, check
 from engine.ports.platform import Platform
 from lockside.session.configuration import read_settings
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
@@ -171,7 +172,12 @@ class Session(Submit, Tenants, AuditTrail):
             ) from error
 
     def operations(self, *, state: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
-        """Return the newest operations, of one state if it is given."""
+        """Return the newest operations, of one state if it is given.
+
+        Raises:
+            InvalidInput: There is no such state, or *limit* is out of its range.
+        """
+        check("limit", limit, ROWS)
         from reads.operations.operations import list_operations
         from reads.people import seen_by
 
@@ -216,6 +222,8 @@ class Session(Submit, Tenants, AuditTrail):
         """
         from reads.records.records import list_ids
 
+        if limit is not None:
+            check("limit", limit, ROWS)
         kind, known = self._seen(kind, state)
         with self.platform.database.connect() as db:
             meant = None if where is None else self._meant(db, kind, where)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
-from engine.input.checks import is_id
+from engine.input.checks import ROWS, check, is_id
 from engine.input.record_types import known_kind, known_resource_type, parent_of
 from engine.ports.platform import Platform
 
@@ -55,7 +55,7 @@ class AuditTrail:
         """
         from reads.audit.trail import PageEnd
 
-        limit = wanted.pop("limit", None)
+        limit = _known_limit(wanted)
         after = wanted.pop("after", None)
         sought = self._sought(kind, row_id, wanted)
         pages = self._trail_pages(sought, None if after is None else PageEnd.read(after), limit)
@@ -79,7 +79,7 @@ class AuditTrail:
         from reads.records.export import write_csv, write_ndjson
 
         form = form_of("", form)
-        limit = wanted.pop("limit", None)
+        limit = _known_limit(wanted)
         sought = self._sought(kind, row_id, wanted)
         pages = _counted(self._trail_pages(sought, None, limit), on_progress)
         return write_csv(TRAIL_FIELDS, pages) if form == "csv" else write_ndjson(pages)
@@ -253,6 +253,13 @@ def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "Soug
         failed=wanted.get("failed"),
         oldest_first=bool(wanted.get("oldest_first")),
     )
+
+
+def _known_limit(wanted: dict[str, Any]) -> int | None:
+    limit: int | None = wanted.pop("limit", None)
+    if limit is not None:
+        check("limit", limit, ROWS)
+    return limit
 
 
 def _operation(named: str | UUID | None) -> UUID | None:
