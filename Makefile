@@ -9,7 +9,7 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generat
 	--no-header --no-annotate --no-emit-index-url --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo up test test-oldest-postgres check lint format format-check ruff types imports deps docs docs-check \
+.PHONY: help env demo up test test-pg15 check lint format format-check ruff types imports deps docs docs-check \
 	bench lock clean
 
 help: ## list these commands
@@ -27,7 +27,7 @@ up: .venv/.runtime ## keep everything running and print the addresses; Ctrl-C st
 test: .venv/.dev ## run all tests (ARGS="-k name" to choose)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-test-oldest-postgres: .venv/.dev ## run the engine's tests on PostgreSQL 15, of Debian's package
+test-pg15: .venv/.dev ## run the engine's tests on PostgreSQL 15, of Debian's package
 	@test -x $(OLDEST_POSTGRES)/postgres || apt-get install --yes --no-install-recommends postgresql-15
 	@POSTGRES_BIN=$(OLDEST_POSTGRES) $(BIN)/python -m pytest -n $(WORKERS) tests/engine tests/models $(ARGS)
 

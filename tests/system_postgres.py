@@ -1,6 +1,6 @@
 """The system's PostgreSQL in place of the embedded one, such as the oldest that is supported.
 
-`make test-oldest-postgres` installs Debian's and points POSTGRES_BIN at its programs.
+`make test-pg15` installs Debian's and points POSTGRES_BIN at its programs.
 """
 
 from collections.abc import Iterator

@@ -75,6 +75,7 @@ def test_the_task_that_forgets_tells_what_it_did(site: lockside.Session) -> None
     )
 
 
+AN_HOUR_S = 3_600.0
 ENTRIES: dict[str, dict[str, Any]] = BEAT_SCHEDULE
 
 
@@ -87,6 +88,13 @@ def test_a_tick_is_one_of_our_tasks_that_expires_before_the_next(
     assert entry["task"] in site.app.tasks
     assert 0 < entry["options"]["expires"] <= entry["schedule"]
     assert entry["options"]["queue"] in QUEUES
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_tick_comes_at_least_once_an_hour_so_that_a_restarted_beat_delays_nothing(
+    name: str,
+) -> None:
+    assert ENTRIES[name]["schedule"] <= AN_HOUR_S
 
 
 @pytest.mark.parametrize("name", ENTRIES)
