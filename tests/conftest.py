@@ -37,6 +37,8 @@ def pytest_configure() -> None:
     # A database a test is a thousand files a test: making them takes a disk 20 times as long.
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    # The programs that tests start would compile all modules anew each time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -94,7 +96,8 @@ def template(servers: Servers) -> str:
 def database_url(servers: Servers, template: str) -> Iterator[str]:
     """Give the test a database of its own."""
     name = f"test_{uuid4().hex}"
-    _maintain(servers, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # Copying the files takes half the time of writing each block to the log.
+    _maintain(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield servers.database_url_for(name)
     _maintain(servers, f"DROP DATABASE {name} WITH (FORCE)")
 

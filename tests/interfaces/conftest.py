@@ -19,7 +19,7 @@ def database_url(servers: Servers, template: str) -> Iterator[str]:
     name = f"doors_{uuid4().hex}"
     url = servers.database_url_for("postgres").replace("+psycopg", "")
     with psycopg.connect(url, autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        db.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
         yield servers.database_url_for(name)
         db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
