@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from cli.exits import MEANINGS, exit_code_of_error
 from cli.main import lockside
+from docs.python_reference import python_reference
 from docs.reasons import CELERY, HTTP
 from domain.errors import LocksideError
 from domain.machines.diagram import mermaid, transition_table
@@ -38,6 +39,7 @@ def pages() -> dict[str, str]:
         "errors.md": _errors(),
         "records.md": _records(),
         "permissions.md": _permissions(),
+        "python.md": python_reference(),
     }
     return {name: f"{_MADE}\n\n{text.strip()}\n" for name, text in made.items()}
 
