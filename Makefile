@@ -9,7 +9,7 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generat
 	--no-header --no-annotate --no-emit-index-url --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo up test test-pg15 check lint format format-check ruff types imports deps docs docs-check \
+.PHONY: help env demo up test test-pg15 sentences check lint format format-check ruff types imports deps docs docs-check \
 	bench lock clean
 
 help: ## list these commands
@@ -30,6 +30,10 @@ test: .venv/.dev ## run all tests (ARGS="-k name" to choose)
 test-pg15: .venv/.dev ## run the engine's tests on PostgreSQL 15, of Debian's package
 	@test -x $(OLDEST_POSTGRES)/postgres || apt-get install --yes --no-install-recommends postgresql-15
 	@POSTGRES_BIN=$(OLDEST_POSTGRES) $(BIN)/python -m pytest -n $(WORKERS) tests/engine tests/models $(ARGS)
+
+sentences: .venv/.dev ## keep the sentences that tests are told now (ARGS="tests/..." to choose)
+	@UPDATE_SENTENCES=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@git diff --stat -- tests/sentences.json
 
 check: lint test ## everything that has to be green before a commit
 

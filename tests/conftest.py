@@ -18,6 +18,7 @@ from domain.permissions import Actor
 from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
 from models.schema import upgrade
+from tests.sentences import Sentences
 from tests.system_postgres import postgres_of
 from tests.workers import Worker
 from worker.local_servers import Servers
@@ -90,6 +91,15 @@ def template(servers: Servers) -> str:
     platform.database.dispose()
     engine.dispose()
     return TEMPLATE
+
+
+@pytest.fixture
+def says(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sentences]:
+    """Compare sentences with those of the golden file."""
+    path = request.node.path.relative_to(Path(__file__).parent).with_suffix("")
+    sentences = Sentences(f"{path}: {request.node.name.removeprefix('test_')}", str(tmp_path))
+    yield sentences
+    sentences.keep()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from domain.errors import InvalidInput, PermissionDenied
 from engine.calendars import ALWAYS, calendars_of
 from tests.engine.steps import query
 from tests.engine.works import NOON, clock_from, denials
+from tests.sentences import Sentences
 
 OFFICE = {"zone": "Europe/Berlin", "hours": "Mon-Fri 08:00-18:00", "country": "DE"}
 # The days before and after Christmas 2026, which is a Friday.
@@ -45,29 +46,33 @@ def test_business_hours_are_the_default(site: lockside.Session) -> None:
 
 
 WRONG = [
-    ({"zone": "Berlin"}, "zone", "Berlin", "an IANA zone"),
-    ({"hours": "Mon 9-5"}, "hours", "Mon 9-5", "hours such as"),
-    ({"hours": "Mon 18:00-09:00"}, "hours", "Mon 18:00-09:00", "a later end"),
-    ({"country": "Germany"}, "country", "Germany", "a country by its code"),
-    ({"subdivision": "MH"}, "subdivision", "MH", "a part of the country"),
-    ({"country": None, "subdivision": "BY"}, "subdivision", "BY", "a part of the country"),
-    ({"days_off": "Christmas"}, "days_off", "Christmas", "days such as"),
-    ({"is_default": "maybe"}, "is_default", "maybe", "true or false"),
-    ({"days_off": "2026-12-25", "work_days": "2026-12-25"}, "work_days", ["2026-12-25"], "not amo"),
+    ({"zone": "Berlin"}, "zone", "Berlin"),
+    ({"hours": "Mon 9-5"}, "hours", "Mon 9-5"),
+    ({"hours": "Mon 18:00-09:00"}, "hours", "Mon 18:00-09:00"),
+    ({"country": "Germany"}, "country", "Germany"),
+    ({"subdivision": "MH"}, "subdivision", "MH"),
+    ({"country": None, "subdivision": "BY"}, "subdivision", "BY"),
+    ({"days_off": "Christmas"}, "days_off", "Christmas"),
+    ({"is_default": "maybe"}, "is_default", "maybe"),
+    ({"days_off": "2026-12-25", "work_days": "2026-12-25"}, "work_days", ["2026-12-25"]),
 ]
 
 
-@pytest.mark.parametrize(("values", "field", "got", "expected"), WRONG)
+@pytest.mark.parametrize(("values", "field", "got"), WRONG)
 def test_a_calendar_that_can_not_be_is_refused(
-    site: lockside.Session, values: dict[str, Any], field: str, got: Any, expected: str
+    site: lockside.Session,
+    values: dict[str, Any],
+    field: str,
+    got: Any,
+    says: Sentences,
 ) -> None:
-    with pytest.raises(InvalidInput, match=expected) as told:
+    with pytest.raises(InvalidInput, check=says) as told:
         made(site, **values)
 
     assert (told.value.facts["field"], told.value.facts["got"]) == (field, got)
 
 
-def test_calendars_are_found_by_what_they_hold(site: lockside.Session) -> None:
+def test_calendars_are_found_by_what_they_hold(site: lockside.Session, says: Sentences) -> None:
     row = made(site, days_off="2026-12-24", is_default=True)
     made(site, name="Another", zone="UTC")
 
@@ -78,7 +83,7 @@ def test_calendars_are_found_by_what_they_hold(site: lockside.Session) -> None:
     ):
         found = site.records("calendar").list(where=f"{where} and name = Office")
         assert [each["id"] for each in found] == [row["id"]]
-    with pytest.raises(InvalidInput, match="where: got 'zone = Atlantis', expected an IANA zone"):
+    with pytest.raises(InvalidInput, check=says):
         site.records("calendar").list(where="zone = Atlantis")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from domain.business_time.calendar import ALL_DAY, Calendar, OpenHours, Passed
 from domain.errors import InvalidInput
+from tests.sentences import Sentences
 
 ZONES = (
     *("UTC", "Asia/Kolkata", "Asia/Kathmandu", "Asia/Tokyo", "Asia/Dubai", "Asia/Tehran"),
@@ -167,8 +168,8 @@ def test_whoever_is_always_there_needs_no_days_counted() -> None:
     assert always.elapsed(now - timedelta(days=3_000), now) == timedelta(days=3_000)
 
 
-def test_hours_that_end_before_they_begin_are_refused() -> None:
-    with pytest.raises(InvalidInput, match="two spans for a night"):
+def test_hours_that_end_before_they_begin_are_refused(says: Sentences) -> None:
+    with pytest.raises(InvalidInput, check=says):
         OpenHours(time(22), time(6))
 
 

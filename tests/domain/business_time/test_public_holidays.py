@@ -13,6 +13,7 @@ from domain.business_time.public_holidays import (
     public_holidays,
 )
 from domain.errors import InvalidInput
+from tests.sentences import Sentences
 
 CHRISTMAS, REPUBLIC_DAY = date(2026, 12, 25), date(2026, 1, 26)
 ASSUMPTION = date(2026, 8, 15)
@@ -49,8 +50,8 @@ def test_a_country_goes_by_its_code_in_any_case() -> None:
 
 
 @pytest.mark.parametrize("code", ["XX", "India", "", 7, "IND"])
-def test_an_unknown_country_is_refused(code: Any) -> None:
-    with pytest.raises(InvalidInput, match="a country by its code of two letters"):
+def test_an_unknown_country_is_refused(code: Any, says: Sentences) -> None:
+    with pytest.raises(InvalidInput, check=says):
         parse_country(code)
 
 

@@ -18,6 +18,7 @@ from domain.policies.policy import (
     told_due,
     working_day,
 )
+from tests.sentences import Sentences
 
 OFFICE = Calendar(ZoneInfo("Europe/Berlin"), ((OpenHours(time(9), time(17)),),) * 5 + ((),) * 2)
 ALWAYS = Calendar(ZoneInfo("UTC"))
@@ -63,8 +64,8 @@ def test_a_business_day_is_a_working_day_of_the_calendar() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "7", "d", "-2h", "+2h", "2 h", "1y", "h2"])
-def test_what_is_no_span_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="no span"):
+def test_what_is_no_span_is_refused(text: str, says: Sentences) -> None:
+    with pytest.raises(ValueError, check=says):
         parse_span(text)
 
 

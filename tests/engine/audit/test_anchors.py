@@ -13,6 +13,7 @@ from engine.ports.anchor_file import AnchorFile
 from engine.ports.platform import Platform
 from tests.engine.steps import query
 from tests.factories import tickets
+from tests.sentences import Sentences
 
 
 @pytest.fixture
@@ -81,11 +82,13 @@ def test_a_first_line_that_a_crash_cut_short_is_passed_over(
 @pytest.mark.parametrize(
     "line", ["{}", "not JSON", '{"tenant_id": 1, "seal_no": 1, "digest": "x"}']
 )
-def test_a_line_that_is_no_anchor_is_refused_by_its_number(path: Path, line: str) -> None:
+def test_a_line_that_is_no_anchor_is_refused_by_its_number(
+    path: Path, line: str, says: Sentences
+) -> None:
     path.parent.mkdir()
     path.write_text(f"{line}\n")
 
-    with pytest.raises(InvalidInput, match=r"line 1 of .*put the file back"):
+    with pytest.raises(InvalidInput, check=says):
         list(AnchorFile(path).read())
 
 
@@ -114,10 +117,10 @@ def test_an_anchor_of_before_that_counts_nothing_is_read(path: Path) -> None:
 
 
 def test_a_file_that_can_not_be_written_says_what_to_do(
-    site: lockside.Session, platform: Platform, path: Path
+    site: lockside.Session, platform: Platform, path: Path, says: Sentences
 ) -> None:
     sealed(site)
     path.parent.write_text("a file in the folder's place")
 
-    with pytest.raises(Unavailable, match="LOCKSIDE_ANCHOR_FILE"):
+    with pytest.raises(Unavailable, check=says):
         pin_seals(platform)

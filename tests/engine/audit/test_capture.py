@@ -113,7 +113,7 @@ READS = {
 }
 """What changes nothing."""
 
-TICKS = {Archives: {"archive_now"}, Audit: {"pin"}, Autoclose: {"run"}}
+TICKS: dict[type, set[str]] = {Archives: {"archive_now"}, Audit: {"pin"}, Autoclose: {"run"}}
 """What the clock does by itself as well, and what comes of it is on record as the clock's."""
 
 
@@ -176,7 +176,7 @@ FACETS: dict[tuple[type, str], tuple[Callable[[lockside.Session], Any], Callable
 @pytest.mark.parametrize("interface", READS, ids=lambda interface: interface.__name__)
 def test_each_use_case_of_an_interface_reads_or_is_held_here(interface: type) -> None:
     offered = {name for name, _ in getmembers(interface, isfunction) if not name.startswith("_")}
-    held = {
+    held: dict[type, set[str]] = {
         lockside.Session: set(WRITES),
         Records: {"create", "update", "delete"},
         lockside.Operation: set(STEERED),

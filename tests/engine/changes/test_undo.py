@@ -14,6 +14,7 @@ from engine.operations.follow_up import retry, undo
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, operation, query, rows
 from tests.factories import MAKERS, tasks, tickets, work_orders
+from tests.sentences import Sentences
 
 
 def take_back(site: lockside.Session, operation_id: UUID) -> dict[str, Any]:
@@ -104,10 +105,12 @@ def test_what_the_machine_does_not_take_back_is_reported(site: lockside.Session)
     assert [there[each][0] for each in ids] == ["OPEN", "INPROGRESS"]
 
 
-def test_where_no_way_can_be_taken_back_nothing_is_handed_in(site: lockside.Session) -> None:
+def test_where_no_way_can_be_taken_back_nothing_is_handed_in(
+    site: lockside.Session, says: Sentences
+) -> None:
     asked = done(site, "ticket", "OPEN", tickets(site, 2))
 
-    with pytest.raises(InvalidInput, match="no way to OPEN can"):
+    with pytest.raises(InvalidInput, check=says):
         undo(site.platform, site.actor, asked)
 
 
@@ -212,29 +215,33 @@ def test_an_undo_that_somebody_else_could_not_make_is_made_by_the_owner(
     assert result["successful_ids"] == [str(ids[0])]
 
 
-def test_what_came_out_of_nothing_of_theirs_is_nobodys(site: lockside.Session) -> None:
+def test_what_came_out_of_nothing_of_theirs_is_nobodys(
+    site: lockside.Session, says: Sentences
+) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
     undone = undo(site.platform, site.actor, asked)
     drain(site, undone)
 
     site.act_as("demo", "dora")
 
-    with pytest.raises(PermissionDenied, match=r"operation\.retry"):
+    with pytest.raises(PermissionDenied, check=says):
         retry(site.platform, site.actor, undone)
 
 
-def test_somebody_elses_operation_needs_a_permission(site: lockside.Session) -> None:
+def test_somebody_elses_operation_needs_a_permission(
+    site: lockside.Session, says: Sentences
+) -> None:
     asked = done(site, "work_order", "APPROVED", work_orders(site, 1))
 
     site.act_as("demo", "dora")
-    with pytest.raises(PermissionDenied, match=r"operation\.undo"):
+    with pytest.raises(PermissionDenied, check=says):
         undo(site.platform, site.actor, asked)
     site.act_as("other", "admin")
     with pytest.raises(NotFound):
         undo(site.platform, site.actor, asked)
 
 
-def test_what_did_nothing_or_goes_on_is_not_undone(site: lockside.Session) -> None:
+def test_what_did_nothing_or_goes_on_is_not_undone(site: lockside.Session, says: Sentences) -> None:
     nothing = done(site, "work_order", "APPROVED", work_orders(site, 1, vendor=False))
     planned = ask(site, work_orders(site, 1), dry_run=True)
     drain(site, planned)
@@ -243,8 +250,8 @@ def test_what_did_nothing_or_goes_on_is_not_undone(site: lockside.Session) -> No
     undone = undo(site.platform, site.actor, approved)
     drain(site, undone)
 
-    for each, told in ((nothing, "0 items to undo"), (planned, "a dry run"), (undone, "an undo")):
-        with pytest.raises(InvalidInput, match=told):
+    for each in (nothing, planned, undone):
+        with pytest.raises(InvalidInput, check=says):
             undo(site.platform, site.actor, each)
     with pytest.raises(IllegalTransition):
         undo(site.platform, site.actor, early)

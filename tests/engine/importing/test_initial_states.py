@@ -6,6 +6,7 @@ import lockside
 from domain.errors import PermissionDenied
 from tests.engine.work_files import faults_of, load, rejects_of
 from tests.engine.works import denials
+from tests.sentences import Sentences
 
 HELD_BY_A_DISPATCHER = "DRAFT, SUBMITTED, IN_PROGRESS, CANCELLED"
 
@@ -30,12 +31,12 @@ def test_a_line_in_a_state_that_one_may_not_move_work_to_stays_out(
 
 
 def test_rows_in_a_state_that_one_may_not_move_work_to_are_denied_as_a_whole(
-    site: lockside.Session,
+    site: lockside.Session, says: Sentences
 ) -> None:
     site.act_as("demo", "dora")
     rows = [{"title": "A", "state": each} for each in ("DRAFT", "APPROVED")]
 
-    with pytest.raises(PermissionDenied, match=r"work_order\.approve"):
+    with pytest.raises(PermissionDenied, check=says):
         site.import_work("work_order", rows)
 
     (denial,) = denials(site)

@@ -12,6 +12,7 @@ from engine.audit.writer import write_records
 from lockside.session.import_export import Loaded
 from tests.engine.steps import at_once, query
 from tests.engine.work_files import faults_of, load, rows_of
+from tests.sentences import Sentences
 
 
 @pytest.fixture
@@ -177,10 +178,10 @@ def test_rules_of_the_intake_are_judged(site: lockside.Session) -> None:
     assert [[each["code"] for each in row] for row in warnings] == [[], ["outside_geofence"]]
 
 
-def test_who_may_not_import_is_refused(site: lockside.Session) -> None:
+def test_who_may_not_import_is_refused(site: lockside.Session, says: Sentences) -> None:
     site.act_as("demo", "victor")
 
-    with pytest.raises(PermissionDenied, match=r"task\.import"):
+    with pytest.raises(PermissionDenied, check=says):
         load(site, "task", "title\nPump\n")
 
 

@@ -11,6 +11,7 @@ import lockside
 from domain.errors import InvalidInput
 from lockside.session.import_export import Reject
 from tests.engine.work_files import faults_of, load, rejects_of, rows_of
+from tests.sentences import Sentences
 
 TASKS = "reference,title,site,due_at\n"
 
@@ -217,14 +218,11 @@ def test_a_bad_object_is_told(site: lockside.Session, value: Any, field: str, co
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("", "empty"),
-        ("\n\n", "empty"),
-        ('{"title": "A", "Colour": "red"}\n', "Colour"),
-        ("title,priority\nA,LOW\n", "JSON object"),
-    ],
+    "text",
+    ["", "\n\n", '{"title": "A", "Colour": "red"}\n', "title,priority\nA,LOW\n"],
 )
-def test_a_file_of_no_such_objects_is_refused(site: lockside.Session, text: str, told: str) -> None:
-    with pytest.raises(InvalidInput, match=told):
+def test_a_file_of_no_such_objects_is_refused(
+    site: lockside.Session, text: str, says: Sentences
+) -> None:
+    with pytest.raises(InvalidInput, check=says):
         load(site, "ticket", text, form="ndjson")

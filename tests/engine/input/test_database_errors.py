@@ -10,6 +10,7 @@ from domain.errors import InvalidInput
 from engine.records.inline_operation import direct
 from tests.engine.resource_types import make
 from tests.factories import tasks
+from tests.sentences import Sentences
 
 
 def test_a_reference_that_another_row_has_is_told(site: lockside.Session) -> None:
@@ -25,10 +26,10 @@ def test_a_reference_that_another_row_has_is_told(site: lockside.Session) -> Non
     }
 
 
-def test_a_name_that_another_record_has_is_told(site: lockside.Session) -> None:
+def test_a_name_that_another_record_has_is_told(site: lockside.Session, says: Sentences) -> None:
     vendor = site.records("vendor").create(name="New")["id"]
 
-    with pytest.raises(InvalidInput, match="name: got 'Acme Lifts', expected one that no other"):
+    with pytest.raises(InvalidInput, check=says):
         site.records("vendor").update(vendor, name="Acme Lifts")
 
 

@@ -13,6 +13,7 @@ from tests.engine.resource_types import Values, days, name
 from tests.engine.steps import drain, query
 from tests.engine.works import DAY, do
 from tests.factories import work_orders
+from tests.sentences import Sentences
 
 
 def test_references_may_be_names(site: lockside.Session) -> None:
@@ -78,12 +79,12 @@ def test_a_name_of_digits_is_found_where_no_record_has_that_id(
 
 @each_way
 def test_what_could_be_two_records_is_refused_by_every_write(
-    site: lockside.Session, ask: Ask
+    site: lockside.Session, ask: Ask, says: Sentences
 ) -> None:
     first = site.add_named("vendor", [])["Acme Lifts"]
     second = site.records("vendor").create(name=str(first))["id"]
 
-    with pytest.raises(InvalidInput, match=f"either the one with id {first} or") as told:
+    with pytest.raises(InvalidInput, check=says) as told:
         ask(site, str(first))
 
     assert told.value.facts["field"] == "vendor_id"
@@ -109,7 +110,7 @@ def test_a_dash_in_a_word_is_taken_for_an_underscore(site: lockside.Session, kin
 BLANK = " \t\n"
 
 
-def test_blank_text_is_nothing(site: lockside.Session) -> None:
+def test_blank_text_is_nothing(site: lockside.Session, says: Sentences) -> None:
     tickets = site.records("ticket")
     row_id = tickets.create(title="Leak", description=BLANK)["id"]
 
@@ -120,7 +121,7 @@ def test_blank_text_is_nothing(site: lockside.Session) -> None:
         lambda: site.import_work("ticket", [{"title": BLANK}]),
         lambda: site.import_work("ticket", [{"title": each} for each in (BLANK, None)]),
     ):
-        with pytest.raises(InvalidInput, match="title"):
+        with pytest.raises(InvalidInput, check=says):
             ask()
     assert tickets.get(row_id)["description"] is None
 
@@ -135,23 +136,17 @@ def test_a_reference_has_no_blanks_around_it(site: lockside.Session) -> None:
     assert checkpoint["parent_id"] == tour["id"]
 
 
-UNKNOWN = [
-    ("due", "task has none called due; did you mean due_at"),
-    ("sit", "task has none called sit; did you mean site"),
-    ("colour", "task has none called colour; its fields are title"),
-    ("version", "a field that may change: title"),
-    ("tenant", "a field that may change: title"),
-]
+UNKNOWN = ["due", "sit", "colour", "version", "tenant"]
 
 
-@pytest.mark.parametrize(("field", "told"), UNKNOWN)
+@pytest.mark.parametrize("field", UNKNOWN)
 def test_an_unknown_field_is_told_with_those_that_are_close(
-    site: lockside.Session, field: str, told: str
+    site: lockside.Session, field: str, says: Sentences
 ) -> None:
     row_id = site.records("task").create(title="Pump")["id"]
 
     for ask in (site.records("task").create, partial(site.records("task").update, row_id)):
-        with pytest.raises(InvalidInput, match=told):
+        with pytest.raises(InvalidInput, check=says):
             ask(**{"title": "Pump", field: "x"})
 
 

@@ -9,6 +9,7 @@ from tests.engine.steps import at_once, drain, query
 from tests.engine.work_files import faults_of, load
 from tests.engine.works import do, why
 from tests.factories import tasks
+from tests.sentences import Sentences
 
 
 def refused(site: lockside.Session, row_id: int, parent_id: int) -> str:
@@ -25,12 +26,12 @@ def test_a_tour_is_no_checkpoint_of_its_own_checkpoint(site: lockside.Session) -
     assert refused(site, second, first) == "tour_nested"
 
 
-def test_a_checkpoint_has_no_checkpoints(site: lockside.Session) -> None:
+def test_a_checkpoint_has_no_checkpoints(site: lockside.Session, says: Sentences) -> None:
     tour, other = tasks(site, 2)
     (checkpoint,) = tasks(site, 1, parent_id=tour)
 
     assert refused(site, other, checkpoint) == "tour_nested"
-    with pytest.raises(RuleRefused, match="is a checkpoint itself"):
+    with pytest.raises(RuleRefused, check=says):
         site.records("task").create(title="Door", parent_id=checkpoint)
 
 

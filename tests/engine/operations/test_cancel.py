@@ -25,6 +25,7 @@ from tests.engine.steps import (
     then,
 )
 from tests.factories import work_orders
+from tests.sentences import Sentences
 
 
 def test_what_waits_is_cancelled_at_once(site: lockside.Session) -> None:
@@ -132,16 +133,18 @@ def test_cancelling_twice_is_cancelling_once(site: lockside.Session) -> None:
     check_invariants(site)
 
 
-def test_what_has_ended_can_not_be_cancelled(site: lockside.Session) -> None:
+def test_what_has_ended_can_not_be_cancelled(site: lockside.Session, says: Sentences) -> None:
     operation_id = ask(site, work_orders(site, 2))
     drain(site, operation_id)
 
-    with pytest.raises(IllegalTransition, match="The operation is SUCCEEDED"):
+    with pytest.raises(IllegalTransition, check=says):
         cancel(site.platform, site.actor, operation_id)
 
 
-def test_an_operation_that_is_not_there_can_not_be_cancelled(site: lockside.Session) -> None:
-    with pytest.raises(NotFound, match="No operation"):
+def test_an_operation_that_is_not_there_can_not_be_cancelled(
+    site: lockside.Session, says: Sentences
+) -> None:
+    with pytest.raises(NotFound, check=says):
         cancel(site.platform, site.actor, uuid4())
 
 

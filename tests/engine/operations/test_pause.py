@@ -36,6 +36,7 @@ from tests.engine.steps import (
     until,
 )
 from tests.factories import work_orders
+from tests.sentences import Sentences
 
 HALVES: dict[str, Any] = {"atomic": False, "chunk_items": 2}
 
@@ -138,11 +139,13 @@ def test_twice_is_once(site: lockside.Session, again: Callable[..., None]) -> No
 
 
 @pytest.mark.parametrize("steer", [halt, go_on])
-def test_what_has_ended_is_not_steered(site: lockside.Session, steer: Callable[..., None]) -> None:
+def test_what_has_ended_is_not_steered(
+    site: lockside.Session, steer: Callable[..., None], says: Sentences
+) -> None:
     asked = ask(site, work_orders(site, 1))
     drain(site, asked)
 
-    with pytest.raises(IllegalTransition, match="The operation is SUCCEEDED"):
+    with pytest.raises(IllegalTransition, check=says):
         steer(site, asked)
 
 
@@ -386,11 +389,11 @@ def test_a_canary_is_not_cut_anew(site: lockside.Session) -> None:
     assert operation(site, asked)["canary_ends_before_chunk"] == 1
 
 
-def test_all_or_nothing_is_resumed_at_no_rate(site: lockside.Session) -> None:
+def test_all_or_nothing_is_resumed_at_no_rate(site: lockside.Session, says: Sentences) -> None:
     asked = ask(site, work_orders(site, 2))
     halt(site, asked)
 
-    with pytest.raises(InvalidInput, match="continue on error"):
+    with pytest.raises(InvalidInput, check=says):
         go_on(site, asked, 1)
 
     assert operation(site, asked)["state"] == "PAUSED"
@@ -414,14 +417,16 @@ def test_who_resumes_locks_the_chunks_before_the_operation(site: lockside.Sessio
 
 @pytest.mark.parametrize("name", ["canary", "rate"])
 @pytest.mark.parametrize("value", [0, -1, "fast", True])
-def test_senseless_numbers_are_refused(site: lockside.Session, name: str, value: Any) -> None:
-    with pytest.raises(InvalidInput, match=name):
+def test_senseless_numbers_are_refused(
+    site: lockside.Session, name: str, value: Any, says: Sentences
+) -> None:
+    with pytest.raises(InvalidInput, check=says):
         ask(site, work_orders(site, 1), atomic=False, **{name: value})
 
 
 @pytest.mark.parametrize("name", ["canary", "rate"])
-def test_all_or_nothing_has_neither(site: lockside.Session, name: str) -> None:
-    with pytest.raises(InvalidInput, match="continue on error"):
+def test_all_or_nothing_has_neither(site: lockside.Session, name: str, says: Sentences) -> None:
+    with pytest.raises(InvalidInput, check=says):
         ask(site, work_orders(site, 1), **{name: 1})
 
 

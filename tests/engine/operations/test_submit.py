@@ -30,6 +30,7 @@ from tests.engine.steps import (
     rows,
 )
 from tests.factories import MAKERS, tickets, work_orders
+from tests.sentences import Sentences
 
 
 def stored(site: lockside.Session) -> list[dict[str, Any]]:
@@ -167,17 +168,17 @@ def test_more_than_a_hundred_thousand_are_refused_with_the_way_out(nowhere: Any)
     }
 
 
-def test_a_manager_who_does_not_exist_is_not_found(site: lockside.Session) -> None:
-    with pytest.raises(NotFound, match="No person nobody"):
+def test_a_manager_who_does_not_exist_is_not_found(site: lockside.Session, says: Sentences) -> None:
+    with pytest.raises(NotFound, check=says):
         ask(site, [1], approved_by="nobody")
 
     assert stored(site) == []
 
 
-def test_a_manager_of_another_tenant_is_not_found(site: lockside.Session) -> None:
+def test_a_manager_of_another_tenant_is_not_found(site: lockside.Session, says: Sentences) -> None:
     site.open_tenant("third", {"greta": ["admin", "manager"]})
 
-    with pytest.raises(NotFound, match="No person greta"):
+    with pytest.raises(NotFound, check=says):
         ask(site, [1], approved_by="greta")
 
 

@@ -31,6 +31,7 @@ from tests.engine.archives import (
     verified,
 )
 from tests.engine.steps import Crash, Row, at_once, crash_at, query, raw, then
+from tests.sentences import Sentences
 
 STEPS = ("archive_written", "archive_checked", "archive_noted", "records_archived")
 NOTHING: dict[str, list[Row]] = {each: [] for each in TABLES}
@@ -297,24 +298,24 @@ def test_after_room_was_made_the_records_are_archived(site: lockside.Session) ->
     assert (stored(site), found(site)) == (NOTHING, [])
 
 
-def test_a_folder_that_cant_be_made_is_named(site: lockside.Session) -> None:
+def test_a_folder_that_cant_be_made_is_named(site: lockside.Session, says: Sentences) -> None:
     record(site)
     site.platform.archives.parent.mkdir(exist_ok=True)
     site.platform.archives.write_text("in the way")
 
-    with pytest.raises(Unavailable, match="can't be used"):
+    with pytest.raises(Unavailable, check=says):
         archive(site)
 
 
 def test_nothing_goes_into_a_folder_without_the_archives_that_there_are(
-    site: lockside.Session,
+    site: lockside.Session, says: Sentences
 ) -> None:
     record(site)
     archive(site)
     site.platform.archives.rename(site.platform.archives.with_name("unmounted"))
     record(site)
 
-    with pytest.raises(Unavailable, match="None of the newest archives"):
+    with pytest.raises(Unavailable, check=says):
         archive(site)
 
 

@@ -26,6 +26,7 @@ from tests.engine.archives import (
     verified,
 )
 from tests.engine.steps import query, raw, then
+from tests.sentences import Sentences
 
 NAME = "Rosalind Okafor"
 TRANSITIONS = ("state_transition_audit",)
@@ -93,9 +94,11 @@ def test_what_was_restored_stays_for_its_days_when_it_was_erased(
     assert (list(told_of(site)), verified(site).findings) == ([], [])
 
 
-def test_an_erasure_beside_a_restore_is_tried_again(site: lockside.Session, person: int) -> None:
+def test_an_erasure_beside_a_restore_is_tried_again(
+    site: lockside.Session, person: int, says: Sentences
+) -> None:
     def erase() -> None:
-        with pytest.raises(Unavailable, match="Try again"):
+        with pytest.raises(Unavailable, check=says):
             site.audit.erase(person)
 
     platform = then(at(site.platform, COLD), "records_restored", erase)
@@ -106,21 +109,23 @@ def test_an_erasure_beside_a_restore_is_tried_again(site: lockside.Session, pers
     assert (list(told_of(site)), verified(site).findings) == ([], [])
 
 
-def test_an_erasure_beside_who_archives_is_tried_again(site: lockside.Session, person: int) -> None:
+def test_an_erasure_beside_who_archives_is_tried_again(
+    site: lockside.Session, person: int, says: Sentences
+) -> None:
     with raw(site) as db:
         db.execute("LOCK TABLE audit_log_default IN SHARE ROW EXCLUSIVE MODE")
-        with pytest.raises(Unavailable, match="Try again"):
+        with pytest.raises(Unavailable, check=says):
             site.audit.erase(person)
 
 
 def test_an_archive_is_read_back_before_it_takes_the_others_place(
-    site: lockside.Session, person: int
+    site: lockside.Session, person: int, says: Sentences
 ) -> None:
     query(
         site, "UPDATE audit_archive SET records = records + 1 WHERE record = :r", r=TRANSITIONS[0]
     )
 
-    with pytest.raises(RuleRefused, match="were read back"):
+    with pytest.raises(RuleRefused, check=says):
         site.audit.erase(person)
 
 

@@ -27,6 +27,7 @@ from tests.engine.policies.test_due import walk
 from tests.engine.steps import query
 from tests.engine.works import attended, move, period
 from tests.factories import tasks, tickets
+from tests.sentences import Sentences
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
@@ -111,7 +112,7 @@ def test_a_breach_is_alerted_although_the_clock_closes_the_task_in_the_same_tick
 
 
 def test_a_run_is_not_retried_and_its_plan_not_executed_by_anybody_else(
-    site: lockside.Session,
+    site: lockside.Session, says: Sentences
 ) -> None:
     alone(site, exempt="tags contains hold")
     (held,) = overdue(site)
@@ -119,12 +120,12 @@ def test_a_run_is_not_retried_and_its_plan_not_executed_by_anybody_else(
     site.records("task").update(held, tags=["hold"])
     end(site, run)
 
-    with pytest.raises(InvalidInput, match="autoclose run"):
+    with pytest.raises(InvalidInput, check=says):
         site.operation(str(run.operation_id)).retry()
     site.autoclose.set_mode("closing", "shadow")
     late = overdue(site)
     (shadow,) = run_at(site, NOON + HOUR)
-    with pytest.raises(InvalidInput, match="autoclose mode"):
+    with pytest.raises(InvalidInput, check=says):
         site.operation(str(shadow.operation_id)).execute()
 
     assert states(site, "task", [held, *late]) == ["ASSIGNED"] * 2

@@ -15,6 +15,7 @@ from models.trail import TRAIL
 from reads.audit.trail import PageEnd, Sought, page_of, read_trail
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
+from tests.sentences import Sentences
 
 
 def told(site: lockside.Session, most: int = 100, **sought: Any) -> list[dict[str, Any]]:
@@ -174,8 +175,8 @@ def paged(site: lockside.Session, sought: Sought, *, most: int) -> Iterator[dict
     "text",
     ["", "x", "2026-11-22T09:30:00+00:00_x", f"2026-11-22T09:30:00_{UUID(int=0)}"],
 )
-def test_a_cursor_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InvalidInput, match="the cursor that the page before ended with"):
+def test_a_cursor_that_is_none_is_refused(text: str, says: Sentences) -> None:
+    with pytest.raises(InvalidInput, check=says):
         PageEnd.read(text)
 
 

@@ -19,6 +19,7 @@ from models.seal import leaf_of
 from reads.audit.verification import verify_seals
 from tests.engine.steps import ask, drain, query
 from tests.factories import work_orders
+from tests.sentences import Sentences
 
 SINCE_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -71,11 +72,11 @@ def test_what_waits_to_be_recorded_is_told(site: lockside.Session) -> None:
     assert before.waiting_since is not None
 
 
-def test_seals_beyond_the_newest_are_refused(site: lockside.Session) -> None:
+def test_seals_beyond_the_newest_are_refused(site: lockside.Session, says: Sentences) -> None:
     work_orders(site, 1)
     write_records(site.platform)
 
-    with pytest.raises(InvalidInput, match="the newest"):
+    with pytest.raises(InvalidInput, check=says):
         site.audit.verify(first=99)
 
 
