@@ -1,4 +1,4 @@
-"""The calendars of a tenant, by which its business time is counted."""
+"""Business calendars: read a tenant's calendars, by which its business time is counted."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -16,7 +16,7 @@ from domain.permissions import Actor
 from models.calendar import BusinessCalendar
 
 ALWAYS = Calendar(ZoneInfo("UTC"))
-"""Whoever has no calendar works day and night."""
+"""The calendar of a tenant that has none: every hour is a working hour."""
 
 _COLUMNS = (
     BusinessCalendar.zone,
@@ -29,20 +29,20 @@ _COLUMNS = (
 
 
 def calendars_of(db: Connection, tenant_id: int) -> dict[int | None, Calendar]:
-    """Return a tenant's calendars by id, and under None its default; `ALWAYS` if it has none.
+    """Return a tenant's calendars by id, and its default one under None; `ALWAYS` if it has none.
 
-    One that was deleted is not among them: its sites go by the default.
+    Deleted calendars are not included: their sites use the default.
     """
-    found: dict[int | None, Calendar] = {None: ALWAYS}
+    calendars: dict[int | None, Calendar] = {None: ALWAYS}
     query = select(BusinessCalendar.id, BusinessCalendar.is_default, *_COLUMNS).where(
         BusinessCalendar.tenant_id == tenant_id, BusinessCalendar.deleted_at.is_(None)
     )
     for row in db.execute(query):
-        calendar = _made(row)
-        found[row.id] = calendar
+        calendar = _calendar_of_row(row)
+        calendars[row.id] = calendar
         if row.is_default:
-            found[None] = calendar
-    return found
+            calendars[None] = calendar
+    return calendars
 
 
 def default_of(db: Connection, tenant_id: int) -> Calendar | None:
@@ -53,13 +53,14 @@ def default_of(db: Connection, tenant_id: int) -> Calendar | None:
         BusinessCalendar.deleted_at.is_(None),
     )
     row = db.execute(query).one_or_none()
-    return None if row is None else _made(row)
+    return None if row is None else _calendar_of_row(row)
 
 
 def is_out_of_hours(db: Connection, actor: Actor, moment: datetime) -> bool:
-    """Say whether somebody comes when their tenant's people don't usually work.
+    """Return whether a moment is outside the working hours of an actor's tenant.
 
-    By the tenant's default calendar, or by the usual hours if it has none. The system has none.
+    Working hours are those of the tenant's default calendar, or the usual ones if it has none.
+    For the system it is always False.
     """
     if actor.person_id is None:
         return False
@@ -67,13 +68,13 @@ def is_out_of_hours(db: Connection, actor: Actor, moment: datetime) -> bool:
     return USUAL.are_over(moment) if calendar is None else not calendar.is_working(moment)
 
 
-def _made(row: Any) -> Calendar:
-    parts = (row.zone, row.hours, row.country, row.subdivision)
-    return _calendar(*parts, tuple(row.days_off), tuple(row.work_days))
+def _calendar_of_row(row: Any) -> Calendar:
+    scalars = (row.zone, row.hours, row.country, row.subdivision)
+    return _build_calendar(*scalars, tuple(row.days_off), tuple(row.work_days))
 
 
 @lru_cache(maxsize=1_000)
-def _calendar(  # noqa: PLR0917 -- what a calendar is, one argument a column
+def _build_calendar(  # noqa: PLR0917 -- one argument for each column of a calendar
     zone: str,
     hours: str,
     country: str | None,
@@ -84,9 +85,9 @@ def _calendar(  # noqa: PLR0917 -- what a calendar is, one argument a column
     return Calendar(
         ZoneInfo(zone),
         parse_week(hours),
-        DaysOff(country, subdivision, _days(days_off), _days(work_days)),
+        DaysOff(country, subdivision, _parse_days(days_off), _parse_days(work_days)),
     )
 
 
-def _days(given: Sequence[str]) -> frozenset[date]:
-    return frozenset(map(date.fromisoformat, given))
+def _parse_days(texts: Sequence[str]) -> frozenset[date]:
+    return frozenset(map(date.fromisoformat, texts))

@@ -1,1 +1,1 @@
-"""Access: check permissions, and record what was denied or tried across tenants."""
+"""Access: check permissions, and record denials, refused writes and cross-tenant probing."""

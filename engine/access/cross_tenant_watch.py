@@ -1,4 +1,7 @@
-"""Watching who names what is another tenant's: the answer tells nothing, the record does."""
+"""Cross-tenant probing: record a denial when a request names a row of another tenant.
+
+The caller gets the same "not found" as for a row that doesn't exist.
+"""
 
 import logging
 from collections import defaultdict
@@ -13,7 +16,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.audit.denial_risk import Denial
 from domain.errors import NotFound
 from domain.permissions import Actor
-from engine.access.other_tenants import id_named, ids_of_other_tenants, operation_of_other_tenant
+from engine.access.other_tenants import (
+    id_looked_for,
+    ids_of_other_tenants,
+    operation_of_other_tenant,
+)
 from engine.access.permissions import held_by, record_denial
 from engine.ports.platform import Platform
 
@@ -23,12 +30,12 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def watch_probes(platform: Platform, actor: Actor, action: str) -> Iterator[None]:
-    """Let a NotFound through as it is; leave a denial if what it names is another tenant's.
+    """Record a denial if a NotFound of the block is about another tenant's row; re-raise it.
 
     Args:
         platform: The outside world.
-        actor: Who asks.
-        action: What they want to do with it, e.g. `view`.
+        actor: Who makes the request.
+        action: What they want to do with the row, e.g. `view`.
     """
     try:
         yield
@@ -38,49 +45,55 @@ def watch_probes(platform: Platform, actor: Actor, action: str) -> Iterator[None
 
 
 def record_probes(
-    platform: Platform, actor: Actor, action: str, named: Iterable[tuple[str, Any]]
+    platform: Platform, actor: Actor, action: str, missing: Iterable[tuple[str, Any]]
 ) -> None:
-    """Leave a denial for each resource type of which something of another tenant was named.
+    """Record one denial for each resource type of which a row of another tenant was requested.
 
     Args:
         platform: The outside world.
-        actor: Who asks.
-        action: What they want to do with it.
-        named: What wasn't found, by resource type and what was given for it.
+        actor: Who makes the request.
+        action: What they want to do with the rows.
+        missing: What wasn't found: the resource type, and the id or name that was requested.
     """
     by_type: dict[str, list[Any]] = defaultdict(list)
-    for resource_type, given in named:
-        by_type[resource_type].append(given)
+    for resource_type, value in missing:
+        by_type[resource_type].append(value)
     if not by_type:
         return
     try:
         with platform.database.begin() as db:
-            for resource_type, given in by_type.items():
-                leave_probe(platform, db, actor, action, resource_type=resource_type, given=given)
+            for resource_type, values in by_type.items():
+                record_if_cross_tenant(
+                    platform, db, actor, action, resource_type=resource_type, values=values
+                )
     except SQLAlchemyError as trouble:
-        # Whoever asked is told what they would be told anyway.
+        # A denial that can't be recorded must not change the caller's answer.
         _log.error("denial_not_recorded", extra={"reason": type(trouble).__name__})
 
 
-def leave_probe(
+def record_if_cross_tenant(
     platform: Platform,
     db: Connection,
     actor: Actor,
     action: str,
     *,
     resource_type: str,
-    given: Iterable[Any],
+    values: Iterable[Any],
 ) -> bool:
-    """Say whether something that wasn't found is another tenant's, and leave a denial if so."""
+    """Record a denial if something that wasn't found is another tenant's; return whether it is."""
     tenant_id, operation_id, ids = actor.tenant_id, None, []
     if resource_type == _OPERATION:
-        operations = (UUID(each) for each in given)
-        theirs = (each for each in operations if operation_of_other_tenant(db, tenant_id, each))
-        operation_id = next(theirs, None)
+        operations = (UUID(value) for value in values)
+        cross_tenant = (
+            operation
+            for operation in operations
+            if operation_of_other_tenant(db, tenant_id, operation)
+        )
+        operation_id = next(cross_tenant, None)
     else:
-        named = {id_named(resource_type, each) for each in given}
+        requested = {id_looked_for(resource_type, value) for value in values}
         ids = ids_of_other_tenants(
-            db, tenant_id, resource_type, (each for each in named if each is not None)
+            db, tenant_id, resource_type, (row_id for row_id in requested if row_id is not None)
         )
     if operation_id is None and not ids:
         return False

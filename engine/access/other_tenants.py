@@ -1,4 +1,4 @@
-"""Rows of other tenants: found by nobody who names them, and known here only to be recorded."""
+"""Rows of other tenants: look up ids across tenants, only to record that they were requested."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -19,30 +19,33 @@ def ids_of_other_tenants(
 ) -> list[int]:
     """Return those of some ids that are rows of other tenants, sorted; one query for all.
 
-    To be asked only for what wasn't found, or is denied: a tenant's own rows cost nothing.
+    Call it only for ids that weren't found or were denied, so that requests for a tenant's own
+    rows pay nothing.
     """
     model = records().get(resource_type)
-    asked = [each for each in ids if is_id(each)]
-    if model is None or not asked:
+    valid_ids = [row_id for row_id in ids if is_id(row_id)]
+    if model is None or not valid_ids:
         return []
     table = table_of(model)
-    named = table.c.id == any_(literal(asked, ARRAY(BigInteger)))
-    query = select(table.c.id).where(named, table.c.tenant_id != tenant_id).order_by(table.c.id)
+    is_requested = table.c.id == any_(literal(valid_ids, ARRAY(BigInteger)))
+    query = (
+        select(table.c.id).where(is_requested, table.c.tenant_id != tenant_id).order_by(table.c.id)
+    )
     return list(db.scalars(query))
 
 
 def operation_of_other_tenant(db: Connection, tenant_id: int, operation_id: UUID) -> bool:
-    """Say whether an operation is another tenant's."""
+    """Return whether an operation belongs to another tenant."""
     query = select(OperationRow.id).where(
         OperationRow.id == operation_id, OperationRow.tenant_id != tenant_id
     )
     return db.scalar(query) is not None
 
 
-def id_named(resource_type: str, got: Any) -> int | None:
+def id_looked_for(resource_type: str, got: Any) -> int | None:
     """Return the id by which something was looked for and not found; None if it was a name.
 
-    Work is known by references, which often are numbers: there text is no id.
+    Work has references, which often look like numbers: for work, text is never taken for an id.
     """
     model = records().get(resource_type)
     if model is None or (isinstance(got, str) and issubclass(model, Work)):

@@ -1,4 +1,4 @@
-"""Denials: what somebody asked for and may not do, recorded with its risk."""
+"""Permissions: authorize an action of an actor, and record a denial with its risk."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,8 +16,9 @@ from engine.calendars import is_out_of_hours
 from engine.ports.platform import Platform
 from models.people import HELD_ROLES
 
-# Those that wait to be records count as well; no more are looked at than add to the risk.
-_RECENT = text("""
+# Denials that are still in the outbox count as well. The limit is the number beyond which more
+# denials add nothing to the risk.
+_COUNT_RECENT_DENIALS = text("""
 SELECT (SELECT count(*) FROM (
           SELECT FROM permission_denial_audit
            WHERE tenant_id = :tenant_id AND actor_id = :actor_id AND occurred_at > :since
@@ -28,7 +29,7 @@ SELECT (SELECT count(*) FROM (
              AND body ->> 'actor_id' = CAST(:actor_id AS text) AND occurred_at > :since
            LIMIT :most) AS waiting)
 """)
-_HOUR = timedelta(hours=1)
+_RECENT_SPAN = timedelta(hours=1)
 
 
 def record_denial(
@@ -39,15 +40,17 @@ def record_denial(
     *,
     correlation_id: UUID | None = None,
 ) -> None:
-    """Record a denial with what adds to its risk: how often before, and the hour."""
-    names = {"tenant_id": actor.tenant_id, "actor_id": actor.person_id}
-    span = {"since": now - _HOUR, "most": REPEATS_COUNTED}
-    weighed = replace(
+    """Record a denial with what adds to its risk: denials in the last hour, and the time of day."""
+    person = {"tenant_id": actor.tenant_id, "actor_id": actor.person_id}
+    recent = {"since": now - _RECENT_SPAN, "most": REPEATS_COUNTED}
+    denial_with_risk = replace(
         denial,
-        recent=db.execute(_RECENT, names | span).scalar_one(),
+        recent=db.execute(_COUNT_RECENT_DENIALS, person | recent).scalar_one(),
         is_out_of_hours=is_out_of_hours(db, actor, now),
     )
-    log_permission_denied(db, actor=actor, correlation_id=correlation_id, denial=weighed, now=now)
+    log_permission_denied(
+        db, actor=actor, correlation_id=correlation_id, denial=denial_with_risk, now=now
+    )
 
 
 def authorize(
@@ -63,17 +66,17 @@ def authorize(
 
     Args:
         platform: The outside world.
-        actor: Who asks.
-        kind: What the permission is over.
+        actor: Who makes the request.
+        kind: The kind that the permission is for.
         action: What is to be done.
-        ids: The rows that are named.
-        resource_type: What these rows are, if they are not of the kind: parts of it.
+        ids: The rows of the request, for the record of a denial.
+        resource_type: What these rows are, if they are children of the kind and not of the kind.
 
     Returns:
-        Everything that they hold; None for the system.
+        All permissions that the actor holds; None for the system.
 
     Raises:
-        PermissionDenied: They don't; the denial is recorded.
+        PermissionDenied: The actor doesn't hold it; the denial is recorded.
     """
     return authorize_one_of(platform, actor, kind, [action], ids, resource_type=resource_type)
 
@@ -87,24 +90,24 @@ def authorize_one_of(
     *,
     resource_type: str | None = None,
 ) -> frozenset[str] | None:
-    """Make sure that an actor holds the permission of one of some actions; else as `authorize`."""
+    """Make sure that an actor holds the permission of at least one action; see `authorize`."""
     if actor.person_id is None:
         return None
-    wanted = sorted(set(actions))
-    required = [f"{kind}.{each}" for each in wanted]
+    distinct = sorted(set(actions))
+    required = [f"{kind}.{action}" for action in distinct]
     with platform.database.begin() as db:
         held = held_by(db, actor)
         if not held.isdisjoint(required):
             return held
-        named = list(ids)
+        requested = list(ids)
         denial = Denial(
             kind=kind,
-            action=" or ".join(wanted),
+            action=" or ".join(distinct),
             required=frozenset(required),
             held=held,
-            ids=named,
+            ids=requested,
             is_cross_tenant=bool(
-                ids_of_other_tenants(db, actor.tenant_id, resource_type or kind, named)
+                ids_of_other_tenants(db, actor.tenant_id, resource_type or kind, requested)
             ),
         )
         record_denial(db, actor, denial, platform.clock(db))
@@ -116,7 +119,7 @@ def authorize_one_of(
 
 
 def held_by(db: Connection, actor: Actor) -> frozenset[str]:
-    """Return everything that a person may do; nothing for the system, which needs none."""
+    """Return all permissions that a person holds; none for the system, which needs none."""
     if actor.person_id is None:
         return frozenset()
     people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}

@@ -1,7 +1,7 @@
-"""What somebody wanted to write at once and was refused: recorded after the refused transaction.
+"""Refused writes: record a write that was checked against stored data and refused.
 
-Held against what is stored, that is: what is malformed is told at the interface and forgotten, and
-a denial has a record of its own.
+The record is written after the refused transaction. Malformed input is refused at the interface
+and not recorded; a denial has a record of its own.
 """
 
 import json
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from domain.audit.denial_risk import FOREIGN_IDS, OUT_OF_HOURS
 from domain.errors import LocksideError, NotFound, PermissionDenied
 from domain.permissions import Actor
-from engine.access.cross_tenant_watch import leave_probe
+from engine.access.cross_tenant_watch import record_if_cross_tenant
 from engine.audit.outbox import log_entity_refused
 from engine.calendars import is_out_of_hours
 from engine.input.fields import plain
@@ -32,16 +32,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AttemptedWrite:
-    """A write that somebody wants.
+    """A write that an actor attempts.
 
     Attributes:
         event_type: What would be recorded: CREATED, UPDATED or DELETED.
-        kind: Of what, e.g. `vendor` or `operation`.
-        row_id: Of which row, if it is there already.
+        kind: What would be written, e.g. `vendor` or `operation`.
+        row_id: The row, if it exists already.
         values: What would be written, by column.
-        reason: Why.
-        details: What else is to be told of it.
-        operation_id: What it would be done to, or under.
+        reason: Why it is written.
+        details: What else the record should say about it.
+        operation_id: The operation that it would change, or belong to.
     """
 
     event_type: str
@@ -54,10 +54,13 @@ class AttemptedWrite:
 
 
 @contextmanager
-def recorded_if_refused(platform: Platform, actor: Actor, wanted: AttemptedWrite) -> Iterator[None]:
-    """Let a refusal through as it is, and leave its record in a transaction of its own.
+def recorded_if_refused(
+    platform: Platform, actor: Actor, attempt: AttemptedWrite
+) -> Iterator[None]:
+    """Record a refusal of the block in a transaction of its own, and re-raise it.
 
-    The refused transaction has to be over by then: it would take the record with it.
+    The refused transaction must end inside the block: its rollback would undo the record.
+    A PermissionDenied is re-raised without a record, because it has one already.
     """
     try:
         yield
@@ -66,9 +69,9 @@ def recorded_if_refused(platform: Platform, actor: Actor, wanted: AttemptedWrite
     except LocksideError as refused:
         try:
             with platform.database.begin() as db:
-                _leave(platform, db, actor, wanted, refused)
+                _record_refusal(platform, db, actor, attempt, refused)
         except SQLAlchemyError as trouble:
-            # Whoever asked is told why they were refused, whatever became of the record.
+            # The caller must see the refusal, even if it can't be recorded.
             _log.error(
                 "refusal_not_recorded",
                 extra={"code": refused.code, "reason": type(trouble).__name__},
@@ -76,32 +79,36 @@ def recorded_if_refused(platform: Platform, actor: Actor, wanted: AttemptedWrite
         raise
 
 
-def _leave(
-    platform: Platform, db: Connection, actor: Actor, wanted: AttemptedWrite, refused: LocksideError
+def _record_refusal(
+    platform: Platform,
+    db: Connection,
+    actor: Actor,
+    attempt: AttemptedWrite,
+    refused: LocksideError,
 ) -> None:
     now = platform.clock(db)
-    version, before = _kept(db, actor, wanted)
+    version, before = _read_stored_row(db, actor, attempt)
     flags = [OUT_OF_HOURS] if is_out_of_hours(db, actor, now) else []
     if isinstance(refused, NotFound):
-        verb = _VERBS[wanted.event_type]
+        verb = _VERBS[attempt.event_type]
         what, got = refused.facts["what"], refused.facts["got"]
-        if leave_probe(platform, db, actor, verb, resource_type=what, given=[got]):
+        if record_if_cross_tenant(platform, db, actor, verb, resource_type=what, values=[got]):
             flags.append(FOREIGN_IDS)
     changes = {
         name: {"before": plain(before.get(name)), "after": plain(value)}
-        for name, value in wanted.values.items()
+        for name, value in attempt.values.items()
     }
     reasons = refused.facts.get("reasons") or [{"code": refused.code}]
     log_entity_refused(
         db,
         actor=actor,
-        event_type=wanted.event_type,
-        kind=wanted.kind,
-        correlation_id=wanted.operation_id,
-        reason=wanted.reason,
-        details=wanted.details,
+        event_type=attempt.event_type,
+        kind=attempt.kind,
+        correlation_id=attempt.operation_id,
+        reason=attempt.reason,
+        details=attempt.details,
         flags=flags,
-        row_id=wanted.row_id,
+        row_id=attempt.row_id,
         version=version,
         changes=json.dumps(changes),
         code=reasons[0]["code"],
@@ -110,15 +117,15 @@ def _leave(
     )
 
 
-def _kept(
-    db: Connection, actor: Actor, wanted: AttemptedWrite
+def _read_stored_row(
+    db: Connection, actor: Actor, attempt: AttemptedWrite
 ) -> tuple[int | None, Mapping[str, Any]]:
-    """Return the version of the tenant's row and what it holds, if there is such a row."""
-    model = records().get(wanted.kind)
-    if model is None or wanted.row_id is None:
+    """Return the version of the tenant's row and its columns that would be written, if any."""
+    model = records().get(attempt.kind)
+    if model is None or attempt.row_id is None:
         return None, {}
     table = table_of(model)
-    columns = [table.c[name] for name in wanted.values]
-    mine = (table.c.tenant_id == actor.tenant_id, table.c.id == wanted.row_id)
-    row = db.execute(select(table.c.version, *columns).where(*mine)).one_or_none()
+    columns = [table.c[name] for name in attempt.values]
+    is_the_row = (table.c.tenant_id == actor.tenant_id, table.c.id == attempt.row_id)
+    row = db.execute(select(table.c.version, *columns).where(*is_the_row)).one_or_none()
     return (None, {}) if row is None else (row.version, dict(row._mapping))
