@@ -1,1 +1,1 @@
-"""Audit: write to the outbox, turn it into sealed records, and pin and roll them up."""
+"""Audit: write to the outbox, turn it into sealed records, pin the seals, and count rollups."""

@@ -1,4 +1,4 @@
-"""Pinning: the newest seals go where the database can't reach, to a file and to the log."""
+"""Anchors: pin the newest seals outside the database, in a file and in the log."""
 
 import json
 import logging
@@ -12,40 +12,40 @@ _log = logging.getLogger(__name__)
 
 PIN_SEALS = "audit.pin"
 
-_HEADS = text("""
+_CHAIN_HEADS = text("""
 SELECT tenant_id, seal_no, digest, unsealed FROM audit_chain WHERE seal_no > 0 ORDER BY 1
 """)
 
 
 def pin_seals(platform: Platform) -> list[Anchor]:
-    """Pin the newest seal of every tenant that has one that isn't pinned yet; return these.
+    """Pin the newest seal of every tenant whose newest seal isn't pinned yet; return the anchors.
 
-    The log gets each as well: a copy that whoever changes the file doesn't reach.
+    Each anchor is logged as well: a copy that somebody who changes the file can't reach.
 
     Raises:
-        Unavailable: The file can't be written.
-        InvalidInput: The file isn't one of anchors.
+        Unavailable: The file can't be read or written.
+        InvalidInput: A line of the file is no anchor.
     """
-    pinned = {each.tenant_id: each.digest for each in platform.anchors.read()}
+    pinned = {anchor.tenant_id: anchor.digest for anchor in platform.anchors.read()}
     with platform.database.connect() as db:
         now = platform.clock(db)
         heads = [
-            Anchor(each.tenant_id, each.seal_no, bytes(each.digest), now, each.unsealed)
-            for each in db.execute(_HEADS)
+            Anchor(head.tenant_id, head.seal_no, bytes(head.digest), now, head.unsealed)
+            for head in db.execute(_CHAIN_HEADS)
         ]
-    new = [each for each in heads if pinned.get(each.tenant_id) != each.digest]
-    told = [
+    new = [head for head in heads if pinned.get(head.tenant_id) != head.digest]
+    lines = [
         {
-            "tenant_id": each.tenant_id,
-            "seal_no": each.seal_no,
-            "digest": each.digest.hex(),
-            "pinned_at": each.pinned_at.isoformat(),
-            "unsealed": each.unsealed,
+            "tenant_id": anchor.tenant_id,
+            "seal_no": anchor.seal_no,
+            "digest": anchor.digest.hex(),
+            "pinned_at": anchor.pinned_at.isoformat(),
+            "unsealed": anchor.unsealed,
         }
-        for each in new
+        for anchor in new
     ]
-    for each in told:
-        _log.info("seal pinned", extra=each)
-    if told:
-        platform.anchors.add([json.dumps(each) for each in told])
+    for line in lines:
+        _log.info("seal pinned", extra=line)
+    if lines:
+        platform.anchors.add([json.dumps(line) for line in lines])
     return new

@@ -1,8 +1,7 @@
-"""The outbox: what a change leaves for the records, in the change's own transaction.
+"""Outbox: write what a change adds to the audit records, in the change's own transaction.
 
-The names are those of the system that Lockside replaces; the engine calls them on every
-write, so no caller can forget. Personal data goes here: what isn't in the outbox can't come into
-the records.
+The functions have the names of the system that Lockside replaces. The engine calls them on every
+write, so no caller can forget. Personal data is redacted here, so it never reaches the records.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,17 +18,17 @@ from domain.permissions import Actor
 from engine.input.checks import is_id
 from models.audit import Outbox
 
-_OUTBOX = insert(Outbox)
+_INSERT = insert(Outbox)
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What is measured on every change; spans are milliseconds.
+    """Timings of a change; spans are milliseconds.
 
     Attributes:
         execution_ms: From the start of its transaction to its record.
-        lock_ms: What taking the Redis locks took.
-        retry: How often it was tried before, for contended rows or a failed serialization.
+        lock_ms: How long taking the Redis locks took.
+        retry: How many earlier attempts failed, on contended rows or serialization failures.
     """
 
     execution_ms: float = 0.0
@@ -49,22 +48,23 @@ def log_state_transition(
     now: datetime,
     measured: Measured,
 ) -> None:
-    """Record the transitions of one chunk to one state, done and refused, as one row.
+    """Record the transitions of one chunk to one state, done and refused, as one outbox row.
 
-    With *comments* each has its own, those that passed first.
+    *comments*, if given, holds one entry for each row: first the rows that passed, then the
+    refused ones.
 
     A refused row keeps its version; a done one is recorded with its new version.
     """
     if not passed and not refused:
         return
-    ids, states, versions, since = zip(*(each[:4] for each in (*passed, *refused)), strict=True)
-    _put(
+    ids, states, versions, since = zip(*(row[:4] for row in (*passed, *refused)), strict=True)
+    _insert_record(
         db,
         "state_transition",
         operation.tenant_id,
         now,
         {
-            **_body(operation, measured),
+            **_body_of_operation(operation, measured),
             "to_state": to_state,
             "approved_by": operation.approved_by,
         },
@@ -73,7 +73,7 @@ def log_state_transition(
         from_states=list(states),
         states_since=list(since),
         comments=comments,
-        **_refusals(passed, refused, failures),
+        **_refusal_arrays(passed, refused, failures),
     )
 
 
@@ -88,23 +88,24 @@ def log_entity_updated(
     now: datetime,
     measured: Measured,
 ) -> None:
-    """Record the updates of one chunk, done and refused, as one row.
+    """Record the updates of one chunk, done and refused, as one outbox row.
 
-    *changes* is JSON by row, those that passed first: `{field: {before, after}}`.
+    *changes* is JSON by row, `{field: {before, after}}`: first the rows that passed, then the
+    refused ones.
     """
     if not passed and not refused:
         return
     rows = (*passed, *refused)
-    _put(
+    _insert_record(
         db,
         "audit_log",
         operation.tenant_id,
         now,
-        _flagged({**_body(operation, measured), "event_type": "UPDATED"}),
-        entity_ids=[each.id for each in rows],
-        versions=_new_versions([each.version for each in rows], len(passed)),
+        _with_security_flags({**_body_of_operation(operation, measured), "event_type": "UPDATED"}),
+        entity_ids=[row.id for row in rows],
+        versions=_new_versions([row.version for row in rows], len(passed)),
         changes=list(changes),
-        **_refusals(passed, refused, failures),
+        **_refusal_arrays(passed, refused, failures),
     )
 
 
@@ -124,7 +125,7 @@ def log_entities(
     now: datetime,
     origin: Mapping[str, str] | None = None,
 ) -> None:
-    """Record that rows were created, updated or deleted at once by an interface, as one row.
+    """Record that rows were created, updated or deleted inline, as one outbox row.
 
     *origin* is where the request came from.
     """
@@ -137,12 +138,12 @@ def log_entities(
         "metadata": details or {},
         **(origin or {}),
     }
-    _put(
+    _insert_record(
         db,
         "audit_log",
         tenant_id,
         now,
-        _flagged(body),
+        _with_security_flags(body),
         entity_ids=list(ids),
         versions=list(versions),
         changes=list(changes),
@@ -166,7 +167,7 @@ def log_entity_refused(
     message: str,
     now: datetime,
 ) -> None:
-    """Record that a write made at once was refused; the row keeps its version."""
+    """Record that an inline write was refused; the row keeps its version."""
     body = {
         "event_type": event_type,
         "kind": kind,
@@ -176,12 +177,12 @@ def log_entity_refused(
         "metadata": dict(details),
         **actor.origin.told,
     }
-    _put(
+    _insert_record(
         db,
         "audit_log",
         actor.tenant_id,
         now,
-        _flagged(body, flags),
+        _with_security_flags(body, flags),
         entity_ids=[row_id],
         versions=[version],
         changes=[changes],
@@ -193,8 +194,8 @@ def log_entity_refused(
 def log_permission_denied(
     db: Connection, *, actor: Actor, correlation_id: UUID | None, denial: Denial, now: datetime
 ) -> None:
-    """Record that somebody asked for what they may not do; one row for a whole chunk."""
-    _put(
+    """Record that an actor was denied a permission; one outbox row for a whole chunk."""
+    _insert_record(
         db,
         "permission_denial",
         actor.tenant_id,
@@ -206,8 +207,8 @@ def log_permission_denied(
             **actor.origin.told,
             "attempted_action": denial.action,
             "items": len(denial.ids),
-            # What isn't an id at all would stop everybody's records: the column holds numbers.
-            "entity_ids": [each for each in denial.ids if is_id(each)],
+            # A value that is no bigint would stop the writer: the column holds bigints only.
+            "entity_ids": [value for value in denial.ids if is_id(value)],
             "required_permissions": sorted(denial.required),
             "user_permissions": sorted(denial.held),
             "is_suspicious": denial.is_suspicious,
@@ -226,13 +227,13 @@ def log_bulk_operation(
         "correlation_id": str(operation.id),
         "actor_id": operation.actor_id,
         **{name: value for name, value in result.items() if name != "operation_id"},
-        # Lines of a file that name no row are told in the details.
-        "failed_ids": [each for each in result["failed_ids"] if each.isdigit()],
+        # Lines of a file that name no row have no id; they are in `failure_details`.
+        "failed_ids": [item for item in result["failed_ids"] if item.isdigit()],
     }
-    _put(db, "bulk_operation", operation.tenant_id, now, body)
+    _insert_record(db, "bulk_operation", operation.tenant_id, now, body)
 
 
-def _put(
+def _insert_record(
     db: Connection,
     record: str,
     tenant_id: int,
@@ -240,14 +241,14 @@ def _put(
     body: Mapping[str, Any],
     **arrays: Any,
 ) -> None:
-    # The first write of a process compiles the patterns; whoever only reads doesn't wait for it.
+    # The import compiles the patterns of the redaction; a process that only reads skips it.
     from engine.audit.outbox_redaction import (  # noqa: PLC0415 -- as above
         redacted_arrays,
         redacted_body,
     )
 
     db.execute(
-        _OUTBOX,
+        _INSERT,
         {
             "tenant_id": tenant_id,
             "event_id": uuid4(),
@@ -259,7 +260,7 @@ def _put(
     )
 
 
-def _body(operation: Row[Any], measured: Measured) -> dict[str, Any]:
+def _body_of_operation(operation: Row[Any], measured: Measured) -> dict[str, Any]:
     return {
         "kind": operation.kind,
         "correlation_id": str(operation.id),
@@ -275,22 +276,22 @@ def _body(operation: Row[Any], measured: Measured) -> dict[str, Any]:
     }
 
 
-def _flagged(body: dict[str, Any], more: Iterable[str] = ()) -> dict[str, Any]:
+def _with_security_flags(body: dict[str, Any], more: Iterable[str] = ()) -> dict[str, Any]:
     flags = flags_of_write(body["kind"], body["reason"], more)
     return body | {"security_flags": flags} if flags else body
 
 
 def _new_versions(versions: Sequence[int], done: int) -> list[int]:
-    return [each + 1 for each in versions[:done]] + list(versions[done:])
+    return [version + 1 for version in versions[:done]] + list(versions[done:])
 
 
-def _refusals(
+def _refusal_arrays(
     passed: Sequence[Row[Any]], refused: Sequence[Row[Any]], failures: Mapping[int, Failure]
 ) -> dict[str, list[str | None]]:
     if not refused:
         return {}
-    nothing: list[str | None] = [None] * len(passed)
+    none_refused: list[str | None] = [None] * len(passed)
     return {
-        "error_codes": nothing + [failures[each.id].code for each in refused],
-        "error_messages": nothing + [failures[each.id].message for each in refused],
+        "error_codes": none_refused + [failures[row.id].code for row in refused],
+        "error_messages": none_refused + [failures[row.id].message for row in refused],
     }

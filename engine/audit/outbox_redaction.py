@@ -1,4 +1,7 @@
-"""What goes into the outbox, without personal data; a chunk that holds none costs one look."""
+"""Outbox redaction: remove personal data from what goes into the outbox.
+
+A chunk that holds none is checked as one text.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,8 +14,8 @@ from domain.redaction.sensitive_keys import meaning_of
 from engine.input.record_types import table_of
 from models.base import records
 
-# The platform's own words and numbers, long lists of ids among them.
-_OURS = frozenset(
+# Fields that the platform fills itself: no personal data, and long lists of ids among them.
+_PLATFORM_FIELDS = frozenset(
     {
         *("kind", "event_type", "correlation_id", "actor_id", "approved_by", "entity_ids"),
         *("items", "successful_ids", "failed_ids", "total_items", "successful_items"),
@@ -24,11 +27,13 @@ _OURS = frozenset(
 
 
 def redacted_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the items of a chunk share, redacted."""
-    told = dict(body)
-    # As many messages as items, and mostly the same few.
-    details = told.pop("failure_details", None)
-    redacted = {name: told[name] if name in _OURS else redact(told[name]) for name in told}
+    """Return the fields that the items of a chunk share, redacted."""
+    values = dict(body)
+    # There are as many messages as failures, mostly the same few: they are redacted together.
+    details = values.pop("failure_details", None)
+    redacted = {
+        name: values[name] if name in _PLATFORM_FIELDS else redact(values[name]) for name in values
+    }
     if details is not None:
         messages = redact_all(list(details.values()))
         redacted["failure_details"] = dict(zip(details, messages, strict=True))
@@ -36,7 +41,7 @@ def redacted_body(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def redacted_arrays(arrays: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what each item has of its own, by column, redacted where people write."""
+    """Return the values that each item has of its own, by column, with free text redacted."""
     redacted = dict(arrays)
     for name in ("comments", "error_messages"):
         if arrays.get(name) is not None:
@@ -48,22 +53,24 @@ def redacted_arrays(arrays: Mapping[str, Any]) -> dict[str, Any]:
 
 def redacted_changes(changes: Sequence[str]) -> list[str]:
     """Return changes, each `{field: {before, after}}` as JSON, redacted."""
-    # Fields and values, each once: what is written to a thousand rows is much the same.
-    parts = set(_readable(f"[{','.join(changes)}]").split('"'))
-    if not _may_hold('"'.join(["", *parts, ""])):
+    # Each distinct field and value once: changes of a thousand rows are mostly the same.
+    distinct = set(_unescape(f"[{','.join(changes)}]").split('"'))
+    if not _may_hold_personal_data('"'.join(["", *distinct, ""])):
         return list(changes)
     return [
-        json.dumps(redact(json.loads(each))) if _may_hold(_readable(each)) else each
-        for each in changes
+        json.dumps(redact(json.loads(document)))
+        if _may_hold_personal_data(_unescape(document))
+        else document
+        for document in changes
     ]
 
 
-def _may_hold(readable: str) -> bool:
-    return is_suspect(readable) or any(each in readable for each in _personal_fields())
+def _may_hold_personal_data(readable: str) -> bool:
+    return is_suspect(readable) or any(name in readable for name in _personal_fields())
 
 
-def _readable(document: str) -> str:
-    # JSON writes other letters and digits than English ones as numbers.
+def _unescape(document: str) -> str:
+    # JSON escapes all letters and digits outside ASCII as \uXXXX.
     if "\\u" not in document:
         return document
     return json.dumps(json.loads(document), ensure_ascii=False)
@@ -71,7 +78,7 @@ def _readable(document: str) -> str:
 
 @cache
 def _personal_fields() -> tuple[str, ...]:
-    """Return the fields that are personal whatever they hold, as JSON writes them."""
-    columns = (each for model in records().values() for each in table_of(model).columns)
-    names = {each.name for each in columns}
+    """Return the names of fields that are personal whatever they hold, quoted as in JSON."""
+    columns = (column for model in records().values() for column in table_of(model).columns)
+    names = {column.name for column in columns}
     return tuple(f'"{name}"' for name in sorted(names) if meaning_of(name).kind)

@@ -1,8 +1,9 @@
-"""Rollups: what the records of each hour come to, kept up to date by what was sealed since.
+"""Rollups: count audit records by hour, adding those that were sealed since the last run.
 
-Seals of a tenant are numbered without gaps and commit in their order, so a number is a mark that
-nothing can slip under: not a record that came late, and not one of a long transaction. Counts
-and mark move in one transaction, so each record is counted once, whoever runs this how often.
+Seals of a tenant are numbered without gaps and commit in their order. So a seal number is a safe
+high-water mark: no record that came late, or in a long transaction, can get a seal below it.
+Counts and mark move in one transaction, so each record is counted once, however often and by
+however many processes this runs.
 """
 
 from sqlalchemy import Connection, Row, TextClause, text
@@ -11,22 +12,22 @@ from engine.ports.platform import Platform
 from models.rollup import AuditRollup
 
 _MOST_RECORDS = 200_000
-"""So many, or one seal, in one transaction."""
+"""Records that one transaction counts at most; a single larger seal is counted whole."""
 
 _BEFORE_SEALS = -1
 
-_BEGIN = text("""
+_INSERT_MARKS = text("""
 INSERT INTO audit_rollup_mark (tenant_id) SELECT id FROM tenant ON CONFLICT DO NOTHING
 """)
 
-_NEXT = text("""
+_LOCK_NEXT_MARK = text("""
 SELECT m.tenant_id, m.seal_no FROM audit_rollup_mark m
  WHERE m.seal_no < 0
     OR EXISTS (SELECT FROM audit_seal s WHERE s.tenant_id = m.tenant_id AND s.seal_no > m.seal_no)
  ORDER BY m.tenant_id LIMIT 1 FOR UPDATE SKIP LOCKED
 """)
 
-_LAST = text("""
+_LAST_SEAL = text("""
 SELECT max(seal_no) FROM (
   SELECT seal_no, sum(records) OVER (ORDER BY seal_no) - records AS before
     FROM audit_seal WHERE tenant_id = :tenant_id AND seal_no > :after
@@ -34,9 +35,9 @@ SELECT max(seal_no) FROM (
 ) AS waiting WHERE before < :most
 """)
 
-_MOVE = text("UPDATE audit_rollup_mark SET seal_no = :last WHERE tenant_id = :tenant_id")
+_MOVE_MARK = text("UPDATE audit_rollup_mark SET seal_no = :last WHERE tenant_id = :tenant_id")
 
-_COUNT = """
+_COUNT_RECORDS = """
 INSERT INTO audit_rollup AS r (tenant_id, hour, kind, actor_id, {columns})
 SELECT :tenant_id, date_trunc('hour', occurred_at, 'UTC') AS hour, kind,
        coalesce(actor_id, 0) AS actor_id, {sums}
@@ -59,46 +60,46 @@ SELECT :tenant_id, date_trunc('hour', occurred_at, 'UTC') AS hour, kind,
 ON CONFLICT (tenant_id, hour, kind, actor_id) DO UPDATE SET {added}
 """
 
-_COUNTS = [each.name for each in AuditRollup.__table__.c if not each.primary_key]
+_COUNT_COLUMNS = [column.name for column in AuditRollup.__table__.c if not column.primary_key]
 
 
-def _counting(new: str) -> TextClause:
+def _count_statement(new: str) -> TextClause:
     return text(
-        _COUNT.format(
-            columns=", ".join(_COUNTS),
-            sums=", ".join(f"sum({each})" for each in _COUNTS),
-            added=", ".join(f"{each} = r.{each} + excluded.{each}" for each in _COUNTS),
+        _COUNT_RECORDS.format(
+            columns=", ".join(_COUNT_COLUMNS),
+            sums=", ".join(f"sum({name})" for name in _COUNT_COLUMNS),
+            added=", ".join(f"{name} = r.{name} + excluded.{name}" for name in _COUNT_COLUMNS),
             new=new,
         )
     )
 
 
-_COUNT_SEALED = _counting("seal_no > :after AND seal_no <= :last")
-_COUNT_UNSEALED = _counting("seal_no IS NULL")
+_COUNT_SEALED = _count_statement("seal_no > :after AND seal_no <= :last")
+_COUNT_UNSEALED = _count_statement("seal_no IS NULL")
 
 
 def roll_up(platform: Platform) -> int:
-    """Count what was sealed since the last time, of all tenants; return how many seals it was."""
+    """Count the records sealed since the last run, of all tenants; return the number of seals."""
     with platform.database.begin() as db:
-        db.execute(_BEGIN)
+        db.execute(_INSERT_MARKS)
     counted = 0
     while True:
         with platform.database.begin() as db:
-            mark = db.execute(_NEXT).first()
+            mark = db.execute(_LOCK_NEXT_MARK).first()
             if mark is None:
                 return counted
-            counted += _count(db, mark)
+            counted += _count_next_seals(db, mark)
             platform.step("rolled_up")
 
 
-def _count(db: Connection, mark: Row[tuple[int, int]]) -> int:
-    """Count some seals of a tenant, or all that was recorded before there were any."""
-    names = {"tenant_id": mark.tenant_id, "after": mark.seal_no}
+def _count_next_seals(db: Connection, mark: Row[tuple[int, int]]) -> int:
+    """Count the next seals of a tenant, or all records that were written before its first seal."""
+    mark_key = {"tenant_id": mark.tenant_id, "after": mark.seal_no}
     if mark.seal_no == _BEFORE_SEALS:
-        db.execute(_COUNT_UNSEALED, names)
-        db.execute(_MOVE, names | {"last": 0})
+        db.execute(_COUNT_UNSEALED, mark_key)
+        db.execute(_MOVE_MARK, mark_key | {"last": 0})
         return 0
-    last = db.execute(_LAST, names | {"most": _MOST_RECORDS}).scalar_one()
-    db.execute(_COUNT_SEALED, names | {"last": last})
-    db.execute(_MOVE, names | {"last": last})
+    last = db.execute(_LAST_SEAL, mark_key | {"most": _MOST_RECORDS}).scalar_one()
+    db.execute(_COUNT_SEALED, mark_key | {"last": last})
+    db.execute(_MOVE_MARK, mark_key | {"last": last})
     return int(last) - int(mark.seal_no)

@@ -1,4 +1,4 @@
-"""Wake the audit writer: ask for the outbox to be drained soon."""
+"""Wake-up messages: ask the audit writer to drain the outbox soon."""
 
 from engine.ports.platform import Platform
 
@@ -6,6 +6,9 @@ WRITE_AUDIT = "audit.write"
 
 
 def wake_audit(platform: Platform, *, after_s: float = 0.0, surely: bool = False) -> None:
-    """Have the outbox drained soon; one such message is on its way, or *surely* another."""
+    """Publish a message that the outbox is to be drained, unless one was published just now.
+
+    With *surely* it is published in any case; *after_s* delays it by so many seconds.
+    """
     if surely or platform.locks.once(WRITE_AUDIT, platform.pace.republish_after_s):
         platform.publish(WRITE_AUDIT, {}, queue="audit", countdown_s=after_s)

@@ -1,4 +1,4 @@
-"""Records written from the outbox and sealed, set-based; a crash leaves the outbox as it was."""
+"""Audit writer: turn the outbox into sealed records, as a set in one transaction a batch."""
 
 import logging
 from dataclasses import asdict
@@ -15,15 +15,14 @@ from models.seal import commitment_of, count_words, leaf_of
 _log = logging.getLogger(__name__)
 
 _BATCH = 50
-"""Outbox rows, each of a whole chunk, that one transaction turns into records."""
+"""Outbox rows, each of up to a whole chunk, that one transaction turns into records at most."""
 
 _BATCH_ITEMS = 10_000
-"""No more rows are taken beyond so many items: who waits for this process waits a tenth of a
-second at most."""
+"""Items after which no more rows are taken: others wait a tenth of a second for it at most."""
 
-# The tenant whose outbox waits longest, and whom nobody else writes for: what is committed
-# while somebody writes is found when he looks again. A head that isn't the last seal was
-# tampered with: nothing is added to it, and verification names it.
+# The tenant whose outbox waits longest, unless another writer holds its chain: that writer looks
+# again after its batch, and finds what was committed meanwhile. A head that isn't the last seal
+# was tampered with: nothing is added to it, and verification reports it.
 _LOCK_HEAD = text("""
 SELECT c.tenant_id, c.seal_no, c.digest FROM audit_chain c
  CROSS JOIN LATERAL (SELECT min(id) AS id FROM outbox o WHERE o.tenant_id = c.tenant_id) AS waiting
@@ -41,9 +40,9 @@ SELECT DISTINCT tenant_id FROM outbox o
 ON CONFLICT DO NOTHING
 """)
 
-_IS_MORE = text("SELECT EXISTS (SELECT FROM outbox)")
+_HAS_OUTBOX = text("SELECT EXISTS (SELECT FROM outbox)")
 
-_SEAL = text("""
+_INSERT_SEAL = text("""
 WITH sealed AS (
   INSERT INTO audit_seal (tenant_id, seal_no, previous, root, digest, records, sealed_at, leaves)
   VALUES (:tenant_id, :seal_no, :previous, :root, :digest, :records, :sealed_at, :leaves)
@@ -56,7 +55,7 @@ UPDATE audit_chain SET seal_no = :seal_no, digest = :digest, records = records +
 # Rows leave the outbox in the transaction that writes their records. An item's event id is its
 # chunk's with the item's number as the last twelve digits, so that neighbours lie together in
 # the index.
-_TAKEN = """
+_TAKE_OUTBOX = """
 WITH waiting AS MATERIALIZED (
   SELECT id, coalesce(cardinality(entity_ids), 1) AS items FROM outbox
    WHERE tenant_id = :tenant_id ORDER BY id LIMIT :most
@@ -76,7 +75,7 @@ success, error_code, error_message, execution_time_ms, lock_acquisition_time_ms,
 isolation_level, retry_attempt
 """
 
-_TRANSITIONS = """
+_TRANSITION_ROWS = """
 SELECT CAST(b.event_prefix || lpad(to_hex(i.n), 12, '0') AS uuid), b.occurred_at, b.tenant_id,
        b.correlation_id, b.actor_id, b.kind, i.id, i.version, i.from_state, b.to_state,
        b.approved_by, extract(epoch FROM b.occurred_at - i.since), b.reason,
@@ -104,7 +103,7 @@ version, reason, comments, changes, metadata, success, error_code, error_message
 execution_time_ms, lock_acquisition_time_ms, session_id, ip_address, security_flags
 """
 
-_ENTITIES = """
+_ENTITY_ROWS = """
 SELECT CAST(left(CAST(t.event_id AS text), 24) || lpad(to_hex(i.n), 12, '0') AS uuid),
        t.occurred_at, t.tenant_id, b.correlation_id, b.actor_id, b.event_type, b.kind, i.id,
        i.version, b.reason, b.comments, CAST(i.changes AS jsonb), nullif(b.metadata, '{}'),
@@ -128,7 +127,7 @@ entity_ids, required_permissions, user_permissions, is_suspicious, risk_score, s
 ip_address, security_flags
 """
 
-_DENIALS = """
+_DENIAL_ROWS = """
 SELECT t.event_id, t.occurred_at, t.tenant_id, r.*, t.before, t.secret
   FROM taken t
   CROSS JOIN LATERAL (
@@ -145,7 +144,7 @@ total_items, successful_items, failed_items, successful_ids, failed_ids, failure
 was_rolled_back, rollback_reason
 """
 
-_OPERATIONS = """
+_OPERATION_ROWS = """
 SELECT t.event_id, t.occurred_at, t.tenant_id, r.*, t.before, t.secret
   FROM taken t
   CROSS JOIN LATERAL (
@@ -156,21 +155,21 @@ SELECT t.event_id, t.occurred_at, t.tenant_id, r.*, t.before, t.secret
  WHERE t.record = 'bulk_operation'
 """
 
-# Each record has a salt of its own: who knows that of one knows nothing about another's words.
-# Digests are of what was really stored.
-_STORED = """(
+# Each record has a salt of its own: the salt of one reveals nothing about the words of another.
+# Digests are computed from the stored row, not from what was sent.
+_STORE_RECORDS = """(
   INSERT INTO {table} AS stored ({columns}, seal_no, seal_place, salt, commitment)
   SELECT salted.*, CASE WHEN salt IS NOT NULL THEN {commitment} END
     FROM (
       SELECT {columns}, :seal_no, place,
              CASE WHEN {words} > 0
                   THEN substr(sha256(secret || int8send(place)), 1, 16) END AS salt
-        FROM ({records}) AS told({columns}, place, secret) OFFSET 0
+        FROM ({records}) AS drafted({columns}, place, secret) OFFSET 0
     ) AS salted
   RETURNING seal_place AS place, {leaf} AS leaf
 )"""
 
-_LEAVES = """
+_SELECT_LEAVES = """
 SELECT string_agg(leaf, ''::bytea ORDER BY place) AS leaves, (SELECT count(*) FROM taken) AS taken
   FROM (
     SELECT * FROM transitions UNION ALL SELECT * FROM entities
@@ -180,46 +179,47 @@ SELECT string_agg(leaf, ''::bytea ORDER BY place) AS leaves, (SELECT count(*) FR
 
 
 class _Unwritable(Exception):
-    """What waits of a tenant can't be written: which tenant, and why."""
+    """A tenant's outbox rows can't be written; its arguments are the tenant's id and the error."""
 
 
-def _stored(table: str, columns: str, records: str) -> str:
-    """Return SQL that stores records with their place in the seal, and tells their digests."""
-    return _STORED.format(
+def _store(table: str, columns: str, records: str) -> str:
+    """Return SQL that stores records with their place in the seal and returns their digests."""
+    return _STORE_RECORDS.format(
         table=table,
         columns=columns.strip(),
         records=records.strip(),
-        words=count_words(table, "told"),
+        words=count_words(table, "drafted"),
         commitment=commitment_of(table, "salted", "salt"),
         leaf=leaf_of(table, "stored"),
     )
 
 
-_WRITE = text(
+_WRITE_BATCH = text(
     ", ".join(
         (
-            _TAKEN.strip(),
-            f"transitions AS {_stored('state_transition_audit', _TRANSITION, _TRANSITIONS)}",
-            f"entities AS {_stored('audit_log', _ENTITY, _ENTITIES)}",
-            f"denials AS {_stored('permission_denial_audit', _DENIAL, _DENIALS)}",
-            f"operations AS {_stored('bulk_operation_audit', _OPERATION, _OPERATIONS)}",
+            _TAKE_OUTBOX.strip(),
+            f"transitions AS {_store('state_transition_audit', _TRANSITION, _TRANSITION_ROWS)}",
+            f"entities AS {_store('audit_log', _ENTITY, _ENTITY_ROWS)}",
+            f"denials AS {_store('permission_denial_audit', _DENIAL, _DENIAL_ROWS)}",
+            f"operations AS {_store('bulk_operation_audit', _OPERATION, _OPERATION_ROWS)}",
         )
     )
-    + _LEAVES
+    + _SELECT_LEAVES
 )
 
 
 def write_some(platform: Platform) -> int:
-    """Turn a batch of the outbox into sealed records, and have the rest done next.
+    """Turn a batch of the outbox into sealed records, and publish a message for the rest.
 
-    In between people's work gets its turn: their queue comes before that of the records.
+    The rest waits for a message of its own so that people's work, whose queue has priority, gets
+    its turn in between.
 
     Returns:
-        How many rows of the outbox it was.
+        How many rows of the outbox were written.
     """
     written = write_records(platform, batches=1)
     with platform.single.connect() as db:
-        if written and db.scalar(_IS_MORE):
+        if written and db.scalar(_HAS_OUTBOX):
             wake_audit(platform, surely=True)
     return written
 
@@ -227,10 +227,10 @@ def write_some(platform: Platform) -> int:
 def write_records(platform: Platform, *, batches: int | None = None) -> int:
     """Turn the outbox into sealed records, until it is empty or so many batches are written.
 
-    Where something of a tenant can't be written, all of his waits, and the log says why.
+    If a row of a tenant can't be written, all rows of that tenant wait, and the log says why.
 
     Returns:
-        How many rows of the outbox it was.
+        How many rows of the outbox were written.
     """
     platform.locks.forget(WRITE_AUDIT)
     written = 0
@@ -257,31 +257,31 @@ def write_records(platform: Platform, *, batches: int | None = None) -> int:
 
 
 def _begin_chains(platform: Platform) -> bool:
-    """Give each tenant with records to write a chain; return whether one is new.
+    """Insert a chain for each tenant that has outbox rows and none yet; return whether one is new.
 
-    In a transaction of its own: whoever else finds none would wait for it.
+    In a transaction of its own, so that other writers that insert the same wait only briefly.
     """
     with platform.database.begin() as db:
         return bool(db.execute(_BEGIN_CHAINS).rowcount)
 
 
 def _write_batch(platform: Platform, db: Connection, *, but: list[int]) -> int:
-    """Write and seal a batch of one tenant's, in his chain's order; return its outbox rows.
+    """Write and seal a batch of one tenant, in its chain's order; return the number of outbox rows.
 
     Raises:
-        _Unwritable: PostgreSQL doesn't take it.
+        _Unwritable: PostgreSQL refuses a row of the batch.
     """
     head = db.execute(_LOCK_HEAD, {"but": but}).first()
     if head is None:
         return 0
     seal_no = head.seal_no + 1
-    wanted = {"tenant_id": head.tenant_id, "seal_no": seal_no}
+    batch = {"tenant_id": head.tenant_id, "seal_no": seal_no}
     try:
-        done = db.execute(_WRITE, {**wanted, "most": _BATCH, "items": _BATCH_ITEMS}).one()
+        done = db.execute(_WRITE_BATCH, {**batch, "most": _BATCH, "items": _BATCH_ITEMS}).one()
     except (DataError, IntegrityError, ProgrammingError) as error:
         raise _Unwritable(head.tenant_id, error) from error
     if done.leaves is None:
-        return int(done.taken)  # rows about nothing
+        return int(done.taken)  # outbox rows without items
     seal = Seal(
         tenant_id=head.tenant_id,
         seal_no=seal_no,
@@ -290,11 +290,11 @@ def _write_batch(platform: Platform, db: Connection, *, but: list[int]) -> int:
         records=len(done.leaves) // DIGEST_BYTES,
         sealed_at=platform.clock(db),
     )
-    db.execute(_SEAL, {**asdict(seal), "digest": seal.digest, "leaves": done.leaves})
+    db.execute(_INSERT_SEAL, {**asdict(seal), "digest": seal.digest, "leaves": done.leaves})
     return int(done.taken)
 
 
 def make_partitions(platform: Platform) -> None:
-    """Make the months that records will need, ahead of time."""
+    """Make the monthly partitions that records will need, ahead of time."""
     with platform.database.begin() as db:
         db.execute(MAKE_PARTITIONS)
