@@ -1,4 +1,4 @@
-"""What a chunk does to its rows: the steps that every verb has, in its own way."""
+"""Change: the interface of what an operation does to the rows of a chunk, one class a verb."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,17 +13,17 @@ from engine.changes.outcomes import Outcomes
 
 
 class Change(ABC):
-    """One operation's way with the rows of a chunk, in the chunk's one transaction.
+    """The steps of an operation on the rows of a chunk, all in the chunk's one transaction.
 
     Attributes:
-        operation: What was submitted, as stored.
-        permissions: What its actor may do at this moment.
+        operation: The operation as stored.
+        permissions: The permissions that its actor holds at this moment.
         by_manager: The actor, or the person named as `approved_by`, is a manager.
-        by_system: The platform itself asks; it needs no permission.
+        by_system: The actor is the system, which needs no permission.
     """
 
     def __init__(self, operation: Row[Any]) -> None:
-        """Take over who asks, and what they may do at this moment."""
+        """Take the actor from *operation*, and the permissions that they hold at this moment."""
         self.operation = operation
         self.by_system = operation.actor_id is None
         self.permissions: frozenset[str] = frozenset()
@@ -34,7 +34,7 @@ class Change(ABC):
 
     @abstractmethod
     def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
-        """Lock the rows that are free; return them, and the ids of those that are contended."""
+        """Lock the rows that are free; return them, and the ids of the contended ones."""
 
     @abstractmethod
     def judge(
@@ -44,7 +44,7 @@ class Change(ABC):
         expected: Mapping[int, int],
         now: datetime,
     ) -> Outcomes:
-        """Say what becomes of each row, and of ids that have none."""
+        """Return the outcome of each row, and of each id that has no row."""
 
     @abstractmethod
     def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
@@ -52,8 +52,8 @@ class Change(ABC):
 
     @abstractmethod
     def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
-        """Leave the records of what was done and refused in the outbox."""
+        """Write the records of what was done and refused to the outbox."""
 
     @abstractmethod
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
-        """Return the permissions that these rows would have needed."""
+        """Return the permissions that the change of these rows needs."""

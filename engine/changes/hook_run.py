@@ -1,4 +1,4 @@
-"""What runs after an operation's end: a hook's work, as an operation of its own."""
+"""Hook runs: run a hook's `after` as a follow-up operation of its own."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,10 +16,10 @@ VERB = "hook"
 
 
 class HookRun(Change):
-    """A hook's `after`, for the items of one chunk."""
+    """A change that runs a hook's `after` for the items of one chunk."""
 
     def __init__(self, operation: Row[Any], hook: Hook) -> None:
-        """Run *hook* for the operation that is to follow another."""
+        """Take the *hook* that the follow-up *operation* runs."""
         super().__init__(operation)
         self._hook = hook
 
@@ -38,7 +38,7 @@ class HookRun(Change):
         return Outcomes(outcomes=dict.fromkeys(ids, Outcome.SUCCEEDED))
 
     def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
-        """Do what the hook does."""
+        """Call the hook's `after`."""
         operation = self.operation
         ids = sorted(outcomes.outcomes)
         with naming_hook(self._hook):
@@ -48,5 +48,5 @@ class HookRun(Change):
         """Record nothing: no work was changed."""
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
-        """Return nothing: the platform itself asks."""
+        """Return nothing: the system runs hooks, and needs no permission."""
         return set()

@@ -1,4 +1,4 @@
-"""What became of the rows of a chunk, and how a stale version is told."""
+"""Outcomes: collect what became of each row of a chunk, and why rows were refused."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +15,13 @@ from models.base import records
 
 @dataclass(slots=True)
 class Outcomes:
-    """What became of the rows of a chunk that were free.
+    """What became of the rows of a chunk that were not contended.
 
     Attributes:
         outcomes: Succeeded, skipped or failed, by id.
         passed: The rows that are written, as they were before.
-        refused: The rows that were refused; those that don't exist are not among them.
-        failures: Why, by id.
+        refused: The rows that exist and were refused.
+        failures: Why items failed, by id.
         versions: The version of each row after the change, by id.
     """
 
@@ -32,45 +32,45 @@ class Outcomes:
     versions: dict[int, int] = field(default_factory=dict)
 
     def fail(self, row_id: int, reasons: Sequence[Reason], **facts: Any) -> None:
-        """Note that an item failed for these reasons, the first of which names the code."""
+        """Note that an item failed for these reasons; the first one gives the failure's code."""
         code = reasons[0].code
         self.outcomes[row_id] = Outcome.FAILED
         self.failures[row_id] = Failure(
             id=row_id,
             code=code,
-            message="; ".join(each.told for each in reasons),
-            codes=tuple(each.code for each in reasons),
+            message="; ".join(reason.told for reason in reasons),
+            codes=tuple(reason.code for reason in reasons),
             retryable=error_named(code).retryable,
             facts=facts or None,
         )
 
     def refuse(self, row: Row[Any], reasons: Sequence[Reason], **facts: Any) -> None:
-        """Note that a row that is there was refused."""
+        """Note that an existing row was refused."""
         self.refused.append(row)
         self.fail(row.id, reasons, **facts)
 
     def take_back(self, reasons: Mapping[int, Reason]) -> None:
         """Refuse rows that had passed."""
-        for row in [each for each in self.passed if each.id in reasons]:
+        for row in [row for row in self.passed if row.id in reasons]:
             self.refuse(row, [reasons[row.id]])
-        self.passed = [each for each in self.passed if each.id not in reasons]
+        self.passed = [row for row in self.passed if row.id not in reasons]
 
-    def miss(self, ids: Iterable[int], kind: str) -> None:
-        """Note that those of *ids* without a row are not found."""
-        for missing in set(ids) - self.versions.keys():
-            self.fail(missing, [Reason("not_found", f"No {kind} {missing}")])
+    def fail_missing(self, ids: Iterable[int], kind: str) -> None:
+        """Note that those of *ids* that have no row failed as not found."""
+        for row_id in set(ids) - self.versions.keys():
+            self.fail(row_id, [Reason("not_found", f"No {kind} {row_id}")])
 
-    def missing(self) -> list[int]:
-        """Return the ids that no row of the tenant has."""
+    def missing_ids(self) -> list[int]:
+        """Return the ids that failed because the tenant has no such row, sorted."""
         absent = self.failures.keys() - self.versions.keys()
-        return sorted(each for each in absent if self.failures[each].code == "not_found")
+        return sorted(row_id for row_id in absent if self.failures[row_id].code == "not_found")
 
-    def denied(self) -> list[Row[Any]]:
-        """Return the rows that were refused for want of a permission, among other reasons."""
+    def denied_rows(self) -> list[Row[Any]]:
+        """Return the rows that were refused because a permission was missing, at least."""
         return [r for r in self.refused if "permission_denied" in self.failures[r.id].codes]
 
     def add(self, other: "Outcomes") -> None:
-        """Take over what became of other rows."""
+        """Add the outcomes of other rows."""
         self.outcomes |= other.outcomes
         self.passed += other.passed
         self.refused += other.refused
@@ -78,13 +78,13 @@ class Outcomes:
         self.versions |= other.versions
 
 
-def tell_last_writers(db: Connection, kind: str, outcomes: Outcomes) -> None:
-    """Add to each conflict who wrote the row last, and when."""
+def add_last_writers(db: Connection, kind: str, outcomes: Outcomes) -> None:
+    """Add to the facts of each version conflict who wrote the row last, and when."""
     conflicts = {
-        row_id: each.facts["current"]
-        for row_id, each in outcomes.failures.items()
-        if each.facts is not None and "current" in each.facts
+        row_id: failure.facts["current"]
+        for row_id, failure in outcomes.failures.items()
+        if failure.facts is not None and "current" in failure.facts
     }
     if conflicts:
-        for row_id, told in last_writers(db, records()[kind], list(conflicts)).items():
-            conflicts[row_id].update(told)
+        for row_id, last_writer in last_writers(db, records()[kind], list(conflicts)).items():
+            conflicts[row_id].update(last_writer)

@@ -1,4 +1,4 @@
-"""Rows of work under their locks: read with what rules look at, written as the next version."""
+"""Locked rows: lock rows of work with the facts of rules, and write them as the next version."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -32,29 +32,29 @@ def lock_rows(
 
     Returns:
         Rows with id, state, version, state_since in this order, and the *facts*; and the ids
-        of rows that another session holds. Ids in neither don't exist.
+        of rows that another session holds. Ids that are in neither don't exist.
     """
     names = {"tenant_id": tenant_id, "ids": ids}
-    lock, beside, related, present = _lock_queries(kind, facts)
+    lock, related_locks, with_related, present = _lock_queries(kind, facts)
     rows = db.execute(lock, names).all()
-    missing = set(ids) - {each.id for each in rows} if len(rows) < len(ids) else set()
-    held = set(db.scalars(present, names | {"ids": sorted(missing)})) if missing else set()
-    if related is not None:
-        # Only now, under the locks, is what stands in other tables sure to stay.
-        free = names | {"ids": [each.id for each in rows]}
-        for each in beside:
-            db.execute(each, free)
-        rows = db.execute(related, free).all()
-    return rows, held
+    missing = set(ids) - {row.id for row in rows} if len(rows) < len(ids) else set()
+    contended = set(db.scalars(present, names | {"ids": sorted(missing)})) if missing else set()
+    if with_related is not None:
+        # Facts from other tables are read only now: under the locks they can't change any more.
+        free = names | {"ids": [row.id for row in rows]}
+        for lock_related in related_locks:
+            db.execute(lock_related, free)
+        rows = db.execute(with_related, free).all()
+    return rows, contended
 
 
-# Statements are built once: building one costs more than sending it.
+# Statements are cached: building one costs more than sending it.
 @cache
 def _lock_queries(
     kind: str, facts: tuple[str, ...]
 ) -> tuple[Select[Any], list[Select[Any]], Select[Any] | None, Select[Any]]:
     model = kinds()[kind]
-    own = [each for each in facts if is_own(model, each)]
+    own = [fact for fact in facts if is_own(model, fact)]
     return (
         select_rows(model, own).with_for_update(skip_locked=True),
         locks_of(model, facts),
@@ -75,7 +75,7 @@ def write_rows(
 ) -> None:
     """Write *values* to the rows that passed in one statement, each as its next version.
 
-    In *own* each row has a value of its own, in the order of those that passed.
+    *own* holds columns in which each row has a value of its own, in the order of `passed`.
 
     Raises:
         RuntimeError: A row changed under its lock; the transaction must not commit.
@@ -83,16 +83,16 @@ def write_rows(
     if not outcomes.passed:
         return
     table = cast("Table", kinds()[kind].__table__)
-    ids = [each.id for each in outcomes.passed]
+    ids = [row.id for row in outcomes.passed]
     written = db.execute(
         _write_query(kind, tuple(values), tuple(own or ())),
         {
             "ids": ids,
-            "versions": [each.version for each in outcomes.passed],
+            "versions": [row.version for row in outcomes.passed],
             "now": now,
             "actor_id": actor_id,
             **{f"new_{name}": value for name, value in values.items()},
-            **{f"new_{name}": as_sent(table.c[name], each) for name, each in (own or {}).items()},
+            **{f"new_{name}": as_sent(table.c[name], cells) for name, cells in (own or {}).items()},
         },
     ).rowcount
     if written != len(ids):
@@ -105,7 +105,7 @@ def write_rows(
 def _write_query(kind: str, names: tuple[str, ...], own: tuple[str, ...]) -> Update:
     table = cast("Table", kinds()[kind].__table__)
     arrays = [bindparam(f"new_{name}", type_=ARRAY(travels_as(table.c[name]))) for name in own]
-    seen = (
+    locked = (
         func.unnest(
             bindparam("ids", type_=IDS), bindparam("versions", type_=ARRAY(Integer)), *arrays
         )
@@ -114,12 +114,12 @@ def _write_query(kind: str, names: tuple[str, ...], own: tuple[str, ...]) -> Upd
     )
     return (
         update(table)
-        .where(table.c.id == seen.c.id, table.c.version == seen.c.version)
+        .where(table.c.id == locked.c.id, table.c.version == locked.c.version)
         .values(
             version=table.c.version + 1,
             updated_at=bindparam("now"),
             updated_by=bindparam("actor_id"),
             **{name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names},
-            **{name: as_stored(table.c[name], seen.c[name]) for name in own},
+            **{name: as_stored(table.c[name], locked.c[name]) for name in own},
         )
     )

@@ -1,4 +1,4 @@
-"""A change of state: judge the locked rows, write those that pass and their record."""
+"""Transitions: judge locked rows against a target state, write those that pass, and record all."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,31 +14,33 @@ from domain.machines.machine import Judge, Machine, Request
 from engine.audit.outbox import Measured, log_state_transition
 from engine.changes.change import Change
 from engine.changes.outcomes import Outcomes
-from engine.changes.readings import Brought
+from engine.changes.readings import RowReadings
 from engine.changes.rows import lock_rows, write_rows
 from engine.records.conflicts import conflict, stale
 from models.base import kinds
 
 
 class TransitionChange(Change):
-    """Rows go to the operation's target state; those of a file bring readings along."""
+    """A change of rows to the operation's target state, with the readings of a row file."""
 
     def __init__(self, operation: Row[Any]) -> None:
-        """Take over who asks, and what each row brings."""
+        """Take the actor from *operation*, and the readings of each row."""
         super().__init__(operation)
-        self._brought = Brought(operation, by_system=self.by_system, held=self.permissions)
+        self._row_readings = RowReadings(
+            operation, by_system=self.by_system, permissions=self.permissions
+        )
 
     @property
     def machine(self) -> Machine:
-        """Return the machine that judges."""
+        """Return the state machine of the rows."""
         return kinds()[self.operation.kind].machine
 
     def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
-        """Lock rows with the facts of every rule that leads to the target."""
+        """Lock rows, and read the facts of all rules of the arrows to the target."""
         operation = self.operation
         facts = _facts(operation.kind, operation.target_state)
         rows, held = lock_rows(db, operation.kind, operation.tenant_id, ids, facts)
-        self._brought.look_up(db, rows)
+        self._row_readings.look_up(db, rows)
         return rows, held
 
     def judge(
@@ -60,15 +62,17 @@ class TransitionChange(Change):
         )
         if not operation.inputs:
             return judge_rows(self.machine, rows, ids, request, expected)
-        # Rules look at the comments: rows with the same are judged together.
+        # Rules look at the comments: rows with the same comments are judged together.
         same: dict[str | None, list[Row[Any]]] = defaultdict(list)
         for row in rows:
             same[self._comments(row)].append(row)
         outcomes = Outcomes()
         for comments, group in same.items():
             own = replace(request, comments=comments)
-            outcomes.add(judge_rows(self.machine, group, (), own, expected, brought=self._brought))
-        outcomes.miss(ids, self.machine.kind)
+            outcomes.add(
+                judge_rows(self.machine, group, (), own, expected, row_readings=self._row_readings)
+            )
+        outcomes.fail_missing(ids, self.machine.kind)
         return outcomes
 
     def _comments(self, row: Row[Any]) -> str | None:
@@ -77,14 +81,14 @@ class TransitionChange(Change):
         return comments
 
     def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
-        """Write the new state of the rows that passed, and what they bring."""
+        """Write the new state of the rows that passed, and their readings."""
         operation = self.operation
         values = {"state": operation.target_state, "state_since": now}
         write_rows(db, operation.kind, outcomes, values, actor_id=operation.actor_id, now=now)
-        self._brought.write(db, outcomes.passed, now)
+        self._row_readings.write(db, outcomes.passed, now)
 
     def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
-        """Record every transition, done and refused, and every reading."""
+        """Record every transition, done and refused, and every reading written."""
         log_state_transition(
             db,
             operation=self.operation,
@@ -97,25 +101,25 @@ class TransitionChange(Change):
             now=now,
             measured=measured,
         )
-        self._brought.log(db, now)
+        self._row_readings.log(db, now)
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
-        """Return the permissions of the arrows to the target, and of what the rows bring."""
+        """Return the permissions of the arrows to the target, and of the rows' readings."""
         machine = self.machine
-        asked = list(rows)
-        arrows = (machine.transition(each.state, self.operation.target_state) for each in asked)
-        needed = {machine.permission(each) for each in arrows if each is not None}
-        return needed | self._brought.required(asked)
+        denied_rows = list(rows)
+        arrows = (machine.transition(row.state, self.operation.target_state) for row in denied_rows)
+        needed = {machine.permission(arrow) for arrow in arrows if arrow is not None}
+        return needed | self._row_readings.required(denied_rows)
 
 
 @cache
 def _facts(kind: str, target: str) -> tuple[str, ...]:
-    arrows = [each for each in kinds()[kind].machine.transitions if each.target == target]
-    named = (fact for each in arrows for rule in each.rules for fact in rule.facts)
-    return tuple(dict.fromkeys(named))
+    arrows = [arrow for arrow in kinds()[kind].machine.transitions if arrow.target == target]
+    facts = (fact for arrow in arrows for rule in arrow.rules for fact in rule.facts)
+    return tuple(dict.fromkeys(facts))
 
 
-def _may_ask(machine: Machine, state: str, request: Request) -> bool:
+def _may_request(machine: Machine, state: str, request: Request) -> bool:
     if request.by_system or state == request.to:
         return True
     arrow = machine.transition(state, request.to)
@@ -129,33 +133,38 @@ def judge_rows(
     request: Request,
     expected: Mapping[int, int],
     *,
-    brought: Brought | None = None,
+    row_readings: RowReadings | None = None,
 ) -> Outcomes:
     """Judge locked rows against a request; ids without a row are not found.
 
-    With *brought* rows are judged as if they had what they bring already.
+    With *row_readings* rows are judged as if they had their readings already.
     """
     outcomes = Outcomes()
     judge = Judge(machine, request)
     for row in rows:
         row_id, state, version = row.id, row.state, row.version
         outcomes.versions[row_id] = version
-        wanted = expected.get(row_id) if expected else None
-        # Who may not go there learns nothing of the row but that.
-        if wanted is not None and wanted != version and _may_ask(machine, state, request):
+        expected_version = expected.get(row_id) if expected else None
+        # A conflict shows what the row holds, so it is only for actors who may go there.
+        if (
+            expected_version is not None
+            and expected_version != version
+            and _may_request(machine, state, request)
+        ):
             changes = {"state": {"before": state, "after": request.to}}
-            told = conflict(wanted, version, state=state, changes=changes)
-            outcomes.refuse(row, [stale(wanted, version, state)], **told)
+            facts = conflict(expected_version, version, state=state, changes=changes)
+            outcomes.refuse(row, [stale(expected_version, version, state)], **facts)
         elif state == request.to:
             outcomes.outcomes[row_id] = Outcome.SKIPPED
         elif reasons := (
             judge.judge(state, row._mapping).reasons
-            if brought is None
-            else judge.judge(state, brought.facts(row)).reasons + brought.against(row)
+            if row_readings is None
+            else judge.judge(state, row_readings.facts(row)).reasons
+            + row_readings.reasons_against(row)
         ):
             outcomes.refuse(row, reasons)
         else:
             outcomes.outcomes[row_id] = Outcome.SUCCEEDED
             outcomes.passed.append(row)
-    outcomes.miss(ids, machine.kind)
+    outcomes.fail_missing(ids, machine.kind)
     return outcomes

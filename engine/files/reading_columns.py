@@ -16,12 +16,12 @@ from engine.input.fields import fields_of
 from engine.input.record_types import table_of
 from models.base import Readings, Record
 
-ALL = "readings"
+ALL_READINGS = "readings"
 """The column, or the key, that holds all readings of a row as one object."""
 
 _EXPECTED = """an object such as {"pressure": 4.2}"""
 _EXPECTED_NAME = "reading:NAME, or readings for all as one object; else another name, or ignore it"
-PARTS = ("name", "value")
+READING_COLUMNS = ("name", "value")
 """The columns of a reading that a file fills."""
 
 Found = tuple[int, str, Any]
@@ -93,7 +93,7 @@ class ReadingCells:
             for column, cell in cells:
                 given = _given(column, cell)
                 if given is None:
-                    faults.append(Fault(position, ALL, cell, "not_an_object", _EXPECTED))
+                    faults.append(Fault(position, ALL_READINGS, cell, "not_an_object", _EXPECTED))
                 for name, value in (given or {}).items():
                     if not is_empty(value):
                         yield position, name, _as_text(value)
@@ -108,7 +108,7 @@ class ReadingCells:
         if self.readings is None or self._is_passed_over(column):
             return False
         head, colon, _ = column.partition(":")
-        return head.strip().lower() == (self.readings.part.resource_type if colon else ALL)
+        return head.strip().lower() == (self.readings.part.resource_type if colon else ALL_READINGS)
 
     def _is_unclear(self, column: str) -> bool:
         if self.readings is None or self._is_passed_over(column) or self._is_one(column):
@@ -130,7 +130,7 @@ def _known(part: type[Record]) -> dict[str, Incoming]:
         each: Incoming(
             fields_of(part)[each], "not_text", longest=longest_of(table_of(part).c[each])
         )
-        for each in PARTS
+        for each in READING_COLUMNS
     }
 
 

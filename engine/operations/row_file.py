@@ -21,7 +21,7 @@ from engine.files.column_mapping import Naming
 from engine.files.columns import SINCE, STATE, Fault, Incoming, incoming, parse_known
 from engine.files.layout import Given, Shape
 from engine.files.lines import Batch, Broken, Record
-from engine.files.reading_columns import ALL, ReadingCells
+from engine.files.reading_columns import ALL_READINGS, ReadingCells
 from engine.files.references import resolve_columns
 from engine.files.rejects import readable, reject
 from engine.files.source import Load, open_batches
@@ -238,7 +238,7 @@ class _Reader:
                 fields = ", ".join(each for each in self.known if each not in _BESIDE)
                 fault = Fault(position, None, None, "value_missing", f"at least one of {fields}")
             if readings[position]:
-                inputs[ALL] = readings[position]
+                inputs[ALL_READINGS] = readings[position]
             if fault is None:
                 named = (own.get(ID), own.get(REFERENCE), own.get(VERSION))
                 yield line, *named, json.dumps(inputs), None

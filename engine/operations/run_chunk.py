@@ -20,7 +20,7 @@ from engine.audit.outbox import Measured
 from engine.audit.wake import wake_audit
 from engine.changes.change import Change
 from engine.changes.denials import log_denials
-from engine.changes.outcomes import Outcomes, tell_last_writers
+from engine.changes.outcomes import Outcomes, add_last_writers
 from engine.input.database_errors import plain_message
 from engine.operations.cancel import cancel_waiting
 from engine.operations.change_for_verb import change_of
@@ -238,7 +238,7 @@ def _judge(
         with naming_hook(hook):
             outcomes.take_back(hook.before(db, operation, outcomes.passed, now) or {})
     if outcomes.failures and expected:
-        tell_last_writers(db, operation.kind, outcomes)
+        add_last_writers(db, operation.kind, outcomes)
     return outcomes, contended, now
 
 

@@ -49,7 +49,7 @@ class RaiseAlerts(Change):
             outcomes.versions[row.id] = row.version
             outcomes.outcomes[row.id] = Outcome.SUCCEEDED
             outcomes.passed.append(row)
-        outcomes.miss(ids, self.operation.kind)
+        outcomes.fail_missing(ids, self.operation.kind)
         return outcomes
 
     def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
