@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from engine.changes.outcomes import Outcomes
-from engine.input.nested_arrays import as_sent, as_stored, travels_as
+from engine.input.nested_arrays import as_sent, as_stored, type_sent
 from models.base import kinds
 from models.facts import IDS, asked, is_own, locks_of, select_rows
 
@@ -104,7 +104,7 @@ def write_rows(
 @cache
 def _write_query(kind: str, names: tuple[str, ...], own: tuple[str, ...]) -> Update:
     table = cast("Table", kinds()[kind].__table__)
-    arrays = [bindparam(f"new_{name}", type_=ARRAY(travels_as(table.c[name]))) for name in own]
+    arrays = [bindparam(f"new_{name}", type_=ARRAY(type_sent(table.c[name]))) for name in own]
     locked = (
         func.unnest(
             bindparam("ids", type_=IDS), bindparam("versions", type_=ARRAY(Integer)), *arrays

@@ -1,4 +1,4 @@
-"""What a value of a request has to look like, told as the end of a sentence."""
+"""Checks: check the values of a request, and refuse with what was expected."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,34 +7,34 @@ from typing import Any, NoReturn
 
 from domain.errors import InvalidInput
 
-_SHOWN = 100
+_LONGEST_QUOTE = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Whether a value is as it should be, and how that is told."""
+    """A check of a value, and what it expects, as the end of a sentence."""
 
     holds: Callable[[Any], bool]
-    told: str
+    description: str
 
 
 def text(most: int) -> Expected:
-    """Expect text of at most so many characters that PostgreSQL can store."""
+    """Expect text of at most *most* characters that PostgreSQL can store."""
     return Expected(
-        lambda given: isinstance(given, str) and len(given) <= most and can_be_stored(given),
+        lambda value: isinstance(value, str) and len(value) <= most and can_be_stored(value),
         f"text of at most {most:,} characters, without NUL",
     )
 
 
-def one_of(known: Sequence[str]) -> Expected:
+def one_of(words: Sequence[str]) -> Expected:
     """Expect one of these words."""
-    return Expected(lambda given: given in known, f"one of {', '.join(known)}")
+    return Expected(lambda value: value in words, f"one of {', '.join(words)}")
 
 
-def whole(least: int, most: int) -> Expected:
+def whole_number(least: int, most: int) -> Expected:
     """Expect a whole number within these bounds."""
     return Expected(
-        lambda given: _is_whole(given) and least <= given <= most,
+        lambda value: _is_whole_number(value) and least <= value <= most,
         f"a whole number from {least} to {most:,}",
     )
 
@@ -47,55 +47,55 @@ def seconds(least: float, most: float) -> Expected:
 def number(least: float, most: float, unit: str) -> Expected:
     """Expect a finite number within these bounds."""
     return Expected(
-        lambda given: (
-            isinstance(given, int | float)
-            and not isinstance(given, bool)
-            and isfinite(given)
-            and least <= given <= most
+        lambda value: (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and isfinite(value)
+            and least <= value <= most
         ),
         f"{least:g} to {most:,.0f} {unit}",
     )
 
 
-ROWS = whole(1, 1_000_000)
+ROWS = whole_number(1, 1_000_000)
 """How many rows a list may have."""
 
-ROW_ID_OR_ZERO = whole(0, 2**63 - 1)
+ROW_ID_OR_ZERO = whole_number(0, 2**63 - 1)
 """Behind which id a list goes on; 0 is its beginning."""
 
 
-def check(name: str, given: Any, expected: Expected) -> None:
+def check(name: str, value: Any, expected: Expected) -> None:
     """Check the value of a field.
 
     Raises:
         InvalidInput: It is not as expected.
     """
-    if not expected.holds(given):
-        refuse(name, given, expected.told)
+    if not expected.holds(value):
+        refuse(name, value, expected.description)
 
 
-def refuse(name: str, given: Any, expected: str) -> NoReturn:
-    """Refuse the value of a field; of a long text only its beginning is told.
+def refuse(name: str, value: Any, expected: str) -> NoReturn:
+    """Refuse the value of a field; the error quotes only the beginning of a long text.
 
     Raises:
         InvalidInput: Always.
     """
-    if isinstance(given, str) and len(given) > _SHOWN:
-        given = f"{len(given)} characters, beginning with {given[:_SHOWN]!r}"
-    raise InvalidInput(field=name, got=given, expected=expected)
+    if isinstance(value, str) and len(value) > _LONGEST_QUOTE:
+        value = f"{len(value)} characters, beginning with {value[:_LONGEST_QUOTE]!r}"
+    raise InvalidInput(field=name, got=value, expected=expected)
 
 
-def _is_whole(given: object) -> bool:
-    return isinstance(given, int) and not isinstance(given, bool)
+def _is_whole_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
-def is_id(given: Any) -> bool:
-    """Say whether it can be the id of a row, or a version."""
-    return isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**63
+def is_id(value: Any) -> bool:
+    """Return whether a value can be the id of a row, or a version."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
 
 
 def can_be_stored(text: str) -> bool:
-    """Say whether PostgreSQL takes a text: without NUL and without half a surrogate pair."""
+    """Return whether PostgreSQL can store a text: it has no NUL and no lone surrogate."""
     try:
         return b"\x00" not in text.encode()
     except UnicodeEncodeError:

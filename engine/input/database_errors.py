@@ -1,4 +1,4 @@
-"""What the database refuses, in people's words: which field, what came, what was expected."""
+"""Database errors: translate PostgreSQL's refusals into field, value and what was expected."""
 
 import re
 from collections.abc import Iterator
@@ -17,11 +17,11 @@ from models.base import Base, records
 _KEY = re.compile(r"^Key \((?P<names>.*?)\)=\((?P<values>.*)\) ", re.DOTALL)
 _SPAN = re.compile(r"\[(\d{4}-\d\d-\d\d),(\d{4}-\d\d-\d\d)\)")
 _TENANT = "tenant_id"
-_OURS = ("id", _TENANT)
+_INTERNAL_COLUMNS = ("id", _TENANT)
 
 
 def refusal_of_database_error(error: DBAPIError) -> InvalidInput | LockBusy | None:
-    """Return what a statement was refused for; None if it wasn't for its values or for a lock."""
+    """Return the error for a refused statement; None if neither its values nor a lock caused it."""
     cause = error.orig
     if isinstance(cause, errors.LockNotAvailable | errors.DeadlockDetected):
         return LockBusy(message="Another session changes this row; try again in a moment.")
@@ -35,11 +35,11 @@ def refusal_of_database_error(error: DBAPIError) -> InvalidInput | LockBusy | No
 
 
 @contextmanager
-def holdable(field: str) -> Iterator[None]:
-    """Refuse what would make a value larger than PostgreSQL has any.
+def refuse_oversized(field: str) -> Iterator[None]:
+    """Translate the error of a value that is larger than PostgreSQL allows.
 
     Raises:
-        InvalidInput: A chunk's rows bring too much.
+        InvalidInput: The rows of a chunk are too large together.
     """
     try:
         yield
@@ -53,16 +53,16 @@ def holdable(field: str) -> Iterator[None]:
 def _not_unique(cause: Error) -> InvalidInput:
     return InvalidInput(
         field=_fields(cause),
-        got=_given(cause),
-        expected=f"one that no other {_noun(cause)} has",
+        got=_value_of_key(cause),
+        expected=f"one that no other {_resource_type(cause)} has",
     )
 
 
 def _overlapping(cause: Error) -> InvalidInput:
-    spans = [_days(*each) for each in _SPAN.findall(cause.diag.message_detail or "")]
+    spans = [_days(*match) for match in _SPAN.findall(cause.diag.message_detail or "")]
     got, others = [*spans, None, None][:2]
-    told = f": {others} overlaps" if others else ""
-    expected = f"what overlaps with no other {_noun(cause)}{told}"
+    overlap = f": {others} overlaps" if others else ""
+    expected = f"what overlaps with no other {_resource_type(cause)}{overlap}"
     return InvalidInput(field=_fields(cause), got=got, expected=expected)
 
 
@@ -71,42 +71,42 @@ def _not_allowed(cause: Error) -> InvalidInput:
     expected = "one that its column takes"
     if isinstance(cause, errors.CheckViolation) and table is not None and name:
         rule = name.removeprefix(f"ck_{table.name}_").replace("_", " ")
-        expected = f"what holds of every {_noun(cause)}: {rule}"
+        expected = f"what holds of every {_resource_type(cause)}: {rule}"
     return InvalidInput(
         field=_fields(cause), got="a value that the database refuses", expected=expected
     )
 
 
 def _fields(cause: Error) -> str:
-    """Return the columns that a rule is about; what tells tenants and rows apart is nobody's."""
+    """Return the columns that a constraint is about, without the tenant's and the row's id."""
     diag = cause.diag
     if diag.column_name:
         return diag.column_name
     table = _table(cause)
-    words = _words(table, diag.constraint_name) if table is not None else ()
+    terms = _terms_of_rule(table, diag.constraint_name) if table is not None else ()
     columns = table.columns.keys() if table is not None else []
-    named = [each for each in columns if each in words and each not in _OURS]
-    return ", ".join(named) or diag.constraint_name or "a value"
+    about = [name for name in columns if name in terms and name not in _INTERNAL_COLUMNS]
+    return ", ".join(about) or diag.constraint_name or "a value"
 
 
-def _words(table: Table, name: str | None) -> set[str]:
+def _terms_of_rule(table: Table, name: str | None) -> set[str]:
     rules: list[Any] = [*table.constraints, *table.indexes]
-    rule = next((each for each in rules if each.name == name), None)
-    # A check has a text, everything else has columns, or expressions in their place.
-    parts = [getattr(rule, "sqltext", ""), *getattr(rule, "columns", ())]
-    return set(re.findall(r"\w+", " ".join(str(getattr(p, "name", p)) for p in parts)))
+    rule = next((rule for rule in rules if rule.name == name), None)
+    # A check has an SQL text; every other constraint has columns, or expressions instead.
+    terms = [getattr(rule, "sqltext", ""), *getattr(rule, "columns", ())]
+    return set(re.findall(r"\w+", " ".join(str(getattr(term, "name", term)) for term in terms)))
 
 
-def _given(cause: Error) -> str:
-    found = _KEY.match(cause.diag.message_detail or "")
-    if found is None:
+def _value_of_key(cause: Error) -> str:
+    match = _KEY.match(cause.diag.message_detail or "")
+    if match is None:
         return "what another record has already"
-    has_tenant = found["names"].startswith(f"{_TENANT}, ")
-    return found["values"].partition(", ")[2] if has_tenant else found["values"]
+    has_tenant = match["names"].startswith(f"{_TENANT}, ")
+    return match["values"].partition(", ")[2] if has_tenant else match["values"]
 
 
 def _days(first: str, after: str) -> str:
-    # PostgreSQL tells the day after the last one.
+    # PostgreSQL's ranges end with the day after the last one.
     return f"{first} to {date.fromisoformat(after) - timedelta(days=1)}"
 
 
@@ -114,14 +114,14 @@ def _table(cause: Error) -> Table | None:
     return Base.metadata.tables.get(cause.diag.table_name or "")
 
 
-def _noun(cause: Error) -> str:
+def _resource_type(cause: Error) -> str:
     name = cause.diag.table_name or "record"
-    by_table = {each.__tablename__: resource_type for resource_type, each in records().items()}
+    by_table = {model.__tablename__: resource_type for resource_type, model in records().items()}
     return by_table.get(name, name).replace("_", " ")
 
 
 def plain_message(error: Exception) -> str:
-    """Return what went wrong without the values of rows, which PostgreSQL's details quote."""
+    """Return an error's message without the values of rows, which PostgreSQL's details quote."""
     diagnostics = getattr(getattr(error, "orig", None), "diag", None)
     if diagnostics is not None and diagnostics.message_primary:
         return f"{diagnostics.sqlstate}: {diagnostics.message_primary}"

@@ -1,7 +1,7 @@
-"""The values that interfaces may write into records: what each has to look like, and its meaning.
+"""Fields: parse and check the values that interfaces may write into records.
 
-Everything comes from the mapped table: types, what must be there, words, and references to
-other records, which may be given by name.
+Everything comes from the mapped table: types, required fields, choices, and references to other
+records, which may be given by name.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -38,7 +38,7 @@ from models.base import Record, Work, kinds, records
 
 REFERENCE = "reference"
 
-_FIXED = frozenset(
+_NOT_WRITABLE = frozenset(
     {"id", "tenant_id", "version", "deleted_at"}
     | {f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")}
 )
@@ -50,11 +50,11 @@ class Field:
 
     Attributes:
         name: The column.
-        required: It has to be given for a new record, and never becomes empty.
+        required: A new record needs a value, and it never becomes empty.
         nullable: It may be empty.
-        is_list: It holds a list, and an empty one when nothing is given.
+        is_list: It holds a list, which is empty when no value is given.
         expected: What a value has to look like, as the end of a sentence.
-        refers_to: The resource type of the record that it names, if it does.
+        refers_to: The resource type of the record that it refers to, if it does.
         parse: Returns the value as the column holds it; raises ValueError for any other.
     """
 
@@ -69,51 +69,55 @@ class Field:
 
 @cache
 def fields_of(model: type[Record]) -> dict[str, Field]:
-    """Return what interfaces may write, by column."""
+    """Return the fields of a model that interfaces may write, by column."""
     table = cast("Table", model.__table__)
-    ours = _FIXED | model.set_by_platform
-    return {each.name: read_field(model, each) for each in table.columns if each.name not in ours}
+    ours = _NOT_WRITABLE | model.set_by_platform
+    return {
+        column.name: read_field(model, column)
+        for column in table.columns
+        if column.name not in ours
+    }
 
 
 def column_of(model: type[Record], name: str) -> str | None:
     """Return the column that an interface's *name* means: `vendor` and `vendor_id` are the same."""
     fields = fields_of(model)
-    return next((each for each in (name, f"{name}_id") if each in fields), None)
+    return next((column for column in (name, f"{name}_id") if column in fields), None)
 
 
-def parse_values(model: type[Record], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *given* by column, each value as its column holds it; names stay names.
+def parse_values(model: type[Record], raw_values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *raw_values* by column, each value as its column holds it; names stay names.
 
     Raises:
         InvalidInput: A field is not known or not for interfaces to write, or a value is not what
             was expected.
     """
     values = {}
-    for name, value in given.items():
+    for name, value in raw_values.items():
         column = column_of(model, name)
         if column is None:
             raise InvalidInput(field=name, got=shown(value), expected=_known_fields(model, name))
-        values[column] = _parsed(fields_of(model)[column], value)
+        values[column] = _parse(fields_of(model)[column], value)
     return values
 
 
 def _known_fields(model: type[Record], name: str) -> str:
     fields = list(fields_of(model))
-    known = ", ".join(fields)
+    listed = ", ".join(fields)
     columns = cast("Table", model.__table__).c
     if name in columns or f"{name}_id" in columns:
-        return f"a field that may change: {known}"
-    close = get_close_matches(name, [*fields, *(each.removesuffix("_id") for each in fields)])
-    hint = f"did you mean {' or '.join(close)}? Its fields are" if close else "its fields are"
+        return f"a field that may change: {listed}"
+    close = get_close_matches(name, [*fields, *(field.removesuffix("_id") for field in fields)])
+    lead = f"did you mean {' or '.join(close)}? Its fields are" if close else "its fields are"
     resource_type = model.resource_type.replace("_", " ")
-    return f"a field that there is: {resource_type} has none called {shown(name)}; {hint} {known}"
+    return f"a field that there is: {resource_type} has none called {shown(name)}; {lead} {listed}"
 
 
 def check_new(model: type[Record], values: Mapping[str, Any]) -> None:
-    """Check that everything that a new record needs is there.
+    """Check that a new record has a value for every required field.
 
     Raises:
-        InvalidInput: Something is missing.
+        InvalidInput: A value is missing.
     """
     for field in fields_of(model).values():
         if field.required and values.get(field.name) is None:
@@ -121,10 +125,10 @@ def check_new(model: type[Record], values: Mapping[str, Any]) -> None:
 
 
 def check_together(model: type[Record], values: Mapping[str, Any]) -> None:
-    """Check what must hold of several values of one record.
+    """Check the rules of a model that combine several values of one record.
 
     Raises:
-        InvalidInput: A check doesn't hold.
+        InvalidInput: A rule doesn't hold.
     """
     for check in model.checks:
         if not check.holds(values):
@@ -140,23 +144,23 @@ def resolve_references(
 
     Raises:
         NotFound: The tenant has no such record.
-        InvalidInput: It could be either of two.
+        InvalidInput: A value is the id of one record and the name of another.
     """
     resolved = dict(values)
     for name, value in values.items():
         resource_type = fields_of(model)[name].refers_to
         if resource_type is not None and value is not None:
-            found, unsure = find_ids(db, tenant_id, resource_type, [value])
+            ids, unsure = find_ids(db, tenant_id, resource_type, [value])
             if value in unsure:
                 raise InvalidInput(field=name, got=shown(value), expected=either(value))
-            if value not in found:
+            if value not in ids:
                 raise NotFound(what=resource_type, got=value)
-            resolved[name] = found[value]
+            resolved[name] = ids[value]
     return resolved
 
 
 def either(value: Any) -> str:
-    """Return what was expected in the place of what could be two, as the end of a sentence."""
+    """Return what was expected instead of an ambiguous reference, as the end of a sentence."""
     return (
         f"either the one with id {value} or the one called {value}; "
         "tell the first by its name, the second by its id"
@@ -164,28 +168,33 @@ def either(value: Any) -> str:
 
 
 def find_ids(
-    db: Connection, tenant_id: int, resource_type: str, given: Iterable[int | str]
+    db: Connection, tenant_id: int, resource_type: str, references: Iterable[int | str]
 ) -> tuple[dict[int | str, int], set[int | str]]:
-    """Return the ids of a tenant's records by what they were called.
+    """Return the ids of a tenant's records by references to them.
 
     A number is an id. Text is a name, or an id if it is written as one.
 
     Returns:
-        The ids by what was given; and what is the id of one and the name of another.
+        The ids by reference; and the references that are the id of one record and the name of
+        another. References that are in neither don't exist.
     """
     model = records()[resource_type]
-    asked = {each: row_id for each in given if (row_id := as_id(each)) is not None}
-    found: dict[int | str, int] = {}
-    if asked:
-        ids = _any_of(asked.values(), BigInteger())
-        known = set(db.scalars(select(model.id).where(*_live(model, tenant_id), model.id == ids)))
-        found = {each: row_id for each, row_id in asked.items() if row_id in known}
-    names = {each for each in given if isinstance(each, str)}
-    named = find_named(db, tenant_id, resource_type, names) if names else {}
-    unsure: set[int | str] = {
-        name for name, row_id in named.items() if found.get(name, row_id) != row_id
+    by_id = {
+        reference: row_id for reference in references if (row_id := as_id(reference)) is not None
     }
-    return found | {name: named[name] for name in named if name not in found}, unsure
+    resolved: dict[int | str, int] = {}
+    if by_id:
+        ids = _any_of(by_id.values(), BigInteger())
+        existing = set(
+            db.scalars(select(model.id).where(*_is_live(model, tenant_id), model.id == ids))
+        )
+        resolved = {reference: row_id for reference, row_id in by_id.items() if row_id in existing}
+    names = {reference for reference in references if isinstance(reference, str)}
+    by_name = find_named(db, tenant_id, resource_type, names) if names else {}
+    unsure: set[int | str] = {
+        name for name, row_id in by_name.items() if resolved.get(name, row_id) != row_id
+    }
+    return resolved | {name: by_name[name] for name in by_name if name not in resolved}, unsure
 
 
 def find_named(
@@ -197,17 +206,17 @@ def find_named(
     if column is None:
         return {}
     called = column == _any_of(names, Text())
-    rows = db.execute(select(column, model.id).where(*_live(model, tenant_id), called))
+    rows = db.execute(select(column, model.id).where(*_is_live(model, tenant_id), called))
     return dict(rows.all())
 
 
-def _live(model: type[Record], tenant_id: int) -> tuple[ColumnElement[bool], ...]:
+def _is_live(model: type[Record], tenant_id: int) -> tuple[ColumnElement[bool], ...]:
     return (model.tenant_id == tenant_id, model.deleted_at.is_(None))
 
 
-def _any_of(given: Iterable[Any], sort: Any) -> Any:
-    # One array: with a placeholder for each value the driver reads longer than the server.
-    return any_(literal(list(given), ARRAY(sort)))
+def _any_of(values: Iterable[Any], sort: Any) -> Any:
+    # One array: with a placeholder for each value the driver takes longer than the server.
+    return any_(literal(list(values), ARRAY(sort)))
 
 
 def plain(value: Any) -> Any:
@@ -216,7 +225,7 @@ def plain(value: Any) -> Any:
 
 
 def shown(value: Any) -> Any:
-    """Return a value as an error shows it: never more than a line of it."""
+    """Return a value as an error shows it: of a long text only the beginning."""
     if isinstance(value, date | datetime):
         return value.isoformat()
     longest = 100
@@ -229,7 +238,7 @@ def _name_column(model: type[Record]) -> str:
     return REFERENCE if issubclass(model, Work) else "name"
 
 
-def _parsed(field: Field, value: Any) -> Any:
+def _parse(field: Field, value: Any) -> Any:
     if is_empty(value):
         if field.nullable:
             return None
@@ -247,9 +256,9 @@ def _refuse(field: Field, value: Any) -> NoReturn:
 
 
 def read_field(model: type[Record], column: Column[Any]) -> Field:
-    """Return what the values of a column have to look like."""
-    refers_to = _noun_of(column)
-    parse, expected = _parser(model, column, refers_to)
+    """Return the field of a column: what its values have to look like."""
+    refers_to = _referenced_resource_type(column)
+    parse, expected = _parser_of_column(model, column, refers_to)
     return Field(
         column.name,
         required=not column.nullable and column.server_default is None,
@@ -261,13 +270,13 @@ def read_field(model: type[Record], column: Column[Any]) -> Field:
     )
 
 
-def _noun_of(column: Column[Any]) -> str | None:
-    by_table = {each.__tablename__: resource_type for resource_type, each in records().items()}
+def _referenced_resource_type(column: Column[Any]) -> str | None:
+    by_table = {model.__tablename__: resource_type for resource_type, model in records().items()}
     targets = {key.target_fullname.partition(".")[0] for key in column.foreign_keys}
-    return next((by_table[each] for each in sorted(targets) if each in by_table), None)
+    return next((by_table[table] for table in sorted(targets) if table in by_table), None)
 
 
-def _parser(
+def _parser_of_column(
     model: type[Record], column: Column[Any], refers_to: str | None
 ) -> tuple[Callable[[Any], Any], str]:
     if column.name in model.choices:
@@ -276,7 +285,7 @@ def _parser(
     if column.name in model.parsers:
         return model.parsers[column.name]
     if refers_to is not None:
-        # Work is named by its reference, which has no blanks around it either.
+        # Work has a reference instead of a name, which is stored without blanks around it.
         parse = trimmed(reference) if refers_to in kinds() else reference
         return parse, f"the id or the name of a {refers_to.replace('_', ' ')}"
     parse, expected = parser_of(column.type, longest_of(column))

@@ -1,4 +1,7 @@
-"""Filters over the rows of one kind, as SQL with bound values; a tenant's living rows only."""
+"""Filters: turn the text of a filter into an SQL condition over a tenant's rows of one kind.
+
+Values are bound parameters, and deleted rows are left out.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -34,7 +37,7 @@ from models.base import Record, Work
 _HIDDEN = frozenset({"tenant_id", "deleted_at"})
 _ORDERED = (Integer, Float, TIMESTAMP, Date)
 _FILTER = Expected(
-    lambda given: isinstance(given, str) and can_be_stored(given),
+    lambda value: isinstance(value, str) and can_be_stored(value),
     "a filter such as state=OPEN, as text without NUL",
 )
 _TRUE, _FALSE = "true", "false"
@@ -50,8 +53,8 @@ _ORDERS = frozenset({"<", "<=", ">", ">="})
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A column, or a derived fact, that filters ask of, and what its values have to look like."""
+class _Subject:
+    """A column or a derived fact that filters can compare, and what its values look like."""
 
     column: ColumnElement[Any]
     field: Field
@@ -59,49 +62,55 @@ class _Asked:
 
     @property
     def is_ordered(self) -> bool:
-        """Say whether one value can be less than another; ids of others have no order."""
+        """Return whether its values have an order; ids of other records have none."""
         return isinstance(self.column.type, _ORDERED) and self.field.refers_to is None
 
     @property
     def is_list(self) -> bool:
-        """Say whether its values are lists of words."""
+        """Return whether its values are lists of words."""
         return isinstance(self.column.type, ARRAY)
 
     @property
-    def tells_time(self) -> bool:
-        """Say whether its values are times or days."""
+    def is_time(self) -> bool:
+        """Return whether its values are times or days."""
         return isinstance(self.column.type, TIMESTAMP | Date)
 
 
 def select_where(
     db: Connection, tenant_id: int, model: type[Record], where: str, now: datetime
 ) -> ColumnElement[bool]:
-    """Return the condition that a filter stands for, over a tenant's rows that aren't deleted.
+    """Return the SQL condition of a filter, over a tenant's rows that aren't deleted.
 
-    Spans and `now` are counted from *now*; names of other records are looked up at once.
+    Spans and `now` are relative to *now*; names of other records are looked up here.
 
     Raises:
-        InvalidInput: The filter can't be read, a field isn't known, or a value isn't its field's.
-        NotFound: The tenant has no record of a name or id that a value gives.
+        InvalidInput: The filter can't be parsed, a field isn't known, or a value doesn't fit its
+            field.
+        NotFound: The tenant has no record of a name or id that the filter gives.
     """
     check("where", where, _FILTER)
     from domain.filter_parser import parse_filter  # noqa: PLC0415 -- brings a parser along
 
-    read = parse_filter(where)
-    known = _known(model)
-    meant = {each: _values(known, each, now) for each in comparisons(read)}
-    for resource_type in sorted({known[each.field].field.refers_to or "" for each in meant} - {""}):
-        _look_up(db, tenant_id, resource_type, known, meant)
-    conditions = {each: _condition(known[each.field], each, meant[each]) for each in meant}
+    parsed = parse_filter(where)
+    subjects = _subjects(model)
+    values = {comparison: _values(subjects, comparison, now) for comparison in comparisons(parsed)}
+    for resource_type in sorted(
+        {subjects[comparison.field].field.refers_to or "" for comparison in values} - {""}
+    ):
+        _look_up(db, tenant_id, resource_type, subjects, values)
+    conditions = {
+        comparison: _condition(subjects[comparison.field], comparison, values[comparison])
+        for comparison in values
+    }
     table = cast("Table", model.__table__)
     living = (table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None))
-    return and_(*living, _join(read, conditions))
+    return and_(*living, _join(parsed, conditions))
 
 
 @cache
-def _known(model: type[Record]) -> dict[str, _Asked]:
-    """Return what a filter may ask of by name: `vendor` and `vendor_id` are the same."""
-    known: dict[str, _Asked] = {}
+def _subjects(model: type[Record]) -> dict[str, _Subject]:
+    """Return what filters can compare, by name: `vendor` and `vendor_id` are the same."""
+    subjects: dict[str, _Subject] = {}
     for column in cast("Table", model.__table__).columns:
         if column.name in _HIDDEN:
             continue
@@ -110,109 +119,110 @@ def _known(model: type[Record]) -> dict[str, _Asked]:
             states = model.machine.states
             expected = f"one of {', '.join(states)}"
             field = replace(field, parse=partial(word, states), expected=expected)
-        known[column.name] = _Asked(column, field)
-        known.setdefault(column.name.removesuffix("_id"), known[column.name])
+        subjects[column.name] = _Subject(column, field)
+        subjects.setdefault(column.name.removesuffix("_id"), subjects[column.name])
     for name, fact in (model.derived if issubclass(model, Work) else {}).items():
-        known[name] = _Asked(fact, replace(_FACT, name=name), is_derived=True)
-    return known
+        subjects[name] = _Subject(fact, replace(_FACT, name=name), is_derived=True)
+    return subjects
 
 
-def _values(known: Mapping[str, _Asked], asked: Comparison, now: datetime) -> list[Any]:
+def _values(subjects: Mapping[str, _Subject], comparison: Comparison, now: datetime) -> list[Any]:
     """Return the values of a comparison as the column holds them; names stay names."""
-    found = known.get(asked.field)
-    if found is None:
-        fields = ", ".join(sorted({each.field.name for each in known.values()}))
-        raise InvalidInput(field="where", got=asked.field, expected=f"a field among {fields}")
-    if found.is_derived and asked.operator not in ("=", "!="):
-        _refuse(asked, f"= or !=, with {_FACT.expected}")
-    if found.is_list and asked.operator not in (CONTAINS, EMPTY):
-        _refuse(asked, "contains, with one of its words, or is empty")
-    if asked.operator in _ORDERS and not found.is_ordered:
-        _refuse(asked, "=, !=, in or is empty; it has no order")
-    if asked.operator == CONTAINS:
-        if not found.is_list and not isinstance(found.column.type, Text):
-            _refuse(asked, "a field of text, or a list, before it")
-        if not asked.values[0]:
-            _refuse(asked, "some text to look for, or is not empty")
-        return list(asked.values)
-    return [_value(found, asked, each, now) for each in asked.values]
+    subject = subjects.get(comparison.field)
+    if subject is None:
+        fields = ", ".join(sorted({subject.field.name for subject in subjects.values()}))
+        raise InvalidInput(field="where", got=comparison.field, expected=f"a field among {fields}")
+    if subject.is_derived and comparison.operator not in ("=", "!="):
+        _refuse(comparison, f"= or !=, with {_FACT.expected}")
+    if subject.is_list and comparison.operator not in (CONTAINS, EMPTY):
+        _refuse(comparison, "contains, with one of its words, or is empty")
+    if comparison.operator in _ORDERS and not subject.is_ordered:
+        _refuse(comparison, "=, !=, in or is empty; it has no order")
+    if comparison.operator == CONTAINS:
+        if not subject.is_list and not isinstance(subject.column.type, Text):
+            _refuse(comparison, "a field of text, or a list, before it")
+        if not comparison.values[0]:
+            _refuse(comparison, "some text to look for, or is not empty")
+        return list(comparison.values)
+    return [_value(subject, comparison, text, now) for text in comparison.values]
 
 
-def _value(known: _Asked, asked: Comparison, given: str, now: datetime) -> Any:
+def _value(subject: _Subject, comparison: Comparison, text: str, now: datetime) -> Any:
     try:
-        value: Any = given
-        if known.tells_time:
-            moment = now if given.lower() == "now" else from_now(given, now)
-            is_day = isinstance(known.column.type, Date)
-            value = given if moment is None else moment.date() if is_day else moment
-        return known.field.parse(value)
+        value: Any = text
+        if subject.is_time:
+            moment = now if text.lower() == "now" else from_now(text, now)
+            is_day = isinstance(subject.column.type, Date)
+            value = text if moment is None else moment.date() if is_day else moment
+        return subject.field.parse(value)
     except InvalidInput as error:
-        _refuse(asked, error.facts["expected"], given)
+        _refuse(comparison, error.facts["expected"], text)
     except (ValueError, TypeError, OverflowError) as error:
-        _refuse(asked, _expected(known, given, error), given)
+        _refuse(comparison, _expected(subject, text, error), text)
 
 
-def _expected(known: _Asked, given: str, error: Exception) -> str:
-    """Return what was expected in the place of a value that its field can't hold."""
-    if not known.tells_time:
-        return known.field.expected
+def _expected(subject: _Subject, text: str, error: Exception) -> str:
+    """Return what was expected instead of a value that its field can't hold."""
+    if not subject.is_time:
+        return subject.field.expected
     if isinstance(error, OverflowError):
         return "a time in the years 1 to 9999"
-    expected = f"{known.field.expected}, now, or a span from now such as -7d"
-    naive = _without_zone(given) if isinstance(known.column.type, TIMESTAMP) else None
+    expected = f"{subject.field.expected}, now, or a span from now such as -7d"
+    naive = _without_zone(text) if isinstance(subject.column.type, TIMESTAMP) else None
     return f"{expected}; in UTC this is {naive.isoformat()}Z" if naive else expected
 
 
-def _without_zone(given: str) -> datetime | None:
+def _without_zone(text: str) -> datetime | None:
     try:
-        found = datetime.fromisoformat(given)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo is None else None
+    return time if time.tzinfo is None else None
 
 
 def _look_up(
     db: Connection,
     tenant_id: int,
     resource_type: str,
-    known: Mapping[str, _Asked],
-    meant: dict[Comparison, list[Any]],
+    subjects: Mapping[str, _Subject],
+    values: dict[Comparison, list[Any]],
 ) -> None:
-    """Put ids in the place of what names records of a resource type, all looked up together."""
-    naming = [
-        each
-        for each in meant
-        if known[each.field].field.refers_to == resource_type and each.operator != CONTAINS
+    """Replace references to records of a resource type by ids, with one look-up for all."""
+    referring = [
+        comparison
+        for comparison in values
+        if subjects[comparison.field].field.refers_to == resource_type
+        and comparison.operator != CONTAINS
     ]
-    names = {value for each in naming for value in meant[each]}
-    found, unsure = find_ids(db, tenant_id, resource_type, names)
+    names = {value for comparison in referring for value in values[comparison]}
+    ids, unsure = find_ids(db, tenant_id, resource_type, names)
     if unsure:
         value = min(unsure, key=str)
         raise InvalidInput(field="where", got=f"{resource_type} {value}", expected=either(value))
-    missing = names - found.keys()
+    missing = names - ids.keys()
     if missing:
         raise NotFound(what=resource_type, got=min(missing, key=str))
-    for each in naming:
-        meant[each] = [found[value] for value in meant[each]]
+    for comparison in referring:
+        values[comparison] = [ids[value] for value in values[comparison]]
 
 
-def _join(read: Filter, conditions: Mapping[Comparison, ColumnElement[bool]]) -> Any:
-    if isinstance(read, Comparison):
-        return conditions[read]
-    if isinstance(read, Negation):
-        # What is empty compares to nothing: not (due_at < now) takes rows without a time, too.
-        return not_(func.coalesce(_join(read.part, conditions), False))
-    join = and_ if read.is_all else or_
-    return join(*(_join(each, conditions) for each in read.parts))
+def _join(parsed: Filter, conditions: Mapping[Comparison, ColumnElement[bool]]) -> Any:
+    if isinstance(parsed, Comparison):
+        return conditions[parsed]
+    if isinstance(parsed, Negation):
+        # A comparison with an empty column is NULL: not (due_at < now) must match such rows.
+        return not_(func.coalesce(_join(parsed.part, conditions), False))
+    join = and_ if parsed.is_all else or_
+    return join(*(_join(part, conditions) for part in parsed.parts))
 
 
-def _condition(asked: _Asked, comparison: Comparison, values: list[Any]) -> ColumnElement[bool]:
-    if asked.is_derived:
+def _condition(subject: _Subject, comparison: Comparison, values: list[Any]) -> ColumnElement[bool]:
+    if subject.is_derived:
         is_meant = (values[0] == _TRUE) is (comparison.operator == "=")
-        return asked.column if is_meant else not_(asked.column)
-    if asked.is_list:
-        return _compare_list(asked.column, comparison)
-    return _compare(asked.column, comparison.operator, values)
+        return subject.column if is_meant else not_(subject.column)
+    if subject.is_list:
+        return _compare_list(subject.column, comparison)
+    return _compare(subject.column, comparison.operator, values)
 
 
 def _compare(column: ColumnElement[Any], operator: str, values: list[Any]) -> ColumnElement[bool]:
@@ -233,12 +243,12 @@ def _compare(column: ColumnElement[Any], operator: str, values: list[Any]) -> Co
 def _compare_list(column: ColumnElement[Any], comparison: Comparison) -> ColumnElement[bool]:
     if comparison.operator == EMPTY:
         return func.coalesce(func.cardinality(column), 0) == 0
-    # One of its words as it is: a part of a word, or another case, is another word.
+    # A whole word in the same case: a part of a word, or another case, is another word.
     return literal(comparison.values[0], Text()) == any_(column)
 
 
-def _refuse(asked: Comparison, expected: str, value: str | None = None) -> NoReturn:
-    # A field may be called like an option or a value beside the filter; so all of it is told.
-    told = shown(", ".join(asked.values) if value is None else value) or '""'
-    got = f"{asked.field} {asked.operator} {told}"
+def _refuse(comparison: Comparison, expected: str, value: str | None = None) -> NoReturn:
+    # A field can have the name of an option: so the error quotes the whole comparison.
+    quoted = shown(", ".join(comparison.values) if value is None else value) or '""'
+    got = f"{comparison.field} {comparison.operator} {quoted}"
     raise InvalidInput(field="where", got=got, expected=expected)

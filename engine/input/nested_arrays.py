@@ -1,6 +1,7 @@
-"""Lists among the values of many rows, for PostgreSQL knows no array of arrays.
+"""Nested arrays: send list values of many rows as one array of text.
 
-Each of them travels as the text that PostgreSQL writes an array in, and is one again there.
+PostgreSQL has no arrays of arrays of different lengths, so each list is sent as an array literal
+and cast back to an array by the statement.
 """
 
 from collections.abc import Sequence
@@ -12,22 +13,22 @@ from sqlalchemy.types import TypeEngine
 
 
 def as_sent(column: Column[Any], values: Sequence[Any]) -> list[Any]:
-    """Return the values of a column for many rows as one array can hold them."""
+    """Return the values of a column for many rows, with lists as array literals."""
     if not isinstance(column.type, ARRAY):
         return list(values)
-    return [None if each is None else _literal(each) for each in values]
+    return [None if words is None else _array_literal(words) for words in values]
 
 
-def travels_as(column: Column[Any]) -> TypeEngine[Any]:
-    """Return the type that the values of a column have on their way."""
+def type_sent(column: Column[Any]) -> TypeEngine[Any]:
+    """Return the type in which the values of a column are sent."""
     return Text() if isinstance(column.type, ARRAY) else column.type
 
 
 def as_stored(column: Column[Any], sent: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return what was sent as the column holds it."""
+    """Return the SQL expression that casts sent values back to the type of their column."""
     return cast(sent, column.type) if isinstance(column.type, ARRAY) else sent
 
 
-def _literal(words: Sequence[str]) -> str:
-    quoted = (each.replace("\\", "\\\\").replace('"', '\\"') for each in words)
-    return "{" + ",".join(f'"{each}"' for each in quoted) + "}"
+def _array_literal(words: Sequence[str]) -> str:
+    quoted = (word.replace("\\", "\\\\").replace('"', '\\"') for word in words)
+    return "{" + ",".join(f'"{word}"' for word in quoted) + "}"

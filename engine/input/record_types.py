@@ -1,4 +1,4 @@
-"""Resource types: what interfaces create and change, by the name that they use for it."""
+"""Resource types: look up the model of what interfaces create and change, by its name."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +13,21 @@ from models.base import Record, Work, kinds, records
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is written: a resource type's model, and the model of what it is a part of."""
+    """The model of a resource type that is written, and the model of its parent, if it has one."""
 
     model: type[Record]
-    whole: type[Record] | None
+    parent: type[Record] | None
 
     @property
     def guarded(self) -> str:
-        """Return the resource type that the operation is of: for the database's guard the whole."""
-        return (self.whole or self.model).resource_type
+        """Return the resource type that the database's guard checks: the parent's, if any."""
+        return (self.parent or self.model).resource_type
 
     def permission(self, verb: str) -> tuple[str, str]:
         """Return kind and action of the permission that *verb* needs."""
-        if self.whole is None or self.model.permit is None:
+        if self.parent is None or self.model.permit is None:
             return self.model.resource_type, verb
-        return self.whole.resource_type, self.model.permit
+        return self.parent.resource_type, self.model.permit
 
 
 def known_resource_type(resource_type: Any) -> type[Record]:
@@ -37,20 +37,20 @@ def known_resource_type(resource_type: Any) -> type[Record]:
         InvalidInput: There is no such resource type.
     """
     name = resource_type.replace("-", "_") if isinstance(resource_type, str) else resource_type
-    known = records()
-    if name not in list(known):
-        raise InvalidInput(field="kind", got=resource_type, expected=f"one of {', '.join(known)}")
-    return known[name]
+    models = records()
+    if name not in list(models):
+        raise InvalidInput(field="kind", got=resource_type, expected=f"one of {', '.join(models)}")
+    return models[name]
 
 
 def parent_of(model: type[Record]) -> type[Record] | None:
-    """Return the model of what a record is a part of, if it is a part."""
+    """Return the model of the parent of a record, if it has one."""
     refers_to = fields_of(model)[model.parent].refers_to if model.parent else None
     return records()[refers_to] if refers_to else None
 
 
 def target_of(resource_type: Any) -> Target:
-    """Return what is written by a resource type.
+    """Return the models that a write of a resource type is about.
 
     Raises:
         InvalidInput: There is no such resource type.
@@ -72,7 +72,7 @@ def known_kind(kind: Any) -> type[Work]:
         InvalidInput: There is no such kind.
     """
     name = kind.replace("-", "_") if isinstance(kind, str) else kind
-    known = kinds()
-    if name not in list(known):
-        refuse("kind", kind, f"one of {', '.join(known)}")
-    return known[name]
+    models = kinds()
+    if name not in list(models):
+        refuse("kind", kind, f"one of {', '.join(models)}")
+    return models[name]

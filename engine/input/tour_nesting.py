@@ -1,7 +1,7 @@
-"""Tours have two levels: the tour of a checkpoint is no checkpoint itself.
+"""Tour nesting: refuse a checkpoint of a checkpoint, so that tours have two levels only.
 
-So no way leads back to where it began. Work of every kind that can name work of its own kind is
-held to it.
+So references never form a cycle. The rule applies to every kind of work that can refer to work of
+its own kind.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,15 +16,15 @@ from engine.input.fields import fields_of
 from engine.input.record_types import table_of
 from models.base import Record, Work
 
-# Two who make each the checkpoint of the other would both see that it is none yet.
+# Without it, two transactions that make each other's row a checkpoint would both pass.
 _TAKE_TURNS = text("SELECT pg_advisory_xact_lock(hashtextextended('tour', :tenant_id))")
-_NEW = 0
+_NEW_ROW = 0
 
 
 def own_columns(model: type[Record]) -> list[str]:
-    """Return the columns of work that name work of its own kind."""
+    """Return the columns of work that refer to work of its own kind."""
     fields = fields_of(model).values() if issubclass(model, Work) else ()
-    return [each.name for each in fields if each.refers_to == model.resource_type]
+    return [field.name for field in fields if field.refers_to == model.resource_type]
 
 
 def check_tour(
@@ -32,12 +32,12 @@ def check_tour(
     tenant_id: int,
     model: type[Record],
     values: Mapping[str, Any],
-    row_id: int = _NEW,
+    row_id: int = _NEW_ROW,
 ) -> None:
     """Check that a new or a locked row may get these values.
 
     Raises:
-        RuleRefused: A tour would stand within another.
+        RuleRefused: A tour would be part of another tour.
     """
     reason = nested_tours(db, tenant_id, model, {row_id: values}, [row_id]).get(row_id)
     if reason is not None:
@@ -55,50 +55,54 @@ def nested_tours(
 
     Args:
         db: The transaction that writes them.
-        tenant_id: Whose rows they are.
-        model: What they are.
-        written: The values, by id; also of rows that are written beside these.
+        tenant_id: The tenant of the rows.
+        model: The model of the rows.
+        written: The values, by id; also of rows that are written with these.
         ids: The locked rows.
     """
-    found: dict[int, Reason] = {}
+    reasons: dict[int, Reason] = {}
     for name in own_columns(model):
-        tours = {each: written[each].get(name) for each in written}
-        asked = {each: tour for each in ids if (tour := tours.get(each)) is not None}
-        if not asked:
+        tours = {row_id: written[row_id].get(name) for row_id in written}
+        checkpoints = {row_id: tour for row_id in ids if (tour := tours.get(row_id)) is not None}
+        if not checkpoints:
             continue
         db.execute(_TAKE_TURNS, {"tenant_id": tenant_id})
-        # What becomes a checkpoint beside them is as good as one.
-        inner = {each for each, tour in tours.items() if tour not in (None, each)}
-        inner |= checkpoints_among(db, model, name, set(asked.values()))
+        # Rows that become checkpoints in the same write count as checkpoints already.
+        nested = {row_id for row_id, tour in tours.items() if tour not in (None, row_id)}
+        nested |= checkpoints_among(db, model, name, set(checkpoints.values()))
         column = table_of(model).c[name]
-        outer = select(column).distinct()
-        outer = outer.where(column == _any_of(asked), table_of(model).c.deleted_at.is_(None))
-        with_checkpoints = set(db.scalars(outer))
-        for each, tour in asked.items():
-            if tour in inner:
-                found[each] = _nested(f"{model.resource_type} {tour} is a checkpoint itself")
-            elif each == tour or each in with_checkpoints:
-                told = (
+        select_tours = select(column).distinct()
+        select_tours = select_tours.where(
+            column == _any_of(checkpoints), table_of(model).c.deleted_at.is_(None)
+        )
+        with_checkpoints = set(db.scalars(select_tours))
+        for row_id, tour in checkpoints.items():
+            if tour in nested:
+                reasons[row_id] = _tour_nested(
+                    f"{model.resource_type} {tour} is a checkpoint itself"
+                )
+            elif row_id == tour or row_id in with_checkpoints:
+                whose = (
                     "itself"
-                    if each == tour
+                    if row_id == tour
                     else f"{model.resource_type} {tour}: it has checkpoints"
                 )
-                found[each] = _nested(
-                    f"{model.resource_type} {each} can't be a checkpoint of {told}"
+                reasons[row_id] = _tour_nested(
+                    f"{model.resource_type} {row_id} can't be a checkpoint of {whose}"
                 )
-    return found
+    return reasons
 
 
 def checkpoints_among(
     db: Connection, model: type[Record], name: str, ids: Collection[int]
 ) -> set[int]:
-    """Return which of some rows are checkpoints by the column *name*."""
+    """Return which rows are checkpoints, that is, have a tour in the column *name*."""
     table = table_of(model)
     query = select(table.c.id).where(table.c.id == _any_of(ids), table.c[name].is_not(None))
     return set(db.scalars(query))
 
 
-def _nested(message: str) -> Reason:
+def _tour_nested(message: str) -> Reason:
     return Reason("tour_nested", message)
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from domain.bulk import Outcome
 from domain.errors import IllegalTransition, InvalidInput
 from domain.permissions import Actor
-from engine.input.database_errors import holdable
+from engine.input.database_errors import refuse_oversized
 from engine.operations.change_for_verb import EDITS, TRANSITION, UNDO
 from engine.operations.chunking import ChunkPlan, materialize, origin_of
 from engine.operations.dispatch import dispatch_first, find_room
@@ -248,7 +248,7 @@ def _derive(
     queue = values["queue"]
     with (
         _still_there(platform, parent.id),
-        holdable("operation_id"),
+        refuse_oversized("operation_id"),
         platform.database.begin() as db,
     ):
         if queue == "bulk":

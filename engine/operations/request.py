@@ -19,7 +19,7 @@ from engine.input.checks import (
     refuse,
     seconds,
     text,
-    whole,
+    whole_number,
 )
 from engine.input.fields import check_together, fields_of, parse_values
 from engine.input.record_types import known_kind
@@ -117,12 +117,12 @@ _OPTIONAL = {
     "reason": one_of(REASONS),
     "lease_s": seconds(0.1, 3600),
     "wait_s": seconds(0, 86_400),
-    "max_retries": whole(0, 20),
-    "chunk_items": whole(1, 10_000),
-    "parallel": whole(1, 1000),
+    "max_retries": whole_number(0, 20),
+    "chunk_items": whole_number(1, 10_000),
+    "parallel": whole_number(1, 1000),
     "where": text(LONGEST),
-    "expect_count": whole(1, 1_000_000),
-    "canary": whole(1, 1_000_000),
+    "expect_count": whole_number(1, 1_000_000),
+    "canary": whole_number(1, 1_000_000),
     "rate": RATE,
     "run_at": Expected(
         lambda given: isinstance(given, datetime) and given.tzinfo is not None,
@@ -237,13 +237,13 @@ def _check_metadata(given: Any) -> None:
 
 def _checked_ids(pace: Pace, submission: Submission) -> list[int]:
     given: Any = submission.ids
-    whole = "whole numbers from 1 on"
+    expected = "whole numbers from 1 on"
     if not isinstance(given, Iterable):
-        refuse("ids", given, whole)
+        refuse("ids", given, expected)
     ids = list(given)
     for each in ids:
         if not is_id(each):
-            refuse("ids", each, whole)
+            refuse("ids", each, expected)
     ids.sort()
     twice = sorted({a for a, b in pairwise(ids) if a == b})
     if twice:

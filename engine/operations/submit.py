@@ -15,7 +15,7 @@ from domain.permissions import Actor
 from engine.access.cross_tenant_watch import watch_probes
 from engine.access.permissions import authorize
 from engine.files.source import Load
-from engine.input.database_errors import holdable
+from engine.input.database_errors import refuse_oversized
 from engine.input.fields import plain, resolve_references
 from engine.input.filters import select_where
 from engine.operations.chunking import ChunkPlan, Rows, StoredChunks, materialize, origin_of
@@ -103,7 +103,7 @@ def submit(
     with (
         watch_probes(platform, actor, submission.verb),
         buffered(row_file, most) as here,
-        holdable("file"),
+        refuse_oversized("file"),
         opened as db,
     ):
         held = (

@@ -1,1 +1,1 @@
-"""Ports: the outside world (database, locks, results, hooks) as the values that use cases get."""
+"""Ports: interfaces to the outside world (database, locks, results, hooks) for use cases."""

@@ -1,4 +1,4 @@
-"""A file of anchors: seals that were pinned where the database can't reach."""
+"""Anchor file: read and append pinned seals in a file outside the database."""
 
 import json
 import os
@@ -16,14 +16,14 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, slots=True)
 class AnchorFile:
-    """A file of one JSON object a line, to which lines are only ever added."""
+    """An append-only file of anchors, one JSON object a line."""
 
     path: Path
 
     def read(self) -> Iterator[Anchor]:
         """Yield the anchors in the order in which they were pinned; none without a file.
 
-        A last line that a crash cut short is passed over.
+        A last line that a crash cut short is skipped.
 
         Raises:
             InvalidInput: Another line is no anchor.
@@ -39,13 +39,13 @@ class AnchorFile:
             if not line.endswith("\n") and number == len(lines):
                 return
             try:
-                told = json.loads(line)
-                pinned_at = datetime.fromisoformat(told["pinned_at"])
-                digest = bytes.fromhex(told["digest"])
-                unsealed = told.get("unsealed")
+                pinned = json.loads(line)
+                pinned_at = datetime.fromisoformat(pinned["pinned_at"])
+                digest = bytes.fromhex(pinned["digest"])
+                unsealed = pinned.get("unsealed")
                 yield Anchor(
-                    int(told["tenant_id"]),
-                    int(told["seal_no"]),
+                    int(pinned["tenant_id"]),
+                    int(pinned["seal_no"]),
                     digest,
                     pinned_at,
                     unsealed=None if unsealed is None else int(unsealed),
@@ -58,9 +58,10 @@ class AnchorFile:
                 ) from error
 
     def add(self, lines: list[str]) -> None:
-        """Add lines so that they are on the disk when this returns.
+        """Append lines, and return once they are on the disk.
 
-        What a crash left of a last line goes: with an end to it, it would be a line that is none.
+        A last line that a crash cut short is removed first, because the next line would be
+        appended to it.
 
         Raises:
             Unavailable: The file can't be written.
@@ -69,7 +70,7 @@ class AnchorFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("ab+") as file:
                 file.truncate(_end_of_lines(file))
-                file.write("".join(f"{each}\n" for each in lines).encode())
+                file.write("".join(f"{line}\n" for line in lines).encode())
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -83,13 +84,13 @@ class AnchorFile:
 
 
 def _end_of_lines(file: BinaryIO) -> int:
-    """Return where the last whole line of a file ends."""
+    """Return the offset at which the last complete line of a file ends."""
     end = file.seek(0, os.SEEK_END)
     while end:
         begin = max(0, end - _BLOCK)
         file.seek(begin)
-        found = file.read(end - begin).rfind(b"\n")
-        if found >= 0:
-            return begin + found + 1
+        line_end = file.read(end - begin).rfind(b"\n")
+        if line_end >= 0:
+            return begin + line_end + 1
         end = begin
     return 0

@@ -1,4 +1,4 @@
-"""Hooks: what other code adds to changes, before, inside and after their transaction."""
+"""Hooks: the interface by which other code acts before, inside and after changes of work."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,13 +13,14 @@ from domain.machines.machine import Reason
 
 
 class Hook:
-    """Something that happens beside changes of work; every method may be left out.
+    """Code that runs with changes of work; every method may be left out.
 
-    A platform has any number of them (`Platform.hooks`). What must not be lost belongs into
-    `after`: it runs as a durable operation of its own, which survives a crash as any other.
+    A platform has any number of hooks (`Platform.hooks`). What must not be lost belongs into
+    `after`: it runs as a durable follow-up operation of its own, which survives a crash like any
+    other operation.
 
     Attributes:
-        name: Told apart by it; an operation is followed once by each name.
+        name: Identifies the hook; an operation is followed once by each name.
         wanted: SQL over the ended operation `o` that says whether `follow` is to be asked; None
             for a hook that follows nothing. It costs every operation, so it should be cheap.
     """
@@ -30,7 +31,7 @@ class Hook:
     def before(
         self, db: Connection, operation: Row[Any], rows: Sequence[Row[Any]], now: datetime
     ) -> Mapping[int, Reason] | None:
-        """Return why rows that passed all rules may not change after all, by id.
+        """Return why rows that passed all rules may still not change, by id.
 
         Called under the rows' locks, in the transaction of the change.
         """
@@ -44,12 +45,12 @@ class Hook:
         """
 
     def follow(
-        self, db: Connection, operation: Row[Any], told: Mapping[str, Any]
+        self, db: Connection, operation: Row[Any], result: Mapping[str, Any]
     ) -> Sequence[int] | None:
-        """Return the items of the operation that is to run after this one; none for no such.
+        """Return the items of the operation that is to run after this one; none to run none.
 
-        Called in the transaction that ends *operation*, so that none is forgotten; *told* is
-        its result.
+        Called in the transaction that ends *operation*, so that no follow-up operation is lost;
+        *result* is its result.
         """
 
     def after(
@@ -64,10 +65,10 @@ class Hook:
 
 @contextmanager
 def naming_hook(hook: Hook) -> Iterator[None]:
-    """Say whose error it was: other people's code may raise anything.
+    """Put the hook's name into errors of the block: other people's code may raise anything.
 
     Raises:
-        RuntimeError: The block raised something else than an error of the database.
+        RuntimeError: The block raised something else than a database error.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""Redis locks on rows: they order the work and keep people's requests fast.
+"""Locks: take, renew and release Redis locks on rows, to order work and keep requests fast.
 
-Nothing is wrong without them: fencing is the claim and the row's version in PostgreSQL.
-So a Redis that is away means working without locks, told as `degraded`.
+Correctness doesn't depend on them: the fencing tokens are the claim and the row's version in
+PostgreSQL. So without Redis the work goes on without locks, and says so as `degraded`.
 
 The script accepts its own token: redis-py's lock can return False while it holds the lock,
 when a reply is lost and the call is sent again.
@@ -24,8 +24,8 @@ KEYS_PER_CALL = 1000
 
 _log = logging.getLogger(__name__)
 
-# The locks come as one word list in the last argument: a thousand arguments cost the client
-# more than everything else it does for them.
+# The keys come as one list of words in the last argument: encoding a thousand arguments costs
+# the client more than everything else in the call.
 _KEYS = """
 local keys = {}
 for key in string.gmatch(ARGV[#ARGV], '%S+') do keys[#keys + 1] = key end
@@ -34,21 +34,23 @@ for key in string.gmatch(ARGV[#ARGV], '%S+') do keys[#keys + 1] = key end
 # ARGV: owner, lease in ms, '1' to take all or none, locks.
 # Returns position and holder of each contended key, flat.
 _ACQUIRE = f"""{_KEYS}
-local busy = {{}}
+local contended = {{}}
 if ARGV[3] == '1' then
   for i, holder in ipairs(redis.call('MGET', unpack(keys))) do
-    if holder and holder ~= ARGV[1] then busy[#busy + 1] = i; busy[#busy + 1] = holder end
+    if holder and holder ~= ARGV[1] then
+      contended[#contended + 1] = i; contended[#contended + 1] = holder
+    end
   end
-  if #busy > 0 then return busy end
+  if #contended > 0 then return contended end
 end
 for i, key in ipairs(keys) do
   if not redis.call('SET', key, ARGV[1], 'NX', 'PX', ARGV[2]) then
     local holder = redis.call('GET', key)
     if holder == ARGV[1] then redis.call('PEXPIRE', key, ARGV[2])
-    else busy[#busy + 1] = i; busy[#busy + 1] = holder or '' end
+    else contended[#contended + 1] = i; contended[#contended + 1] = holder or '' end
   end
 end
-return busy
+return contended
 """
 
 # ARGV: owner, locks. Deletes what is still the owner's.
@@ -61,7 +63,7 @@ if #mine > 0 then redis.call('DEL', unpack(mine)) end
 return #mine
 """
 
-# ARGV: owner, lease in ms, locks. Prolongs what is still the owner's.
+# ARGV: owner, lease in ms, locks. Renews what is still the owner's.
 _RENEW = f"""{_KEYS}
 local kept = 0
 for i, holder in ipairs(redis.call('MGET', unpack(keys))) do
@@ -73,46 +75,46 @@ return kept
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lock: an operation, since when."""
+    """The holder of a lock: an operation, and since when it holds the lock."""
 
     operation: str
     since: str
 
 
 class _Renewal:
-    """Prolongs a lease when a third of it went by since it was last prolonged."""
+    """Renews a lease when a third of it has passed since its last renewal."""
 
-    def __init__(self, prolong: Callable[[], object], lease_s: float) -> None:
-        self._prolong = prolong
+    def __init__(self, renew: Callable[[], object], lease_s: float) -> None:
+        self._renew = renew
         self._every_s = lease_s / 3
         self._last = time.monotonic()
 
     def __call__(self) -> None:
         if time.monotonic() - self._last >= self._every_s:
-            self._prolong()
+            self._renew()
             self._last = time.monotonic()
 
 
-def _nothing() -> None:
+def _no_renewal() -> None:
     pass
 
 
 @dataclass(slots=True)
 class Held:
-    """What an attempt to lock brought.
+    """The result of an attempt to take locks.
 
     Attributes:
-        contended: The holder by the position of each key that somebody else holds.
+        contended: The holder of each key that somebody else holds, by the key's position.
         degraded: Redis didn't answer; the work goes on without locks.
         waited_ms: How long taking the locks took.
-        renew: To be called between statements; no statement outlasts a lease, so a lock is
-            prolonged in time without a thread of its own.
+        renew: Call it between statements: no statement outlasts a lease, so locks are renewed in
+            time without a thread of their own.
     """
 
     contended: dict[int, Holder] = field(default_factory=dict)
     degraded: bool = False
     waited_ms: float = 0.0
-    renew: Callable[[], None] = _nothing
+    renew: Callable[[], None] = _no_renewal
 
 
 def row_key(tenant_id: int, kind: str, row_id: int) -> str:
@@ -121,10 +123,10 @@ def row_key(tenant_id: int, kind: str, row_id: int) -> str:
 
 
 class Locks:
-    """Takes, renews and releases locks, by a Redis client without retries."""
+    """Takes, renews and releases locks, with a Redis client that doesn't retry."""
 
     def __init__(self, connect: "Callable[[], Redis]", *, enabled: bool = True) -> None:
-        """Take how to make the client; *enabled* False works without locks, to measure them."""
+        """Keep *connect*, which makes the client; not *enabled* takes no locks, for measuring."""
         self._client = RedisClient(connect)
         self._enabled = enabled
 
@@ -137,31 +139,31 @@ class Locks:
         Args:
             keys: Names as `row_key` makes them, without blanks.
             claim: The random token of the claim; only its own locks are released.
-            operation: Told to others as the holder.
-            lease_s: How long a lock outlives its owner's death.
-            all_or_none: Take nothing if anything is contended.
+            operation: What others see as the holder.
+            lease_s: How long a lock outlives a crash of its owner.
+            all_or_none: Take no lock if any key is contended.
 
         Yields:
-            What is contended, by position in *keys*; the rest is held.
+            Which keys are contended, by position in *keys*; the others are held.
         """
         if not self._enabled:
             yield Held()
             return
         owner = f"{claim} {operation} {datetime.now(UTC).isoformat(timespec='milliseconds')}"
         ms = round(lease_s * 1000)
-        held = self._take(keys, owner, ms, all_or_none=all_or_none)
+        held = self._acquire(keys, owner, ms, all_or_none=all_or_none)
         taken = [] if held.contended and all_or_none else keys
-        held.renew = _Renewal(lambda: self._each_call(_RENEW, taken, [owner, ms]), lease_s)
+        held.renew = _Renewal(lambda: self._run_script(_RENEW, taken, [owner, ms]), lease_s)
         try:
             yield held
         finally:
-            # Degraded too: a call whose reply was lost may have taken its locks.
-            self._each_call(_RELEASE, taken, [owner])
+            # Even if degraded: a call whose reply was lost may have taken its locks.
+            self._run_script(_RELEASE, taken, [owner])
 
     def once(self, name: str, seconds: float) -> bool:
-        """Say whether this is the first call for *name* in so many seconds.
+        """Return whether this is the first call for *name* in so many seconds.
 
-        It only saves work, so it says yes when Redis is away.
+        It only saves repeated work, so it returns True if Redis is away.
         """
         try:
             return bool(self._client.redis.set(name, 1, nx=True, px=round(seconds * 1000)))
@@ -170,25 +172,25 @@ class Locks:
             return True
 
     def forget(self, name: str) -> None:
-        """Let the next `once` of *name* say yes."""
+        """Make the next `once` of *name* return True."""
         try:
             self._client.redis.delete(name)
         except redis_errors() as error:
             _log.warning("redis_away", extra={"at": "forget", "error": str(error)})
 
-    def _take(self, keys: Sequence[str], owner: str, ms: int, *, all_or_none: bool) -> Held:
+    def _acquire(self, keys: Sequence[str], owner: str, ms: int, *, all_or_none: bool) -> Held:
         begun = datetime.now(UTC)
-        answers = self._each_call(_ACQUIRE, keys, [owner, ms, "1" if all_or_none else "0"])
+        answers = self._run_script(_ACQUIRE, keys, [owner, ms, "1" if all_or_none else "0"])
         held = Held(degraded=answers is None)
         for first, answer in enumerate(answers or []):
             for position, holder in zip(answer[::2], answer[1::2], strict=True):
-                held.contended[first * KEYS_PER_CALL + position - 1] = _holder(holder)
+                held.contended[first * KEYS_PER_CALL + position - 1] = _parse_holder(holder)
         if held.contended and all_or_none:
-            self._each_call(_RELEASE, keys, [owner])
+            self._run_script(_RELEASE, keys, [owner])
         held.waited_ms = (datetime.now(UTC) - begun).total_seconds() * 1000
         return held
 
-    def _each_call(
+    def _run_script(
         self, script: str, keys: Sequence[str], arguments: Sequence[Any]
     ) -> list[Any] | None:
         try:
@@ -202,7 +204,7 @@ class Locks:
             return None
 
 
-def _holder(owner: bytes) -> Holder:
+def _parse_holder(owner: bytes) -> Holder:
     _claim, _, rest = owner.decode().partition(" ")
     operation, _, since = rest.partition(" ")
     return Holder(operation, since)

@@ -1,4 +1,4 @@
-"""The outside world as one frozen value: what every use case gets as its first argument."""
+"""Platform: the outside world as one frozen value, the first argument of every use case."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from engine.ports.result_backend import Results
 
 
 class Publish(Protocol):
-    """Sends one message; never raises when the broker is away, for the row is the truth."""
+    """Sends one message; doesn't raise if the broker is away, because the row is authoritative."""
 
     def __call__(
         self,
@@ -33,11 +33,12 @@ class Publish(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The sizes and times of the chunk protocol and of files; spans are seconds.
+    """Sizes and times of the chunk protocol, of files and of deletion; spans are seconds.
 
-    A lease lasts longer than the statement timeout, so that a claim outlives its change. What has
-    served its time is forgotten in so many batches a call, each of so many rows, and of operations
-    no more than of so many items.
+    A lease lasts longer than the statement timeout, so that a claim outlives its change. `window`
+    is a tenant's in-flight limit: how many of its chunks may be in the queue at a time. Expired
+    rows are deleted in at most `forget_batches` batches a call, each of `forget_rows` rows, and
+    of operations at most those of `forget_items` items.
     """
 
     chunk_items: int = 1000
@@ -61,7 +62,7 @@ class Pace:
 
 
 Clock = Callable[[Connection], datetime]
-"""Tells the time by which work is judged; tests put their own in its place."""
+"""Returns the time by which work is judged; tests use one of their own."""
 
 _CLOCK = select(func.clock_timestamp())
 
@@ -73,18 +74,18 @@ def database_clock(db: Connection) -> datetime:
 
 
 def unobserved(_step: str) -> None:
-    """Watch nothing."""
+    """Ignore a step of the protocol; the default of `Platform.step`."""
 
 
 @dataclass(frozen=True)
 class Platform:
-    """Database, locks, results, messages, anchors and clock.
+    """Database, locks, results, messages, anchors and clock of a process.
 
     Attributes:
-        step: Told the name of each step of the protocol right after it, e.g. `claimed`.
-        hooks: What happens beside changes of work.
+        step: Called with the name of each step of the protocol right after it, e.g. `claimed`.
+        hooks: Code that runs with changes of work.
         retention: How long records are kept, and how.
-        archives: The folder of the archives; of every process the same.
+        archives: The folder of the archives, the same for every process.
     """
 
     database: Engine

@@ -1,4 +1,4 @@
-"""Redis on demand: neither the client library nor a connection is there before its first use."""
+"""Redis client: import the library and connect at the first use only."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class RedisClient:
-    """A Redis client that is made at its first use; commands that only read never need one."""
+    """A Redis client that is made at its first use, so commands that don't need it never do."""
 
     def __init__(self, connect: "Callable[[], Redis]") -> None:
-        """Remember how to make it."""
+        """Keep *connect*, which makes the client."""
         self._connect = connect
         self._scripts: dict[str, Script] = {}
 
@@ -31,7 +31,7 @@ class RedisClient:
 
 
 def redis_errors() -> "type[RedisError]":
-    """Return the root of the client's errors, for an `except` that looks it up when one came."""
-    from redis.exceptions import RedisError  # noqa: PLC0415 -- as the module says
+    """Return the base class of the client's errors; an `except` calls this only on an error."""
+    from redis.exceptions import RedisError  # noqa: PLC0415 -- the library is imported at its first use
 
     return RedisError

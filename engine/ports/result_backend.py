@@ -1,7 +1,8 @@
-"""Progress and results for pollers, in Celery's result backend under the operation's id.
+"""Result backend: store progress and results of operations for pollers, in Celery's format.
 
-The form is Celery's own (`celery-task-meta-<id>`), so that `AsyncResult(operation_id)` reads
-it. One script writes it and only moves forward: more done beats less, an end beats all.
+The key is Celery's own (`celery-task-meta-<id>`), so that `AsyncResult(operation_id)` reads it.
+One script writes it and only moves forward: more items done replace fewer, and an end replaces
+everything.
 """
 
 import json
@@ -16,13 +17,13 @@ if TYPE_CHECKING:
     from redis import Redis
 
 _LONGEST_WAIT_S = 0.25
-"""Less than the client waits for any answer, so that a silent server is noticed as one."""
+"""Less than the client's own timeout, so that a server that doesn't answer is noticed."""
 
 _log = logging.getLogger(__name__)
 
-# KEYS: the result's key, the stream of who waits. ARGV: the meta as JSON, its status, done,
-# seconds to keep.
-_FORWARD = """
+# KEYS: the result's key, the stream that pollers wait on. ARGV: the meta as JSON, its status,
+# items done, seconds to keep.
+_STORE_IF_NEWER = """
 local old = redis.call('GET', KEYS[1])
 if old then
   local known = cjson.decode(old)
@@ -38,58 +39,60 @@ return 1
 
 
 class Results:
-    """The result backend, by a Redis client of the backend's database."""
+    """The result backend, over a Redis client of the backend's database."""
 
     def __init__(self, connect: "Callable[[], Redis]", *, keep_s: int = 86_400) -> None:
         self._client = RedisClient(connect)
         self._keep_s = keep_s
 
     def store_progress(self, operation_id: str, progress: Mapping[str, Any]) -> bool:
-        """Tell pollers how far an operation is; return False if Redis is away."""
+        """Store the progress of an operation for pollers; return False if Redis is away."""
         return self._store(operation_id, "PROGRESS", progress, progress["done"])
 
     def store_result(self, operation_id: str, result: Mapping[str, Any]) -> bool:
-        """Tell pollers the end of an operation; return False if Redis is away.
+        """Store the result of an operation for pollers; return False if Redis is away.
 
-        The status is Celery's `SUCCESS` whatever became of the items, `FAILURE` only if the
+        The status is Celery's `SUCCESS` whatever became of the items, and `FAILURE` only if the
         operation itself could not run.
         """
         failed = result["state"] == "FAILED"
         if failed:
-            # Celery rebuilds an exception from this form when a poller asks for it.
-            told: Mapping[str, Any] = {
+            # Celery rebuilds an exception from this form when a poller reads it.
+            meta_result: Mapping[str, Any] = {
                 "exc_type": "RuntimeError",
                 "exc_module": "builtins",
                 "exc_message": [f"operation {operation_id} could not run"],
             }
         else:
-            told = result
-        return self._store(operation_id, "FAILURE" if failed else "SUCCESS", told, 0)
+            meta_result = result
+        return self._store(operation_id, "FAILURE" if failed else "SUCCESS", meta_result, 0)
 
     def read(self, operation_id: str) -> dict[str, Any] | None:
-        """Return the progress or the result that pollers see; None if nothing is known here.
+        """Return the progress or the result that is stored for pollers, if there is one.
 
-        A failure's result is in PostgreSQL only: Celery's form of it is an exception.
+        The result of a failed operation is in PostgreSQL only: here it is Celery's exception.
         """
         try:
             raw: Any = self._client.redis.get(_key(operation_id))
         except redis_errors() as error:
             _log.debug("redis_away", extra={"at": "read", "error": str(error)})
             return None
-        return _told(raw)
+        return _result_of_meta(raw)
 
     def hear(
         self, operation_id: str, after: str, within_s: float
     ) -> tuple[str, dict[str, Any] | None]:
-        """Wait for what pollers are told next; who asks again and again costs others their time.
+        """Wait for the next progress or result, without polling in short intervals.
 
         Args:
             operation_id: The operation.
-            after: What was heard last, as it was returned; empty for what was told before.
-            within_s: How long to wait; it may be less.
+            after: The position in the stream that the last call returned; empty to begin with
+                what is stored already.
+            within_s: How long to wait at most; the call may return earlier.
 
         Returns:
-            What was heard, to be given as *after*, and what was told as `read` has it.
+            The position, for the next call's *after*; and the progress or result as `read`
+            returns it, None if there was nothing new.
         """
         wait_s = min(within_s, _LONGEST_WAIT_S)
         try:
@@ -97,24 +100,24 @@ class Results:
             heard: Any = self._client.redis.xread({_stream(operation_id): after or "0"}, 1, block)
         except redis_errors() as error:
             _log.debug("redis_away", extra={"at": "hear", "error": str(error)})
-            # A server that is away gives no signal when it is back; PostgreSQL is asked meanwhile.
+            # Wait here instead: the caller reads PostgreSQL until the server is back.
             time.sleep(wait_s)
             return after, None
         for _, entries in heard or ():
             for entry, fields in entries:
-                return entry.decode(), _told(fields[b"meta"])
+                return entry.decode(), _result_of_meta(fields[b"meta"])
         return after, None
 
-    def _store(self, operation_id: str, status: str, told: Mapping[str, Any], done: int) -> bool:
+    def _store(self, operation_id: str, status: str, result: Mapping[str, Any], done: int) -> bool:
         meta: dict[str, Any] = {
             "task_id": operation_id,
             "status": status,
-            "result": told,
+            "result": result,
             "traceback": None,
             "children": [],
         }
         try:
-            self._client.script(_FORWARD)(
+            self._client.script(_STORE_IF_NEWER)(
                 keys=[_key(operation_id), _stream(operation_id)],
                 args=[json.dumps(meta), status, done, self._keep_s],
             )
@@ -132,7 +135,7 @@ def _stream(operation_id: str) -> str:
     return f"lockside:told:{operation_id}"
 
 
-def _told(raw: Any) -> dict[str, Any] | None:
+def _result_of_meta(raw: Any) -> dict[str, Any] | None:
     meta = json.loads(raw) if raw else {}
-    told: dict[str, Any] | None = meta.get("result")
-    return None if meta.get("status") == "FAILURE" else told
+    result: dict[str, Any] | None = meta.get("result")
+    return None if meta.get("status") == "FAILURE" else result

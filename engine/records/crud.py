@@ -132,7 +132,7 @@ def update_record(
             return int(row.version)
         _check_settled(target.model, row, new)
         check_tour(running.db, actor.tenant_id, target.model, new, row_id)
-        with keep_standing(running.db, actor.tenant_id, target.whole, whole):
+        with keep_standing(running.db, actor.tenant_id, target.parent, whole):
             write_next(running, actor, target.model, row, new)
         if issubclass(target.model, Work):
             drop_warnings(running.db, target.model, actor.tenant_id, [row_id], running.now)
@@ -183,7 +183,7 @@ def delete_record(
         }
         _check_version(running, target.model, row, expected_version, changes)
         check_deletable(running.db, actor, target.model, row)
-        with keep_standing(running.db, actor.tenant_id, target.whole, whole):
+        with keep_standing(running.db, actor.tenant_id, target.parent, whole):
             write_next(running, actor, target.model, row, {"deleted_at": running.now})
         trail = VersionedWrite(running, actor, target, reason)
         trail.leave("DELETED", row_id, row.version + 1, changes, whole)
@@ -214,7 +214,7 @@ def _lock(
 ) -> tuple[Row[Any], Row[Any] | None]:
     """Lock a record and before it what it is a part of: the order that everybody keeps."""
     whole = None
-    if target.whole is not None and target.model.parent is not None:
+    if target.parent is not None and target.model.parent is not None:
         table = table_of(target.model)
         parent_id = running.db.scalar(
             select(table.c[target.model.parent]).where(
@@ -223,16 +223,16 @@ def _lock(
         )
         if parent_id is None:
             raise NotFound(what=target.model.resource_type, got=row_id)
-        whole = _lock_row(running, actor, target.whole, parent_id)
+        whole = _lock_row(running, actor, target.parent, parent_id)
     return _lock_row(running, actor, target.model, row_id), whole
 
 
 def _lock_whole(
     running: InlineOperation, actor: Actor, target: Target, values: Values
 ) -> Row[Any] | None:
-    if target.whole is None or target.model.parent is None:
+    if target.parent is None or target.model.parent is None:
         return None
-    return _lock_row(running, actor, target.whole, values[target.model.parent])
+    return _lock_row(running, actor, target.parent, values[target.model.parent])
 
 
 def _lock_row(running: InlineOperation, actor: Actor, model: type[Record], row_id: int) -> Row[Any]:

@@ -36,15 +36,15 @@ class VersionedWrite:
         """Record one version of a record; write and record that of its whole."""
         self.running.ids = [row_id]
         self._log(self.target.model, event_type, row_id, version, changes)
-        if whole is None or self.target.whole is None:
+        if whole is None or self.target.parent is None:
             return
-        write_next(self.running, self.actor, self.target.whole, whole, {})
+        write_next(self.running, self.actor, self.target.parent, whole, {})
         sides = {
             side: {name: each[side] for name, each in changes.items()}
             for side in ("before", "after")
         }
         told = {f"{self.target.model.resource_type} {row_id}": sides}
-        self._log(self.target.whole, "UPDATED", whole.id, whole.version + 1, told)
+        self._log(self.target.parent, "UPDATED", whole.id, whole.version + 1, told)
 
     def _log(
         self,

@@ -9,7 +9,7 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.audit.anchors import pin_seals
-from engine.input.checks import check, whole
+from engine.input.checks import check, whole_number
 from engine.ports.platform import Platform
 from engine.retention.erase import Erased, erase_person
 from reads.audit.archived_records import Shelf
@@ -18,7 +18,7 @@ from reads.audit.seals import head_of, waiting
 from reads.audit.verification import verify_seals
 
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-_SEAL_NO = whole(1, 2**63 - 1)
+_SEAL_NO = whole_number(1, 2**63 - 1)
 _NO_LIMIT = text("SET LOCAL statement_timeout = 0")
 
 

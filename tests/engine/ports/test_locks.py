@@ -139,7 +139,7 @@ def test_an_owner_who_asks_again_has_it_already(
 ) -> None:
     # What a client does whose reply got lost: the same script again, with the same owner.
     for lease_ms in (1000, 60_000):
-        [contended] = locks._each_call(_ACQUIRE, ONE, ["me", lease_ms, all_or_none]) or []
+        [contended] = locks._run_script(_ACQUIRE, ONE, ["me", lease_ms, all_or_none]) or []
 
     assert (contended, redis.pttl(ONE[0]) > 50_000) == ([], True)
 
