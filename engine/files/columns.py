@@ -1,4 +1,4 @@
-"""New rows by the column: parsed whole, and value by value only where that fails."""
+"""Columns: parse the values of new rows by column, and value by value only where that fails."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ STATE = "state"
 SINCE = "state_since"
 
 Columns = Mapping[str, Sequence[Any]]
-"""Rows by column: as many values in each as there are rows."""
+"""Rows by column: each column has as many values as there are rows."""
 
 _REFUSALS = (ValueError, TypeError, OverflowError)
 _TEXT = "not_text"
@@ -37,11 +37,11 @@ class Fault:
     """What is wrong with a row.
 
     Attributes:
-        position: Of the row among those that were given, from 0.
-        field: The column; None if it is the row as a whole.
-        value: What came.
+        position: The position of the row among those that were parsed, from 0.
+        field: The column; None if the fault is about the row as a whole.
+        value: The faulty value.
         code: The sort of the fault, e.g. `unknown_state`.
-        expected: What should have come, as the end of a sentence.
+        expected: What was expected, as the end of a sentence.
     """
 
     position: int
@@ -53,7 +53,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """Columns as the table holds them, references as they were given, and every fault.
+    """Parsed columns, with references to other records still unresolved, and every fault.
 
     A value with a fault is None.
     """
@@ -64,12 +64,12 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A column that an import may bring.
+    """A column of a table that a file may fill.
 
     Attributes:
         field: What its values have to look like.
-        code: The sort of fault of one that doesn't.
-        default: What it is when nothing is given.
+        code: The sort of fault of a value that doesn't.
+        default: The value of an empty cell.
         longest: How many characters a text may have.
     """
 
@@ -81,9 +81,11 @@ class Incoming:
 
 @cache
 def incoming(model: type[Work]) -> dict[str, Incoming]:
-    """Return what an import may bring, by column: the writable fields, and the state."""
+    """Return what an import may fill, by column: the writable fields, the state and its time."""
     table = cast("Table", model.__table__)
-    known = {name: _incoming(model, each, table.c[name]) for name, each in fields_of(model).items()}
+    by_column = {
+        name: _incoming(model, field, table.c[name]) for name, field in fields_of(model).items()
+    }
     states = model.machine.states
     parse, expected = parser_of(table.c[SINCE].type)
     since = Field(
@@ -92,94 +94,94 @@ def incoming(model: type[Work]) -> dict[str, Incoming]:
     of_state = replace(
         since, name=STATE, expected=f"one of {', '.join(states)}", parse=partial(word, states)
     )
-    known[STATE] = Incoming(of_state, "unknown_state", model.machine.initial)
-    known[SINCE] = Incoming(since, _TIME)
-    return known
+    by_column[STATE] = Incoming(of_state, "unknown_state", model.machine.initial)
+    by_column[SINCE] = Incoming(since, _TIME)
+    return by_column
 
 
-def parse_columns(model: type[Work], given: Columns) -> Parsed:
-    """Return the columns of new rows, parsed and checked; names in *given* are columns."""
-    parsed = parse_known(incoming(model), given)
+def parse_columns(model: type[Work], columns: Columns) -> Parsed:
+    """Return the columns of new rows, parsed and checked; *columns* has the table's names."""
+    parsed = parse_incoming(incoming(model), columns)
     if model.checks:
-        parsed.faults.extend(_broken_checks(model, parsed.columns, given))
+        parsed.faults.extend(_broken_checks(model, parsed.columns, columns))
     return parsed
 
 
-def parse_known(known: Mapping[str, Incoming], given: Columns) -> Parsed:
-    """Return columns as they are known, each value by itself."""
+def parse_incoming(expected: Mapping[str, Incoming], columns: Columns) -> Parsed:
+    """Return columns parsed by what is *expected* of each, without rules across columns."""
     parsed = Parsed({})
-    for name, values in given.items():
+    for name, values in columns.items():
         try:
-            parsed.columns[name] = _parse_whole(known[name], values)
+            parsed.columns[name] = _parse_column(expected[name], values)
         except _REFUSALS:
-            parsed.columns[name] = _parse_each(known[name], values, parsed.faults)
+            parsed.columns[name] = _parse_values(expected[name], values, parsed.faults)
     return parsed
 
 
-def _parse_whole(known: Incoming, values: Sequence[Any]) -> list[Any]:
+def _parse_column(column: Incoming, values: Sequence[Any]) -> list[Any]:
     are_texts = set(map(type, values)) == {str}
     if are_texts and any(map(str.isspace, values)):
-        values = ["" if each.isspace() else each for each in values]
-    if known.field.required and ("" in values if are_texts else any(map(is_empty, values))):
+        values = ["" if value.isspace() else value for value in values]
+    if column.field.required and ("" in values if are_texts else any(map(is_empty, values))):
         raise ValueError
-    if known.code == _TEXT and are_texts:
-        return _texts(known, cast("Sequence[str]", values))
-    parse = known.field.parse
+    if column.code == _TEXT and are_texts:
+        return _parse_texts(column, cast("Sequence[str]", values))
+    parse = column.field.parse
     if are_texts:
-        # Most columns repeat a few values: each is parsed once.
-        found = {each: parse(each) for each in set(values) if each}
-        found[""] = known.default
-        return list(map(found.__getitem__, values))
-    return [known.default if is_empty(each) else parse(each) for each in values]
+        # Most columns repeat a few values: each distinct value is parsed once.
+        parsed = {value: parse(value) for value in set(values) if value}
+        parsed[""] = column.default
+        return list(map(parsed.__getitem__, values))
+    return [column.default if is_empty(value) else parse(value) for value in values]
 
 
-def _texts(known: Incoming, values: Sequence[str]) -> list[Any]:
-    if known.field.name == REFERENCE:
+def _parse_texts(column: Incoming, values: Sequence[str]) -> list[Any]:
+    if column.field.name == REFERENCE:
         values = list(map(str.strip, values))
     joined = "".join(values)
-    if max(map(len, values)) > known.longest or "\x00" in joined:
+    if max(map(len, values)) > column.longest or "\x00" in joined:
         raise ValueError
     if not joined.isascii():
         joined.encode()
-    return [each or known.default for each in values]
+    return [value or column.default for value in values]
 
 
-def _parse_each(known: Incoming, values: Sequence[Any], faults: list[Fault]) -> list[Any]:
-    expected = known.field.expected
+def _parse_values(column: Incoming, values: Sequence[Any], faults: list[Fault]) -> list[Any]:
+    expected = column.field.expected
     parsed: list[Any] = []
     for position, value in enumerate(values):
         code = None
         if not is_empty(value):
             try:
-                parsed.append(known.field.parse(value))
+                parsed.append(column.field.parse(value))
                 continue
             except _REFUSALS:
-                code = _told_closer(known, value)
-        elif known.field.required:
+                code = _code_of_fault(column, value)
+        elif column.field.required:
             code = "value_missing"
-        parsed.append(None if code else known.default)
+        parsed.append(None if code else column.default)
         if code:
-            faults.append(Fault(position, known.field.name, value, code, expected))
+            faults.append(Fault(position, column.field.name, value, code, expected))
     return parsed
 
 
-def _told_closer(known: Incoming, value: Any) -> str:
-    """Return the sort of a fault: a time may lack but its zone, a text be but too long."""
-    if known.code == _TEXT and isinstance(value, str):
-        return "too_long" if len(value) > known.longest else "bad_characters"
-    if known.code == _TIME:
+def _code_of_fault(column: Incoming, value: Any) -> str:
+    """Return the code of a fault, as precise as possible: a text too long, a time without zone."""
+    if column.code == _TEXT and isinstance(value, str):
+        return "too_long" if len(value) > column.longest else "bad_characters"
+    if column.code == _TIME:
         return _fault_of_time(value)
-    if known.code == _NUMBER and _is_number(value):
+    if column.code == _NUMBER and _is_number(value):
         return "out_of_range"
-    return known.code
+    return column.code
 
 
 def _fault_of_time(value: Any) -> str:
     try:
-        found = datetime.fromisoformat(value)
+        time = datetime.fromisoformat(value)
     except (ValueError, TypeError):
         return _TIME
-    return "zone_missing" if found.tzinfo is None else "out_of_range"
+    return "zone_missing" if time.tzinfo is None else "out_of_range"
 
 
 def _is_number(value: Any) -> bool:
@@ -190,28 +192,28 @@ def _is_number(value: Any) -> bool:
     return not isinstance(value, bool)
 
 
-def _broken_checks(model: type[Work], columns: Columns, given: Columns) -> Iterator[Fault]:
+def _broken_checks(model: type[Work], columns: Columns, cells: Columns) -> Iterator[Fault]:
     for position, values in enumerate(zip(*columns.values(), strict=True)):
         row = dict(zip(columns, values, strict=True))
         for check in model.checks:
             if not check.holds(row):
-                came = given[check.field][position] if check.field in given else None
-                yield Fault(position, check.field, came, "check_failed", check.expected)
+                cell = cells[check.field][position] if check.field in cells else None
+                yield Fault(position, check.field, cell, "check_failed", check.expected)
 
 
-def _incoming(model: type[Work], known: Field, column: Column[Any]) -> Incoming:
-    given = getattr(column.server_default, "arg", None)
+def _incoming(model: type[Work], field: Field, column: Column[Any]) -> Incoming:
+    server_default = getattr(column.server_default, "arg", None)
     default = None
-    if known.is_list:
+    if field.is_list:
         default = []
-    elif isinstance(given, str) and not known.nullable:
-        default = known.parse(given)
-    return Incoming(known, _code_of(model, known, column), default, longest_of(column))
+    elif isinstance(server_default, str) and not field.nullable:
+        default = field.parse(server_default)
+    return Incoming(field, _code_of(model, field, column), default, longest_of(column))
 
 
-def _code_of(model: type[Work], known: Field, column: Column[Any]) -> str:
-    if known.name in model.choices:
+def _code_of(model: type[Work], field: Field, column: Column[Any]) -> str:
+    if field.name in model.choices:
         return "unknown_word"
-    if known.refers_to is not None:
+    if field.refers_to is not None:
         return "unknown_reference"
     return next((code for sort, code in _CODES.items() if isinstance(column.type, sort)), _TEXT)

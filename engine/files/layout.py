@@ -1,27 +1,27 @@
-"""The cells of a batch by the fields that they fill, whatever form the file has."""
+"""Layouts: read the cells of a batch by field, from records of CSV or of JSON objects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from domain.errors import InvalidInput
-from engine.files.column_mapping import Naming
+from engine.files.column_mapping import ColumnMapping
 from engine.files.columns import Fault
 from engine.files.lines import BROKEN, Batch, Broken, Record
 
 _IN_UTF8 = "a line of column names, in UTF-8: save the file as UTF-8"
 _MARKS_OF_UTF16 = ("\udcff\udcfe", "\udcfe\udcff")
-"""How such a file begins, read as UTF-8."""
+"""The first bytes of a file in UTF-16, as text decoded as UTF-8."""
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """What a batch brings.
+class BatchColumns:
+    """The values of a batch by field.
 
     Attributes:
-        positions: The records in the batch that could be read.
+        positions: The positions in the batch of the records that could be read.
         columns: Their values by field, as many as there are positions.
-        faults: What is wrong with the others, by their positions in the batch.
+        faults: What is wrong with the other records, by their positions in the batch.
     """
 
     positions: Sequence[int]
@@ -29,119 +29,125 @@ class Given:
     faults: list[Fault] = field(default_factory=list)
 
 
-class Shape(Protocol):
-    """Knows what stands where in a record."""
+class Layout(Protocol):
+    """Which cell of a record fills which field."""
 
     @property
     def header(self) -> Sequence[str]:
-        """Return the names of the columns in order; none where each record names its own."""
+        """Return the names of the columns in order; none if each record has its own keys."""
 
     @property
-    def told(self) -> str:
-        """Return what it knows as text; another text is another meaning of the same file."""
+    def meaning(self) -> str:
+        """Return the layout as text; with another text the same file has another meaning."""
 
-    def read(self, batch: Batch) -> Given:
+    def read(self, batch: Batch) -> BatchColumns:
         """Return the cells of a batch by field."""
 
 
-class CsvShape:
-    """Records are cells in the order of the header."""
+class CsvLayout:
+    """A layout in which records are cells in the order of the header."""
 
-    def __init__(self, naming: Naming, header: Record) -> None:
+    def __init__(self, column_mapping: ColumnMapping, header: Record) -> None:
         """Read the header.
 
         Raises:
-            InvalidInput: It is none, or not all of its columns are known.
+            InvalidInput: It isn't a header, or a column of it is unknown.
         """
         if not isinstance(header, Sequence):
             got = header.got if isinstance(header, Broken) else header
             raise InvalidInput(field="header", got=got, expected=_IN_UTF8)
-        _demand_utf8("".join(header))
+        _require_utf8("".join(header))
         self.header = list(header)
         self._width = len(header)
-        self._filled = naming.read_header(header)
+        self._filled = column_mapping.read_header(header)
 
     @property
-    def told(self) -> str:
+    def meaning(self) -> str:
         """Return which column fills which field."""
         return f"{self._width} {sorted(self._filled.items())}"
 
-    def read(self, batch: Batch) -> Given:
+    def read(self, batch: Batch) -> BatchColumns:
         """Return the cells of a batch by field."""
         faults = []
         positions = []
         for position, record in enumerate(batch.records):
             if isinstance(record, Broken):
-                faults.append(_broken(position, record))
+                faults.append(_fault_of_broken(position, record))
             elif len(record) == self._width:
                 positions.append(position)
             else:
                 got, expected = f"{len(record)} columns", f"{self._width} as in the header"
                 faults.append(Fault(position, None, got, "wrong_columns", expected))
-        cells: Any = [batch.records[each] for each in positions]
+        cells: Any = [batch.records[position] for position in positions]
         columns = list(zip(*cells, strict=True)) or [()] * self._width
-        given: dict[str, Sequence[Any]] = {
+        by_field: dict[str, Sequence[Any]] = {
             name: columns[place] for place, name in self._filled.items()
         }
-        return Given(positions, given, faults)
+        return BatchColumns(positions, by_field, faults)
 
 
-class ObjectShape:
-    """Records are objects; a key that isn't there is an empty cell."""
+class ObjectLayout:
+    """A layout in which records are objects; a missing key is an empty cell."""
 
     header: Sequence[str] = ()
 
-    def __init__(self, naming: Naming, first: Record, text: str) -> None:
-        """Check the keys of the first object; *text* is the first record as it stands.
+    def __init__(self, column_mapping: ColumnMapping, first: Record, text: str) -> None:
+        """Check the keys of the first object; *text* is the first record as it is in the file.
 
         Raises:
-            InvalidInput: One of them is not known, or it is no object.
+            InvalidInput: A key is unknown, or the record is no object.
         """
         if isinstance(first, Broken):
-            _demand_utf8(text)
+            _require_utf8(text)
             raise InvalidInput(field="file", got=first.got, expected=first.expected)
-        _demand_utf8("".join(first))
-        self._naming = naming
+        _require_utf8("".join(first))
+        self._column_mapping = column_mapping
         self._keys: dict[str, str] = {}
-        filled = naming.read_header(list(first), whole=False)
+        filled = column_mapping.read_header(list(first), is_complete=False)
         self._keys = {field: list(first)[place] for place, field in filled.items()}
 
     @property
-    def told(self) -> str:
-        """Return which key fills which field, beside those that are called like it."""
-        return f"{sorted(self._naming.mapping.items())}"
+    def meaning(self) -> str:
+        """Return which key fills which field, except keys that have the name of their field."""
+        return f"{sorted(self._column_mapping.mapping.items())}"
 
-    def read(self, batch: Batch) -> Given:
+    def read(self, batch: Batch) -> BatchColumns:
         """Return the values of a batch by field."""
-        objects = {n: each for n, each in enumerate(batch.records) if isinstance(each, Mapping)}
-        given = Given(list(objects), dict.fromkeys(self._naming.required, ()))
+        objects = {
+            n: record for n, record in enumerate(batch.records) if isinstance(record, Mapping)
+        }
+        batch_columns = BatchColumns(
+            list(objects), dict.fromkeys(self._column_mapping.required, ())
+        )
         for position, record in enumerate(batch.records):
             if isinstance(record, Broken):
-                given.faults.append(_broken(position, record))
-        for key in dict.fromkeys(key for each in objects.values() for key in each):
-            if self._naming.is_ignored(key):
+                batch_columns.faults.append(_fault_of_broken(position, record))
+        for key in dict.fromkeys(key for record in objects.values() for key in record):
+            if self._column_mapping.is_ignored(key):
                 continue
-            name = self._naming.field_of(key)
+            name = self._column_mapping.field_of(key)
             if name is None or self._keys.setdefault(name, key) != key:
-                expected = self._naming.fields if name is None else f"{self._keys[name]} only"
-                given.faults.extend(
-                    Fault(position, key, each[key], "unknown_field", expected)
-                    for position, each in objects.items()
-                    if key in each
+                expected = (
+                    self._column_mapping.fields if name is None else f"{self._keys[name]} only"
+                )
+                batch_columns.faults.extend(
+                    Fault(position, key, record[key], "unknown_field", expected)
+                    for position, record in objects.items()
+                    if key in record
                 )
             else:
-                given.columns[name] = [each.get(key) for each in objects.values()]
-        nothing = [None] * len(objects)
-        for name, values in given.columns.items():
-            given.columns[name] = values or nothing
-        return given
+                batch_columns.columns[name] = [record.get(key) for record in objects.values()]
+        empty = [None] * len(objects)
+        for name, values in batch_columns.columns.items():
+            batch_columns.columns[name] = values or empty
+        return batch_columns
 
 
-def _broken(position: int, record: Broken) -> Fault:
+def _fault_of_broken(position: int, record: Broken) -> Fault:
     return Fault(position, None, record.got, BROKEN, record.expected)
 
 
-def _demand_utf8(names: str) -> None:
+def _require_utf8(names: str) -> None:
     got = ""
     if names.startswith(_MARKS_OF_UTF16):
         got = "text in UTF-16"

@@ -1,4 +1,4 @@
-"""The records of a file, CSV or one JSON object a line, as a stream of batches."""
+"""Lines: read the records of a file, CSV or one JSON object a line, as a stream of batches."""
 
 import csv
 import json
@@ -13,19 +13,19 @@ BROKEN = "broken_line"
 
 _BLOCK = 1 << 18
 _LONGEST_LINE = 1 << 20
-"""Bytes of a line that are kept; the rest of it is dropped, and the record is broken."""
+"""Bytes of a line that are kept at most; the rest is dropped, and the record is broken."""
 
 _LONGEST_RECORD = 1 << 18
-"""Characters. A line that was cut has more, whatever its letters are."""
+"""Characters of a record at most. A line that was cut has more, in any script."""
 
 _BATCH_CHARACTERS = 1 << 22
-"""A batch ends with the record that fills it so far, so that memory stays flat."""
+"""Characters after which a batch ends, so that memory stays bounded."""
 
 _EXPECTED_CSV = (
     "double quotes around a cell with a comma, a quote or a line break, quotes in it doubled"
 )
-# What csv says, and what that means.
-_TOLD = (
+# The beginning of an error message of the csv module, and what it means.
+_MEANINGS = (
     ("unexpected end", "a quote that is never closed"),
     ("'", "text behind a closing quote"),
     ("field larger", "a cell of more than 131,072 characters"),
@@ -33,7 +33,7 @@ _TOLD = (
 )
 _EXPECTED_OBJECT = 'one JSON object a line, such as {"title": "Leak"}'
 _DEEPEST = 50
-"""How deep the brackets of an object go; whoever writes it down again needs a stack."""
+"""Levels of nested brackets in an object at most: serializing it again is recursive."""
 
 
 class Source(Protocol):
@@ -45,7 +45,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A record that can't be read: what came, and what was expected."""
+    """A record that can't be read: what it has, and what was expected."""
 
     got: str
     expected: str
@@ -56,14 +56,14 @@ Record = Sequence[str] | Mapping[str, Any] | Broken
 
 @dataclass(slots=True)
 class Batch:
-    """Some records that follow each other; the same file always has the same batches.
+    """Consecutive records of a file; the same file always has the same batches.
 
     Attributes:
-        number: Of the batch, from 0.
+        number: The number of the batch, from 0.
         lines: The line of the file where each record begins, from 1.
-        texts: Each record as it stands in the file.
-        records: Its cells, or its object, or why it can't be read.
-        read_bytes: So much of the file has been read.
+        texts: The text of each record in the file.
+        records: The cells or the object of each record, or why it can't be read.
+        read_bytes: How many bytes of the file have been read.
     """
 
     number: int
@@ -74,13 +74,13 @@ class Batch:
 
 
 class Lines:
-    """The lines of a file, handed out one by one; those of a broken record can be put back.
+    """An iterator over the lines of a file; lines of a broken record can be put back.
 
     Bytes that aren't UTF-8 stay in the text as lone surrogates, as `surrogateescape` makes them.
     """
 
     def __init__(self, source: Source) -> None:
-        """Read nothing yet."""
+        """Keep the *source*; nothing is read yet."""
         self._source = source
         self._rest = b""
         self._waiting: deque[str] = deque()
@@ -92,14 +92,14 @@ class Lines:
         self.read_bytes = 0
 
     def __iter__(self) -> Self:
-        """Return the lines that are left."""
+        """Return itself."""
         return self
 
     def __next__(self) -> str:
         """Return the next line with its end.
 
         Raises:
-            csv.Error: Since the last `take` more came than a record may be long, line by line.
+            csv.Error: The lines since the last `take` are longer than a record may be.
         """
         if self._taken_characters > _LONGEST_LINE:
             raise csv.Error("endless")
@@ -113,7 +113,7 @@ class Lines:
         return line
 
     def take(self) -> tuple[int, str]:
-        """Return the number of the first line since the last call, and those lines as a text."""
+        """Return the lines since the last call: the number of the first one, and their text."""
         first, text = self._number + 1, "".join(self._taken)
         self._number += len(self._taken)
         self._taken.clear()
@@ -121,7 +121,7 @@ class Lines:
         return first, text
 
     def put_back(self) -> None:
-        """Hand the lines since the last `take` out again later, all but the first."""
+        """Put the lines since the last `take` back, to be read again, all but the first."""
         self._waiting.extendleft(reversed(self._taken[1:]))
         del self._taken[1:]
 
@@ -129,22 +129,22 @@ class Lines:
         block = self._source.read1(_BLOCK)
         self.read_bytes += len(block)
         self._ended = not block
-        known = self._rest + block
-        whole = len(known) if self._ended else _end_of_lines(known)
-        self._rest = known[whole:]
+        unread = self._rest + block
+        complete = len(unread) if self._ended else _end_of_lines(unread)
+        self._rest = unread[complete:]
         if len(self._rest) > _LONGEST_LINE:
             # The last byte may be the first half of the line's end.
             self._rest = self._rest[:_LONGEST_LINE] + self._rest[-1:]
-        if whole:
-            text = known[:whole].decode(self._encoding, "surrogateescape")
+        if complete:
+            text = unread[:complete].decode(self._encoding, "surrogateescape")
             self._encoding = "utf-8"
             self._waiting.extend(StringIO(text, newline=""))
 
 
 def read_records(lines: Lines, form: str, delimiter: str) -> Iterator[tuple[int, str, Record]]:
-    """Yield the number of its first line, its text and what it holds, of each record.
+    """Yield each record: the number of its first line, its text, and its cells or its object.
 
-    Empty lines are passed over. A quote that is never closed breaks its own line only.
+    Empty lines are skipped. A quote that is never closed breaks its own line only.
     """
     records = _read_csv(lines, delimiter) if form == "csv" else _read_objects(lines)
     for record in records:
@@ -158,7 +158,7 @@ def read_records(lines: Lines, form: str, delimiter: str) -> Iterator[tuple[int,
 def read_batches(
     records: Iterable[tuple[int, str, Record]], lines: Lines, size: int
 ) -> Iterator[Batch]:
-    """Yield records in batches of *size* at most; how they are cut depends on them alone."""
+    """Yield records in batches of at most *size*; the same records give the same batches."""
     batch, characters = Batch(0), 0
     for line, text, record in records:
         batch.lines.append(line)
@@ -183,13 +183,13 @@ def _read_csv(lines: Lines, delimiter: str) -> Iterator[Record]:
             return
         except csv.Error as error:
             lines.put_back()
-            yield Broken(_told(error), _EXPECTED_CSV)
+            yield Broken(_meaning_of(error), _EXPECTED_CSV)
 
 
 def _read_objects(lines: Lines) -> Iterator[Record]:
     for line in lines:
         try:
-            found = _DECODER.decode(line)
+            value = _DECODER.decode(line)
         except json.JSONDecodeError as error:
             yield Broken(f"{error.msg} at character {error.pos + 1}", _EXPECTED_OBJECT)
         except ValueError as error:
@@ -197,30 +197,33 @@ def _read_objects(lines: Lines) -> Iterator[Record]:
         except RecursionError:
             yield _TOO_DEEP
         else:
-            if not isinstance(found, dict):
+            if not isinstance(value, dict):
                 yield Broken(line[:100], _EXPECTED_OBJECT)
             else:
-                yield _TOO_DEEP if is_deep(line, found) else found
+                yield _TOO_DEEP if is_deep(line, value) else value
 
 
-def is_deep(text: str, found: Any) -> bool:
-    """Say whether a JSON *text* has more brackets in each other than may be; *found* is in it."""
+def is_deep(text: str, value: Any) -> bool:
+    """Return whether a JSON *text* is nested too deep; *value* is what it was parsed to."""
     if text.count("[") + text.count("{") <= _DEEPEST:
         return False
-    level = [found]
+    level = [value]
     for _ in range(_DEEPEST):
-        level = [part for each in level for part in _parts(each)]
-    return any(isinstance(each, dict | list) for each in level)
+        level = [member for container in level for member in _members(container)]
+    return any(isinstance(member, dict | list) for member in level)
 
 
-def _parts(value: Any) -> Iterable[Any]:
+def _members(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
 
 
-def _told(error: csv.Error) -> str:
-    return next((told for begun, told in _TOLD if str(error).startswith(begun)), str(error))
+def _meaning_of(error: csv.Error) -> str:
+    return next(
+        (meaning for beginning, meaning in _MEANINGS if str(error).startswith(beginning)),
+        str(error),
+    )
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -231,6 +234,6 @@ _TOO_DEEP = Broken(f"more than {_DEEPEST} brackets in each other", _EXPECTED_OBJ
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _end_of_lines(known: bytes) -> int:
+def _end_of_lines(block: bytes) -> int:
     # A carriage return at the end may be the first half of a line's end.
-    return max(known.rfind(b"\n"), known.rfind(b"\r", 0, len(known) - 1)) + 1
+    return max(block.rfind(b"\n"), block.rfind(b"\r", 0, len(block) - 1)) + 1

@@ -1,4 +1,4 @@
-"""Readings among the cells of a file's records: one a column, or all of them as one object."""
+"""Reading columns: find readings in the records of a file, one a column or all in one object."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from domain.errors import InvalidInput
-from engine.files.columns import Fault, Incoming, parse_known
+from engine.files.columns import Fault, Incoming, parse_incoming
 from engine.files.lines import Record as Line
 from engine.files.lines import is_deep
 from engine.input.column_types import is_empty, longest_of
@@ -24,16 +24,16 @@ _EXPECTED_NAME = "reading:NAME, or readings for all as one object; else another 
 READING_COLUMNS = ("name", "value")
 """The columns of a reading that a file fills."""
 
-Found = tuple[int, str, Any]
-"""The position of a record, a reading's name, and what was read."""
+FoundReading = tuple[int, str, Any]
+"""A reading in a file: the position of its record, its name, and its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingCells:
-    """Finds readings among the cells of records: `reading:pressure`, or all as one object.
+    """Finds readings in the cells of records: `reading:pressure`, or all as one object.
 
     Attributes:
-        readings: Those of the kind of work; without any no cell is one.
+        readings: The readings of the kind of work; if it has none, no cell is a reading.
         passed_over: Columns that mean something else.
     """
 
@@ -41,10 +41,10 @@ class ReadingCells:
     passed_over: Collection[str] = ()
 
     def check_header(self, header: Sequence[str]) -> None:
-        """Check that what looks like a reading is one: nothing that was read goes lost.
+        """Check that each column that looks like a reading is one, so that no reading is lost.
 
         Raises:
-            InvalidInput: A column looks like a reading and isn't understood.
+            InvalidInput: A column looks like a reading and can't be understood.
         """
         for column in header:
             if self._is_unclear(column):
@@ -53,48 +53,48 @@ class ReadingCells:
     def read(
         self, header: Sequence[str], records: Sequence[Line]
     ) -> tuple[list[dict[str, str]], list[Fault]]:
-        """Return what each record brings, by name, and what is wrong with any of it."""
+        """Return the readings of each record, by name, and every fault in them."""
         own: list[dict[str, str]] = [{} for _ in records]
         faults: list[Fault] = []
         if self.readings is None:
             return own, faults
         faults += self._unclear_keys(records)
-        part = self.readings.part
-        found = list(self._found(header, records, faults))
-        given = {"name": [each[1] for each in found], "value": [each[2] for each in found]}
-        parsed = parse_known(_known(part), given)
-        unfit = {each.position for each in parsed.faults}
+        child = self.readings.part
+        cells = list(self._find_readings(header, records, faults))
+        columns = {"name": [cell[1] for cell in cells], "value": [cell[2] for cell in cells]}
+        parsed = parse_incoming(_incoming_readings(child), columns)
+        unfit = {fault.position for fault in parsed.faults}
         for fault in parsed.faults:
-            position, name, _ = found[fault.position]
-            faults.append(replace(fault, position=position, field=column_of_reading(part, name)))
-        for place, (position, name, value) in enumerate(found):
+            position, name, _ = cells[fault.position]
+            faults.append(replace(fault, position=position, field=column_of_reading(child, name)))
+        for place, (position, name, value) in enumerate(cells):
             if place in unfit:
                 continue
             if name in own[position]:
-                told = "each reading of a row once"
+                expected = "each reading of a row once"
                 faults.append(
-                    Fault(position, column_of_reading(part, name), value, "check_failed", told)
+                    Fault(position, column_of_reading(child, name), value, "check_failed", expected)
                 )
             own[position][name] = parsed.columns["value"][place]
         return own, faults
 
-    def _found(
+    def _find_readings(
         self, header: Sequence[str], records: Sequence[Line], faults: list[Fault]
-    ) -> Iterator[Found]:
-        keys = {key for each in records if isinstance(each, Mapping) for key in each}
-        known = {each for each in (*header, *keys) if self._is_one(each)}
-        places = [n for n, each in enumerate(header) if each in known]
+    ) -> Iterator[FoundReading]:
+        keys = {key for record in records if isinstance(record, Mapping) for key in record}
+        reading_columns = {column for column in (*header, *keys) if self._is_reading(column)}
+        places = [n for n, column in enumerate(header) if column in reading_columns]
         for position, record in enumerate(records):
             cells: Iterable[tuple[str, Any]] = ()
             if isinstance(record, Mapping):
-                cells = (each for each in record.items() if each[0] in known)
+                cells = (cell for cell in record.items() if cell[0] in reading_columns)
             elif isinstance(record, Sequence) and len(record) == len(header):
                 cells = ((header[place], record[place]) for place in places)
             for column, cell in cells:
-                given = _given(column, cell)
-                if given is None:
+                readings = _readings_in_cell(column, cell)
+                if readings is None:
                     faults.append(Fault(position, ALL_READINGS, cell, "not_an_object", _EXPECTED))
-                for name, value in (given or {}).items():
+                for name, value in (readings or {}).items():
                     if not is_empty(value):
                         yield position, name, _as_text(value)
 
@@ -104,14 +104,14 @@ class ReadingCells:
             for key in filter(self._is_unclear, cells):
                 yield Fault(position, key, cells[key], "unknown_field", _EXPECTED_NAME)
 
-    def _is_one(self, column: str) -> bool:
+    def _is_reading(self, column: str) -> bool:
         if self.readings is None or self._is_passed_over(column):
             return False
         head, colon, _ = column.partition(":")
         return head.strip().lower() == (self.readings.part.resource_type if colon else ALL_READINGS)
 
     def _is_unclear(self, column: str) -> bool:
-        if self.readings is None or self._is_passed_over(column) or self._is_one(column):
+        if self.readings is None or self._is_passed_over(column) or self._is_reading(column):
             return False
         return column.strip().lower().startswith(self.readings.part.resource_type)
 
@@ -119,41 +119,41 @@ class ReadingCells:
         return column in self.passed_over or column.strip() in self.passed_over
 
 
-def column_of_reading(part: type[Record], name: str) -> str:
+def column_of_reading(child: type[Record], name: str) -> str:
     """Return the column of a file that brings a reading, e.g. `reading:pressure`."""
-    return f"{part.resource_type}:{name}"
+    return f"{child.resource_type}:{name}"
 
 
 @cache
-def _known(part: type[Record]) -> dict[str, Incoming]:
+def _incoming_readings(child: type[Record]) -> dict[str, Incoming]:
     return {
-        each: Incoming(
-            fields_of(part)[each], "not_text", longest=longest_of(table_of(part).c[each])
+        name: Incoming(
+            fields_of(child)[name], "not_text", longest=longest_of(table_of(child).c[name])
         )
-        for each in READING_COLUMNS
+        for name in READING_COLUMNS
     }
 
 
 def _as_text(value: Any) -> Any:
-    """Return a number as text, as a reading holds it; what is none stays as it is."""
+    """Return a number as text, as a reading holds it; any other value stays as it is."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number and (isinstance(value, int) or isfinite(value)) else value
 
 
-def _given(column: str, cell: Any) -> Mapping[str, Any] | None:
-    """Return the readings of a cell by name; None if it should be an object and isn't."""
+def _readings_in_cell(column: str, cell: Any) -> Mapping[str, Any] | None:
+    """Return the readings in a cell, by name; None if it should be an object and isn't."""
     _, colon, name = column.partition(":")
     if colon:
         return {name.strip(): cell}
-    return {} if is_empty(cell) else _object(cell)
+    return {} if is_empty(cell) else _object_in_cell(cell)
 
 
-def _object(cell: Any) -> Mapping[str, Any] | None:
-    """Return an object; in a cell of CSV it stands as JSON."""
+def _object_in_cell(cell: Any) -> Mapping[str, Any] | None:
+    """Return the object in a cell, which is JSON in CSV; None if it isn't one."""
     if isinstance(cell, str):
         try:
-            found = json.loads(cell)
+            value = json.loads(cell)
         except (ValueError, RecursionError):
             return None
-        cell = None if is_deep(cell, found) else found
+        cell = None if is_deep(cell, value) else value
     return cell if isinstance(cell, Mapping) else None

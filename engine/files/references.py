@@ -1,4 +1,4 @@
-"""Columns of new rows that name other records: looked up together, a query a column."""
+"""References: replace the names of other records in new rows by ids, with one query a column."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -12,117 +12,119 @@ from engine.input.tour_nesting import checkpoints_among, own_columns
 from models.base import Work
 
 UNKNOWN = "unknown_reference"
-_UNSURE = "ambiguous_reference"
+_AMBIGUOUS = "ambiguous_reference"
 
 
 def resolve_columns(
     db: Connection, tenant_id: int, model: type[Work], columns: dict[str, list[Any]]
 ) -> list[Fault]:
-    """Put ids in the place of names; return what isn't there, or could be either of two.
+    """Replace references by ids in *columns*; return the faults of unknown and ambiguous ones.
 
-    What names work of the same kind is left: it may be about to come in.
+    References to work of the same kind are left: they may refer to other new rows.
     """
     faults: list[Fault] = []
-    for name, known in incoming(model).items():
-        resource_type = known.field.refers_to
+    for name, column in incoming(model).items():
+        resource_type = column.field.refers_to
         if resource_type is None or resource_type == model.resource_type:
             continue
         distinct = set(columns.get(name, ())) - {None}
         if not distinct:
             continue
-        found, unsure = find_ids(db, tenant_id, resource_type, distinct)
-        if unsure or len(found) < len(distinct):
+        ids, ambiguous = find_ids(db, tenant_id, resource_type, distinct)
+        if ambiguous or len(ids) < len(distinct):
             for position, value in enumerate(columns[name]):
-                if value is not None and (value not in found or value in unsure):
-                    code = _UNSURE if value in unsure else UNKNOWN
+                if value is not None and (value not in ids or value in ambiguous):
+                    code = _AMBIGUOUS if value in ambiguous else UNKNOWN
                     faults.append(_fault(model, position, name, value, code))
-        columns[name] = [found.get(each) for each in columns[name]]
+        columns[name] = [ids.get(value) for value in columns[name]]
     return faults
 
 
-def named_in(model: type[Work], faults: Iterable[Fault]) -> list[tuple[str, Any]]:
-    """Return what faults say isn't there, by resource type and what was given for it."""
-    fields = {name: known.field.refers_to for name, known in incoming(model).items()}
-    unknown = ((fields.get(each.field or ""), each) for each in faults if each.code == UNKNOWN)
+def unknown_references(model: type[Work], faults: Iterable[Fault]) -> list[tuple[str, Any]]:
+    """Return the references that faults call unknown: their resource type and value."""
+    fields = {name: column.field.refers_to for name, column in incoming(model).items()}
+    unknown = ((fields.get(fault.field or ""), fault) for fault in faults if fault.code == UNKNOWN)
     return [
-        (resource_type, each.value) for resource_type, each in unknown if resource_type is not None
+        (resource_type, fault.value)
+        for resource_type, fault in unknown
+        if resource_type is not None
     ]
 
 
-def names_others(model: type[Work], columns: Columns) -> bool:
-    """Say whether a row names other work of its kind, which has to be there before it."""
-    return any(any(columns[name]) for name in _own(model, columns))
+def refers_to_own_kind(model: type[Work], columns: Columns) -> bool:
+    """Return whether a row refers to work of its own kind, which must be inserted before it."""
+    return any(any(columns[name]) for name in _own_kind_columns(model, columns))
 
 
 def order_rows(
     db: Connection, tenant_id: int, model: type[Work], columns: dict[str, list[Any]]
 ) -> tuple[list[list[int]], list[Fault]]:
-    """Say in which order rows come in when some name others of them, as tours' checkpoints do.
+    """Return the order of inserting rows that refer to each other, as checkpoints to their tour.
 
-    Ids are put in the place of what is there already; what comes in with the rows stays text.
+    References to existing rows are replaced by ids; references to new rows stay text.
 
     Returns:
-        The positions of rows, those first that wait for none; and the faults of those that
-        name what neither is there nor comes in.
+        The positions of rows by level, first the rows that wait for none; and the faults of rows
+        that refer to a row that neither exists nor is new.
     """
     faults: list[Fault] = []
     waiting: dict[int, set[str]] = {}
-    for name in _own(model, columns):
-        found, unsure = find_ids(db, tenant_id, model.resource_type, set(columns[name]) - {None})
-        inner = checkpoints_among(db, model, name, set(found.values())) if found else set()
-        coming = _checkpoints(columns, name)
+    for name in _own_kind_columns(model, columns):
+        ids, ambiguous = find_ids(db, tenant_id, model.resource_type, set(columns[name]) - {None})
+        nested = checkpoints_among(db, model, name, set(ids.values())) if ids else set()
+        new_checkpoints = _checkpoints(columns, name)
         for position, value in enumerate(columns[name]):
-            if value in unsure:
-                faults.append(_fault(model, position, name, value, _UNSURE))
-            elif found.get(value) in inner or (value not in found and str(value) in coming):
-                faults.append(_nested(position, name, value))
-            elif value in found:
-                columns[name][position] = found[value]
+            if value in ambiguous:
+                faults.append(_fault(model, position, name, value, _AMBIGUOUS))
+            elif ids.get(value) in nested or (value not in ids and str(value) in new_checkpoints):
+                faults.append(_tour_nested(position, name, value))
+            elif value in ids:
+                columns[name][position] = ids[value]
             elif value is not None:
                 columns[name][position] = str(value)
                 waiting.setdefault(position, set()).add(str(value))
-    unfit = {each.position for each in faults}
+    unfit = {fault.position for fault in faults}
     rows = range(len(next(iter(columns.values()))))
-    levels = [[each for each in rows if each not in waiting and each not in unfit]]
+    levels = [[row for row in rows if row not in waiting and row not in unfit]]
     if waiting:
-        gone = _deleted(db, tenant_id, model, set().union(*waiting.values()))
-        left = {each: names for each, names in waiting.items() if each not in unfit}
+        gone = _deleted_references(db, tenant_id, model, set().union(*waiting.values()))
+        left = {row: names for row, names in waiting.items() if row not in unfit}
         levels += _levels(columns, levels[0], left, gone)
-        faults += _left_behind(model, columns, left)
+        faults += _faults_of_unresolved(model, columns, left)
     return levels, faults
 
 
 def replace_names(
     db: Connection, tenant_id: int, model: type[Work], columns: dict[str, list[Any]]
 ) -> None:
-    """Put ids in the place of what names work that has come in meanwhile."""
-    for name in _own(model, columns):
-        names = {each for each in columns[name] if isinstance(each, str)}
+    """Replace references to rows of earlier levels, which are inserted by now, by ids."""
+    for name in _own_kind_columns(model, columns):
+        names = {value for value in columns[name] if isinstance(value, str)}
         if names:
-            found = find_named(db, tenant_id, model.resource_type, names)
-            columns[name] = [found.get(each, each) for each in columns[name]]
+            ids = find_named(db, tenant_id, model.resource_type, names)
+            columns[name] = [ids.get(value, value) for value in columns[name]]
 
 
 def _levels(
     columns: Columns, first: Sequence[int], left: dict[int, set[str]], gone: set[str]
 ) -> list[list[int]]:
-    """Return the levels after the *first*, and take what is in them out of *left*."""
+    """Return the levels after the *first*, and remove their rows from *left*."""
     references = columns.get(REFERENCE) or [None] * len(next(iter(columns.values())))
-    come = {references[each] for each in first} - gone
+    inserted = {references[row] for row in first} - gone
     levels = []
-    while ready := [each for each, names in left.items() if names <= come]:
+    while ready := [row for row, names in left.items() if names <= inserted]:
         levels.append(ready)
-        come |= {references[each] for each in ready} - gone
-        for each in ready:
-            del left[each]
+        inserted |= {references[row] for row in ready} - gone
+        for row in ready:
+            del left[row]
     return levels
 
 
-def _left_behind(model: type[Work], columns: Columns, left: Iterable[int]) -> list[Fault]:
+def _faults_of_unresolved(model: type[Work], columns: Columns, left: Iterable[int]) -> list[Fault]:
     return [
         _fault(model, position, name, columns[name][position], UNKNOWN)
         for position in left
-        for name in _own(model, columns)
+        for name in _own_kind_columns(model, columns)
         if isinstance(columns[name][position], str)
     ]
 
@@ -131,41 +133,41 @@ def faults_of_deleted(
     db: Connection, tenant_id: int, model: type[Work], references: Mapping[int, str | None]
 ) -> list[Fault]:
     """Return a fault for each row, by position, whose reference belongs to deleted work."""
-    gone = _deleted(db, tenant_id, model, set(references.values()) - {None})
+    gone = _deleted_references(db, tenant_id, model, set(references.values()) - {None})
     return [
-        Fault(position, REFERENCE, each, "reference_deleted", "one that no deleted row has")
-        for position, each in references.items()
-        if each in gone
+        Fault(position, REFERENCE, reference, "reference_deleted", "one that no deleted row has")
+        for position, reference in references.items()
+        if reference in gone
     ]
 
 
-def _deleted(
+def _deleted_references(
     db: Connection, tenant_id: int, model: type[Work], references: Iterable[Any]
 ) -> set[str]:
-    # The reference of deleted work stays its own: no other row comes in under it.
-    wanted = literal(sorted(references), ARRAY(Text()))
+    # Deleted work keeps its reference: no other row can have it.
+    requested = literal(sorted(references), ARRAY(Text()))
     query = select(model.reference).where(
         model.tenant_id == tenant_id,
-        model.reference == any_(wanted),
+        model.reference == any_(requested),
         model.deleted_at.is_not(None),
     )
     return set(map(str, db.scalars(query)))
 
 
 def _checkpoints(columns: Columns, name: str) -> set[str]:
-    """Return the references of those rows that name another by a column."""
+    """Return the references of the rows that are checkpoints by the column *name*."""
     references = columns.get(REFERENCE, ())
     return {str(a) for a, b in zip(references, columns[name], strict=False) if a and b}
 
 
-def _own(model: type[Work], columns: Columns) -> list[str]:
+def _own_kind_columns(model: type[Work], columns: Columns) -> list[str]:
     return [name for name in own_columns(model) if name in columns]
 
 
-def _nested(position: int, name: str, value: Any) -> Fault:
+def _tour_nested(position: int, name: str, value: Any) -> Fault:
     return Fault(position, name, value, "tour_nested", "a tour that is no checkpoint itself")
 
 
 def _fault(model: type[Work], position: int, name: str, value: Any, code: str) -> Fault:
-    expected = either(value) if code == _UNSURE else incoming(model)[name].field.expected
+    expected = either(value) if code == _AMBIGUOUS else incoming(model)[name].field.expected
     return Fault(position, name, value, code, expected)

@@ -1,4 +1,4 @@
-"""What is wrong with a record of a file, so that whoever sent it can mend it."""
+"""Rejects: describe the faulty records of a file so that they can be corrected."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from engine.files.columns import Fault
 from engine.files.lines import Batch
 from engine.input.fields import shown
 
-_SAID = {
+_MEANINGS = {
     "broken_line": "it can't be read",
     "wrong_columns": "another number of columns",
     "unknown_field": "no such field",
@@ -36,21 +36,21 @@ _SAID = {
 }
 """What each sort of fault means."""
 
-_FOREIGN = re.compile("[\udc80-\udcff]")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
 """Bytes that aren't UTF-8, as `surrogateescape` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """What is wrong with a record of a file.
+    """A record of a file that was left out, and what is wrong with it.
 
     Attributes:
-        line: Where the record begins, from 1.
-        field: The field; None if it is the record as a whole.
-        value: What came, as text or as JSON has it; the beginning of it if it is long.
+        line: The line where the record begins, from 1.
+        field: The field; None if the fault is about the record as a whole.
+        value: The faulty value, as text or as JSON has it; of a long one the beginning.
         code: The sort of the fault, e.g. `unknown_state`.
-        reason: What is wrong, and what should have come.
-        text: The record as it stands in the file; bytes that aren't UTF-8 are lone surrogates.
+        reason: What is wrong, and what was expected.
+        text: The record's text in the file; bytes that aren't UTF-8 are lone surrogates.
     """
 
     line: int
@@ -62,30 +62,30 @@ class Reject:
 
 
 def reject(batch: Batch, fault: Fault) -> Reject:
-    """Return what a fault means in its file."""
+    """Return the reject of a fault: with its line, its text and a sentence that explains it."""
     return Reject(
         line=batch.lines[fault.position],
         field=fault.field and readable(fault.field),
-        value=_told(fault.value),
+        value=_readable_value(fault.value),
         code=fault.code,
-        reason=_reason(fault),
+        reason=_explain(fault),
         text=batch.texts[fault.position].rstrip("\r\n"),
     )
 
 
-def _reason(fault: Fault) -> str:
-    if isinstance(fault.value, str) and _FOREIGN.search(fault.value):
+def _explain(fault: Fault) -> str:
+    if isinstance(fault.value, str) and _NOT_UTF8.search(fault.value):
         return "bytes that are not UTF-8: expected text in UTF-8, save the file as UTF-8"
-    return f"{_SAID[fault.code]}: expected {fault.expected}"
+    return f"{_MEANINGS[fault.code]}: expected {fault.expected}"
 
 
 def readable(text: str) -> str:
-    """Return a text that can be printed: what is none, and NUL, spelled out."""
+    """Return a text that can be printed: NUL and lone surrogates are escaped."""
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
-def _told(value: Any) -> Any:
+def _readable_value(value: Any) -> Any:
     if isinstance(value, dict | list):
         value = json.dumps(value)
-    told = shown(value)
-    return readable(told) if isinstance(told, str) else told
+    text = shown(value)
+    return readable(text) if isinstance(text, str) else text

@@ -1,4 +1,4 @@
-"""Open a file of rows: its source, its header, and its batches."""
+"""Row files: open a file of rows, read its header, and yield its batches."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -6,24 +6,24 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from domain.errors import InvalidInput
-from engine.files.column_mapping import Naming
-from engine.files.layout import CsvShape, ObjectShape, Shape
+from engine.files.column_mapping import ColumnMapping
+from engine.files.layout import CsvLayout, Layout, ObjectLayout
 from engine.files.lines import Batch, Lines, Source, read_batches, read_records
 from engine.files.rejects import Reject
 
 
 @dataclass(slots=True)
 class Loaded:
-    """How far a file has come in; `read` is the sum of `new`, `there` and `bad`.
+    """The progress of loading a file; `read` is the sum of `new`, `there` and `bad`.
 
     Attributes:
-        read: Records, bad ones included.
-        new: Rows that are in now.
-        there: Rows that were there already: by their reference, or from an earlier attempt.
+        read: Records that were read, bad ones included.
+        new: Rows that were inserted.
+        there: Rows that existed already: by their reference, or from an earlier attempt.
         bad: Records that were left out.
-        codes: How many faults of which sort; a record can have several.
-        has_references: Whether the file has references, by which its rows are known again.
-        read_bytes: So much of the file is read.
+        codes: How many faults of each code; a record can have several.
+        has_references: Whether the file has references, by which a later attempt finds its rows.
+        read_bytes: How many bytes of the file have been read.
     """
 
     read: int = 0
@@ -37,18 +37,18 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A file to bring in, as the interfaces hand it over.
+    """A request to load a file, as interfaces make it.
 
     Attributes:
         kind: The kind of work; a dash is taken for an underscore.
-        source: The file.
-        name: What it is called, for the records.
+        source: The file, open for reading.
+        name: The name of the file, for the records.
         form: `csv` or `ndjson`.
-        delimiter: What divides the cells of a CSV file.
-        mapping: Fields by the columns that fill them; others go by their name.
-        ignore: Columns that are passed over.
-        on_reject: Told each fault, in the order of lines within a batch.
-        on_progress: Told how far it is after each batch.
+        delimiter: The character between the cells of a CSV file.
+        mapping: Fields by the columns that fill them; other columns fill the field of their name.
+        ignore: Columns that are skipped.
+        on_reject: Called with each fault, in the order of lines within a batch.
+        on_progress: Called with the progress after each batch.
     """
 
     kind: str
@@ -62,8 +62,10 @@ class Load:
     on_progress: Callable[[Loaded], object] = lambda _: None
 
 
-def open_batches(load: Load, naming: Naming, most: int) -> tuple[Iterable[Batch], Shape]:
-    """Return the batches of a file, *most* records each, and what stands where in them.
+def open_batches(
+    load: Load, column_mapping: ColumnMapping, most: int
+) -> tuple[Iterable[Batch], Layout]:
+    """Return the batches of a file, at most *most* records each, and the layout of its records.
 
     Raises:
         InvalidInput: The file is empty, or its header or first record is not what was expected.
@@ -77,15 +79,15 @@ def open_batches(load: Load, naming: Naming, most: int) -> tuple[Iterable[Batch]
         _, _, header = next(records, (0, "", None))
         if header is None:
             raise _empty("a line of column names")
-        shape: Shape = CsvShape(naming, header)
-        return read_batches(records, lines, most), shape
+        layout: Layout = CsvLayout(column_mapping, header)
+        return read_batches(records, lines, most), layout
     batches = read_batches(records, lines, most)
     first = next(batches, None)
     if first is None:
         raise _empty("one JSON object a line")
-    objects = (each for each in first.records if isinstance(each, Mapping))
-    return chain([first], batches), ObjectShape(
-        naming, next(objects, first.records[0]), first.texts[0]
+    objects = (record for record in first.records if isinstance(record, Mapping))
+    return chain([first], batches), ObjectLayout(
+        column_mapping, next(objects, first.records[0]), first.texts[0]
     )
 
 

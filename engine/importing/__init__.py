@@ -1,1 +1,1 @@
-"""Importing: bring files of new work in, batch by batch, each exactly once."""
+"""Importing: import files of new work, batch by batch, each batch exactly once."""

@@ -1,4 +1,4 @@
-"""In which states work comes in: in those that who brings it may move work to."""
+"""Initial states: allow new work only in states that the importing actor may move work to."""
 
 from collections.abc import Collection
 
@@ -13,36 +13,38 @@ def authorize_import(platform: Platform, actor: Actor, model: type[Work]) -> tup
     """Make sure that an actor may import; return the states in which their work may begin.
 
     Raises:
-        PermissionDenied: They may not; the denial is recorded.
+        PermissionDenied: The actor may not; the denial is recorded.
     """
     held = authorize(platform, actor, model.resource_type, "import")
     return states_open_to(model.machine, held)
 
 
-def demand_states(
+def authorize_states(
     platform: Platform, actor: Actor, model: type[Work], columns: Columns, states: Collection[str]
 ) -> None:
-    """Make sure that checked rows begin in some of these states only.
+    """Make sure that new rows begin only in *states*, which `authorize_import` returned.
 
     Raises:
-        PermissionDenied: One of them doesn't; the denial is recorded.
+        PermissionDenied: A row begins in another state; the denial is recorded.
     """
     machine = model.machine
-    wanted = set(columns.get(STATE, ()))
-    closed = next((each for each in machine.states if each in wanted.difference(states)), None)
+    requested = set(columns.get(STATE, ()))
+    closed = next(
+        (state for state in machine.states if state in requested.difference(states)), None
+    )
     if closed is not None:
-        verbs = [each.verb for each in machine.transitions if each.target == closed]
+        verbs = [arrow.verb for arrow in machine.transitions if arrow.target == closed]
         authorize_one_of(platform, actor, model.resource_type, verbs)
 
 
 def faults_of_state(columns: Columns, states: Collection[str]) -> list[Fault]:
-    """Return a fault for each row that doesn't begin in one of these states."""
-    given = columns.get(STATE, ())
-    if set(given) <= {None, *states}:
+    """Return a fault for each row that begins in another state than *states*."""
+    row_states = columns.get(STATE, ())
+    if set(row_states) <= {None, *states}:
         return []
     expected = f"one of {', '.join(states)}"
     return [
-        Fault(position, STATE, each, "permission_denied", expected)
-        for position, each in enumerate(given)
-        if each is not None and each not in states
+        Fault(position, STATE, state, "permission_denied", expected)
+        for position, state in enumerate(row_states)
+        if state is not None and state not in states
     ]

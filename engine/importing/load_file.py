@@ -1,7 +1,7 @@
-"""A file of new work, brought in batch by batch: each is one transaction, once, whatever happens.
+"""Load a file of new work batch by batch: each batch is one transaction, stored exactly once.
 
-While some batches are stored the next is read. A batch is known again by what stands in it, so
-that a file may be sent again, or again after a crash, and brings no row twice.
+While some batches are stored the next one is read. The idempotency key of a batch is a digest of
+its content, so a file can be loaded again, also after a crash, without inserting a row twice.
 """
 
 import hashlib
@@ -15,155 +15,169 @@ from typing import Any
 from domain.permissions import Actor
 from engine.access.cross_tenant_watch import record_probes
 from engine.access.refused_writes import AttemptedWrite, recorded_if_refused
-from engine.files.column_mapping import Naming
+from engine.files.column_mapping import ColumnMapping
 from engine.files.columns import Fault, incoming, parse_columns
-from engine.files.layout import Given, Shape
+from engine.files.layout import BatchColumns, Layout
 from engine.files.lines import Batch
-from engine.files.references import faults_of_deleted, named_in, names_others, resolve_columns
+from engine.files.references import (
+    faults_of_deleted,
+    refers_to_own_kind,
+    resolve_columns,
+    unknown_references,
+)
 from engine.files.rejects import reject
-from engine.files.seen_references import Seen
+from engine.files.seen_references import SeenReferences
 from engine.files.source import Load, Loaded, open_batches
 from engine.importing.initial_states import authorize_import, faults_of_state
-from engine.importing.store_batch import Known, Prepared, Store, Stored
+from engine.importing.store_batch import BatchProgress, Prepared, Store, Stored
 from engine.input.fields import REFERENCE
 from engine.input.record_types import known_kind
 from engine.ports.platform import Platform
 from models.base import Work
 
 _WRITERS = 2
-"""Batches that are stored at the same time: half of the work is checking foreign keys."""
+"""Batches that are stored at the same time; half of the work is PostgreSQL's checks of foreign
+keys."""
 
 
 def load_file(platform: Platform, actor: Actor, load: Load) -> Loaded:
-    """Bring a file of new work in; bad records are told and left out, the rest goes in.
+    """Load a file of new work; bad records are reported and left out, all others are inserted.
 
-    Interrupted, it leaves in what is in; the same again goes on from there.
+    An interrupted load keeps the batches that are stored; loading the file again goes on there.
 
     Raises:
         InvalidInput: The kind, the form, the mapping or the header is not what was expected;
-            nothing was stored. Or the database refuses a value; what is in stays.
+            nothing was stored. Or the database refuses a value; batches stored before stay.
         PermissionDenied: The actor may not; the denial is recorded.
-        LockBusy: Somebody holds what is needed; what is in stays.
+        LockBusy: Another session holds a lock that is needed; batches stored before stay.
     """
     model = known_kind(load.kind)
     states = authorize_import(platform, actor, model)
-    naming = Naming(incoming(model), load.mapping, load.ignore)
-    batches, shape = open_batches(load, naming, platform.pace.import_rows)
+    column_mapping = ColumnMapping(incoming(model), load.mapping, load.ignore)
+    batches, layout = open_batches(load, column_mapping, platform.pace.import_rows)
     store = Store(platform, actor, model, load.name)
-    wanted = AttemptedWrite(
+    attempt = AttemptedWrite(
         "CREATED", model.resource_type, reason="import", details={"file": load.name}
     )
     with (
-        recorded_if_refused(platform, actor, wanted),
-        Seen() as seen,
+        recorded_if_refused(platform, actor, attempt),
+        SeenReferences() as seen_references,
         ThreadPoolExecutor(_WRITERS, "import") as writers,
     ):
-        preparing = _Preparing(platform, actor, model, shape, store, seen, states)
-        settling = _Settling(load)
+        preparation = _Preparation(platform, actor, model, layout, store, seen_references, states)
+        settlement = _Settlement(load)
         try:
             for batch in batches:
-                prepared = preparing.prepare(batch)
-                settling.settle(0 if names_others(model, prepared.columns) else _WRITERS - 1)
-                settling.wait_for(prepared, writers.submit(store.store, prepared))
+                prepared = preparation.prepare(batch)
+                settlement.settle(
+                    0 if refers_to_own_kind(model, prepared.columns) else _WRITERS - 1
+                )
+                settlement.wait_for(prepared, writers.submit(store.store, prepared))
         finally:
-            settling.settle()
-    return settling.loaded
+            settlement.settle()
+    return settlement.loaded
 
 
 @dataclass(frozen=True, slots=True)
-class _Preparing:
-    """Reads what a batch brings, while the batch before it is stored."""
+class _Preparation:
+    """Prepares a batch for storing, while batches before it are stored."""
 
     platform: Platform
     actor: Actor
     model: type[Work]
-    shape: Shape
+    layout: Layout
     store: Store
-    seen: Seen
+    seen_references: SeenReferences
     states: Sequence[str]
 
     def prepare(self, batch: Batch) -> Prepared:
-        """Return what of a batch comes in, and what is wrong with the rest."""
-        given = self.shape.read(batch)
-        known = self.store.look_up(self._digest(batch))
-        if known.left is not None and not known.left:
-            # Its references still count: what comes later may repeat them.
-            columns = parse_columns(self.model, _references(given)).columns
-            self._repeats(batch, given, columns)
-            gone = self._deleted(known, given, columns)
-            return Prepared(batch, known, REFERENCE in given.columns, faults=gone)
-        parsed = parse_columns(self.model, given.columns)
-        repeats = self._repeats(batch, given, parsed.columns)
+        """Return the rows of a batch that are to be inserted, and the faults of the others."""
+        cells = self.layout.read(batch)
+        progress = self.store.look_up(self._digest(batch))
+        if progress.left is not None and not progress.left:
+            # Its references still count: later batches may repeat them.
+            columns = parse_columns(self.model, _only_references(cells)).columns
+            self._repeats(batch, cells, columns)
+            gone = self._faults_of_deleted(progress, cells, columns)
+            return Prepared(batch, progress, REFERENCE in cells.columns, faults=gone)
+        parsed = parse_columns(self.model, cells.columns)
+        repeats = self._repeats(batch, cells, parsed.columns)
         with self.platform.database.connect() as db:
             late = resolve_columns(db, self.actor.tenant_id, self.model, parsed.columns)
-        record_probes(self.platform, self.actor, "import", named_in(self.model, late))
-        found = [*parsed.faults, *faults_of_state(parsed.columns, self.states), *late]
-        places = given.positions
+        record_probes(self.platform, self.actor, "import", unknown_references(self.model, late))
+        row_faults = [*parsed.faults, *faults_of_state(parsed.columns, self.states), *late]
+        places = cells.positions
         faults = [
-            *given.faults,
-            *(replace(each, position=places[each.position]) for each in found),
+            *cells.faults,
+            *(replace(fault, position=places[fault.position]) for fault in row_faults),
             *repeats,
         ]
-        fit = _fit(batch, known, Given(places, dict(parsed.columns), faults))
-        return replace(fit, faults=[*fit.faults, *self._deleted(known, given, parsed.columns)])
+        fit = _rows_to_insert(batch, progress, BatchColumns(places, dict(parsed.columns), faults))
+        return replace(
+            fit, faults=[*fit.faults, *self._faults_of_deleted(progress, cells, parsed.columns)]
+        )
 
-    def _deleted(
-        self, known: Known, given: Given, columns: Mapping[str, Sequence[Any]]
+    def _faults_of_deleted(
+        self, progress: BatchProgress, cells: BatchColumns, columns: Mapping[str, Sequence[Any]]
     ) -> list[Fault]:
-        """Return a fault for each row that an earlier attempt brought in and that was deleted."""
-        if known.left is None or REFERENCE not in columns:
+        """Return a fault for each row that an earlier attempt inserted and that is deleted now."""
+        if progress.left is None or REFERENCE not in columns:
             return []
-        named = dict(zip(given.positions, columns[REFERENCE], strict=True))
-        there = {place: name for place, name in named.items() if place not in known.left}
+        references = dict(zip(cells.positions, columns[REFERENCE], strict=True))
+        stored = {place: name for place, name in references.items() if place not in progress.left}
         with self.platform.database.connect() as db:
-            return faults_of_deleted(db, self.actor.tenant_id, self.model, there)
+            return faults_of_deleted(db, self.actor.tenant_id, self.model, stored)
 
     def _digest(self, batch: Batch) -> str:
-        meaning = f"{self.model.resource_type}\n{self.shape.told}\n{batch.number}\n"
+        meaning = f"{self.model.resource_type}\n{self.layout.meaning}\n{batch.number}\n"
         content = meaning + "".join(batch.texts)
         return hashlib.sha256(content.encode("utf-8", "surrogateescape")).hexdigest()
 
     def _repeats(
-        self, batch: Batch, given: Given, columns: Mapping[str, Sequence[Any]]
+        self, batch: Batch, cells: BatchColumns, columns: Mapping[str, Sequence[Any]]
     ) -> list[Fault]:
         if REFERENCE not in columns:
             return []
         references = columns[REFERENCE]
-        lines = [batch.lines[each] for each in given.positions]
+        lines = [batch.lines[position] for position in cells.positions]
         return [
             Fault(
-                given.positions[place],
+                cells.positions[place],
                 REFERENCE,
                 references[place],
                 "duplicate_reference",
                 f"one that no line before has; line {first} has it",
             )
-            for place, first in self.seen.note(references, lines).items()
+            for place, first in self.seen_references.note(references, lines).items()
         ]
 
 
-def _references(given: Given) -> dict[str, Sequence[Any]]:
-    return {name: values for name, values in given.columns.items() if name == REFERENCE}
+def _only_references(cells: BatchColumns) -> dict[str, Sequence[Any]]:
+    return {name: values for name, values in cells.columns.items() if name == REFERENCE}
 
 
-def _fit(batch: Batch, known: Known, given: Given) -> Prepared:
-    """Return what comes in: what has no fault, and was not brought in by an earlier attempt."""
-    unfit = {each.position for each in given.faults}
-    left = known.among(range(len(batch.lines)))
-    wanted = set(left) - unfit
-    chosen = [each in wanted for each in given.positions]
+def _rows_to_insert(batch: Batch, progress: BatchProgress, cells: BatchColumns) -> Prepared:
+    """Return the rows to insert: without fault, and not inserted by an earlier attempt."""
+    unfit = {fault.position for fault in cells.faults}
+    left = progress.among(range(len(batch.lines)))
+    fit = set(left) - unfit
+    chosen = [position in fit for position in cells.positions]
     return Prepared(
         batch,
-        known,
-        REFERENCE in given.columns,
-        list(compress(given.positions, chosen)),
-        {name: list(compress(values, chosen)) for name, values in given.columns.items()},
-        [each for each in given.faults if known.left is None or each.position in known.left],
+        progress,
+        REFERENCE in cells.columns,
+        list(compress(cells.positions, chosen)),
+        {name: list(compress(values, chosen)) for name, values in cells.columns.items()},
+        [
+            fault
+            for fault in cells.faults
+            if progress.left is None or fault.position in progress.left
+        ],
     )
 
 
-class _Settling:
-    """Counts and tells what became of each batch."""
+class _Settlement:
+    """Counts and reports what became of each batch."""
 
     def __init__(self, load: Load) -> None:
         self.loaded = Loaded()
@@ -171,28 +185,28 @@ class _Settling:
         self._waiting: deque[tuple[Prepared, Future[Stored]]] = deque()
 
     def wait_for(self, prepared: Prepared, stored: Future[Stored]) -> None:
-        """Note a batch that is being stored."""
+        """Add a batch that is being stored."""
         self._waiting.append((prepared, stored))
 
     def settle(self, most: int = 0) -> None:
-        """Wait until *most* batches are being stored, oldest first; count and tell the others."""
+        """Wait until at most *most* batches are being stored; report the finished, oldest first."""
         while len(self._waiting) > most:
             prepared, future = self._waiting[0]
             wait([future])
             self._waiting.popleft()
             stored = future.result()
             self._count(prepared, stored)
-            for fault in sorted(stored.faults, key=lambda each: each.position):
+            for fault in sorted(stored.faults, key=lambda fault: fault.position):
                 self._load.on_reject(reject(prepared.batch, fault))
             self._load.on_progress(self.loaded)
 
     def _count(self, prepared: Prepared, stored: Stored) -> None:
         batch = prepared.batch
-        bad = len({each.position for each in stored.faults})
+        bad = len({fault.position for fault in stored.faults})
         self.loaded.read += len(batch.lines)
         self.loaded.new += stored.new
         self.loaded.bad += bad
         self.loaded.there += len(batch.lines) - stored.new - bad
-        self.loaded.codes.update(each.code for each in stored.faults)
+        self.loaded.codes.update(fault.code for fault in stored.faults)
         self.loaded.has_references |= prepared.has_references
         self.loaded.read_bytes = batch.read_bytes

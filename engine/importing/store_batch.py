@@ -1,4 +1,7 @@
-"""A batch of a file, stored once: sent again it is known by its key, and brings what is left."""
+"""Store batches: insert a batch of a file once, by its idempotency key.
+
+A batch that is sent again inserts only the rows that earlier attempts left out.
+"""
 
 import hashlib
 from collections.abc import Collection, Sequence
@@ -26,26 +29,26 @@ _MORE_TRIES = 4
 _LEFT_OUT = "left_out"
 _KEY = "uq_operation_idempotency_key"
 
-# Two files with the same references in different orders wait for each other, and one is told to
-# try again: it then waits for all others before it begins, or the two would meet forever.
+# Two files with the same references in different orders can deadlock, and one must try again. It
+# then takes the lock alone and so waits for all others first, or the two could deadlock forever.
 _BESIDE_OTHERS = text("SELECT pg_advisory_xact_lock_shared(hashtextextended('import', :tenant_id))")
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('import', :tenant_id))")
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a batch from earlier attempts.
+class BatchProgress:
+    """What earlier attempts have stored of a batch.
 
     Attributes:
-        key: Of the next attempt.
-        left: The positions that no attempt has brought in; None if there was none.
+        key: The idempotency key of the next attempt.
+        left: The positions that no attempt has stored; None if there was no attempt.
     """
 
     key: str
     left: frozenset[int] | None
 
     def among(self, positions: Collection[int]) -> Collection[int]:
-        """Return those of *positions* that have yet to come in."""
+        """Return those of *positions* that are still to be stored."""
         return [p for p in positions if p in self.left] if self.left is not None else positions
 
 
@@ -54,84 +57,86 @@ class Prepared:
     """A batch as it is to be stored.
 
     Attributes:
-        batch: Where it comes from.
-        known: What is known of it from earlier attempts.
-        positions: Which of its records come in.
+        batch: The batch of the file.
+        progress: What earlier attempts have stored of it.
+        positions: The positions of the records to insert.
         columns: Their values, as many as there are positions.
-        faults: Why others don't, by their positions in the batch.
-        has_references: Whether its records have a reference, if they like.
+        faults: Why other records are left out, by their positions in the batch.
+        has_references: Whether its records can have a reference.
     """
 
     batch: Batch
-    known: Known
+    progress: BatchProgress
     has_references: bool
     positions: Sequence[int] = ()
     columns: dict[str, list[Any]] = field(default_factory=dict)
     faults: Sequence[Fault] = ()
 
-    def only(self, known: Known) -> "Prepared":
-        """Return what of it is left by attempts that have become known."""
-        places = [n for n, each in enumerate(self.positions) if each in (known.left or ())]
+    def only(self, progress: BatchProgress) -> "Prepared":
+        """Return the batch with only the rows that the attempts in *progress* have left."""
+        places = [
+            n for n, position in enumerate(self.positions) if position in (progress.left or ())
+        ]
         return replace(
             self,
-            known=known,
-            positions=[self.positions[each] for each in places],
-            columns={name: [v[each] for each in places] for name, v in self.columns.items()},
-            faults=[each for each in self.faults if each.position in (known.left or ())],
+            progress=progress,
+            positions=[self.positions[place] for place in places],
+            columns={name: [v[place] for place in places] for name, v in self.columns.items()},
+            faults=[fault for fault in self.faults if fault.position in (progress.left or ())],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What became of a batch: how many rows are new, and everything that was wrong."""
+    """The result of storing a batch: how many rows are new, and every fault."""
 
     new: int
     faults: Sequence[Fault]
 
 
 class Store:
-    """Stores the batches of one file; one at a time."""
+    """Stores the batches of one file, each in one transaction."""
 
     def __init__(self, platform: Platform, actor: Actor, model: type[Work], name: str) -> None:
-        """Say who brings which kind of work from the file *name*."""
+        """Keep who imports which kind of work from the file *name*."""
         self._platform = platform
         self._actor = actor
         self._model = model
         self._name = name
 
-    def look_up(self, digest: str) -> Known:
-        """Return what is known of the batch of a digest."""
+    def look_up(self, digest: str) -> BatchProgress:
+        """Return what earlier attempts have stored of the batch with a digest."""
         key, left = digest, None
         with self._platform.single.connect() as db:
-            while (found := self._left_out(db, key)) is not None:
-                left = frozenset(found)
+            while (left_out := self._left_out(db, key)) is not None:
+                left = frozenset(left_out)
                 if not left:
                     break
-                # What is left of a batch is another batch: it may change until it fits.
+                # What is left is a batch with a key of its own: it may be corrected until it fits.
                 key = hashlib.sha256(f"{key} {sorted(left)}".encode()).hexdigest()
-        return Known(key, left)
+        return BatchProgress(key, left)
 
     def store(self, prepared: Prepared) -> Stored:
-        """Bring the rows of a batch in, in one transaction.
+        """Insert the rows of a batch, in one transaction.
 
         Raises:
-            InvalidInput: The database refuses a value; the batch was left out.
-            LockBusy: Somebody holds what is needed for longer than the lock timeout.
+            InvalidInput: The database refuses a value; nothing of the batch was stored.
+            LockBusy: Another session holds a lock for longer than the lock timeout.
         """
-        for turn in (_BESIDE_OTHERS, *[_ALONE] * _MORE_TRIES):
+        for take_turn in (_BESIDE_OTHERS, *[_ALONE] * _MORE_TRIES):
             try:
-                return self._store(prepared, turn)
+                return self._store(prepared, take_turn)
             except (InvalidInput, LockBusy, DBAPIError) as error:
                 refused = error
                 if not _is_a_race(error):
                     break
-            # Somebody else sends the same file: what they brought in is there now.
-            known = self.look_up(prepared.known.key)
-            if known.left is not None:
-                prepared = prepared.only(known)
-        raise _located(refused, prepared.batch) from refused
+            # Another session loads the same file: what it stored exists now.
+            progress = self.look_up(prepared.progress.key)
+            if progress.left is not None:
+                prepared = prepared.only(progress)
+        raise _with_lines(refused, prepared.batch) from refused
 
-    def _store(self, prepared: Prepared, turn: TextClause) -> Stored:
+    def _store(self, prepared: Prepared, take_turn: TextClause) -> Stored:
         if not prepared.positions:
             return Stored(0, prepared.faults)
         columns = {name: list(values) for name, values in prepared.columns.items()}
@@ -140,9 +145,9 @@ class Store:
         places = prepared.positions
         faults = [
             *prepared.faults,
-            *(replace(each, position=places[each.position]) for each in late),
+            *(replace(fault, position=places[fault.position]) for fault in late),
         ]
-        fit = [places[each] for each in chain.from_iterable(levels)]
+        fit = [places[place] for place in chain.from_iterable(levels)]
         if not fit:
             return Stored(0, faults)
         with direct(
@@ -152,17 +157,17 @@ class Store:
             verb="import",
             reason="import",
             total=len(fit),
-            idempotency_key=prepared.known.key,
+            idempotency_key=prepared.progress.key,
             details=self._details(prepared, fit),
         ) as running:
-            running.db.execute(turn, {"tenant_id": self._actor.tenant_id})
+            running.db.execute(take_turn, {"tenant_id": self._actor.tenant_id})
             running.ids = insert_levels(running, self._actor, self._model, columns, levels)
             if len(running.ids) < len(fit):
-                given = dict(zip(places, prepared.columns.get(REFERENCE, ()), strict=False))
-                named = {each: given.get(each) for each in fit}
-                gone = faults_of_deleted(running.db, self._actor.tenant_id, self._model, named)
+                by_position = dict(zip(places, prepared.columns.get(REFERENCE, ()), strict=False))
+                references = {position: by_position.get(position) for position in fit}
+                gone = faults_of_deleted(running.db, self._actor.tenant_id, self._model, references)
                 faults += gone
-                self._leave_out(running, prepared, set(fit) - {each.position for each in gone})
+                self._leave_out(running, prepared, set(fit) - {fault.position for fault in gone})
         return Stored(len(running.ids), faults)
 
     def _leave_out(
@@ -173,7 +178,7 @@ class Store:
 
     def _details(self, prepared: Prepared, fit: Collection[int]) -> dict[str, Any]:
         lines = prepared.batch.lines
-        out = set(prepared.known.among(range(len(lines)))) - set(fit)
+        out = set(prepared.progress.among(range(len(lines)))) - set(fit)
         return {"file": self._name, "lines": [lines[0], lines[-1]], _LEFT_OUT: sorted(out)}
 
     def _left_out(self, db: Connection, key: str) -> list[int] | None:
@@ -190,7 +195,7 @@ class Store:
 
 
 def _is_a_race(error: Exception) -> bool:
-    """Say whether the same may succeed now: the key was used meanwhile, or a lock was held."""
+    """Return whether a retry may succeed: the key was used meanwhile, or a lock was held."""
     cause = error.__cause__ if isinstance(error, InvalidInput) else error
     reason = getattr(cause, "orig", None)
     if isinstance(reason, errors.UniqueViolation):
@@ -198,7 +203,7 @@ def _is_a_race(error: Exception) -> bool:
     return isinstance(error, LockBusy) or isinstance(reason, errors.DeadlockDetected)
 
 
-def _located(error: Exception, batch: Batch) -> Exception:
+def _with_lines(error: Exception, batch: Batch) -> Exception:
     if not isinstance(error, InvalidInput):
         return error
     got = f"{error.facts['got']}, in lines {batch.lines[0]} to {batch.lines[-1]}"

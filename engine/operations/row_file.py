@@ -17,9 +17,9 @@ from sqlalchemy import BigInteger, Connection, TextualSelect, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from domain.errors import InvalidInput
-from engine.files.column_mapping import Naming
-from engine.files.columns import SINCE, STATE, Fault, Incoming, incoming, parse_known
-from engine.files.layout import Given, Shape
+from engine.files.column_mapping import ColumnMapping
+from engine.files.columns import SINCE, STATE, Fault, Incoming, incoming, parse_incoming
+from engine.files.layout import BatchColumns, Layout
 from engine.files.lines import Batch, Broken, Record
 from engine.files.reading_columns import ALL_READINGS, ReadingCells
 from engine.files.references import resolve_columns
@@ -108,7 +108,7 @@ def hold_row_file(
     model = known_kind(submission.kind)
     known = _known(model, submission.verb)
     carries = _OF_RESULTS if submission.verb in _WRITES else None
-    naming = Naming(known, row_file.mapping, row_file.ignore, carries=carries, is_new=False)
+    naming = ColumnMapping(known, row_file.mapping, row_file.ignore, carries=carries, is_new=False)
     batches, shape = open_batches(row_file, naming, pace.import_rows)
     cells = ReadingCells(
         None if submission.verb in _WRITES else model.readings,
@@ -139,18 +139,18 @@ def hold_row_file(
     return text(_CHOSEN).columns(id=BigInteger, version=BigInteger, inputs=JSONB), digest.digest()
 
 
-def _demand_name(naming: Naming, header: Sequence[str]) -> None:
+def _demand_name(naming: ColumnMapping, header: Sequence[str]) -> None:
     # Said once: every line would be wrong.
     if header and not {ID, REFERENCE} & {naming.field_of(each.strip()) for each in header}:
         got = readable(", ".join(header))
         raise InvalidInput(field="header", got=got, expected="a column id or reference")
 
 
-def _meaning(row_file: Load, naming: Naming, shape: Shape) -> str:
+def _meaning(row_file: Load, naming: ColumnMapping, shape: Layout) -> str:
     """Return all that gives the same lines another meaning; readings stand in the names alone."""
     mapped = sorted(naming.mapping.items())
     told = (row_file.form, row_file.delimiter, list(shape.header), mapped, sorted(row_file.ignore))
-    return json.dumps((*told, shape.told))
+    return json.dumps((*told, shape.meaning))
 
 
 def _known(model: type[Work], verb: str) -> dict[str, Incoming]:
@@ -194,17 +194,17 @@ class _Reader:
     asked: Submission
     model: type[Work]
     known: Mapping[str, Incoming]
-    naming: Naming
+    naming: ColumnMapping
     cells: ReadingCells
     header: Sequence[str]
 
-    def read(self, batch: Batch, given: Given) -> Iterator[tuple[Any, ...]]:
+    def read(self, batch: Batch, given: BatchColumns) -> Iterator[tuple[Any, ...]]:
         """Return the lines of a batch as the table holds them, faulty ones too.
 
         The database isn't asked any more while they are taken. What is kept of a line may be
         much longer than it, for the names of its cells are kept too: so they come one by one.
         """
-        parsed = parse_known(self.known, given.columns)
+        parsed = parse_incoming(self.known, given.columns)
         written = {name: parsed.columns[name] for name in parsed.columns if name not in _BESIDE}
         late = resolve_columns(self.db, self.tenant_id, self.model, written)
         columns = parsed.columns | written
@@ -221,7 +221,7 @@ class _Reader:
     def _lines(
         self,
         batch: Batch,
-        given: Given,
+        given: BatchColumns,
         columns: Mapping[str, Sequence[Any]],
         readings: Sequence[Mapping[str, str]],
         faults: Mapping[int, Fault],
