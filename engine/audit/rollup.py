@@ -55,7 +55,7 @@ SELECT :tenant_id, date_trunc('hour', occurred_at, 'UTC') AS hour, kind,
     UNION ALL
     SELECT occurred_at, kind, actor_id, 0, 0, 0, 0, 1, 0, 0, 0
       FROM permission_denial_audit WHERE tenant_id = :tenant_id AND {new}
-  ) AS told
+  ) AS counted
  GROUP BY 2, 3, 4
 ON CONFLICT (tenant_id, hour, kind, actor_id) DO UPDATE SET {added}
 """

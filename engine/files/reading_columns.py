@@ -120,7 +120,7 @@ class ReadingCells:
 
 
 def column_of_reading(child: type[Record], name: str) -> str:
-    """Return the column of a file that brings a reading, e.g. `reading:pressure`."""
+    """Return the column of a file that holds a reading, e.g. `reading:pressure`."""
     return f"{child.resource_type}:{name}"
 
 

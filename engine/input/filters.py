@@ -89,7 +89,7 @@ def select_where(
         NotFound: The tenant has no record of a name or id that the filter gives.
     """
     check("where", where, _FILTER)
-    from domain.filter_parser import parse_filter  # noqa: PLC0415 -- brings a parser along
+    from domain.filter_parser import parse_filter  # noqa: PLC0415 -- imports a parser only when a filter is used
 
     parsed = parse_filter(where)
     subjects = _subjects(model)

@@ -21,7 +21,7 @@ class Hook:
 
     Attributes:
         name: Identifies the hook; an operation is followed once by each name.
-        wanted: SQL over the ended operation `o` that says whether `follow` is to be asked; None
+        wanted: SQL over the ended operation `o` that says whether `follow` is to be called; None
             for a hook that follows nothing. It costs every operation, so it should be cheap.
     """
 
