@@ -135,6 +135,20 @@ def test_a_link_between_documents_leads_somewhere() -> None:
     assert broken == []
 
 
+def test_a_file_that_a_document_names_is_there() -> None:
+    named = [
+        (relative(page), path)
+        for page in project_files(".md")
+        for path in re.findall(
+            r"`((?:[a-z_]+/)+(?:[a-z_0-9]+\.(?:py|md|toml|json))?)`", page.read_text()
+        )
+        if (ROOT / path.split("/")[0]).is_dir()
+    ]
+
+    missing = {path for _, path in named if not (ROOT / path).exists()}
+    assert missing <= {"domain/machines/inspection.py", "models/inspection.py"}  # the how-to's own
+
+
 def test_a_room_has_at_most_300_lines() -> None:
     long = [
         f"{relative(path)}: {lines}"
