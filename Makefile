@@ -9,7 +9,7 @@ LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generat
 	--no-header --no-annotate --no-emit-index-url --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo up test test-pg15 sentences check lint format format-check ruff types imports deps docs docs-check \
+.PHONY: help env demo up test test-fast test-pg15 sentences check lint format format-check ruff types imports deps docs docs-check \
 	bench lock clean
 
 help: ## list these commands
@@ -26,6 +26,9 @@ up: .venv/.runtime ## keep everything running and print the addresses; Ctrl-C st
 
 test: .venv/.dev ## run all tests (ARGS="-k name" to choose)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-fast: .venv/.dev ## run all tests but the long ones: under two minutes on two cores
+	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
 test-pg15: .venv/.dev ## run the engine's tests on PostgreSQL 15, of Debian's package
 	@test -x $(OLDEST_POSTGRES)/postgres || apt-get install --yes --no-install-recommends postgresql-15

@@ -92,6 +92,7 @@ def test_the_schedule_is_data() -> None:
     assert known <= {"datetime", "celery", "typing", "collections"}
 
 
+@pytest.mark.slow
 def test_nothing_acts_on_import(tmp_path: Path) -> None:
     modules = [*map(module_of, sources(*FLOORS)), "beat_schedule"]
     quiet = [name for name in modules if name not in ACTS_ON_IMPORT and ".versions" not in name]

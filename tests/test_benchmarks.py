@@ -10,6 +10,8 @@ import pytest
 
 from tests.workers import PROJECT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.timeout(300)  # other tests run beside it
 def test_every_benchmark_does_its_work_and_tells_a_ratio(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ import lockside
 from tests.workers import PROJECT, Worker, environment
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 LOG = PROJECT.parent / "shared/data/incident_event_log.csv"
 
 # Incident, its logged state, when: a jump, a change that is none, times that run backwards,

@@ -15,6 +15,8 @@ import pytest
 
 from tests.workers import PROJECT
 
+pytestmark = pytest.mark.slow
+
 TUTORIAL = PROJECT / "docs" / "tutorial.md"
 UP = "lockside up"
 READY = "Ctrl-C stops it all."

@@ -8,6 +8,8 @@ from tests.breaking.gate import Fate
 from tests.breaking.plant import Plant
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("archive_written", "archive_checked", "archive_noted", "records_archived")
 
 

@@ -4,10 +4,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 import lockside
 from tests.breaking.beats import beat
 from tests.breaking.plant import Plant
 from tests.factories import work_orders
+
+pytestmark = pytest.mark.slow
 
 NEVER_S = 3600.0
 

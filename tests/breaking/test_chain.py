@@ -5,6 +5,7 @@ import signal
 from functools import partial
 
 import psutil
+import pytest
 
 import lockside
 from tests.breaking.gate import Arrival, Fate
@@ -13,6 +14,8 @@ from tests.checker import check_invariants
 from tests.engine.steps import at_once, query
 from tests.factories import tickets
 from worker.settings import Settings
+
+pytestmark = pytest.mark.slow
 
 WRITERS = 32
 EACH = 6

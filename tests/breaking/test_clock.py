@@ -20,6 +20,8 @@ from tests.breaking.plant import Plant, eventually
 from tests.checker import check_invariants
 from tests.factories import tasks
 
+pytestmark = pytest.mark.slow
+
 BEGIN = datetime(2026, 11, 18, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SPEED = 300.0

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 import lockside
 from tests.breaking.plant import Plant
 from tests.breaking.proxy import Proxy
 from tests.factories import work_orders
+
+pytestmark = pytest.mark.slow
 
 COPIES = 3
 LOST = 5

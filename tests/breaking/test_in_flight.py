@@ -24,6 +24,8 @@ from tests.engine.steps import somebody_waits_for_a_row
 from tests.engine.works import attended, ordered, read, task
 from worker.local_servers import Servers
 
+pytestmark = pytest.mark.slow
+
 CLOSED_AT = datetime(2026, 12, 1, tzinfo=UTC)
 # Whether this transaction has left its records: then it has written everything.
 WRITTEN = text("SELECT EXISTS (SELECT FROM outbox WHERE xmin = pg_current_xact_id()::xid)")

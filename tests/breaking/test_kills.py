@@ -4,9 +4,13 @@ import os
 import random
 from collections import Counter
 
+import pytest
+
 from tests.breaking.gate import Arrival, Fate
 from tests.breaking.plant import Plant
 from tests.factories import tickets, work_orders
+
+pytestmark = pytest.mark.slow
 
 KILLS = 20
 RANDOM_KILLS = 25

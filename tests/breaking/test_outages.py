@@ -30,6 +30,8 @@ from worker.local_servers import Servers, find_running
 from worker.processes import make_platform
 from worker.publisher import InterfaceApp, Publisher
 
+pytestmark = pytest.mark.slow
+
 AWAY_S = float(os.environ.get("LOCKSIDE_TEST_REDIS_AWAY_S", "30"))
 
 PAUSED_S = 6.0

@@ -4,6 +4,7 @@ import os
 import signal
 
 import psutil
+import pytest
 from redis import Redis
 
 import lockside
@@ -11,6 +12,8 @@ from engine.operations.dispatch import RUN_CHUNK
 from tests.breaking.gate import Arrival
 from tests.breaking.plant import Plant, eventually
 from tests.factories import work_orders
+
+pytestmark = pytest.mark.slow
 
 COUNT = 20
 

@@ -1,8 +1,12 @@
 """A chunk that kills its worker whenever it is run."""
 
+import pytest
+
 from tests.breaking.gate import Arrival, Fate
 from tests.breaking.plant import Plant
 from tests.factories import work_orders
+
+pytestmark = pytest.mark.slow
 
 KILLER = 2
 ATTEMPTS = 3

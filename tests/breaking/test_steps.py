@@ -21,6 +21,8 @@ from tests.breaking.plant import Plant, database, eventually, impatient
 from tests.factories import work_orders
 from worker.local_servers import Servers
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Shape:

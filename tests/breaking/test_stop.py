@@ -2,10 +2,14 @@
 
 import signal
 
+import pytest
+
 import lockside
 from tests.breaking.gate import Arrival
 from tests.breaking.plant import Plant
 from tests.factories import work_orders
+
+pytestmark = pytest.mark.slow
 
 ITEMS, CHUNK_ITEMS = 60, 10
 

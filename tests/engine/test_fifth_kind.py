@@ -38,6 +38,7 @@ def test_the_kind_is_not_here() -> None:
     assert "inspection" not in kinds()
 
 
+@pytest.mark.slow
 def test_its_rows_come_in_and_move_in_bulk(told: dict[str, Any]) -> None:
     assert (told["verbs"]["bulk"], told["verbs"]["states"]) == (3, {"DONE": 3, "FILED": 1})
 

@@ -123,6 +123,7 @@ def policy_id(site: lockside.Session, name: str) -> int:
     return next(int(each["id"]) for each in site.autoclose.policies() if each["name"] == name)
 
 
+@pytest.mark.slow
 def test_the_doctor_names_a_policy_that_waits_for_somebody(
     settings: Settings, site: lockside.Session, closing: str
 ) -> None:

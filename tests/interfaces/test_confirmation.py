@@ -10,6 +10,8 @@ from tests.factories import tickets
 from tests.interfaces.commands import at_a_terminal, call
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MANY = " ".join(map(str, range(1, 1002)))
 CANCEL = ("submit", "cancel", "ticket", "--comments", "Not needed", "--detach")
 

@@ -6,9 +6,12 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.interfaces.commands import spawn
 from tests.interfaces.test_up import ROOT, processes_of
+
+pytestmark = pytest.mark.slow
 
 LASTS_AT_MOST_S = 110
 

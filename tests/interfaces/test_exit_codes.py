@@ -19,6 +19,7 @@ def approve(settings: Settings, *words: object) -> Answer:
     return call(settings, "submit", "transition", "work-order", "--to", "approved", *words)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "exit_code"),
     [

@@ -252,6 +252,7 @@ def batches_of(count: int, *, reference: str) -> list[str]:
     return [HEADER + pieces[0], *pieces[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reference", ["R-", ""])
 def test_killed_in_the_middle_of_a_batch_the_same_again_brings_the_rest_once(
     site: lockside.Session, settings: Settings, tenant: str, reference: str

@@ -139,10 +139,12 @@ def names(site: lockside.Session, settings: Settings, folder: Path) -> Iterator[
         }
 
 
+@pytest.mark.slow
 def test_every_command_is_looked_at() -> None:
     assert sorted([*CALLS, *ELSEWHERE]) == sorted(LEAVES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CALLS, ids=" ".join)
 def test_success_is_json(settings: Settings, names: dict[str, str], path: tuple[str, ...]) -> None:
     words = [each.format(**names) for each in CALLS[path][0]]
@@ -153,6 +155,7 @@ def test_success_is_json(settings: Settings, names: dict[str, str], path: tuple[
     assert answer.code == 0, answer.out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", CALLS, ids=" ".join)
 def test_a_refusal_is_json(
     settings: Settings, names: dict[str, str], path: tuple[str, ...]

@@ -195,6 +195,7 @@ def test_a_history_tells_what_changed_and_who_did(
     assert ("priority: MEDIUM → HIGH" in updated, "dora" in updated) == (True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worker")
 def test_a_history_tells_who_approved(site: lockside.Session, settings: Settings) -> None:
     (row,) = work_orders(site, 1)
@@ -222,6 +223,7 @@ def test_other_records_are_told_by_their_names(site: lockside.Session, settings:
     assert [each["created_by"] for each in shown.json["work_order_lines"]] == ["admin"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worker")
 def test_a_narrow_terminal_breaks_a_history_between_words(
     site: lockside.Session, settings: Settings

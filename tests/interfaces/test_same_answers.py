@@ -144,6 +144,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_both_doors_answer_alike(site: lockside.Session, settings: Settings, case: Case) -> None:
     first, second = case.rows(site), case.rows(site)

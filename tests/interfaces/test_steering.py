@@ -27,6 +27,7 @@ def approve(settings: Settings, mark: str, *words: str) -> Answer:
     return call(settings, *["submit", "approve", "work-order", "--json", "--where"], where, *words)
 
 
+@pytest.mark.slow
 def test_a_filter_chooses_rows(settings: Settings, site: lockside.Session) -> None:
     ids = mine(site, 3, "chosen")
 
@@ -82,6 +83,7 @@ def test_before_many_rows_their_number_is_asked_about(
     assert answer.code == 9
 
 
+@pytest.mark.slow
 def test_a_canary_pauses_and_is_resumed(settings: Settings, site: lockside.Session) -> None:
     mine(site, 5, "canary")
 
@@ -109,6 +111,7 @@ def test_a_plan_is_made_told_and_executed(settings: Settings, site: lockside.Ses
     assert (done.code, done.json["successful_ids"]) == (0, [str(each) for each in good])
 
 
+@pytest.mark.slow
 def test_a_plan_keeps_its_canary(settings: Settings, site: lockside.Session) -> None:
     mine(site, 5, "cautious")
 

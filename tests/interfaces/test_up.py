@@ -20,6 +20,8 @@ import pytest
 from lockside.local import embedded
 from tests.interfaces.commands import PROGRAM, spawn
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 STOPS_WITHIN_S = 60
 

@@ -18,6 +18,8 @@ from tests.interfaces.commands import call, spawn
 from tests.workers import environment
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 MOVE = ("submit", "transition", "work-order", "--to", "APPROVED")
 UNKNOWN = "00000000-0000-0000-0000-000000000000"
 STORED = text("""

@@ -24,6 +24,8 @@ from lockside.local.embedded_postgres import AS_NOBODY, NOBODY
 from lockside.local.embedded_server import pids_naming
 from worker.local_servers import Servers, find_running
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 KINDS = ("postgres", "valkey")
 START = """

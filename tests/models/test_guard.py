@@ -210,6 +210,7 @@ def test_the_id_of_an_operation_that_does_not_execute_is_worth_nothing(
         raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
 
 
+@pytest.mark.slow
 def test_the_id_of_a_finished_operation_can_not_be_borrowed(
     site: lockside.Session, raw: Session
 ) -> None:

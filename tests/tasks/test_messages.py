@@ -32,6 +32,7 @@ def test_two_applications_in_one_process_have_tasks_of_their_own(site: lockside.
         assert ours.run is not theirs.run
 
 
+@pytest.mark.slow
 def test_a_worker_serves_exactly_our_tasks(site: lockside.Session, worker: Worker) -> None:
     # A worker that is ready may yet have to open its mailbox, and hears nothing until then.
     asked = (site.app.control.inspect(timeout=2).registered() for _ in range(10))
@@ -150,6 +151,7 @@ def garbage(site: lockside.Session) -> None:
         producer.publish({"no": "task"}, routing_key="bulk", exchange="bulk", serializer="json")
 
 
+@pytest.mark.slow
 def test_no_message_kills_the_worker(site: lockside.Session, worker: Worker) -> None:
     before = {each.pid for each in worker.children()}
     garbage(site)
@@ -161,6 +163,7 @@ def test_no_message_kills_the_worker(site: lockside.Session, worker: Worker) -> 
     check_invariants(site)
 
 
+@pytest.mark.slow
 def test_what_a_chunk_failed_by_is_in_the_workers_log_without_what_it_held(
     site: lockside.Session, worker: Worker
 ) -> None:

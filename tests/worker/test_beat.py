@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.workers import PROJECT, environment
 from worker.settings import Settings
 
 SHOWS_LIFE_WITHIN_S = 30.0
 
 
+@pytest.mark.slow
 def test_beat_touches_its_heartbeat_file(settings: Settings, tmp_path: Path) -> None:
     alive = tmp_path / "alive"
     command = [sys.executable, "-m", "celery", "-A", "worker.main", "beat", "--pidfile="]

@@ -251,6 +251,7 @@ def test_ten_times_the_text_takes_about_ten_times_the_time(part: str) -> None:
     assert taken_s[1] < max(0.5, 40 * taken_s[0])
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_hostile_text_takes_seconds() -> None:
     text = "\n".join(each * (LONG // len(HOSTILE) // len(each)) for each in HOSTILE)
     begun = process_time()

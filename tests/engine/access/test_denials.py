@@ -22,6 +22,7 @@ def noon(site: lockside.Session) -> None:
     site.platform = clock_from(site, NOON)
 
 
+@pytest.mark.slow
 @each_kind
 def test_each_verb_of_a_machine_is_denied_and_recorded(site: lockside.Session, kind: str) -> None:
     machine = kinds()[kind].machine

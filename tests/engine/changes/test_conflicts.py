@@ -60,6 +60,7 @@ def test_a_stale_transition_is_a_conflict(site: lockside.Session, kind: str) -> 
     check_invariants(site)
 
 
+@pytest.mark.slow
 @each_kind
 def test_a_stale_update_is_a_conflict(site: lockside.Session, kind: str) -> None:
     (row_id,) = MAKERS[kind](site, 1)

@@ -200,6 +200,7 @@ def test_a_hook_writes_with_the_change_and_sees_rows_as_they_were(site: lockside
     check_invariants(site)
 
 
+@pytest.mark.slow
 def test_what_a_hook_wrote_goes_with_a_change_that_never_was_committed(
     site: lockside.Session,
 ) -> None:

@@ -29,6 +29,7 @@ def done(site: lockside.Session, kind: str, target: str, ids: list[int], **more:
     return asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_recorded", [True, False])
 def test_rows_go_back_to_the_states_that_they_came_from(
     site: lockside.Session, is_recorded: bool
@@ -299,6 +300,7 @@ def test_an_undo_that_met_busy_rows_is_tried_again(site: lockside.Session) -> No
     )
 
 
+@pytest.mark.slow
 def test_rows_of_every_slice_get_back_their_own_fields(site: lockside.Session) -> None:
     ids = tickets(site, 1001)
     lines = [{"id": each, "title": "New"} for each in ids[:-1]]

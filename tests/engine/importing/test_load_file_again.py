@@ -185,6 +185,7 @@ def test_who_may_not_import_is_refused(site: lockside.Session, says: Sentences) 
         load(site, "task", "title\nPump\n")
 
 
+@pytest.mark.slow
 def test_two_files_with_the_same_references_the_other_way_round_bring_each_row_once(
     site: lockside.Session,
 ) -> None:

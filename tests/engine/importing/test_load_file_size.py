@@ -9,6 +9,8 @@ import lockside
 from lockside.session.import_export import Reject
 from tests.engine.work_files import Endless, load, rows_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_file_is_read_no_further_than_what_is_being_stored(site: lockside.Session) -> None:
     lines = (b"title\n" if n == 0 else b"Task %06d\n" % n for n in range(60_001))

@@ -270,6 +270,7 @@ def test_an_update_with_nothing_empties_a_field(
     assert site.row("task", row_id)["remarks"] is None
 
 
+@pytest.mark.slow
 @each_kind
 def test_an_update_that_changes_nothing_is_skipped(site: lockside.Session, kind: str) -> None:
     same, other = (MAKERS[kind](site, 1, reference=each)[0] for each in ("R-1", None))

@@ -58,6 +58,7 @@ def test_of_ten_who_finish_an_operation_one_does(site: lockside.Session) -> None
     assert sorted(map(str, answers)) == ["False"] * 4 + ["True"]
 
 
+@pytest.mark.slow
 def test_two_last_chunks_that_end_together_finish_the_operation_once(
     site: lockside.Session,
 ) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,6 +32,8 @@ from engine.ports.platform import Pace
 from tests.checker import check_invariants
 from tests.engine.steps import Crash, Recorder, crash_at, due_now, leases_over, query
 from tests.factories import work_orders
+
+pytestmark = pytest.mark.slow
 
 PACE = Pace(window=2, attempts=3, lease_s=60, republish_after_s=0.0, retries=1)
 TARGETS = ("APPROVED", "IN_PROGRESS", "REJECTED", "DRAFT", "CANCELLED")

@@ -25,6 +25,8 @@ from tests.workers import Worker
 from worker.local_servers import Servers
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 REFUSED_BY_THE_GUARD = "LS001"
 
 

@@ -40,6 +40,7 @@ STEPS = ("claimed", "locked", "writing", "changed", "released", "finished", "sto
 STEPS_BETWEEN = ("told", "dispatching", "dispatched")
 
 
+@pytest.mark.slow
 def test_continue_on_error_does_what_can_be_done(site: lockside.Session, worker: Worker) -> None:
     good = work_orders(site, 30)
     bad = work_orders(site, 2, vendor=False)

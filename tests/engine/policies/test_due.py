@@ -12,6 +12,8 @@ from engine.policies.due import find_due
 from engine.scheduling.policy_commands import policy_named
 from tests.engine.clockwork import NOON
 
+pytestmark = pytest.mark.slow
+
 CLOSED, WAITING, OVERDUE = 985_000, 14_500, 500
 
 # One plant after some years: almost everything is closed and was due long ago.

@@ -221,6 +221,7 @@ def test_nobody_writes_to_a_month_while_it_is_archived(site: lockside.Session) -
     assert found(site) == []
 
 
+@pytest.mark.slow
 def test_a_month_that_somebody_reads_for_long_stays(site: lockside.Session) -> None:
     make_months(site, MAY)
     record(site)
@@ -319,6 +320,7 @@ def test_nothing_goes_into_a_folder_without_the_archives_that_there_are(
         archive(site)
 
 
+@pytest.mark.slow
 def test_memory_stays_flat_while_a_month_is_archived_and_verified(site: lockside.Session) -> None:
     (row_id,) = record(site, count=1)
     query(

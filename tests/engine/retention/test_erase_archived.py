@@ -109,6 +109,7 @@ def test_an_erasure_beside_a_restore_is_tried_again(
     assert (list(told_of(site)), verified(site).findings) == ([], [])
 
 
+@pytest.mark.slow
 def test_an_erasure_beside_who_archives_is_tried_again(
     site: lockside.Session, person: int, says: Sentences
 ) -> None:

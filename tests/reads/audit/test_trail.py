@@ -254,6 +254,7 @@ SOUGHT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SOUGHT)
 def test_a_search_reads_its_page_from_an_index_and_not_the_whole_table(
     site: lockside.Session, many: Connection, name: str
