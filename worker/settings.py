@@ -133,7 +133,7 @@ class Settings(BaseSettings):
         """Return the sizes and times of the chunk protocol."""
         return Pace(
             chunk_items=self.chunk_items,
-            window=2 * self.concurrency,
+            in_flight_limit=2 * self.concurrency,
             attempts=self.attempts,
             lease_s=self.lease_s,
             person_lease_s=self.person_lease_s,

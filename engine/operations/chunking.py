@@ -59,13 +59,13 @@ class ChunkPlan:
     Attributes:
         items: Of a chunk.
         head: The items of the first chunk; 0 is as many as of the others.
-        window: So many chunks are dispatched.
+        in_flight_limit: So many chunks are dispatched at once.
         apart_s: The time between two of these.
         canary_ends_before_chunk: Chunks from this one on wait until somebody resumes.
     """
 
     items: int
-    window: int
+    in_flight_limit: int
     head: int = 0
     apart_s: float = 0.0
     canary_ends_before_chunk: int | None = None
@@ -88,17 +88,19 @@ class ChunkPlan:
         """
         # All or nothing is one transaction, and a transaction is a chunk.
         if atomic:
-            return cls(items=pace.atomic_items, window=0 if is_later else 1)
+            return cls(items=pace.atomic_items, in_flight_limit=0 if is_later else 1)
         size = items or pace.chunk_items
         if rate is not None:
             # Nobody is to get a minute's worth at once.
             size = min(size, ceil(rate))
         held = None if canary is None else ceil(canary / size)
-        widest = min(pace.window, parallel or pace.window, held or pace.window)
+        widest = min(
+            pace.in_flight_limit, parallel or pace.in_flight_limit, held or pace.in_flight_limit
+        )
         return cls(
             items=size,
             head=(canary or 0) % size,
-            window=0 if is_later else widest,
+            in_flight_limit=0 if is_later else widest,
             apart_s=size / rate if rate else 0.0,
             canary_ends_before_chunk=held,
         )
@@ -144,7 +146,7 @@ def materialize(
     columns = _columns(values) | {
         "total": counted.c.total,
         "canary_ends_before_chunk": literal(plan.canary_ends_before_chunk, Integer()),
-        "paced_until": func.clock_timestamp() + _seconds(plan.window * plan.apart_s),
+        "paced_until": func.clock_timestamp() + _seconds(plan.in_flight_limit * plan.apart_s),
     }
     submitted = (
         upsert(OperationRow)
@@ -186,7 +188,7 @@ def _chunks(rows: CTE, submitted: CTE, run_at: datetime | None, plan: ChunkPlan)
     ).group_by(chunk_no)
     each = pieces.cte("pieces")
     now = func.clock_timestamp()
-    is_dispatched = each.c.chunk_no < plan.window
+    is_dispatched = each.c.chunk_no < plan.in_flight_limit
     due = func.coalesce(literal(run_at, OperationRow.run_at.type), now)
     columns = {
         "operation_id": submitted.c.id,

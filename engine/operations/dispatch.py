@@ -23,7 +23,7 @@ _LONGEST_COUNTDOWN_S = 60.0
 _NEXT = text("""
 WITH open AS (
   SELECT o.id, o.created_at, o.canary_ends_before_chunk, o.queue,
-         least(:window, o.parallel) AS wide,
+         least(:in_flight_limit, o.parallel) AS wide,
          coalesce(o.paced_until, clock_timestamp()) AS paced_until,
          (SELECT count(*) FROM operation_chunk c
            WHERE c.operation_id = o.id
@@ -50,7 +50,7 @@ WITH open AS (
    WHERE c.status = 'PENDING' AND c.published_at IS NULL
    ORDER BY r.place
    LIMIT (SELECT CASE WHEN bool_and(queue = 'bulk')
-                      THEN greatest(0, least(:most, :window - sum(on_their_way)))
+                      THEN greatest(0, least(:most, :in_flight_limit - sum(on_their_way)))
                       ELSE :most END FROM open)
      FOR UPDATE OF c SKIP LOCKED
 ), placed AS (
@@ -87,7 +87,7 @@ SELECT count(*) FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
 def find_room(db: Connection, pace: Pace, tenant_id: int, queue: str) -> int:
     """Return for how many more chunks of a tenant there is room in its window."""
     names = {"tenant_id": tenant_id, "queue": queue, "soon_s": _LONGEST_COUNTDOWN_S}
-    return max(0, pace.window - (db.scalar(_ON_THEIR_WAY, names) or 0))
+    return max(0, pace.in_flight_limit - (db.scalar(_ON_THEIR_WAY, names) or 0))
 
 
 def dispatch_first(
@@ -111,7 +111,7 @@ def dispatch_next(platform: Platform, operation_id: UUID, most: int) -> tuple[in
     names = {
         "operation_id": operation_id,
         "most": most,
-        "window": platform.pace.window,
+        "in_flight_limit": platform.pace.in_flight_limit,
         "soon_s": _LONGEST_COUNTDOWN_S,
     }
     with platform.single.connect() as db:

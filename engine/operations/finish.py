@@ -89,7 +89,7 @@ def finish(platform: Platform, operation_id: UUID) -> bool:
         followups = add_followups(platform, db, operation, told)
     platform.step("finished")
     for each in followups:
-        dispatch_next(platform, each, platform.pace.window)
+        dispatch_next(platform, each, platform.pace.in_flight_limit)
     store_result(platform, operation_id, told)
     platform.step("stored")
     return True

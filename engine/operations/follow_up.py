@@ -253,14 +253,16 @@ def _derive(
     ):
         if queue == "bulk":
             room = find_room(db, pace, actor.tenant_id, queue)
-            plan = replace(plan, window=min(plan.window, room))
+            plan = replace(plan, in_flight_limit=min(plan.in_flight_limit, room))
         stored = materialize(db, values, chosen, plan, most=most)
         if not stored.chunks:
             return _known(db, parent.id, own["purpose"], stored.total, most)
         if values["verb"] == UNDO:
             db.execute(_HOLD_POLICY, {"parent_id": parent.id})
     operation_id: UUID = values["id"]
-    dispatch_first(platform, operation_id, queue, min(stored.chunks, plan.window), plan.apart_s)
+    dispatch_first(
+        platform, operation_id, queue, min(stored.chunks, plan.in_flight_limit), plan.apart_s
+    )
     return operation_id
 
 

@@ -155,7 +155,7 @@ def resume(
             log_steered(platform, db, actor, operation_id, changes)
     platform.step("resumed")
     if resumed is not None:
-        window = platform.pace.window
+        window = platform.pace.in_flight_limit
         dispatch_next(platform, operation_id, min(window, resumed.parallel or window))
         finish(platform, operation_id)
 

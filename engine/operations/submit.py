@@ -49,8 +49,8 @@ INSERT INTO operation_chunk (operation_id, chunk_no, ids, expected_versions, run
 SELECT submitted.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_items],
        given.versions[first + 1 : first + :chunk_items],
        coalesce(CAST(:run_at AS timestamptz), clock_timestamp()),
-       CASE WHEN first / :chunk_items < :window THEN clock_timestamp() END,
-       CASE WHEN first / :chunk_items < :window THEN 1 ELSE 0 END
+       CASE WHEN first / :chunk_items < :in_flight_limit THEN clock_timestamp() END,
+       CASE WHEN first / :chunk_items < :in_flight_limit THEN 1 ELSE 0 END
   FROM submitted,
        (SELECT CAST(:ids AS bigint[]) AS ids, CAST(:versions AS bigint[]) AS versions) AS given,
        generate_series(0, :total - 1, :chunk_items) AS first
@@ -117,9 +117,9 @@ def submit(
         _look_up(db, actor, asked, values)
         if values["queue"] == "bulk":
             room = find_room(db, platform.pace, actor.tenant_id, "bulk")
-            plan = replace(plan, window=min(plan.window, room))
+            plan = replace(plan, in_flight_limit=min(plan.in_flight_limit, room))
         if asked.ids is not None and plan.is_plain and submission.canary is None:
-            size = {"chunk_items": plan.items, "window": plan.window}
+            size = {"chunk_items": plan.items, "in_flight_limit": plan.in_flight_limit}
             stored = StoredChunks(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
         else:
             chosen = _chosen(platform, db, actor, submission, values, held=held)
@@ -133,7 +133,11 @@ def submit(
             store_faults(db, values["id"], submission.chunk_items or platform.pace.chunk_items)
     operation_id: UUID = values["id"]
     dispatch_first(
-        platform, operation_id, values["queue"], min(stored.chunks, plan.window), plan.apart_s
+        platform,
+        operation_id,
+        values["queue"],
+        min(stored.chunks, plan.in_flight_limit),
+        plan.apart_s,
     )
     return operation_id
 

@@ -207,7 +207,7 @@ def _publish(platform: Platform) -> int:
     with platform.single.connect() as db:
         waiting = db.scalars(_WAITING, {"most": _AT_MOST}).all()
     for each in waiting:
-        dispatched, all_of_them = dispatch_next(platform, each, pace.window)
+        dispatched, all_of_them = dispatch_next(platform, each, pace.in_flight_limit)
         sent += dispatched
         if not all_of_them:
             break

@@ -138,7 +138,7 @@ def _start(platform: Platform, db: Connection, run: Run, due: Due) -> tuple[Run,
     values = _operation(run, max_retries=pace.retries, is_shadow=is_shadow)
     room = find_room(db, pace, policy["tenant_id"], "bulk")
     plan = ChunkPlan.of(pace, atomic=False)
-    plan = replace(plan, window=min(plan.window, room))
+    plan = replace(plan, in_flight_limit=min(plan.in_flight_limit, room))
     cap = min(policy["cap"], pace.operation_items)
     stored = materialize(db, values, _chosen(policy, due, cap), plan, most=cap)
     if not stored.chunks:
@@ -146,7 +146,7 @@ def _start(platform: Platform, db: Connection, run: Run, due: Due) -> tuple[Run,
     run = replace(run, outcome="shadow" if is_shadow else "ran", operation_id=values["id"])
     # More may have become due since they were counted.
     run = replace(run, taken=stored.total, matched=max(run.matched, stored.total))
-    return run, min(stored.chunks, plan.window)
+    return run, min(stored.chunks, plan.in_flight_limit)
 
 
 def _chosen(policy: Mapping[str, Any], due: Due, cap: int) -> Rows:

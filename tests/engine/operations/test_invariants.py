@@ -32,7 +32,7 @@ from tests.checker import check_invariants
 from tests.engine.steps import Crash, Recorder, crash_at, due_now, leases_over, query
 from tests.factories import work_orders
 
-PACE = Pace(window=2, attempts=3, lease_s=60, republish_after_s=0.0, retries=1)
+PACE = Pace(in_flight_limit=2, attempts=3, lease_s=60, republish_after_s=0.0, retries=1)
 TARGETS = ("APPROVED", "IN_PROGRESS", "REJECTED", "DRAFT", "CANCELLED")
 REMARKS = ("wet", "dry")
 STEPS = (
