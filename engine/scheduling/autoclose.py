@@ -27,7 +27,7 @@ from domain.policies.policy import (
 )
 from engine.input.database_errors import plain_message
 from engine.operations.chunking import ChunkPlan, Rows, materialize
-from engine.operations.dispatch import dispatch_first, find_room
+from engine.operations.dispatch import dispatch_first, in_flight_room
 from engine.policies.alerts import VERB as ALERT_VERB
 from engine.policies.due import Due, find_due
 from engine.policies.runs import (
@@ -136,7 +136,7 @@ def _start(platform: Platform, db: Connection, run: Run, due: Due) -> tuple[Run,
     policy, pace = run.policy, platform.pace
     is_shadow = policy["mode"] != ON
     values = _operation(run, max_retries=pace.retries, is_shadow=is_shadow)
-    room = find_room(db, pace, policy["tenant_id"], "bulk")
+    room = in_flight_room(db, pace, policy["tenant_id"], "bulk")
     plan = ChunkPlan.of(pace, atomic=False)
     plan = replace(plan, in_flight_limit=min(plan.in_flight_limit, room))
     cap = min(policy["cap"], pace.operation_items)

@@ -1,4 +1,4 @@
-"""Turns: a tenant has one window for all its operations, and they share it."""
+"""Turns: a tenant has one in-flight limit for all its operations, and they share it."""
 
 from dataclasses import replace
 from typing import Any
@@ -19,7 +19,7 @@ IN_FLIGHT_LIMIT = 3
 
 @pytest.fixture
 def sent(site: lockside.Session) -> Recorder:
-    """Let the site have a small window, and see its messages."""
+    """Give the site a small in-flight limit, and record its messages."""
     broker = Recorder()
     site.platform = replace(
         site.platform, publish=broker, pace=Pace(in_flight_limit=IN_FLIGHT_LIMIT)
