@@ -14,7 +14,7 @@ from engine.policies.runs import Run
 from engine.ports.platform import Platform
 from engine.records.crud import update_record
 from engine.scheduling.policy_commands import (
-    NOUN,
+    RESOURCE_TYPE,
     acknowledge,
     policy_named,
     resume_policy,
@@ -86,7 +86,7 @@ class Autoclose:
         """
         with self._platform.database.connect() as db:
             policy_id = policy_named(db, self._actor.tenant_id, policy)["id"]
-        return update_record(self._platform, self._actor, NOUN, policy_id, {"mode": mode})
+        return update_record(self._platform, self._actor, RESOURCE_TYPE, policy_id, {"mode": mode})
 
     def resume(self, policy: str | int) -> int:
         """Let a policy that was stopped, or undone, go on; return how many runs had stopped it.
@@ -144,7 +144,7 @@ class Autoclose:
             return read(db, tenant_id, policy_id=policy_id, most=most, **how)
 
     def _demand(self, action: str) -> None:
-        authorize(self._platform, self._actor, NOUN, action)
+        authorize(self._platform, self._actor, RESOURCE_TYPE, action)
 
 
 def _limit(given: Any) -> int:
