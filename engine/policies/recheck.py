@@ -62,7 +62,7 @@ def why_due(policy: Mapping[str, Any], due: Due, row: Row[Any], stage: str) -> s
     calendar = due.calendar_of(row.calendar)
     clock = clocks_of(kinds()[terms.kind])[terms.clock]
     return told_due(
-        clock.told or row.state.lower(),
+        clock.event or row.state.lower(),
         row.since,
         due.passed(row.calendar, row.since),
         calendar.zone,

@@ -16,12 +16,14 @@ from sqlalchemy.exc import DBAPIError
 from domain.audit.retention import Retention
 from domain.audit.verification import Verified
 from domain.errors import Unavailable
-from models.archive import AuditArchive, told_of_lines
+from models.archive import AuditArchive, select_sealed_lines
 from models.archive_file import Unreadable, as_array, batches, digest_of_file, read_lines
 from models.seal import TABLES, emptied_of, erasure_of, identity_of
 
 _TOLD = {
-    each: text(told_of_lines(each, *identity_of(each), *emptied_of(each)[1:], *erasure_of(each)))
+    each: text(
+        select_sealed_lines(each, *identity_of(each), *emptied_of(each)[1:], *erasure_of(each))
+    )
     for each in TABLES
 }
 

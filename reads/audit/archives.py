@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select, text
 from domain.audit.retention import month_of
 from domain.errors import NotFound
 from models.archive import READ_ARCHIVES, AuditArchive
-from models.archive_file import read_whole
+from models.archive_file import read_verified
 from models.people import Person
 
 _ARCHIVE = AuditArchive.__table__.c
@@ -118,7 +118,7 @@ def search_archives(
     db.execute(READ_ARCHIVES)
     words = wanted.words()
     for archive in _searched(db, tenant_id, wanted):
-        for line in read_whole(folder / archive.path, archive.sha256):
+        for line in read_verified(folder / archive.path, archive.sha256):
             if all(each in line for each in words) and wanted.matches(record := json.loads(line)):
                 told = {name: each for name, each in record.items() if name not in _INNER}
                 yield {"record": archive.record, **told}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 
 from domain.audit.seal import FIRST
 from models.archive import READ_ARCHIVES
-from models.seal import TABLES, emptied_of, erasure_of, identity_of, told_of
+from models.seal import TABLES, emptied_of, erasure_of, identity_of, select_sealed
 
 _WINDOW_RECORDS = 50_000
 _PAGE_SEALS = 1_000
@@ -86,13 +86,15 @@ SELECT CAST(sum(unsealed) AS bigint) AS unsealed, CAST(sum(beyond) AS bigint) AS
 
 _COMPARE = text(
     _COMPARED.format(
-        records=" UNION ALL ".join(_BETWEEN.format(told=told_of(table, table)) for table in TABLES)
+        records=" UNION ALL ".join(
+            _BETWEEN.format(told=select_sealed(table, table)) for table in TABLES
+        )
     )
 )
 _LOOK_INTO = text(
     _LOOKED_INTO.format(
         records=" UNION ALL ".join(
-            _AMONG.format(told=told_of(table, table, *identity_of(table))) for table in TABLES
+            _AMONG.format(told=select_sealed(table, table, *identity_of(table))) for table in TABLES
         )
     )
 )
