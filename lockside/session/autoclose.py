@@ -20,7 +20,7 @@ from engine.scheduling.policy_commands import (
     resume_policy,
     run_now,
 )
-from reads.policies import Told, list_alerts, list_policies, list_runs, policy_id_of
+from reads.policies import PolicyRows, list_alerts, list_policies, list_runs, policy_id_of
 
 _MOST = 10_000
 
@@ -135,8 +135,8 @@ class Autoclose:
         return acknowledge(self._platform, self._actor, ids)
 
     def _listed(
-        self, read: Callable[..., Told], policy: str | int | None, limit: int, **how: bool
-    ) -> Told:
+        self, read: Callable[..., PolicyRows], policy: str | int | None, limit: int, **how: bool
+    ) -> PolicyRows:
         self._demand("view")
         most, tenant_id = _limit(limit), self._actor.tenant_id
         with self._platform.database.connect() as db:
