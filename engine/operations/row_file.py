@@ -193,7 +193,7 @@ class _LineReader:
     tenant_id: int
     submission: Submission
     model: type[Work]
-    known: Mapping[str, Incoming]
+    known_columns: Mapping[str, Incoming]
     naming: Naming
     cells: ReadingCells
     header: Sequence[str]
@@ -204,7 +204,7 @@ class _LineReader:
         The database isn't queried while they are iterated. What is kept of a line may be much
         longer than the line, because the names of its cells are kept too: so they come one by one.
         """
-        parsed = parse_known(self.known, batch_columns.columns)
+        parsed = parse_known(self.known_columns, batch_columns.columns)
         values = {name: parsed.columns[name] for name in parsed.columns if name not in _ROW_COLUMNS}
         unresolved = resolve_columns(self.db, self.tenant_id, self.model, values)
         columns = parsed.columns | values
@@ -235,7 +235,7 @@ class _LineReader:
                 fault = Fault(position, ID, None, "value_missing", "an id, or a reference")
             inputs = self._inputs(batch.records[position], line, own)
             if fault is None and self._writes_nothing(inputs):
-                fields = ", ".join(name for name in self.known if name not in _ROW_COLUMNS)
+                fields = ", ".join(name for name in self.known_columns if name not in _ROW_COLUMNS)
                 fault = Fault(position, None, None, "value_missing", f"at least one of {fields}")
             if readings[position]:
                 inputs[ALL] = readings[position]

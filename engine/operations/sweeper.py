@@ -126,7 +126,7 @@ class Swept:
 
 
 def sweep(platform: Platform) -> Swept:
-    """Redispatch lost chunks, dead-letter poisonous ones, finish operations, store results."""
+    """Redispatch lost chunks, dead-letter exhausted ones, finish operations, store results."""
     dead = _dead_letter(platform)
     published = _publish(platform)
     finished = _finish(platform)

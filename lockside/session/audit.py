@@ -47,7 +47,7 @@ class Audit:
             last: Of the last; by default all to the head of the chain, and its anchors.
             complete: Whether every version of every row has its record as well, and every row
                 is what its records say.
-            on_progress: Told what was seen, window by window.
+            on_progress: Called with what was seen, batch by batch.
 
         Returns:
             What was looked at, and what was found; nothing was found if all is whole.

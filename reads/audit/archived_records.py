@@ -125,7 +125,7 @@ class ArchivedRecords:
     def erasures(self) -> dict[UUID, Any]:
         """Return what each archived erasure says it emptied, once all archives are read."""
         by_stream = [stream.erasures for stream in self._streams]
-        return {erasure_id: told for one in by_stream for erasure_id, told in one.items()}
+        return {erasure_id: claim for one in by_stream for erasure_id, claim in one.items()}
 
     def may_lack(self, moment: datetime) -> bool:
         """Say whether records from after a moment may be missing for a good reason."""

@@ -11,7 +11,7 @@ from domain.audit.seal import FIRST
 from models.archive import READ_ARCHIVES
 from models.seal import TABLES, emptied_of, erasure_of, identity_of, select_sealed
 
-_WINDOW_RECORDS = 50_000
+_BATCH_RECORDS = 50_000
 _PAGE_SEALS = 1_000
 
 IDENTITY = ("record", "event_id", "kind", "entity_id", "version")
@@ -141,32 +141,32 @@ def digest_of(db: Connection, tenant_id: int, seal_no: int) -> bytes | None:
     return digest
 
 
-def windows(db: Connection, tenant_id: int, first: int, last: int) -> Iterator[list[Row[Any]]]:
+def seal_batches(db: Connection, tenant_id: int, first: int, last: int) -> Iterator[list[Row[Any]]]:
     """Yield seals in order, in batches with a limited number of records."""
-    window: list[Row[Any]] = []
+    batch: list[Row[Any]] = []
     records = 0
     while True:
         page = db.execute(
             _SEALS, {"tenant_id": tenant_id, "first": first, "last": last, "most": _PAGE_SEALS}
         ).all()
         for seal in page:
-            if window and records + seal.records > _WINDOW_RECORDS:
-                yield window
-                window, records = [], 0
-            window.append(seal)
+            if batch and records + seal.records > _BATCH_RECORDS:
+                yield batch
+                batch, records = [], 0
+            batch.append(seal)
             records += seal.records
         if len(page) < _PAGE_SEALS:
             break
         first = page[-1].seal_no + 1
-    if window:
-        yield window
+    if batch:
+        yield batch
 
 
 def compare_records(
-    db: Connection, tenant_id: int, window: Sequence[Row[Any]]
+    db: Connection, tenant_id: int, batch: Sequence[Row[Any]]
 ) -> Sequence[Row[Any]]:
     """Return each seal's digests, and whether the present records still have these digests."""
-    span = {"first": window[0].seal_no, "last": window[-1].seal_no}
+    span = {"first": batch[0].seal_no, "last": batch[-1].seal_no}
     return db.execute(_COMPARE, {"tenant_id": tenant_id, **span}).all()
 
 

@@ -21,8 +21,8 @@ from reads.audit.seals import (
     head_of,
     lock_archiving,
     records_of,
+    seal_batches,
     unsealed_records,
-    windows,
 )
 
 
@@ -57,16 +57,16 @@ def verify_seals(
     verified.pinned = len(pinned)
     link = _Link(verified, tenant_id, first, digest_of(db, tenant_id, first - 1))
     archived = ArchivedRecords(db, tenant_id, store, verified, first)
-    for window in windows(db, tenant_id, first, end):
-        comparisons = compare_records(db, tenant_id, window)
-        cold = archived.until(window[-1].seal_no)
+    for batch in seal_batches(db, tenant_id, first, end):
+        comparisons = compare_records(db, tenant_id, batch)
+        cold = archived.until(batch[-1].seal_no)
         differing = {
             seal.seal_no
-            for seal, comparison in zip(window, comparisons, strict=True)
+            for seal, comparison in zip(batch, comparisons, strict=True)
             if not comparison.is_same or seal.seal_no in cold
         }
         hot = records_of(db, tenant_id, differing) if differing else {}
-        for seal, comparison in zip(window, comparisons, strict=True):
+        for seal, comparison in zip(batch, comparisons, strict=True):
             link.take(seal, comparison)
             anchor = pinned.pop(seal.seal_no, None)
             if anchor is not None and anchor.digest != seal.digest:
