@@ -136,7 +136,7 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
     return Due(
         model=model,
         since=clock.value,
-        meant=and_(meant, _is_undone(policy, model)),
+        meant=and_(meant, _is_not_done_yet(policy, model)),
         exempt=exempt,
         is_over=_is_over(clock.value, calendar, extra, limits),
         is_ready=_is_ready(policy, model, clock.value, stage, warned),
@@ -148,8 +148,8 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
     )
 
 
-def _is_undone(policy: Mapping[str, Any], model: type[Work]) -> ColumnElement[bool]:
-    """Return the condition that a row isn't yet as the policy sets it: it would take a place."""
+def _is_not_done_yet(policy: Mapping[str, Any], model: type[Work]) -> ColumnElement[bool]:
+    """Return the condition that a row isn't yet as the policy sets it; others need no run."""
     column, target = {
         TRANSITION: ("state", policy["target_state"]),
         ASSIGN: ("assigned_to_team", policy["assigned_to_team"]),
