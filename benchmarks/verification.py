@@ -68,7 +68,7 @@ def _hash(settings: Settings, records: int) -> float:
 
 
 def _verify(settings: Settings, records: int, grown: list[float]) -> float:
-    """Return the records a second; note how far the process grew beyond its first window."""
+    """Return the records a second; note how far the process grew beyond its first batch."""
     process = psutil.Process()
     sizes: list[int] = []
 

@@ -1,7 +1,7 @@
-"""Archives: which files hold the records that left their tables.
+"""Archives: list the files that hold the records that left their tables.
 
-A line of an archive is what PostgreSQL itself makes of a row, and back: nothing depends on how
-a program reads numbers, times or texts.
+A line of an archive is PostgreSQL's own JSON of a row, and PostgreSQL reads it back: nothing
+depends on how a program reads numbers, times or texts.
 """
 
 from datetime import date, datetime
@@ -19,13 +19,13 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
-from models.seal import TABLES, told_of
+from models.seal import TABLES, select_sealed
 
 READ_ARCHIVES = text("SELECT pg_advisory_xact_lock_shared(5126790214)")
-"""Keeps the files that an archive's row names where they are, until the transaction's end."""
+"""Locks the files that rows of archives name, so that none is removed in this transaction."""
 
 REMOVE_ARCHIVES = text("SELECT pg_try_advisory_xact_lock(5126790214)")
-"""Says whether nobody reads archives; then nobody begins to before the transaction's end."""
+"""True if nobody reads archives; nobody can begin to before the transaction ends."""
 
 _RECORDS_OF_LINES = """(
   SELECT r.*, row_to_json(r)::text = line::text AS is_same_line
@@ -34,16 +34,16 @@ _RECORDS_OF_LINES = """(
 
 
 class AuditArchive(Base):
-    """One file: the records of a tenant, of one table and one month, or what came late of them.
+    """One file: the records of a tenant, a table and a month, or those that came late.
 
     Attributes:
         record: The table that its records are from.
         month: The first day of the month in which they occurred, by UTC.
         path: Where it is in the archive folder; NULL once the file is gone.
-        unsealed: So many of its records are from before there were seals.
+        unsealed: How many of its records are from before there were seals.
         restored_until: Its records are in their table too, until then at least; the file stays.
         held_because: Why it isn't dropped, however old it is.
-        replaced_at: When another archive took its place, with these records and more.
+        replaced_at: When another archive replaced it, with these records and more.
         dropped_at: When its records became too old to be kept.
     """
 
@@ -62,9 +62,9 @@ class AuditArchive(Base):
             name="file_of_what_is_kept",
         ),
         CheckConstraint("dropped_at IS NULL OR held_because IS NULL", name="held_is_not_dropped"),
-        # No file is that of two.
+        # No two archives have the same file.
         Index("uq_audit_archive_path", "path", unique=True),
-        # A tenant's archives of a span, and what there is of a month before it is archived.
+        # A tenant's archives of a span, and the archives of a month before it is archived again.
         Index("ix_audit_archive_tenant_id_month_record", "tenant_id", "month", "record"),
     )
 
@@ -87,9 +87,9 @@ class AuditArchive(Base):
     dropped_at: Mapped[datetime | None]
 
 
-def told_of_lines(table: str, *more: str) -> str:
-    """Return SQL for what `models.seal.told_of` tells, of lines that are handed in as one array.
+def select_sealed_lines(table: str, *more: str) -> str:
+    """Return SQL like that of `models.seal.select_sealed`, for lines given as one array.
 
-    Among *more* may be `is_same_line`: whether the record that a line gives would give that line.
+    *more* may have `is_same_line`: whether a line's record would give the same line again.
     """
-    return told_of(table, _RECORDS_OF_LINES.format(table=table), *more)
+    return select_sealed(table, _RECORDS_OF_LINES.format(table=table), *more)

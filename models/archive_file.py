@@ -1,4 +1,4 @@
-"""Archives as files: one line a record, compressed, there whole or not at all."""
+"""Archive files: write and read compressed lines, one a record; a file is whole or isn't there."""
 
 import errno
 import os
@@ -21,12 +21,12 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Unreadable(Exception):
-    """What is in an archive's place is no archive."""
+    """A file in an archive's place is not an archive."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveScope:
-    """Whose records an archive holds, of which table and month."""
+    """The tenant, table and month whose records an archive holds."""
 
     tenant_id: int
     record: str
@@ -34,13 +34,13 @@ class ArchiveScope:
 
     @property
     def begins(self) -> str:
-        """Return how the names of such files begin."""
+        """Return the beginning of the names of such files."""
         return f"{self.record}-{self.month:%Y-%m}-"
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An archive as it was written; its name tells its content."""
+    """An archive that was written; its name is made from its content."""
 
     path: str
     sha256: bytes
@@ -49,56 +49,56 @@ class Written:
 
 
 def write_archive(
-    folder: Path, place: ArchiveScope, blocks: Iterable[bytes], records: int
+    folder: Path, scope: ArchiveScope, blocks: Iterable[bytes], records: int
 ) -> Written:
-    """Write lines into a file in *folder*, and return when it is safe on the disk.
+    """Write lines into a file in *folder*; return when it is safe on the disk.
 
     Args:
-        folder: The archive folder; made if it isn't there.
-        place: What the lines are.
+        folder: The archive folder; created if it doesn't exist.
+        scope: Whose records the lines are.
         blocks: Whole lines, in order.
-        records: So many are expected, to say how much room they would take.
+        records: How many are expected, to estimate the room that they take.
 
     Raises:
         Unavailable: The folder is full or can't be used; nothing of the file is left.
     """
-    home = folder / str(place.tenant_id)
-    unfinished = home / f".{place.begins}{uuid4().hex}.tmp"
-    counted = _Counted()
+    home = folder / str(scope.tenant_id)
+    unfinished = home / f".{scope.begins}{uuid4().hex}.tmp"
+    totals = _FileTotals()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             with unfinished.open("xb") as file:
                 unfinished.chmod(0o600)
-                _compress(file, blocks, counted)
+                _compress(file, blocks, totals)
                 file.flush()
                 os.fsync(file.fileno())
-            name = f"{place.begins}{counted.digest.hexdigest()[:16]}.ndjson.zst"
+            name = f"{scope.begins}{totals.digest.hexdigest()[:16]}.ndjson.zst"
             unfinished.rename(home / name)
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink(missing_ok=True)
             raise
-        for each in (home, folder):
-            _sync(each)
+        for directory in (home, folder):
+            _sync(directory)
     except OSError as error:
-        raise _refusal(error, home, counted, records) from error
+        raise _write_error(error, home, totals, records) from error
     return Written(
-        path=f"{place.tenant_id}/{name}",
-        sha256=counted.digest.digest(),
-        bytes=counted.bytes,
-        records=counted.records,
+        path=f"{scope.tenant_id}/{name}",
+        sha256=totals.digest.digest(),
+        bytes=totals.bytes,
+        records=totals.records,
     )
 
 
 def leftovers(folder: Path, record: str, month: date) -> tuple[list[Path], list[Path]]:
-    """Return the files of a table's month: those that were never finished, and the others."""
+    """Return the files of a table's month: the unfinished ones, and the finished ones."""
     begins = ArchiveScope(0, record, month).begins
     return sorted(folder.glob(f"*/.{begins}*.tmp")), sorted(folder.glob(f"*/{begins}*.ndjson.zst"))
 
 
 def digest_of_file(path: Path) -> bytes | None:
-    """Return the SHA-256 of a file; None if it isn't there.
+    """Return the SHA-256 of a file; None if it doesn't exist.
 
     Raises:
         Unavailable: It can't be read.
@@ -119,7 +119,7 @@ def read_lines(path: Path) -> Iterator[bytes]:
     """Yield the lines of an archive, without their ends.
 
     Raises:
-        Unreadable: It is no archive, or it ends before its end.
+        Unreadable: It is no archive, or it is cut short.
         Unavailable: It can't be read.
     """
     rest = b""
@@ -138,21 +138,21 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise Unreadable("it ends within a line")
 
 
-def read_whole(path: Path, digest: bytes) -> Iterator[bytes]:
-    """Yield the lines of an archive that is as it was written; else as `read_lines`.
+def read_verified(path: Path, digest: bytes) -> Iterator[bytes]:
+    """Yield the lines of an archive after its checksum was verified; else as `read_lines`.
 
     Raises:
-        Unavailable: It isn't there.
-        RuleRefused: It is another one than was written.
+        Unavailable: The file doesn't exist.
+        RuleRefused: The file isn't as it was written.
     """
-    found = digest_of_file(path)
-    if found is None:
+    actual = digest_of_file(path)
+    if actual is None:
         raise Unavailable(
             message=f"The archive {path} isn't there. Mount the archive folder, or set "
             "LOCKSIDE_ARCHIVE_FOLDER to where it is.",
             path=str(path),
         )
-    if found != digest:
+    if actual != digest:
         raise RuleRefused(
             message=f"The archive {path} isn't as it was written: its checksum differs. Bring it "
             "back from a backup.",
@@ -169,7 +169,7 @@ def _readable(path: Path) -> Iterator[bytes]:
 
 
 def batches(lines: Iterable[bytes], most_bytes: int = _BLOCK) -> Iterator[list[bytes]]:
-    """Yield lines, so many at a time that they are about a megabyte."""
+    """Yield lines in batches of about a megabyte."""
     batch: list[bytes] = []
     size = 0
     for line in lines:
@@ -183,12 +183,12 @@ def batches(lines: Iterable[bytes], most_bytes: int = _BLOCK) -> Iterator[list[b
 
 
 def as_array(lines: Iterable[bytes]) -> str:
-    """Return lines as one JSON array, which is how a statement takes them."""
+    """Return lines as one JSON array, the form in which statements take them."""
     return f"[{b','.join(lines).decode('utf-8', 'replace')}]"
 
 
-class _Counted:
-    """Counts what goes into a file, and its checksum."""
+class _FileTotals:
+    """The records, bytes and checksum of a file that is being written."""
 
     def __init__(self) -> None:
         self.records = 0
@@ -196,27 +196,27 @@ class _Counted:
         self.digest = sha256()
 
 
-def _compress(file: IO[bytes], blocks: Iterable[bytes], counted: _Counted) -> None:
+def _compress(file: IO[bytes], blocks: Iterable[bytes], totals: _FileTotals) -> None:
     chunker = ZstdCompressor(write_checksum=True).chunker(chunk_size=_BLOCK)
 
     def chunks() -> Iterator[bytes]:
         for block in blocks:
-            counted.records += block.count(b"\n")
+            totals.records += block.count(b"\n")
             yield from chunker.compress(block)
         yield from chunker.finish()  # type: ignore[no-untyped-call]  # zstandard's stub
 
     for chunk in chunks():
         file.write(chunk)
-        counted.bytes += len(chunk)
-        counted.digest.update(chunk)
+        totals.bytes += len(chunk)
+        totals.digest.update(chunk)
 
 
-def _refusal(error: OSError, home: Path, counted: _Counted, records: int) -> Unavailable:
+def _write_error(error: OSError, home: Path, totals: _FileTotals, records: int) -> Unavailable:
     if error.errno not in _FULL:
         return _unusable(error, home)
-    # What is compressed already tells what the rest will take.
-    share = max(counted.bytes, _BLOCK) / max(counted.records, 1)
-    missing = max(_BLOCK, int(share * max(records, counted.records)) - counted.bytes)
+    # The compressed size so far tells how much the rest will need.
+    share = max(totals.bytes, _BLOCK) / max(totals.records, 1)
+    missing = max(_BLOCK, int(share * max(records, totals.records)) - totals.bytes)
     return Unavailable(
         message=f"The archive folder {home} is full: about {missing / 2**20:,.0f} MiB more are "
         "needed. Make room; the records stay where they are until then.",

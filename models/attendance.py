@@ -1,4 +1,4 @@
-"""Attendance: who was at work where and when, and the payroll periods that settle it."""
+"""Attendance tables: who was at work where and when, and the payroll periods that settle it."""
 
 from datetime import date, datetime
 
@@ -25,13 +25,13 @@ from models.site import SiteRow
 
 
 class PayrollPeriod(Record):
-    """A span of days that is paid together; after its cutoff nothing in it is approved."""
+    """Days that are paid together; after the cutoff nothing in them is approved."""
 
     __tablename__ = "payroll_period"
     __table_args__ = (
         unique_name_index("payroll_period"),
         CheckConstraint("starts_on <= ends_on", name="in_order"),
-        # A day is paid once.
+        # No day is in two periods.
         ExcludeConstraint(
             (literal_column("int8range(tenant_id, tenant_id, '[]')"), "&&"),
             (literal_column("daterange(starts_on, ends_on, '[]')"), "&&"),
@@ -114,9 +114,9 @@ _days = (
     .distinct()
     .subquery("days")
 )
-# A period that is being closed is waited for, and one that is open stays open until the
-# approvals that saw it open are committed.
-_hold_periods = (
+# Approvals wait for a transaction that closes the period, and a period that they saw open stays
+# open until they are committed.
+_lock_periods = (
     select(PayrollPeriod.id)
     .where(
         PayrollPeriod.tenant_id == bindparam("tenant_id"),
@@ -132,10 +132,10 @@ _hold_periods = (
 
 Attendance.related = {
     "payroll_cutoff_at": Related(
-        PayrollPeriod.cutoff_at, joined=PayrollPeriod, on=_in_period, lock=_hold_periods
+        PayrollPeriod.cutoff_at, joined=PayrollPeriod, on=_in_period, lock=_lock_periods
     ),
     "payroll_closed_at": Related(
-        PayrollPeriod.closed_at, joined=PayrollPeriod, on=_in_period, lock=_hold_periods
+        PayrollPeriod.closed_at, joined=PayrollPeriod, on=_in_period, lock=_lock_periods
     ),
     "site_latitude": Related(SiteRow.latitude, joined=SiteRow, on=SiteRow.id == Attendance.site_id),
     "site_longitude": Related(
@@ -145,7 +145,7 @@ Attendance.related = {
 }
 Attendance.clocks = {
     "punched_in": Clock(Attendance.punchintime, "punched in"),
-    # By a person, or at its cutoff: whichever comes first.
+    # By a person or at its cutoff, whichever comes first.
     "payroll_closed": Clock(
         func.least(PayrollPeriod.closed_at, PayrollPeriod.cutoff_at),
         "payroll closed",

@@ -1,7 +1,7 @@
-"""The outbox, and the records that are written from it.
+"""Audit tables: the outbox, and the records that are written from it.
 
-Records are partitioned by month of `occurred_at`; the default partition takes what has no
-month of its own, so that no record is ever refused.
+Records are partitioned by month of `occurred_at`; the default partition takes months that have no
+partition, so that no record is ever refused.
 """
 
 from datetime import datetime
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import Base
 
 RECORDS = ("state_transition", "bulk_operation", "audit_log", "permission_denial")
-"""The four records that the outbox turns into; one event is stored once, in one of them."""
+"""The four tables that the outbox is written to; each event is stored in one of them."""
 
 EVENT_TYPES = ("CREATED", "UPDATED", "DELETED", "STATE_CHANGED", "BULK_OPERATION")
 
@@ -35,19 +35,19 @@ _BY_MONTH = {"postgresql_partition_by": "RANGE (occurred_at)"}
 
 
 class Outbox(Base):
-    """What a change's transaction leaves for the records: one row for a whole chunk.
+    """An audit event that waits to be written: one row for a whole chunk.
 
-    `body` holds what all items share; the arrays hold the rest, one element an item. An
-    element of `changes` is JSON: `{field: {before, after}}`; `comments` are there where each
-    item has its own.
+    `body` holds what all items share; the arrays hold the rest, one element for each item. An
+    element of `changes` is JSON: `{field: {before, after}}`; `comments` is set where each item has
+    its own.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
         CheckConstraint(f"record IN {RECORDS}", name="record_known"),
-        # A tenant's, in the order in which they are sealed.
+        # The rows of a tenant, in the order in which they are sealed.
         Index("ix_outbox_tenant_id_id", "tenant_id", "id"),
-        # Denials that aren't records yet count as well.
+        # Denials that aren't written yet count as well.
         Index(
             "ix_outbox_denial", "tenant_id", postgresql_where=text("record = 'permission_denial'")
         ),
@@ -70,11 +70,11 @@ class Outbox(Base):
 
 
 class Sealed:
-    """A record's place in the seals, and the salt under which its words were committed to.
+    """A record's place in the seals, and the salt of the commitment to its words.
 
     Attributes:
         salt: NULL where there are no words, or where they were erased.
-        erased_by: The erasure that took words away.
+        erased_by: The erasure that removed words.
     """
 
     seal_no: Mapped[int | None] = mapped_column(BigInteger)
@@ -89,7 +89,7 @@ class StateTransitionAudit(Sealed, Base):
 
     __tablename__ = "state_transition_audit"
     __table_args__ = (
-        # One row's history, newest first.
+        # The history of a row, newest first.
         Index(
             "ix_state_transition_audit_entity",
             "tenant_id",
@@ -97,11 +97,11 @@ class StateTransitionAudit(Sealed, Base):
             "entity_id",
             text("version DESC"),
         ),
-        # What went into a state, by time.
+        # Transitions to a state, by time.
         Index("ix_state_transition_audit_to_state", "tenant_id", "kind", "to_state", "occurred_at"),
-        # What somebody did, by time.
+        # The acts of a person, by time.
         Index("ix_state_transition_audit_actor", "tenant_id", "actor_id", "occurred_at"),
-        # What was refused, by time.
+        # Refused transitions, by time.
         Index(
             "ix_state_transition_audit_failure",
             "tenant_id",
@@ -110,7 +110,7 @@ class StateTransitionAudit(Sealed, Base):
         ),
         # A tenant's trail by time, page by page.
         Index("ix_state_transition_audit_occurred", "tenant_id", "occurred_at", "event_id"),
-        # What an operation did, by time.
+        # The records of an operation, by time.
         Index(
             "ix_state_transition_audit_correlation", "tenant_id", "correlation_id", "occurred_at"
         ),
@@ -151,7 +151,7 @@ class BulkOperationAudit(Sealed, Base):
     __table_args__ = (
         # A tenant's bulk operations, newest first.
         Index("ix_bulk_operation_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
-        # What an operation did, by time.
+        # The records of an operation, by time.
         Index("ix_bulk_operation_audit_correlation", "tenant_id", "correlation_id", "occurred_at"),
         # The records of a seal.
         Index("ix_bulk_operation_audit_seal", "tenant_id", "seal_no"),
@@ -177,12 +177,12 @@ class BulkOperationAudit(Sealed, Base):
 
 
 class AuditLog(Sealed, Base):
-    """A record that was created, updated or deleted, with what it was before and after.
+    """One record that was created, updated or deleted, with its values before and after.
 
-    A refused one (`success` false) has the version that it keeps, and neither id nor version
-    where there is no such row. What somebody did to an `operation` has its id as
-    `correlation_id`; of runs that they let go on, and alerts that they looked at, the ids are
-    in `metadata`.
+    A refused change (`success` false) has the version that the row keeps, and neither id nor
+    version if there is no such row. What somebody did to an `operation` has its id as
+    `correlation_id`; of runs that were released, and alerts that were acknowledged, the ids are in
+    `metadata`.
     """
 
     __tablename__ = "audit_log"
@@ -193,11 +193,11 @@ class AuditLog(Sealed, Base):
             " OR kind IN ('operation', 'scheduled_run', 'alert')",
             name="done_to_a_version",
         ),
-        # One row's history, newest first.
+        # The history of a row, newest first.
         Index("ix_audit_log_entity", "tenant_id", "kind", "entity_id", text("version DESC")),
-        # What somebody did, by time.
+        # The acts of a person, by time.
         Index("ix_audit_log_actor", "tenant_id", "actor_id", "occurred_at"),
-        # What was refused, by time.
+        # Refused changes, by time.
         Index(
             "ix_audit_log_failure",
             "tenant_id",
@@ -206,7 +206,7 @@ class AuditLog(Sealed, Base):
         ),
         # A tenant's trail by time, page by page.
         Index("ix_audit_log_occurred", "tenant_id", "occurred_at", "event_id"),
-        # What an operation did, by time.
+        # The records of an operation, by time.
         Index("ix_audit_log_correlation", "tenant_id", "correlation_id", "occurred_at"),
         # The records of a seal.
         Index("ix_audit_log_seal", "tenant_id", "seal_no"),
@@ -238,16 +238,16 @@ class AuditLog(Sealed, Base):
 
 
 class PermissionDenialAudit(Sealed, Base):
-    """Somebody asked for what they may not do; `risk_score` is 0 to 100."""
+    """A request that was denied because of missing permissions; `risk_score` is 0 to 100."""
 
     __tablename__ = "permission_denial_audit"
     __table_args__ = (
         CheckConstraint("risk_score BETWEEN 0 AND 100", name="risk_in_range"),
-        # Whom a tenant denied what, newest first.
+        # The denials of a tenant, newest first.
         Index("ix_permission_denial_audit_tenant_id_occurred_at", "tenant_id", "occurred_at"),
-        # What somebody was denied, by time.
+        # The denials of a person, by time.
         Index("ix_permission_denial_audit_actor", "tenant_id", "actor_id", "occurred_at"),
-        # What an operation did, by time.
+        # The records of an operation, by time.
         Index(
             "ix_permission_denial_audit_correlation", "tenant_id", "correlation_id", "occurred_at"
         ),

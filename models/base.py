@@ -1,4 +1,4 @@
-"""The base of all tables, and what every record and every row of work has."""
+"""Base classes: the base of all tables, of all records, and of all work."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from models.related import Related
 
 
 class Base(DeclarativeBase):
-    """All tables; names of constraints are made by rule so that migrations can name them."""
+    """The base of all tables; constraints are named by rule so that migrations can name them."""
 
     metadata = MetaData(
         naming_convention={
@@ -58,20 +58,20 @@ LIVE = text("deleted_at IS NULL")
 
 
 class Record(Base):
-    """What interfaces create, read, update, list and delete, each write as its next version.
+    """A row that interfaces create, read, update, list and delete, each write as a new version.
 
-    A mapped subclass is found by itself, by its resource type. Deletion is soft: `deleted_at`.
+    Mapped subclasses are found through `records`, by resource type. Deletion is soft: `deleted_at`.
 
     Attributes:
-        resource_type: What the interfaces call it, e.g. `site`.
-        parent: The column that names the row it is a part of; whoever writes the part locks
-            that row and makes its next version as well.
-        permit: The verb whose permission over the parent a part's writer needs; None for
-            parts with permissions of their own.
-        choices: The words that a column takes, by column.
-        parsers: For text that has a form of its own, by column: what returns it as it is stored,
-            or raises InvalidInput or ValueError; and how it looks, as the end of a sentence.
-        checks: What must hold of the columns together.
+        resource_type: Its name at the interfaces, e.g. `site`.
+        parent: The column that names the parent row; a write of the child locks the parent and
+            makes its next version as well.
+        permit: The verb of the permission over the parent that a write of the child needs; None
+            for children with permissions of their own.
+        choices: The words that a column may have, by column.
+        parsers: For text with a form of its own, by column: a function that returns the value to
+            store, or raises InvalidInput or ValueError; and the expected form, for errors.
+        checks: Rules over several columns.
         set_by_platform: Columns that no interface writes, beside those of every record.
     """
 
@@ -96,11 +96,11 @@ class Record(Base):
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What work brings home: parts with a `name` and a `value`, a name once for each row.
+    """The readings that work takes: children with a `name`, once for each row, and a `value`.
 
     Attributes:
-        part: Their model.
-        missing: The fact that names those which a row still lacks.
+        part: The model of the children.
+        missing: The fact that lists the names that a row still lacks.
     """
 
     part: type[Record]
@@ -108,18 +108,18 @@ class Readings:
 
 
 class Work(Record):
-    """The columns of every kind of work; a mapped subclass with a `machine` is a kind.
+    """The columns of every resource type that is work; a mapped subclass has a `machine`.
 
     `state_since` is when the row came into its state, `version` counts its writes from 1.
-    The database refuses every change that the machine doesn't know (see the guard migration).
+    The database refuses every change that the machine doesn't allow (see the guard migration).
 
     Attributes:
-        machine: Its states and the ways between them.
-        related: The facts of its rules that stand in other tables, by name.
-        derived: What can be said of a row by what stands elsewhere, by name; filters ask for it.
-        readings: What its rows bring home, and a file brings with them; None for most kinds.
-        clocks: The named events of its own that a policy counts from, by name.
-        words: What a row says in the comments of a policy, by name.
+        machine: Its states and the transitions between them.
+        related: The facts of its rules that are in other tables, by name.
+        derived: Conditions over other tables that filters may use, by name.
+        readings: The readings that its rows take and a file may have; None for most types.
+        clocks: Its own named events from which a policy may count, by name.
+        words: What the comments of a policy may say of a row, by name.
     """
 
     __abstract__ = True
@@ -132,11 +132,11 @@ class Work(Record):
     set_by_platform = frozenset({"state", "state_since", "uuid"})
     parsers = {"tags": (parse_tags, TAGS)}  # noqa: RUF012 -- declared as a ClassVar by Record
 
-    def __init_subclass__(cls, **more: Any) -> None:
-        """Call a kind at the interfaces what its machine calls it."""
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        """Set the resource type to the name that the machine has."""
         if "machine" in cls.__dict__:
             cls.resource_type = cls.machine.kind
-        super().__init_subclass__(**more)
+        super().__init_subclass__(**keywords)
 
     uuid: Mapped[UUID] = mapped_column(server_default=text("gen_random_uuid()"), unique=True)
     reference: Mapped[str | None]
@@ -149,18 +149,18 @@ ASSIGNED = ("assigned_to_user", "assigned_to_team")
 
 
 class Assignable:
-    """The columns of work that is somebody's: of a person, a team, or both."""
+    """The columns of work that is assigned: to a person, a team, or both."""
 
     assigned_to_user: Mapped[int | None] = mapped_column(BigInteger)
     assigned_to_team: Mapped[int | None] = mapped_column(BigInteger)
 
 
 def work_table(name: str, *others: SchemaItem) -> tuple[Any, ...]:
-    """Return the `__table_args__` of a kind of work: the shared indexes and *others*."""
+    """Return the `__table_args__` of a table of work: the shared indexes and *others*."""
     return (
-        # Listing and selecting a tenant's rows by state, and those that are in it for long.
+        # Lists and filters of a tenant's rows by state, and of those that have been in it for long.
         Index(f"ix_{name}_tenant_id_state", "tenant_id", "state", "state_since"),
-        # A row of another system is imported once, however often it is sent.
+        # A row with a reference is imported once, however often it is sent.
         Index(
             f"uq_{name}_tenant_id_reference",
             "tenant_id",
@@ -169,7 +169,7 @@ def work_table(name: str, *others: SchemaItem) -> tuple[Any, ...]:
             postgresql_where=text("reference IS NOT NULL"),
         ),
         *others,
-        # Room for the new version of a row on the page of the old one.
+        # Leaves room for the new version of a row on the same page as the old one.
         {"postgresql_with": {"fillfactor": 70}},
     )
 
@@ -182,7 +182,7 @@ def unique_name_index(table: str) -> Index:
 
 
 def kinds() -> dict[str, type[Work]]:
-    """Return every kind of work by its name; a newly mapped class is found by itself."""
+    """Return every model of work by its resource type; new ones are found without a list."""
     return {
         resource_type: model
         for resource_type, model in records().items()
@@ -191,13 +191,15 @@ def kinds() -> dict[str, type[Work]]:
 
 
 def records() -> dict[str, type[Record]]:
-    """Return everything that interfaces create and change, by its resource type, work included."""
-    found = [each.class_ for each in Base.registry.mappers if issubclass(each.class_, Record)]
-    return {each.resource_type: each for each in sorted(found, key=lambda each: each.resource_type)}
+    """Return every model that interfaces create and change, work included, by resource type."""
+    mapped = (mapper.class_ for mapper in Base.registry.mappers)
+    models = [model for model in mapped if issubclass(model, Record)]
+    models.sort(key=lambda model: model.resource_type)
+    return {model.resource_type: model for model in models}
 
 
 def clocks_of(model: type[Work]) -> Mapping[str, Clock]:
-    """Return the clocks of a kind of work by name: those that every kind has, and its own."""
+    """Return the clocks of work by name: those that all work has, and its own."""
     common = {
         "created": Clock(model.created_at, "created"),
         "state": Clock(model.state_since, None),
@@ -206,11 +208,11 @@ def clocks_of(model: type[Work]) -> Mapping[str, Clock]:
 
 
 class _Kinds:
-    """The kinds of work, asked for when all of them are mapped."""
+    """The resource types of work, read when all models are mapped."""
 
     def __iter__(self) -> Iterator[str]:
         return iter(kinds())
 
 
 KINDS = _Kinds()
-"""The words of a column that names a kind of work."""
+"""The words that a column may have that names a resource type of work."""

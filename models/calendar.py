@@ -1,4 +1,4 @@
-"""Calendars: when a tenant's people are at work."""
+"""Calendars: store the hours at which a tenant's people work."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,7 @@ HOURS = "Mon-Fri 09:00-17:00"
 """What most people mean by business hours."""
 
 
-def _normalised(hours: Any) -> str:
+def _normalised_hours(hours: Any) -> str:
     return week.write_week(week.parse_week(hours))
 
 
@@ -23,17 +23,17 @@ def _are_apart(values: Mapping[str, Any]) -> bool:
 
 
 class BusinessCalendar(Record):
-    """When people are at work: the hours of a week in a zone, less holidays and days off.
+    """The hours of a week in a zone at which people work, less holidays and days off.
 
-    `country` and `subdivision` say whose public holidays count; `work_days` are those of them
-    that are worked all the same. A site without a calendar has the tenant's default.
+    `country` and `subdivision` say whose public holidays count; `work_days` are the holidays that
+    are worked all the same. A site without a calendar has the tenant's default.
     """
 
     __tablename__ = "calendar"
     __table_args__ = (
         unique_name_index("calendar"),
         UniqueConstraint("tenant_id", "id"),
-        # A tenant has one default.
+        # A tenant has one default calendar.
         Index(
             "uq_calendar_tenant_id_default",
             "tenant_id",
@@ -41,13 +41,13 @@ class BusinessCalendar(Record):
             postgresql_where=text("is_default AND deleted_at IS NULL"),
         ),
         CheckConstraint("country IS NOT NULL OR subdivision IS NULL", name="part_of_country"),
-        # A day is off or worked.
+        # No day is both off and worked.
         CheckConstraint("NOT days_off && work_days", name="days_apart"),
     )
     resource_type = "calendar"
     parsers = {  # noqa: RUF012 -- declared as a ClassVar by Record
         "zone": (timezones.parse_zone, timezones.EXPECTED),
-        "hours": (_normalised, week.EXPECTED),
+        "hours": (_normalised_hours, week.EXPECTED),
         "country": (public_holidays.parse_country, public_holidays.COUNTRY),
         "days_off": (public_holidays.parse_days, public_holidays.DAYS),
         "work_days": (public_holidays.parse_days, public_holidays.DAYS),

@@ -1,4 +1,4 @@
-"""Queries for rows of work with what rules look at, wherever it stands."""
+"""Facts: select rows of work with the values that rules need, from whichever tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -27,19 +27,19 @@ def select_rows(model: type[Work], names: Iterable[str]) -> Select[Any]:
     query = select(
         model.id, model.state, model.version, model.state_since, *(_value(model, f) for f in facts)
     )
-    joins = {each.joined: each.on for each in related if each.joined is not None}
+    joins = {fact.joined: fact.on for fact in related if fact.joined is not None}
     for table, on in joins.items():
         query = query.outerjoin(table, on)
-    return query.where(*asked(model)).order_by(model.id)
+    return query.where(*is_requested(model)).order_by(model.id)
 
 
 def locks_of(model: type[Work], names: Sequence[str]) -> list[Select[Any]]:
-    """Return what has to be locked beside the rows themselves before these facts are read."""
-    found = [model.related[name].lock for name in names if not is_own(model, name)]
-    return list(dict.fromkeys(each for each in found if each is not None))
+    """Return the queries that lock what rules read in other tables, to run before reading it."""
+    locks = [model.related[name].lock for name in names if not is_own(model, name)]
+    return list(dict.fromkeys(lock for lock in locks if lock is not None))
 
 
-def asked(model: type[Work]) -> tuple[ColumnElement[bool], ...]:
+def is_requested(model: type[Work]) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for the rows `:ids` of `:tenant_id` that aren't deleted."""
     return (
         model.tenant_id == bindparam("tenant_id"),

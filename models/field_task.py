@@ -1,4 +1,4 @@
-"""Field tasks, the jobs they are made from, and the readings they bring home."""
+"""Field tasks: store tasks, the jobs that they are made from, and their readings."""
 
 from datetime import datetime
 
@@ -29,9 +29,9 @@ _LONGEST_GRACE_MIN = 60 * 24 * 365
 
 
 class Job(Record):
-    """The template of field tasks: what to observe and to read, and what lateness brings.
+    """The template of field tasks: the readings to take, and what happens when a task is late.
 
-    `asks_for` names the readings that completion needs, `grace_minutes` is how long after
+    `asks_for` names the readings that completion requires, `grace_minutes` is how long after
     `due_at` a task stays open, and overdue tasks raise a ticket of `ticket_category_id`.
     """
 
@@ -55,7 +55,7 @@ class Job(Record):
 
 
 class FieldTask(Assignable, Work):
-    """A technician's work at a site; with a parent it is a checkpoint of a tour."""
+    """A technician's work at a site; a task with a parent is a checkpoint of a tour."""
 
     __tablename__ = "field_task"
     __table_args__ = work_table(
@@ -68,7 +68,7 @@ class FieldTask(Assignable, Work):
         Index(
             "ix_field_task_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")
         ),
-        # What is overdue, those longest due first.
+        # Overdue tasks, longest due first.
         Index(
             "ix_field_task_due",
             "tenant_id",
@@ -94,7 +94,7 @@ class FieldTaskReading(Record):
     __tablename__ = "field_task_reading"
     __table_args__ = (
         CheckConstraint(f"sort IN {READING_SORTS}", name="sort_known"),
-        # A task has one reading of a name.
+        # Each name is read once for a task.
         Index(
             "uq_field_task_reading_task_id_name",
             "task_id",
@@ -116,21 +116,21 @@ class FieldTaskReading(Record):
     taken_at: Mapped[datetime | None]
 
 
-_asked = func.unnest(Job.asks_for).table_valued(column("name")).render_derived("asked")
+_required = func.unnest(Job.asks_for).table_valued(column("name")).render_derived("asked")
 
 FieldTask.related = {
     "readings_missing": Related(
-        # Their names: a file may bring some of them with the task.
-        select(func.array_agg(_asked.c.name))
-        .select_from(_asked)
+        # Names, because a file may bring some of these readings with the task.
+        select(func.array_agg(_required.c.name))
+        .select_from(_required)
         .where(
             ~select(FieldTaskReading.id)
             .where(
                 FieldTaskReading.task_id == FieldTask.id,
-                FieldTaskReading.name == _asked.c.name,
+                FieldTaskReading.name == _required.c.name,
                 FieldTaskReading.deleted_at.is_(None),
             )
-            .correlate(FieldTask, _asked)
+            .correlate(FieldTask, _required)
             .exists()
         )
         .correlate(FieldTask, Job)
@@ -150,7 +150,7 @@ _checkpoints = (
     .correlate(FieldTask)
 )
 FieldTask.derived = {
-    # A tour of which some checkpoints are done and some are not.
+    # A tour with some checkpoints done and some not.
     "partly_done": _checkpoints.where(_checkpoint.c.state.in_(DONE)).exists()
     & _checkpoints.where(_checkpoint.c.state.not_in(DONE)).exists(),
 }
@@ -158,7 +158,7 @@ FieldTask.readings = Readings(FieldTaskReading, missing="readings_missing")
 _of_job = Job.id == FieldTask.job_id
 FieldTask.clocks = {
     "due": Clock(FieldTask.due_at, "due"),
-    # The job says how long a task stays open after that.
+    # The job's grace is added to the time.
     "overdue": Clock(FieldTask.due_at, "due", Job, _of_job, Job.grace_minutes),
     "planned": Clock(FieldTask.planned_at, "planned"),
 }

@@ -1,4 +1,4 @@
-"""What people are told: the kinds of work that they follow, and the digests that came of it."""
+"""Notifications: store who subscribes to what, and what people are told of operations."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,21 +12,21 @@ from domain.check import Check
 from models.base import KINDS, LIVE, NOW, Base, Record, kinds
 
 
-def _knows_its_state(values: Mapping[str, Any]) -> bool:
+def _has_state(values: Mapping[str, Any]) -> bool:
     kind = kinds().get(values.get("kind", ""))
     return kind is None or values.get("target_state") in (None, *kind.machine.states)
 
 
 class Subscription(Record):
-    """That a person wants to be told what operations did to work of a kind.
+    """A person's wish to be told what operations did to work of a resource type.
 
-    With `target_state` only of transitions to that state.
+    With `target_state`, only transitions to that state are told.
     """
 
     __tablename__ = "subscription"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "person_id"], ["person.tenant_id", "person.id"]),
-        # Who follows a kind of work.
+        # The subscribers of a resource type.
         Index(
             "uq_subscription_tenant_id_kind",
             "tenant_id",
@@ -40,9 +40,7 @@ class Subscription(Record):
     )
     resource_type = "subscription"
     choices = {"kind": KINDS}  # noqa: RUF012 -- declared as a ClassVar by Record
-    checks = (
-        Check("target_state", "a state of that kind of work such as APPROVED", _knows_its_state),
-    )
+    checks = (Check("target_state", "a state of that kind of work such as APPROVED", _has_state),)
 
     person_id: Mapped[int] = mapped_column(BigInteger)
     kind: Mapped[str]
@@ -50,12 +48,12 @@ class Subscription(Record):
 
 
 class Notification(Base):
-    """One digest: what one operation did, told to one person; however often the hook runs, once."""
+    """What one operation did, for one person; stored once, however often the hook runs."""
 
     __tablename__ = "notification"
     __table_args__ = (
         ForeignKeyConstraint(["tenant_id", "person_id"], ["person.tenant_id", "person.id"]),
-        # What a person has yet to read.
+        # A person's unread notifications.
         Index(
             "ix_notification_unread",
             "tenant_id",

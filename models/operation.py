@@ -1,4 +1,4 @@
-"""Operations, their chunks, and the arrows that the database guard knows."""
+"""Operations: store operations, their chunks, and the transitions that the guard allows."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ from models.base import NOW, Base
 
 
 class MachineArrow(Base):
-    """An arrow of a machine, copied here by `upgrade` for the database guard."""
+    """A transition of a machine, copied here by `upgrade` for the database guard."""
 
     __tablename__ = "machine_arrow"
 
@@ -33,16 +33,15 @@ class MachineArrow(Base):
 
 
 class OperationRow(Base):
-    """One submitted piece of work, a single transition included.
+    """One submitted request to change rows, including a single transition.
 
-    `changes` are the values that an update or an assignment writes, by column. A `hook` is what
-    runs after the operation `parent_id`, as an operation of its own. What comes out of an earlier
-    operation (`parent_id`) has its `purpose`: to execute its plan, to retry, to undo. `origin` is
-    where the request came from, `selection` the filter that chose the rows. `canary` is how many
-    items were to be done first: chunks from `canary_ends_before_chunk` on wait until somebody
-    resumes, and a plan keeps it for what executes it. `rate` is items a second, and what is
-    dispatched at fills the time up to `paced_until`. It is `held` if its canary has paused it;
-    `details` is the caller's own.
+    `changes` are the values that an update or an assignment writes, by column. An operation with
+    a `hook` runs that hook after the operation `parent_id`. Another follow-up operation of
+    `parent_id` has a `purpose`: to execute its plan, to retry, to undo. `origin` is where the
+    request came from, `selection` the filter that chose the rows. `canary` is how many items are
+    done first: chunks from `canary_ends_before_chunk` on wait until somebody resumes; executing a
+    plan uses its canary. `rate` is items a second, and dispatched chunks fill the time up to
+    `paced_until`. The operation is `held` if its canary has paused it; `details` is the caller's.
     """
 
     __tablename__ = "operation"
@@ -52,7 +51,7 @@ class OperationRow(Base):
         CheckConstraint(
             "(finished_at IS NULL) = (result IS NULL)", name="finished_with_its_result"
         ),
-        # The same key of the same person is one request.
+        # The same idempotency key of the same person is one request.
         Index(
             "uq_operation_idempotency_key",
             "tenant_id",
@@ -62,20 +61,20 @@ class OperationRow(Base):
             postgresql_where=text("idempotency_key IS NOT NULL"),
             postgresql_nulls_not_distinct=True,
         ),
-        # The sweeper: what is open, what has ended and not told its pollers.
+        # For the sweeper: open operations, and ended ones whose result isn't stored for pollers.
         Index("ix_operation_open", "created_at", postgresql_where=text(f"state IN {OPEN_STATES}")),
         Index(
             "ix_operation_result_not_stored",
             "finished_at",
             postgresql_where=text("finished_at IS NOT NULL AND result_stored_at IS NULL"),
         ),
-        # Keys that have served their time, oldest first.
+        # Idempotency keys that are too old, oldest first.
         Index(
             "ix_operation_key_ended",
             "finished_at",
             postgresql_where=text("idempotency_key IS NOT NULL"),
         ),
-        # What came out of an operation: it goes before the operation does.
+        # Follow-up operations, which are deleted before their parent.
         Index(
             "ix_operation_parent_id", "parent_id", postgresql_where=text("parent_id IS NOT NULL")
         ),
@@ -83,7 +82,7 @@ class OperationRow(Base):
         CheckConstraint("rate > 0", name="rate_positive"),
         CheckConstraint("canary_ends_before_chunk > 0", name="canary_ends_before_chunk_positive"),
         CheckConstraint("canary > 0", name="canary_positive"),
-        # A plan is executed once, what failed by a code is retried once, an undo is made once.
+        # A plan is executed once, failures of a code are retried once, an undo is made once.
         Index(
             "uq_operation_purpose",
             "parent_id",
@@ -91,7 +90,7 @@ class OperationRow(Base):
             unique=True,
             postgresql_where=text("purpose IS NOT NULL"),
         ),
-        # A hook follows an operation once.
+        # A hook follows an operation only once.
         Index(
             "uq_operation_hook",
             "parent_id",
@@ -149,11 +148,11 @@ class OperationRow(Base):
 
 
 class Chunk(Base):
-    """The part of an operation that one message carries and one transaction changes.
+    """The items of an operation that one message covers and one transaction changes.
 
-    `inputs` is what a file says of its rows, by id: the line, its cells, the values that are
-    the row's own. Lines without a row are items too: their ids stand for the lines, below zero
-    and in their order, and so are the numbers of their chunks.
+    `inputs` is what a row file says of its rows, by id: the line, its cells, the row's values.
+    Lines that name no row are items too: their ids stand for the lines, below zero and in order,
+    and so do the numbers of their chunks.
     """
 
     __tablename__ = "operation_chunk"
@@ -173,7 +172,7 @@ class Chunk(Base):
             name="ended_with_all_outcomes",
         ),
         UniqueConstraint("claim"),
-        # Whose turn it is: what is on its way, and what waits to be dispatched.
+        # For dispatch: chunks in flight, and chunks that wait to be dispatched.
         Index(
             "ix_operation_chunk_on_its_way",
             "operation_id",
@@ -187,7 +186,7 @@ class Chunk(Base):
             "chunk_no",
             postgresql_where=text("status = 'PENDING' AND published_at IS NULL"),
         ),
-        # The sweeper: due chunks without a message, and leases that are over.
+        # For the sweeper: due chunks that were not taken, and leases that have expired.
         Index(
             "ix_operation_chunk_waiting",
             "run_after",

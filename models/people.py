@@ -1,4 +1,4 @@
-"""Who works here: tenants, people, their roles and teams, and the vendors they hire."""
+"""People: store tenants, people, their roles and teams, and the vendors they hire."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,7 +31,7 @@ class Tenant(Base):
 
 
 class Person(Record):
-    """Somebody who acts; the name is unique in the tenant."""
+    """A person who acts; the name is unique in the tenant."""
 
     __tablename__ = "person"
     __table_args__ = (unique_name_index("person"), UniqueConstraint("tenant_id", "id"))
@@ -40,11 +40,11 @@ class Person(Record):
     name: Mapped[str]
 
 
-def _exist(values: Mapping[str, Any]) -> bool:
-    machines = [each.machine for each in kinds().values()]
-    # An administrator's role holds every permission that there is.
-    known = permissions_of("admin", machines, records())
-    return set(values.get("permissions") or ()) <= set(known)
+def _are_known_permissions(values: Mapping[str, Any]) -> bool:
+    machines = [model.machine for model in kinds().values()]
+    # An administrator's role has every permission.
+    all_permissions = permissions_of("admin", machines, records())
+    return set(values.get("permissions") or ()) <= set(all_permissions)
 
 
 class Role(Record):
@@ -58,7 +58,7 @@ class Role(Record):
             "permissions",
             "permissions that there are: a kind of record or work, a dot and what is done with it, "
             "such as ticket.open",
-            _exist,
+            _are_known_permissions,
         ),
     )
 
@@ -67,7 +67,7 @@ class Role(Record):
 
 
 class PersonRole(Record):
-    """That a person holds a role; both of the same tenant."""
+    """A role that a person holds; both of the same tenant."""
 
     __tablename__ = "person_role"
     __table_args__ = (
@@ -101,7 +101,7 @@ HELD_ROLES = (
         Person.deleted_at.is_(None),
     )
 )
-"""The roles that some `people` of a tenant hold, with their permissions; who is deleted: none."""
+"""The roles of some `people` of a tenant, with permissions; people who were deleted have none."""
 
 
 class Team(Record):
@@ -115,7 +115,7 @@ class Team(Record):
 
 
 class TeamMember(Record):
-    """That a person is of a team; both of the same tenant."""
+    """A person's membership in a team; both of the same tenant."""
 
     __tablename__ = "team_member"
     __table_args__ = (
@@ -147,7 +147,7 @@ class Vendor(Record):
 
 
 def assignee_keys() -> tuple[Any, ...]:
-    """Return the foreign keys of work that is somebody's, tenants apart."""
+    """Return the foreign keys of work that can be assigned, within its tenant."""
     return (
         ForeignKeyConstraint(["tenant_id", "assigned_to_user"], ["person.tenant_id", "person.id"]),
         ForeignKeyConstraint(["tenant_id", "assigned_to_team"], ["team.tenant_id", "team.id"]),

@@ -1,4 +1,4 @@
-"""Policies, their runs, and the alerts that they raise."""
+"""Policies: store what is done with rows that are due, and check that a policy makes sense."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
@@ -34,10 +34,10 @@ _FILTER = "a filter over the fields of that kind of work, such as"
 _WEEK_MIN = 7 * 24 * 60
 
 
-def _state(given: Any) -> str:
-    if not isinstance(given, str):
-        raise TypeError(given)
-    return given.strip().upper()
+def _parse_state(state: Any) -> str:
+    if not isinstance(state, str):
+        raise TypeError(state)
+    return state.strip().upper()
 
 
 def _of_kind(check: Callable[[type[Work], Mapping[str, Any]], bool]) -> Any:
@@ -60,8 +60,8 @@ def _is_span(name: str) -> Callable[[Mapping[str, Any]], bool]:
 
 
 def _is_grace(values: Mapping[str, Any]) -> bool:
-    given = values.get("grace")
-    return given is None or (_is_span("grace")(values) and parse_span(given) != NO_SPAN)
+    grace = values.get("grace")
+    return grace is None or (_is_span("grace")(values) and parse_span(grace) != NO_SPAN)
 
 
 def _is_reachable(values: Mapping[str, Any]) -> bool:
@@ -70,68 +70,77 @@ def _is_reachable(values: Mapping[str, Any]) -> bool:
     most = LONGEST_BUSINESS if values.get("time") == BUSINESS else LONGEST
     spans = [parse_span(values.get(name) or "0m") for name in ("after", "grace")]
     try:
-        return sum((each.as_time(timedelta(days=1)) for each in spans), timedelta()) <= most
+        return sum((span.as_time(timedelta(days=1)) for span in spans), timedelta()) <= most
     except OverflowError:
         return False
 
 
-def _asked(text: str) -> list[Comparison]:
+def _comparisons(text: str) -> list[Comparison]:
     from domain.filter_parser import parse_filter  # noqa: PLC0415 -- brings a parser along
 
     return comparisons(parse_filter(text))
 
 
-def _asks(name: str) -> Callable[[type[Work], Mapping[str, Any]], bool]:
-    """Return whether a filter can be read and asks for fields that a kind has."""
+def _is_filter(name: str) -> Callable[[type[Work], Mapping[str, Any]], bool]:
+    """Return a check that a filter can be read and uses fields that the resource type has."""
 
     def holds(model: type[Work], values: Mapping[str, Any]) -> bool:
         try:
-            asked = _asked(values.get(name) or "id=1")
+            compared = _comparisons(values.get(name) or "id=1")
         except InvalidInput:
             return False
-        columns = {each.name for each in model.__table__.columns}
-        known = {*columns, *(each.removesuffix("_id") for each in columns), *model.derived}
-        states = {each.upper() for each in _states_asked(asked)}
-        return {each.field for each in asked} <= known and states <= {*model.machine.states}
+        columns = {column.name for column in model.__table__.columns}
+        fields = {*columns, *(name.removesuffix("_id") for name in columns), *model.derived}
+        states = {state.upper() for state in _states_in(compared)}
+        return {comparison.field for comparison in compared} <= fields and states <= {
+            *model.machine.states
+        }
 
     return holds
 
 
-def _states_asked(asked: Iterable[Comparison]) -> Iterator[str]:
-    return (value for each in asked if each.field == "state" for value in each.values)
+def _states_in(compared: Iterable[Comparison]) -> Iterator[str]:
+    return (
+        value
+        for comparison in compared
+        if comparison.field == "state"
+        for value in comparison.values
+    )
 
 
-def _leads_there(model: type[Work], values: Mapping[str, Any]) -> bool:
-    """Say whether some state that the filter names has a way to the target."""
+def _is_target_reachable(model: type[Work], values: Mapping[str, Any]) -> bool:
+    """Say whether some state that the filter names has a transition to the target."""
     target = values.get("target_state")
-    if target is None or not _asks("selection")(model, values):
+    if target is None or not _is_filter("selection")(model, values):
         return True
-    states = {each.upper() for each in _states_asked(_asked(values["selection"]))}
-    sources = {each.source for each in model.machine.transitions if each.target == target}
+    states = {state.upper() for state in _states_in(_comparisons(values["selection"]))}
+    sources = {arrow.source for arrow in model.machine.transitions if arrow.target == target}
     return not states or not states.isdisjoint(sources)
 
 
-def _says_what_it_does(values: Mapping[str, Any]) -> bool:
-    given = {name for name in ("target_state", "assigned_to_team", "priority") if values.get(name)}
-    wanted = {TRANSITION: "target_state", ASSIGN: "assigned_to_team", UPDATE: "priority"}
+def _has_what_verb_needs(values: Mapping[str, Any]) -> bool:
+    present = {
+        name for name in ("target_state", "assigned_to_team", "priority") if values.get(name)
+    }
+    required = {TRANSITION: "target_state", ASSIGN: "assigned_to_team", UPDATE: "priority"}
     verb = values.get("verb") or TRANSITION
-    return given == ({wanted[verb]} if verb in wanted else set())
+    return present == ({required[verb]} if verb in required else set())
 
 
-def _has(model: type[Work], values: Mapping[str, Any]) -> bool:
+def _has_columns(model: type[Work], values: Mapping[str, Any]) -> bool:
     names = (name for name in ("assigned_to_team", "priority") if values.get(name))
     return all(hasattr(model, name) for name in names)
 
 
 class Policy(Record):
-    """What the clock does with work that is due: each version is kept by the records.
+    """What the platform does with work that is due; the audit keeps each version of a policy.
 
-    `selection` is a filter for the rows that are meant, `exempt` one for those that are left
-    alone. Their time begins with the named event `clock` of their kind; `after` it they are due,
-    or, with a `grace`, somebody is warned and they are due so much later. Only working time of
-    the row's calendar counts if `time` is business. It is looked at every `every_minutes`; one
-    run takes `cap` rows, those longest due first. A run that matches more than `breaker_factor`
-    times the usual, and more than `breaker_least` rows, is stopped.
+    `selection` is a filter for the rows that are meant, `exempt` one for rows to leave alone. Their
+    time begins with the named event `clock` of their resource type; they are due `after` it, or,
+    with a `grace`, somebody is warned then and they are due so much later. If `time` is business,
+    only working time of the row's calendar counts. The policy runs every `every_minutes`; one run
+    takes `cap` rows, those longest due first. A run is stopped if it matches more than
+    `breaker_factor` times the usual, and more than `breaker_least` rows.
     """
 
     __tablename__ = "policy"
@@ -154,7 +163,7 @@ class Policy(Record):
         "priority": PRIORITIES,
     }
     parsers = {  # noqa: RUF012 -- declared as a ClassVar by Record
-        "target_state": (_state, "a state of that kind of work"),
+        "target_state": (_parse_state, "a state of that kind of work"),
     }
     checks = (
         between("every_minutes", 1, _WEEK_MIN, "minutes"),
@@ -171,12 +180,12 @@ class Policy(Record):
         Check(
             "selection",
             "a filter over that kind's fields, such as state=RESOLVED",
-            _of_kind(_asks("selection")),
+            _of_kind(_is_filter("selection")),
         ),
         Check(
             "exempt",
             "a filter over that kind's fields, such as tags contains hold",
-            _of_kind(_asks("exempt")),
+            _of_kind(_is_filter("exempt")),
         ),
         Check(
             "clock",
@@ -191,14 +200,18 @@ class Policy(Record):
                 lambda model, values: values.get("target_state") in (None, *model.machine.states)
             ),
         ),
-        Check("target_state", "one that some state of selection leads to", _of_kind(_leads_there)),
+        Check(
+            "target_state",
+            "one that some state of selection leads to",
+            _of_kind(_is_target_reachable),
+        ),
         Check(
             "verb",
             "transition with a target_state, assign with assigned_to_team, update with priority, "
             "or alert with none of these",
-            _says_what_it_does,
+            _has_what_verb_needs,
         ),
-        Check("verb", "what that kind of work has", _of_kind(_has)),
+        Check("verb", "what that kind of work has", _of_kind(_has_columns)),
         Check(
             "comments",
             "text; of what rows say only {ticket_category}, where that kind of work has one",

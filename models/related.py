@@ -1,4 +1,4 @@
-"""Facts of a rule that stand in other tables than the row itself."""
+"""Related facts: say how a rule reads a fact from another table than the row's own."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +9,15 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 @dataclass(frozen=True, slots=True)
 class Related:
-    """Where a fact comes from.
+    """The source of a fact.
 
     Attributes:
-        value: The expression; it may name columns of the row's own table and of *joined*.
-        joined: The other table, if it has one row at most for each row of work.
-        on: What joins the two.
-        lock: Locks what must stay as it is until the change is committed, `FOR SHARE`, for the
-            rows `:ids` of `:tenant_id`. What the writers of parts change needs none: they lock
-            the row itself.
+        value: The expression; it may use columns of the row's own table and of *joined*.
+        joined: Another table, if it has at most one row for each row of work.
+        on: The condition of the join.
+        lock: A query that locks, `FOR SHARE`, what must not change until the commit, for the rows
+            `:ids` of `:tenant_id`. Children need no lock: whoever writes them locks the row
+            itself.
     """
 
     value: ColumnElement[Any] | InstrumentedAttribute[Any]

@@ -1,4 +1,4 @@
-"""What the records come to by the hour, so that nobody has to count millions of them."""
+"""Rollups: store hourly counts of the records, so that nobody has to count millions of them."""
 
 from datetime import datetime
 
@@ -8,11 +8,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.base import Base
 
 NOBODY = 0
-"""In the place of an actor's id: the system itself. No person has this id."""
+"""Stands for the system where an actor's id is expected. No person has this id."""
 
 
 class AuditRollup(Base):
-    """One hour of one actor with one kind.
+    """One hour of one actor with one resource type.
 
     Attributes:
         hour: When it began.
@@ -21,10 +21,10 @@ class AuditRollup(Base):
         failed: Transitions that were refused.
         changed: Other changes that were done: created, updated, deleted.
         refused: Other changes that were refused.
-        denials: How often somebody was told that they may not.
+        denials: How often the actor was denied a permission.
         retried: Transitions that needed more than one attempt.
-        execution_ms: How long all transitions took together.
-        lock_ms: How long they waited for their locks.
+        execution_ms: The time that all transitions took together.
+        lock_ms: The time that they waited for their locks.
     """
 
     __tablename__ = "audit_rollup"
@@ -45,10 +45,10 @@ class AuditRollup(Base):
 
 
 class AuditRollupMark(Base):
-    """Up to which seal a tenant's records are counted; whoever counts locks it.
+    """The seal up to which a tenant's records are counted; whoever counts locks it.
 
-    It begins at -1: what was recorded before there were seals isn't counted yet either. To have
-    a tenant's hours counted anew, delete them and this.
+    It begins at -1: records from before there were seals are to be counted too. To count a tenant's
+    hours again, delete them and this row.
     """
 
     __tablename__ = "audit_rollup_mark"

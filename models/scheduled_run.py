@@ -1,4 +1,4 @@
-"""The runs of policies, and the alerts that they raise."""
+"""Policy runs: store each run of a policy, and the alerts that it raises."""
 
 from datetime import datetime
 from typing import Any
@@ -17,19 +17,19 @@ ALERT_CODES = ("closing_soon", "overdue", "stopped", "failed")
 
 
 def _of_operation() -> Any:
-    # Operations are forgotten some day, what the clock did isn't.
+    # Operations are deleted one day; runs and alerts are kept longer.
     return mapped_column(ForeignKey("operation.id", ondelete="SET NULL"))
 
 
 HELD = "held_because IS NOT NULL AND released_at IS NULL"
-"""SQL: a run keeps its policy from going on, until somebody releases it."""
+"""SQL condition: a run holds its policy back until somebody releases it."""
 
 
 class ScheduledRun(Base):
-    """What became of a policy in one period: there is one row of it, whoever comes first.
+    """The run of a policy in one period: there is one row of it, whoever comes first.
 
     `policy` is the policy as it was. `matched` rows were due, `taken` of them went into the
-    operation; the others are left for the next run. `usual` is how many might have matched.
+    operation; the others are left for the next run. `usual` is how many were allowed to match.
     A run that was stopped, or undone, holds its policy (`held_because`) until somebody releases it.
     """
 
@@ -44,7 +44,7 @@ class ScheduledRun(Base):
         CheckConstraint("taken BETWEEN 0 AND matched", name="taken_of_what_matched"),
         # The history of a tenant, newest first.
         Index("ix_scheduled_run_tenant_id_id", "tenant_id", "id"),
-        # What was run, and what was let go on; runs that found nothing are most of them.
+        # What was run, and what was resumed; most runs found nothing and aren't here.
         Index(
             "ix_scheduled_run_done",
             "tenant_id",
@@ -58,9 +58,9 @@ class ScheduledRun(Base):
             "stage",
             postgresql_where=sql("outcome = 'stopped'"),
         ),
-        # What has served its time.
+        # Runs that are too old.
         Index("ix_scheduled_run_created_at", "created_at"),
-        # What keeps a policy from going on.
+        # Runs that hold their policy back.
         Index("ix_scheduled_run_held", "policy_id", postgresql_where=sql(HELD)),
     )
 
@@ -86,9 +86,9 @@ class ScheduledRun(Base):
 
 
 class Alert(Base):
-    """That somebody should look: at a row whose time is up, or at a policy that was stopped.
+    """A call to look at a row whose time is over, or at a policy that was stopped.
 
-    For one row and one beginning (`since`) of its time a policy raises each sort once.
+    A policy raises each code once for one row and one beginning (`since`) of its time.
     """
 
     __tablename__ = "alert"
@@ -104,16 +104,16 @@ class Alert(Base):
             unique=True,
             postgresql_where=sql("entity_id IS NOT NULL"),
         ),
-        # What nobody has looked at yet.
+        # Alerts that nobody has acknowledged.
         Index(
             "ix_alert_open",
             "tenant_id",
             "id",
             postgresql_where=sql("acknowledged_at IS NULL"),
         ),
-        # What an operation raised; asked for when operations are forgotten.
+        # The alerts of an operation, needed when operations are deleted.
         Index("ix_alert_operation_id", "operation_id"),
-        # What has served its time.
+        # Alerts that are too old.
         Index("ix_alert_raised_at", "raised_at"),
     )
 

@@ -1,4 +1,4 @@
-"""The shape of the database: bring it up to date, and say whether it is."""
+"""Schema: bring the database up to date, and say whether it is."""
 
 from pathlib import Path
 
@@ -17,48 +17,48 @@ from models.operation import MachineArrow
 from models.people import Role
 
 _LOCK = 5126790213
-"""Two upgrades at once wait for each other on this advisory lock."""
+"""The advisory lock on which two upgrades at once wait for each other."""
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the missing migrations and hand the machines' arrows to the database guard.
+    """Run the missing migrations and give the machines' transitions to the database guard.
 
-    Everything is one transaction: an upgrade happens whole or not at all.
+    Everything is one transaction: an upgrade happens completely or not at all.
     """
     with engine.begin() as db:
-        # A migration of many rows takes its time, and waits for the chunks that run.
+        # A migration of many rows takes long, and waits for the chunks that run.
         db.execute(text("SET LOCAL statement_timeout = 0"))
         db.execute(text("SET LOCAL lock_timeout = '60s'"))
         db.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         command.upgrade(_config(db), "head")
         db.execute(MAKE_PARTITIONS)
-        machines = [each.machine for each in kinds().values()]
+        machines = [model.machine for model in kinds().values()]
         store_arrows(db, [*machines, OPERATION])
         store_roles(db, machines)
 
 
 def store_arrows(db: Connection, machines: list[Machine]) -> None:
-    """Make the guard know exactly the arrows of these machines."""
+    """Store exactly the transitions of these machines for the guard."""
     arrows = [
         {"kind": m.kind, "source": t.source, "target": t.target, "undo": t.undo}
         for m in machines
         for t in m.transitions
     ]
-    # Values may change in every state that isn't final: the arrow to itself.
+    # Values may change in every state that isn't final: a transition to the same state.
     arrows += [
-        {"kind": m.kind, "source": each, "target": each, "undo": False}
+        {"kind": m.kind, "source": state, "target": state, "undo": False}
         for m in machines
-        for each in m.states
-        if each not in m.final
+        for state in m.states
+        if state not in m.final
     ]
-    # A new row's initial state is the arrow out of nothing.
+    # A new row's initial state is a transition from no state.
     arrows += [{"kind": m.kind, "source": "", "target": m.initial, "undo": False} for m in machines]
     db.execute(delete(MachineArrow))
     db.execute(insert(MachineArrow), arrows)
 
 
 def store_roles(db: Connection, machines: list[Machine]) -> None:
-    """Give the standard roles that no tenant has changed what such a role holds today."""
+    """Give standard roles that no tenant has changed the permissions that they have today."""
     for name in ROLES:
         db.execute(
             update(Role)
@@ -73,19 +73,19 @@ def store_roles(db: Connection, machines: list[Machine]) -> None:
 
 
 def missing_migrations(engine: Engine) -> tuple[str, ...]:
-    """Return the revisions that the database has yet to take, oldest first."""
+    """Return the revisions that the database lacks, oldest first."""
     with engine.connect() as db:
-        here = MigrationContext.configure(db).get_current_revision()
+        current = MigrationContext.configure(db).get_current_revision()
     script = ScriptDirectory.from_config(_config(None))
-    if here == script.get_current_head():
+    if current == script.get_current_head():
         return ()
-    steps = script.iterate_revisions("head", here or "base")
-    return tuple(reversed([each.revision for each in steps]))
+    steps = script.iterate_revisions("head", current or "base")
+    return tuple(reversed([step.revision for step in steps]))
 
 
 def _config(db: Connection | None) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    # A percent sign in the path would be an interpolation to the config parser.
+    # Not as a URL option, in which a percent sign would be an interpolation.
     config.attributes["connection"] = db
     return config

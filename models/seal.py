@@ -1,9 +1,9 @@
-"""Seals of the records, and what of a record they pin.
+"""Seals: pin the records of the audit, and define which columns of a record they cover.
 
-The digest of a record is taken by PostgreSQL from the stored row itself, as it is written and
-as it is verified: over `record_send` of its columns, which gives each by its type, its length
-and its binary value, so times are UTC microseconds and nothing depends on how a session prints.
-Text comes in the session's encoding: every session of Lockside has UTF-8.
+The digest of a record is computed by PostgreSQL from the stored row itself, when it is written
+and when it is verified: over `record_send` of its columns, which gives each by its type, its
+length and its binary value, so times are UTC microseconds and nothing depends on how a session
+prints. Text comes in the session's encoding: every session of Lockside has UTF-8.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base
 
-_OF_ALL = ("event_id", "occurred_at", "tenant_id", "correlation_id", "actor_id", "kind")
+_COMMON = ("event_id", "occurred_at", "tenant_id", "correlation_id", "actor_id", "kind")
 _SEALED = {
     "state_transition_audit": (
         *("entity_id", "version", "from_state", "to_state", "approved_by"),
@@ -33,8 +33,8 @@ _SEALED = {
         *("user_permissions", "is_suspicious", "risk_score"),
     ),
 }
-"""By table, what a digest is over, in this order: what is sealed once can't be sealed otherwise,
-so a column that comes later isn't in it."""
+"""The columns of each table that a digest covers, in order. What is sealed can't be sealed
+differently, so a column that is added later isn't covered."""
 
 _WORDS = {
     "state_transition_audit": ("comments", "metadata", "error_message"),
@@ -44,12 +44,12 @@ _WORDS = {
     "bulk_operation_audit": ("failure_details", "rollback_reason"),
     "permission_denial_audit": ("session_id", "ip_address", "security_flags"),
 }
-"""By table, what may tell what people said, or who they are. Sealed by their commitment only, so
-that they can be erased and the seals still hold."""
+"""The columns of each table that may hold people's words or identify people. Seals cover only the
+commitment to them, so that they can be erased and the seals still hold."""
 
 TABLES = tuple(_SEALED)
 
-_TOLD = """
+_SEALED_RECORDS = """
 SELECT seal_no, seal_place, {leaf} AS leaf, erased_by,
        CASE WHEN commitment IS NULL THEN salt IS NULL AND {words} = 0
             WHEN salt IS NULL THEN erased_by IS NOT NULL
@@ -59,14 +59,14 @@ SELECT seal_no, seal_place, {leaf} AS leaf, erased_by,
 
 
 class AuditSeal(Base):
-    """What pins one batch of records; `leaves` are their digests, one after another."""
+    """The seal of one batch of records; `leaves` are their digests, one after another."""
 
     __tablename__ = "audit_seal"
     __table_args__ = (
         CheckConstraint("octet_length(leaves) = 32 * records", name="a_digest_for_each"),
     )
 
-    # One seal of a number: a chain can't fork.
+    # One seal of each number: a chain can't fork.
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenant.id"), primary_key=True)
     seal_no: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     previous: Mapped[bytes]
@@ -78,7 +78,7 @@ class AuditSeal(Base):
 
 
 class AuditChain(Base):
-    """The head of a tenant's chain; whoever seals locks it.
+    """The head of a tenant's chain of seals; whoever seals locks it.
 
     `unsealed` counts the records from before there were seals.
     """
@@ -93,38 +93,42 @@ class AuditChain(Base):
 
 
 def words_of(table: str) -> tuple[str, ...]:
-    """Return the columns of a record that its commitment stands for."""
+    """Return the columns of a record that its commitment covers."""
     return _WORDS[table]
 
 
 def leaf_of(table: str, alias: str) -> str:
-    """Return SQL for a record's digest; the table's name is in it, so none can move."""
-    row = _named((*_OF_ALL, *_SEALED[table], "commitment"), alias)
+    """Return SQL for a record's digest; it covers the table's name, so no record can be moved."""
+    row = _qualified((*_COMMON, *_SEALED[table], "commitment"), alias)
     return f"sha256('\\x00'::bytea || record_send(ROW('{table}'::text, {row})))"
 
 
 def commitment_of(table: str, alias: str, salt: str) -> str:
-    """Return SQL for what stands for a record's words; NULL where it can have none."""
+    """Return SQL for the commitment to a record's words; NULL where a record can have none."""
     words = _WORDS[table]
-    return f"sha256({salt} || record_send(ROW({_named(words, alias)})))" if words else "NULL::bytea"
+    return (
+        f"sha256({salt} || record_send(ROW({_qualified(words, alias)})))"
+        if words
+        else "NULL::bytea"
+    )
 
 
 def count_words(table: str, alias: str) -> str:
-    """Return SQL for how many words a record has; without any there is nothing to hide."""
+    """Return SQL for how many words a record has; without any there is nothing to commit to."""
     words = _WORDS[table]
-    return f"num_nonnulls({_named(words, alias)})" if words else "0"
+    return f"num_nonnulls({_qualified(words, alias)})" if words else "0"
 
 
 def rest_of(table: str, alias: str) -> str:
     """Return SQL for a digest over what an erasure left of a record's words."""
     words = _WORDS[table]
-    return f"sha256(record_send(ROW({_named(words, alias)})))"
+    return f"sha256(record_send(ROW({_qualified(words, alias)})))"
 
 
 def erasure_of(table: str) -> tuple[str, str]:
-    """Return the columns that tell which erasure a record is of, and what it says it emptied.
+    """Return the columns that say which erasure a record is of, and what that says it emptied.
 
-    A caller's own metadata tells of none: people aren't work.
+    Only changes of a person count: a caller's own metadata on work can't claim an erasure.
     """
     if table != "audit_log":
         return "correlation_id", "NULL::jsonb AS erasure"
@@ -133,36 +137,36 @@ def erasure_of(table: str) -> tuple[str, str]:
 
 
 def emptied_of(table: str) -> tuple[str, ...]:
-    """Return the columns that tell what is left of a record that lost words, of table `r`."""
+    """Return the columns that say what is left of a record that lost words, of table `r`."""
     rest = f"CASE WHEN erased_by IS NOT NULL THEN {rest_of(table, 'r')} END AS rest"
     return "erased_by", "occurred_at", rest
 
 
-def told_of(table: str, source: str, *more: str) -> str:
-    """Return SQL for what records say of their seals: their place, their digest, their words.
+def select_sealed(table: str, source: str, *more: str) -> str:
+    """Return SQL that selects records with their seal's number, their digest and their words.
 
-    `is_kept` says whether the words are those that the record was committed to, or were erased.
+    `is_kept` says whether the words are those of the commitment, or were erased.
 
     Args:
         table: The table of the records.
-        source: Where they are: that table, or a query in brackets.
-        more: Other columns.
+        source: Where the records are: that table, or a query in brackets.
+        more: Other columns to select.
     """
-    return _TOLD.format(
+    return _SEALED_RECORDS.format(
         source=source,
         leaf=leaf_of(table, "r"),
         words=count_words(table, "r"),
         commitment=commitment_of(table, "r", "salt"),
-        more="".join(f", {each}" for each in more),
+        more="".join(f", {column}" for column in more),
     )
 
 
 def identity_of(table: str) -> tuple[str, ...]:
-    """Return the columns that tell which record it is; the same for all tables."""
+    """Return the columns that identify a record, the same for all tables."""
     columns = Base.metadata.tables[table].c
-    ids = [each if each in columns else f"NULL AS {each}" for each in ("entity_id", "version")]
+    ids = [name if name in columns else f"NULL AS {name}" for name in ("entity_id", "version")]
     return (f"'{table}' AS record", "event_id", "kind", *ids)
 
 
-def _named(columns: tuple[str, ...], alias: str) -> str:
+def _qualified(columns: tuple[str, ...], alias: str) -> str:
     return ", ".join(f"{alias}.{name}" for name in columns)

@@ -1,4 +1,4 @@
-"""Where work is done: sites with their geofence."""
+"""Sites: store where work is done, with a geofence."""
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,7 +12,7 @@ _FENCE = ("latitude", "longitude", "radius_m")
 class SiteRow(Record):
     """A place; with a centre (degrees) and a radius (metres) it has a geofence.
 
-    Without a calendar of its own the tenant's default says when it is open.
+    A site without a calendar of its own has the hours of the tenant's default.
     """
 
     __tablename__ = "site"
@@ -20,7 +20,7 @@ class SiteRow(Record):
         unique_name_index("site"),
         UniqueConstraint("tenant_id", "id"),
         ForeignKeyConstraint(["tenant_id", "calendar_id"], ["calendar.tenant_id", "calendar.id"]),
-        # A fence is whole or not there.
+        # A geofence has all three values or none.
         CheckConstraint("num_nulls(latitude, longitude, radius_m) IN (0, 3)", name="whole_fence"),
         CheckConstraint("latitude BETWEEN -90 AND 90", name="latitude_in_range"),
         CheckConstraint("longitude BETWEEN -180 AND 180", name="longitude_in_range"),

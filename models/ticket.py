@@ -1,4 +1,4 @@
-"""Tickets: what somebody reported and wants mended."""
+"""Tickets: store what somebody reported and wants repaired."""
 
 from sqlalchemy import (
     BigInteger,
@@ -17,7 +17,7 @@ from models.people import assignee_keys
 
 
 class TicketCategory(Record):
-    """What a ticket is about, e.g. Elevator."""
+    """The subject of a ticket, e.g. Elevator."""
 
     __tablename__ = "ticket_category"
     __table_args__ = (unique_name_index("ticket_category"), UniqueConstraint("tenant_id", "id"))
@@ -27,7 +27,7 @@ class TicketCategory(Record):
 
 
 class Ticket(Assignable, Work):
-    """A report of something that doesn't work; with `task_id` raised for an overdue task."""
+    """A report of something that doesn't work; with `task_id` it was raised for an overdue task."""
 
     __tablename__ = "ticket"
     __table_args__ = work_table(
@@ -39,7 +39,7 @@ class Ticket(Assignable, Work):
         ),
         ForeignKeyConstraint(["tenant_id", "site_id"], ["site.tenant_id", "site.id"]),
         ForeignKeyConstraint(["task_id"], ["field_task.id"]),
-        # A task raises one ticket, however often it is closed.
+        # A task raises only one ticket, however often it is closed.
         Index(
             "uq_ticket_task_id",
             "task_id",

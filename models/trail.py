@@ -1,9 +1,9 @@
-"""The trail: one view over the four records, as queries see it."""
+"""Audit trail: define the view over the four audit tables that queries use."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 
-# Not among the mapped tables: nothing is stored in a view.
+# Not among the mapped tables, because nothing is stored in a view.
 TRAIL = Table(
     "audit_trail",
     MetaData(),
@@ -39,7 +39,7 @@ TRAIL = Table(
     Column("seal_no", BigInteger),
     Column("erased_by", Uuid),
 )
-"""An operation has neither row nor version, a denial has what was asked for in its metadata."""
+"""An operation has neither row nor version; a denial has the request in its metadata."""
 
 TRAIL_EVENTS = (
     *("CREATED", "UPDATED", "DELETED", "STATE_CHANGED", "BULK_OPERATION", "PERMISSION_DENIED"),

@@ -1,4 +1,4 @@
-"""Work orders and their lines."""
+"""Work orders: store work that is ordered, approved, done and closed, and its lines."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What spoke against a row of work when it came in, and did not keep it out."""
+"""Work warnings: store the rules that work broke when it came in and was accepted."""
 
 from datetime import datetime
 
@@ -9,11 +9,11 @@ from models.base import NOW, Base
 
 
 class WorkWarning(Base):
-    """A rule that a row broke at its intake."""
+    """A rule that a row broke when it came in."""
 
     __tablename__ = "work_warning"
     __table_args__ = (
-        # One row's warnings.
+        # The warnings of a row.
         Index("ix_work_warning_entity", "tenant_id", "kind", "entity_id"),
     )
 

@@ -1,1 +1,1 @@
-"""What is shown: queries that change nothing."""
+"""Reads: queries that change nothing, for what the interfaces show."""

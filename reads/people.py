@@ -1,4 +1,4 @@
-"""Who somebody is, and what they may do."""
+"""People queries: find the actor of a name, and say what a person may view."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from models.people import HELD_ROLES, Person, Tenant
 
 
 def find_actor(db: Connection, tenant: str, person: str | None) -> Actor:
-    """Return the actor of a name in a tenant; without a name the system itself.
+    """Return the actor of a name in a tenant; without a name, the system itself.
 
     Raises:
         NotFound: There is no such tenant, or it has no such person.
@@ -30,18 +30,20 @@ def find_actor(db: Connection, tenant: str, person: str | None) -> Actor:
     return Actor(tenant_id, person_id)
 
 
-def find_person_ever(db: Connection, tenant_id: int, named: str | int) -> int:
-    """Return the id of a person by id or name, of one who was deleted too.
+def find_person_ever(db: Connection, tenant_id: int, name_or_id: str | int) -> int:
+    """Return the id of a person by id or name, including people who were deleted.
 
     Raises:
         NotFound: The tenant never had such a person.
     """
-    which = Person.id == named if isinstance(named, int) else Person.name == named
-    query = select(Person.id).where(Person.tenant_id == tenant_id, which)
-    found = db.scalar(query.order_by(Person.deleted_at.desc().nulls_first(), Person.id.desc()))
-    if found is None:
-        raise NotFound(what="person", got=named)
-    return int(found)
+    is_person = (
+        Person.id == name_or_id if isinstance(name_or_id, int) else Person.name == name_or_id
+    )
+    query = select(Person.id).where(Person.tenant_id == tenant_id, is_person)
+    person_id = db.scalar(query.order_by(Person.deleted_at.desc().nulls_first(), Person.id.desc()))
+    if person_id is None:
+        raise NotFound(what="person", got=name_or_id)
+    return int(person_id)
 
 
 def list_tenants(db: Connection) -> list[dict[str, Any]]:
@@ -52,25 +54,25 @@ def list_tenants(db: Connection) -> list[dict[str, Any]]:
         .scalar_subquery()
     )
     query = select(Tenant.id, Tenant.name, people.label("people")).order_by(Tenant.name)
-    return [dict(each._mapping) for each in db.execute(query)]
+    return [dict(row._mapping) for row in db.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
-class SeenBy:
-    """A person, and the resource types of what they may view."""
+class Viewer:
+    """A person, and the resource types that they may view."""
 
     person_id: int
     resource_types: Sequence[str]
 
 
-def seen_by(db: Connection, actor: Actor) -> SeenBy | None:
+def find_viewer(db: Connection, actor: Actor) -> Viewer | None:
     """Return what an actor may view; None for the system, which may view all."""
     if actor.person_id is None:
         return None
     people = {"tenant_id": actor.tenant_id, "people": [actor.person_id]}
-    held, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
-    parted = (each.partition(".") for each in held)
-    return SeenBy(
+    permissions, _ = granted(db.execute(HELD_ROLES, people), actor.person_id)
+    split = (permission.partition(".") for permission in permissions)
+    return Viewer(
         actor.person_id,
-        sorted(resource_type for resource_type, _, verb in parted if verb == "view"),
+        sorted(resource_type for resource_type, _, verb in split if verb == "view"),
     )

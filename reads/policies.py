@@ -1,4 +1,4 @@
-"""Policies with their last run, the history of runs, and alerts."""
+"""Policy queries: list policies with their last run, the history of runs, and alerts."""
 
 from typing import Any
 
@@ -56,7 +56,8 @@ SELECT a.id, p.name AS policy, a.code, a.kind, a.entity_id, a.message, a.since, 
  ORDER BY a.id DESC LIMIT :most
 """)
 
-# Late is who missed three periods and has been there for as long; who waits for an operation isn't.
+# A policy is late if it missed three periods and has existed for as long; one that waits for its
+# operation isn't.
 _TROUBLED = text(f"""
 SELECT array_agg(p.name ORDER BY p.id) FILTER (WHERE held.is_so) AS stopped,
        count(*) FILTER (WHERE NOT held.is_so AND NOT held.waits
@@ -73,52 +74,52 @@ SELECT array_agg(p.name ORDER BY p.id) FILTER (WHERE held.is_so) AS stopped,
  WHERE p.mode <> 'off' AND p.deleted_at IS NULL
 """)  # noqa: S608 -- made of a constant
 
-_NAMED = text("""
+_FIND = text("""
 SELECT id FROM policy WHERE tenant_id = :tenant_id AND (name = :name OR CAST(id AS text) = :name)
  ORDER BY deleted_at IS NOT NULL, name <> :name, id DESC LIMIT 1
 """)
 
-Told = list[dict[str, Any]]
+PolicyRows = list[dict[str, Any]]
 
 
-def list_policies(db: Connection, tenant_id: int) -> Told:
+def list_policies(db: Connection, tenant_id: int) -> PolicyRows:
     """Return a tenant's policies, each with its last run."""
-    return _told(db, _POLICIES, tenant_id=tenant_id)
+    return _read_rows(db, _POLICIES, tenant_id=tenant_id)
 
 
 def policy_id_of(db: Connection, tenant_id: int, name: str | int) -> int:
-    """Return the id of a policy by its name or id; one that was deleted has its runs still.
+    """Return the id of a policy by its name or id; deleted policies still have runs.
 
     Raises:
-        NotFound: There never was one.
+        NotFound: There never was such a policy.
     """
-    found = db.scalar(_NAMED, {"tenant_id": tenant_id, "name": str(name)})
-    if found is None:
+    policy_id = db.scalar(_FIND, {"tenant_id": tenant_id, "name": str(name)})
+    if policy_id is None:
         raise NotFound(what="policy", got=name)
-    return int(found)
+    return int(policy_id)
 
 
 def list_runs(
     db: Connection, tenant_id: int, *, policy_id: int | None, idle: bool, most: int
-) -> Told:
-    """Return the newest runs, of one policy if it is given; those that found nothing if *idle*."""
+) -> PolicyRows:
+    """Return the newest runs, of one policy if given; with *idle* also those that found nothing."""
     query = _EVERY_RUN if idle else _RUNS_WITH_WORK
-    return _told(db, query, tenant_id=tenant_id, policy_id=policy_id, most=most)
+    return _read_rows(db, query, tenant_id=tenant_id, policy_id=policy_id, most=most)
 
 
 def list_alerts(
     db: Connection, tenant_id: int, *, policy_id: int | None, everything: bool, most: int
-) -> Told:
-    """Return the newest alerts; those that somebody has looked at, too, if *everything*."""
+) -> PolicyRows:
+    """Return the newest alerts; with *everything* also those that were acknowledged."""
     names = {"tenant_id": tenant_id, "policy_id": policy_id, "all": everything, "most": most}
-    return _told(db, _ALERTS, **names)
+    return _read_rows(db, _ALERTS, **names)
 
 
-def troubled(db: Connection) -> tuple[list[str], int]:
+def find_troubled(db: Connection) -> tuple[list[str], int]:
     """Return which policies of all tenants are stopped, and how many weren't run in time."""
     row = db.execute(_TROUBLED).one()
     return list(row.stopped or ()), int(row.late)
 
 
-def _told(db: Connection, query: Any, **names: Any) -> Told:
-    return [dict(each._mapping) for each in db.execute(query, names)]
+def _read_rows(db: Connection, query: Any, **names: Any) -> PolicyRows:
+    return [dict(row._mapping) for row in db.execute(query, names)]

@@ -1,4 +1,4 @@
-"""The Celery tasks that take old records out of their tables, and drop them when it is time."""
+"""Archive tasks: move old records out of their tables, and drop old archives, by Celery."""
 
 from dataclasses import asdict
 
@@ -12,7 +12,7 @@ ARCHIVE = "audit.archive"
 DROP = "audit.drop"
 
 _LONGEST_S = 6 * 3600
-"""A month of many millions takes its time; whoever else is told to do it sees that it is done."""
+"""A month of many millions takes hours; a second worker with the same task sees it is done."""
 
 
 def register(app: Celery, platform: PlatformOf) -> None:

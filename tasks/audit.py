@@ -1,4 +1,4 @@
-"""The Celery tasks that write records from the outbox, pin their seals, and count them."""
+"""Audit tasks: write records from the outbox, pin their seals and count them, by Celery."""
 
 from celery import Celery
 

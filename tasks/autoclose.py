@@ -1,4 +1,4 @@
-"""The Celery task that asks the clock which policies are due."""
+"""Auto-closure task: run the policies whose period has come, by Celery."""
 
 from celery import Celery
 
@@ -14,4 +14,4 @@ def register(app: Celery, platform: PlatformOf) -> None:
     @app.task(name=TICK, shared=False)
     def tick_once() -> str:
         runs = tick(platform())
-        return "; ".join(f"{each.policy['name']}: {each.outcome}, {each.taken:,}" for each in runs)
+        return "; ".join(f"{run.policy['name']}: {run.outcome}, {run.taken:,}" for run in runs)

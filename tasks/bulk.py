@@ -1,4 +1,4 @@
-"""The Celery task that runs one chunk, of one item or of thousands."""
+"""Chunk task: run one chunk, of one item or of thousands, by Celery."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""The Celery tasks that keep the house in order."""
+"""Upkeep tasks: sweep, make partitions and delete what has expired, by Celery."""
 
 from dataclasses import asdict
 

@@ -1,1 +1,1 @@
-"""Who runs it: settings, the Celery application, embedded servers and signals."""
+"""Worker: settings, the Celery application, its platform, signals and logs."""

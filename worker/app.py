@@ -1,4 +1,4 @@
-"""The Celery application, made from settings; the reasons stand in docs/reference/celery.md."""
+"""Celery application: make it from settings; docs/reference/celery.md explains each one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from worker.publisher import Publisher
 from worker.settings import Settings
 
 QUEUES = ("interactive", "audit", "upkeep", "bulk")
-"""In the order in which a worker without options serves them: people first.
+"""The queues in the order in which a worker without options serves them: people first.
 
 Bulk comes last because it alone has no end: behind it, records and the sweeper would wait
 until the last of a million items is done.
@@ -30,23 +30,23 @@ def make_app(
 
     Args:
         settings: Where the servers are, and how the work is paced.
-        step: Told each step of the protocol right after it, in the worker's processes.
-        clock: Tells the worker's processes the time by which work is judged.
+        step: Called with each step of the protocol right after it, in the worker's processes.
+        clock: Returns the time by which work is judged, in the worker's processes.
 
     Raises:
         Unavailable: No address is set, and no embedded servers run.
     """
-    known = settings.resolved()
+    resolved = settings.resolved()
     app = Celery("lockside", set_as_current=False)
-    app.conf.update(celery_settings(known))
-    platform = PlatformPerProcess(known, Publisher(lambda: app), step, clock)
+    app.conf.update(celery_settings(resolved))
+    platform = PlatformPerProcess(resolved, Publisher(lambda: app), step, clock)
     for module in (bulk, audit, archives, autoclose, upkeep):
         module.register(app, platform)
     return app
 
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
-    """Return Celery's settings; their reasons stand in docs/reference/celery.md."""
+    """Return Celery's settings; docs/reference/celery.md explains each one."""
     return {
         "broker_url": settings.redis_database(0),
         "result_backend": settings.redis_database(1),

@@ -1,4 +1,4 @@
-"""Beat's scheduler, with a sign of life for health checks."""
+"""Beat: Celery's scheduler with a heartbeat file for health checks."""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +7,11 @@ from celery.beat import PersistentScheduler
 
 
 class HeartbeatScheduler(PersistentScheduler):
-    """Celery's own scheduler; touches the heartbeat file whenever it looked what is due."""
+    """Celery's own scheduler; touches the heartbeat file at every tick."""
 
-    def tick(self, *args: Any, **more: Any) -> float:
-        """Send what is due, and return the seconds until the next look."""
-        wait_s: float = super().tick(*args, **more)
+    def tick(self, *args: Any, **keywords: Any) -> float:
+        """Send what is due; return the seconds until the next tick."""
+        wait_s: float = super().tick(*args, **keywords)
         if file := self.app.conf.get("lockside_heartbeat_file"):
             Path(file).touch()
         return wait_s

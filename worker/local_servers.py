@@ -1,6 +1,6 @@
-"""Addresses of the PostgreSQL and Valkey that `lockside up` runs, read from the data folder.
+"""Local servers: find the PostgreSQL and Valkey that `lockside up` runs, by the data folder.
 
-Only looks: starts nothing, connects to nothing, takes no lock and writes nothing.
+It only reads: it starts nothing, connects to nothing, takes no lock and writes nothing.
 """
 
 import json
@@ -19,7 +19,7 @@ PROGRAMS: Mapping[str, str] = {"postgres": "postgres", "valkey": "valkey-server"
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server was started: its port on loopback and its process."""
+    """The port on loopback and the process of a server that was started."""
 
     port: int
     pid: int
@@ -51,9 +51,9 @@ class Servers:
 
 
 def find_running(folder: Path) -> Servers | None:
-    """Return the pair that runs in *folder*, or None unless both servers run.
+    """Return the servers that run in *folder*, or None unless both run.
 
-    A server that runs may still be starting: whoever connects is told.
+    A server that runs may still be starting, so connecting to it may fail.
 
     Raises:
         Unavailable: The folder belongs to another user.
@@ -87,10 +87,12 @@ def data_of(folder: Path, name: str) -> Path:
 
 
 def read_addresses(folder: Path) -> dict[str, Address]:
-    """Return the addresses that were written down, by the server's name; a broken file has none."""
+    """Return the stored addresses by the server's name; none if the file is missing or broken."""
     try:
         entries = json.loads((folder / "servers.json").read_text())
-        return {name: Address(int(of["port"]), int(of["pid"])) for name, of in entries.items()}
+        return {
+            name: Address(int(entry["port"]), int(entry["pid"])) for name, entry in entries.items()
+        }
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return {}
 
@@ -102,7 +104,7 @@ def is_server(folder: Path, name: str, command_line: list[str]) -> bool:
 
 
 def listening_ports(pid: int) -> set[int]:
-    """Return the ports on which a process listens: a stranger there would get a password.
+    """Return the ports on which a process listens: another process there would get a password.
 
     Raises:
         psutil.Error: There is no such process, or it is another user's.
@@ -110,7 +112,7 @@ def listening_ports(pid: int) -> set[int]:
     import psutil  # noqa: PLC0415 -- with addresses in the environment nobody needs it
 
     sockets = psutil.Process(pid).net_connections("tcp4")
-    return {each.laddr.port for each in sockets if each.status == psutil.CONN_LISTEN}
+    return {socket.laddr.port for socket in sockets if socket.status == psutil.CONN_LISTEN}
 
 
 def _listens(folder: Path, name: str, address: Address) -> bool:
@@ -126,10 +128,10 @@ def _listens(folder: Path, name: str, address: Address) -> bool:
 
 @contextmanager
 def usable(folder: Path) -> Iterator[None]:
-    """Turn an error of the file system in the block into a refusal that names the folder.
+    """Turn an error of the file system in the block into one that names the folder.
 
     Raises:
-        Unavailable: The block met such an error.
+        Unavailable: There was such an error.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Logs: one line an event, on stderr, with its fields; results and data have stdout."""
+"""Logs: write one line an event with its fields to stderr; results and data go to stdout."""
 
 import logging
 import sys
@@ -14,7 +14,7 @@ _LOGGERS = ("engine", "reads", "tasks", "worker", "lockside")
 def configure_logs(level: str = "INFO") -> None:
     """Send log lines of *level* and above to stderr.
 
-    Only the platform's own: Celery and other libraries keep the handlers that they have.
+    Only for the platform's own loggers: Celery and other libraries keep their handlers.
 
     Args:
         level: A name that `logging` knows, such as `WARNING`.
@@ -28,7 +28,7 @@ def configure_logs(level: str = "INFO") -> None:
 
 
 class _Stderr(logging.Handler):
-    """Writes to the stderr of the moment, which Celery and tests replace."""
+    """Writes to the present stderr, which Celery and tests replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -40,7 +40,7 @@ class _Stderr(logging.Handler):
 
 @cache
 def _formatter() -> "ProcessorFormatter":
-    # Made for the first line: most calls of the command line never log one.
+    # Made for the first line: most commands never log one.
     import structlog  # noqa: PLC0415 -- as above
 
     return structlog.stdlib.ProcessorFormatter(

@@ -1,4 +1,4 @@
-"""Celery's entry, `celery -A worker.main …`: the only module that acts on import."""
+"""Celery's entry point, `celery -A worker.main …`: the only module that acts on import."""
 
 from importlib import import_module
 
@@ -8,7 +8,7 @@ from worker.settings import Settings
 from worker.signals import connect_signals
 
 configure_logs()
-# Compiled once, before the workers fork.
+# Compiled once, before the worker's processes fork.
 import_module("engine.audit.outbox_redaction")
 settings = Settings()
 app = make_app(settings)

@@ -1,4 +1,4 @@
-"""The platform of a process: connections don't survive a fork, so each process has its own."""
+"""Platforms of processes: make one in each process, since connections don't survive a fork."""
 
 import os
 import time
@@ -27,7 +27,7 @@ _PING_AFTER_S = 0.5
 
 
 class PlatformPerProcess:
-    """Returns the platform of the process that asks, made at the first call after a fork."""
+    """Returns the platform of the calling process, made at the first call after a fork."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class PlatformPerProcess:
         step: Callable[[str], None] = unobserved,
         clock: Clock = database_clock,
     ) -> None:
-        """Remember how to make it; connects nothing."""
+        """Store how to make it; connect nothing."""
         self._settings = settings
         self._publish = publish
         self._step = step
@@ -46,8 +46,8 @@ class PlatformPerProcess:
     def __call__(self) -> Platform:
         """Return this process's platform."""
         if self._made is None or self._made[0] != os.getpid():
-            made = make_platform(self._settings, self._publish, self._step, self._clock)
-            self._made = (os.getpid(), made)
+            platform = make_platform(self._settings, self._publish, self._step, self._clock)
+            self._made = (os.getpid(), platform)
         return self._made[1]
 
 
@@ -62,8 +62,8 @@ def make_platform(
     Args:
         settings: With the addresses of the servers.
         publish: Sends messages.
-        step: Told each step of the protocol right after it.
-        clock: Tells the time by which work is judged.
+        step: Called with each step of the protocol right after it.
+        clock: Returns the time by which work is judged.
     """
     return Platform(
         database=make_engine(
@@ -99,9 +99,9 @@ def make_engine(database_url: str, *, size: int = 2, overflow: int = 3) -> Engin
         connect_args={
             "connect_timeout": 3,
             "application_name": "lockside",
-            # Digests are over what PostgreSQL sends, which depends on it.
+            # Digests are over what PostgreSQL sends, which depends on the encoding.
             "client_encoding": "UTF8",
-            # A server that vanished without a word is noticed in a minute, not in two hours.
+            # A server that vanished silently is noticed in a minute, not in two hours.
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
@@ -110,23 +110,23 @@ def make_engine(database_url: str, *, size: int = 2, overflow: int = 3) -> Engin
             " -c idle_in_transaction_session_timeout=60s -c timezone=UTC",
         },
     )
-    event.listen(engine, "connect", _teach_lists)
-    event.listen(engine, "checkin", _note_time)
+    event.listen(engine, "connect", _register_lists)
+    event.listen(engine, "checkin", _store_time)
     event.listen(engine, "checkout", _ping_if_idle)
     return engine
 
 
-def _teach_lists(connection: Any, _record: object) -> None:
+def _register_lists(connection: Any, _record: object) -> None:
     connection.adapters.register_dumper(list, QuickListDumper)
 
 
-def _note_time(_connection: object, record: Any) -> None:
+def _store_time(_connection: object, record: Any) -> None:
     record.info["idle_since"] = time.monotonic()
 
 
 def _ping_if_idle(connection: Any, record: Any, _proxy: object) -> None:
-    # SQLAlchemy's own pre-ping asks at every checkout, a tenth of a short transition; a
-    # server that was restarted is as surely noticed by asking after a pause.
+    # SQLAlchemy's own pre-ping queries at every checkout, a tenth of a short transition; a query
+    # after a pause notices a restarted server just as reliably.
     idle_s = time.monotonic() - record.info.get("idle_since", time.monotonic())
     if idle_s < _PING_AFTER_S:
         return
@@ -142,7 +142,7 @@ def _redis(url: str) -> "Redis":
     from redis.backoff import NoBackoff  # noqa: PLC0415 -- the same
     from redis.retry import Retry  # noqa: PLC0415 -- the same
 
-    # Locks and progress only help: better to go on without them than to wait. The default of
+    # Locks and progress only help: going on without them is better than waiting. The default of
     # ten retries costs 4 s on a refused and 26 s on a half-open port.
     return Redis.from_url(
         url,

@@ -1,4 +1,4 @@
-"""Publishing through Celery, whose application an interface makes for its first message only."""
+"""Publishing: send messages through Celery; interfaces make its application at the first one."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,13 +14,13 @@ _log = logging.getLogger(__name__)
 
 
 class InterfaceApp:
-    """The Celery application of an interface, made at the first call; commands that read need none.
+    """The Celery application of an interface, made at the first call; reading needs none.
 
     It gives up sooner than a worker's: the row is stored, and the sweeper sends the message.
     """
 
     def __init__(self, settings: Settings) -> None:
-        """Remember how to make it."""
+        """Store how to make it."""
         self._settings = settings
         self._app: Celery | None = None
         self._lock = Lock()
@@ -40,7 +40,7 @@ class InterfaceApp:
             return self._app
 
     def close(self) -> None:
-        """Give its connections back, if there are any."""
+        """Close its connections, if there are any."""
         with self._lock:
             if self._app is not None:
                 self._app.close()
@@ -51,7 +51,7 @@ class Publisher:
     """Sends messages through Celery; a broker that is away is logged and left to the sweeper."""
 
     def __init__(self, app: "Callable[[], Celery]") -> None:
-        """Publish through what *app* returns."""
+        """Publish through the application that *app* returns."""
         self._app = app
 
     def __call__(

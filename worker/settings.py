@@ -1,4 +1,4 @@
-"""Settings: from the environment, checked once, handed down as a value."""
+"""Settings: read them from the environment, check them once, and pass them on as a value."""
 
 from pathlib import Path
 from typing import Literal
@@ -30,13 +30,13 @@ class Settings(BaseSettings):
     )
     database_url: str | None = Field(
         None,
-        repr=False,  # a password stands in it
+        repr=False,  # it contains a password
         validation_alias=AliasChoices("DATABASE_URL", "LOCKSIDE_DATABASE_URL"),
         description="PostgreSQL; without it Lockside brings its own.",
     )
     redis_url: str | None = Field(
         None,
-        repr=False,  # a password stands in it
+        repr=False,  # it contains a password
         validation_alias=AliasChoices("REDIS_URL", "LOCKSIDE_REDIS_URL"),
         description="Redis or Valkey; databases 0, 1 and 2 carry messages, results and locks.",
     )
@@ -81,7 +81,9 @@ class Settings(BaseSettings):
         10.0, gt=0, description="Lease of a single transition, in seconds."
     )
     republish_after_s: float = Field(
-        10.0, gt=0, description="Age in seconds at which the sweeper sends a hint again."
+        10.0,
+        gt=0,
+        description="Age in seconds at which the sweeper sends a dispatch message again.",
     )
     sweep_every_s: float = Field(
         15.0, gt=0, description="How often, in seconds, a worker asks for a sweep by itself."
@@ -142,7 +144,7 @@ class Settings(BaseSettings):
         """Return the sizes and times of the chunk protocol."""
         return Pace(
             chunk_items=self.chunk_items,
-            window=2 * self.concurrency,
+            in_flight_limit=2 * self.concurrency,
             attempts=self.attempts,
             lease_s=self.lease_s,
             person_lease_s=self.person_lease_s,

@@ -1,4 +1,4 @@
-"""What a worker does beside its tasks: it asks for sweeps, and shows that it is alive."""
+"""Worker signals: ask for sweeps, and touch the heartbeat file."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ _HEARTBEAT_S = 5.0
 
 
 def connect_signals(app: Celery, settings: Settings) -> None:
-    """Have each worker of *app* ask for a sweep now and then, so that none needs beat for it."""
+    """Have each worker of *app* ask for a sweep regularly, so that sweeps don't need beat."""
     publish = Publisher(lambda: app)
 
     def ask_for_sweep() -> None:

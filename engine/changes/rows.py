@@ -22,7 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from engine.changes.outcomes import Outcomes
 from engine.input.nested_arrays import as_sent, as_stored, type_sent
 from models.base import kinds
-from models.facts import IDS, asked, is_own, locks_of, select_rows
+from models.facts import IDS, is_own, is_requested, locks_of, select_rows
 
 
 def lock_rows(
@@ -59,7 +59,7 @@ def _lock_queries(
         select_rows(model, own).with_for_update(skip_locked=True),
         locks_of(model, facts),
         select_rows(model, facts) if len(own) < len(facts) else None,
-        select(model.id).where(*asked(model)),
+        select(model.id).where(*is_requested(model)),
     )
 
 

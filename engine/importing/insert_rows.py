@@ -31,7 +31,7 @@ from engine.importing.initial_states import authorize_import, authorize_states
 from engine.input.fields import REFERENCE, column_of, plain, shown
 from engine.input.nested_arrays import as_sent, as_stored, type_sent
 from engine.ports.platform import Platform
-from engine.records.inline_operation import InlineOperation, direct
+from engine.records.inline_operation import InlineOperation, inline_operation
 from engine.records.intake_warnings import note_warnings
 from models.base import Work, kinds
 
@@ -69,7 +69,7 @@ def import_work(
     attempt = AttemptedWrite("CREATED", kind, reason="import", details={"rows": len(rows)})
     with recorded_if_refused(platform, actor, attempt):
         levels = _resolve_and_order(platform, actor, model, parsed.columns)
-        with direct(
+        with inline_operation(
             platform, actor, kind=kind, verb="import", reason="import", total=len(rows)
         ) as running:
             running.ids = insert_levels(running, actor, model, parsed.columns, levels)

@@ -21,7 +21,7 @@ from engine.files.references import faults_of_deleted, order_rows
 from engine.importing.insert_rows import insert_levels
 from engine.input.fields import REFERENCE
 from engine.ports.platform import Platform
-from engine.records.inline_operation import InlineOperation, direct
+from engine.records.inline_operation import InlineOperation, inline_operation
 from models.base import Work
 from models.operation import OperationRow
 
@@ -150,7 +150,7 @@ class Store:
         fit = [places[place] for place in chain.from_iterable(levels)]
         if not fit:
             return Stored(0, faults)
-        with direct(
+        with inline_operation(
             self._platform,
             self._actor,
             kind=self._model.resource_type,

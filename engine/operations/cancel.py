@@ -1,4 +1,4 @@
-"""Cancelling: what runs ends as it is, what waits is cancelled."""
+"""Cancel: let the running chunks of an operation end, and cancel those that wait."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from domain.permissions import Actor
 from engine.operations.finish import finish
-from engine.operations.steering import check_state, demand_own, log_steered, steering
+from engine.operations.steering import authorize_steering, check_state, log_steered, steering
 from engine.ports.platform import Platform
 
 _CANCEL = text("""
@@ -23,9 +23,9 @@ UPDATE operation o
 RETURNING before.state AS was
 """)
 
-# Items of a chunk that waited for locks keep the outcomes they have; the rest is cancelled.
-# Nobody may claim a chunk whose worker was lost while its operation is cancelled, so it ends
-# here too; SKIP LOCKED: not while its change is still open.
+# Items that have an outcome already keep it (their chunk waited for contended rows); the others are
+# cancelled. Nobody may claim a chunk of an operation that is being cancelled, so one whose worker
+# was lost ends here too; SKIP LOCKED: not while its change is still open.
 _CANCEL_WAITING = text("""
 WITH lost AS (
   SELECT chunk_no FROM operation_chunk
@@ -45,13 +45,13 @@ UPDATE operation_chunk c
 
 
 def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
-    """Cancel an operation: chunks that wait never run, a running one ends as it is.
+    """Cancel an operation: waiting chunks never run, a running one ends as it is.
 
-    Who submitted it may, and who holds `operation.cancel`; the operation keeps who did.
+    Who submitted it may, and holders of `operation.cancel`; the operation keeps their name.
 
     Raises:
         NotFound: The actor's tenant has no such operation.
-        PermissionDenied: It is somebody else's; the denial is recorded.
+        PermissionDenied: It is another person's operation; the denial is recorded.
         IllegalTransition: It has ended already.
     """
     names = {
@@ -59,7 +59,7 @@ def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
         "tenant_id": actor.tenant_id,
         "actor_id": actor.person_id,
     }
-    demand_own(platform, actor, operation_id, "cancel")
+    authorize_steering(platform, actor, operation_id, "cancel")
     with steering(platform, actor, operation_id, "cancel") as db:
         was = db.scalar(_CANCEL, names)
         if was is None:
@@ -72,6 +72,6 @@ def cancel(platform: Platform, actor: Actor, operation_id: UUID) -> None:
 
 
 def cancel_waiting(platform: Platform, operation_id: UUID) -> None:
-    """Take the waiting and the lost chunks of an operation that is being cancelled to their end."""
+    """End the waiting and the lost chunks of an operation that is being cancelled."""
     with platform.single.connect() as db:
         db.execute(_CANCEL_WAITING, {"operation_id": operation_id})

@@ -1,4 +1,4 @@
-"""Which change an operation's verb stands for."""
+"""Verbs: map the verb of an operation to the change that it makes."""
 
 from typing import Any
 
@@ -18,14 +18,16 @@ EDITS = ("assign", "update")
 UNDO = "undo"
 
 
-def change_of(platform: Platform, operation: Row[Any]) -> Change:
-    """Return what an operation does to the rows of its chunks.
+def change_for(platform: Platform, operation: Row[Any]) -> Change:
+    """Return the change that an operation makes to the rows of its chunks.
 
     Raises:
-        RuntimeError: This worker doesn't know the hook, or the verb: another version submitted it.
+        RuntimeError: This worker doesn't know the hook or the verb: another version submitted it.
     """
     if operation.verb == VERB:
-        hook = next((each for each in platform.hooks if each.name == operation.hook), None)
+        hook = next(
+            (candidate for candidate in platform.hooks if candidate.name == operation.hook), None
+        )
         if hook is None:
             raise RuntimeError(f"no hook {operation.hook} here: a worker of another version?")
         return HookRun(operation, hook)

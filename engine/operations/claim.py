@@ -1,4 +1,4 @@
-"""Claims: who runs a chunk now, for how long, and how it is given back."""
+"""Claims: give one worker the right to run a chunk, for one lease, and take that right back."""
 
 import json
 import random
@@ -19,13 +19,14 @@ _LONGEST_BACKOFF_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to change one chunk, until the lease is over.
+    """The right to change one chunk, which lasts until its lease expires.
 
     Attributes:
+        token: The fencing token: a worker with another one can't write any more.
         ids: The items that have no outcome yet, sorted.
         stop_at_first_failure: The operation ends at its first failure.
-        has_canary: It pauses when its first chunks have ended.
-        contended_for_s: Since when items of the chunk wait for somebody else's lock.
+        has_canary: The operation pauses when its first chunks have ended.
+        contended_for_s: For how many seconds items of the chunk have waited for contended rows.
     """
 
     operation_id: UUID
@@ -46,11 +47,11 @@ class Claim:
     contended_for_s: float
 
 
-# One statement: a chunk is due, or its lease is over; attempts are left; the operation is neither
-# paused nor being cancelled, and doesn't hold the chunk back. SKIP LOCKED: a chunk whose change is
-# open is nobody else's, however old its lease. The first claim starts the operation; one that had
-# to wait for a pause or a cancel leaves the state alone, but its time has begun. A dispatch message
-# that was taken is no reason to send the next one later.
+# One statement: a chunk is due, or its lease has expired; attempts are left; the operation is
+# neither paused nor being cancelled, and its canary doesn't hold the chunk back. SKIP LOCKED: a
+# chunk whose change is still open belongs to that transaction, however old its lease. The first
+# claim starts the operation; one that had to wait for a pause or a cancel leaves the state alone,
+# but sets the start time. A dispatch message that was taken does not delay the next one.
 _CLAIM = text("""
 WITH due AS (
   SELECT c.operation_id, c.chunk_no FROM operation_chunk c
@@ -111,7 +112,7 @@ UPDATE operation_chunk
 
 
 def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim | None:
-    """Claim a chunk in a transaction of its own; None if it isn't due or is somebody else's."""
+    """Claim a chunk in its own transaction; None if it isn't due or another worker has it."""
     token = uuid4()
     with platform.single.connect() as db:
         row = db.execute(
@@ -130,7 +131,7 @@ def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim |
         operation_id=operation_id,
         chunk_no=chunk_no,
         token=token,
-        ids=[each for each, outcome in zip(row.ids, outcomes, strict=True) if not outcome],
+        ids=[row_id for row_id, outcome in zip(row.ids, outcomes, strict=True) if not outcome],
         tenant_id=row.tenant_id,
         kind=row.kind,
         atomic=row.atomic,
@@ -149,13 +150,13 @@ def take_claim(platform: Platform, operation_id: UUID, chunk_no: int) -> Claim |
 def end_claim(
     db: Connection, claim: Claim, operation: Row[Any], outcomes: Outcomes, *, waiting: bool
 ) -> None:
-    """Store what became of the items, in the change's own transaction, and end the claim.
+    """Store the outcomes of the items in the transaction of the change, and end the claim.
 
     Args:
         db: The transaction of the change.
-        claim: What is ended.
+        claim: The claim that ends.
         operation: The operation with the chunk's stored arrays.
-        outcomes: What became of the items that were free.
+        outcomes: The outcomes of the items whose rows were free.
         waiting: Some items wait for contended rows: the chunk will be claimed again.
     """
     earlier = operation.outcomes or [Outcome.PENDING] * len(operation.ids)
@@ -170,7 +171,7 @@ def end_claim(
         )
     ]
     failures = (operation.failures or {}) | {
-        str(each.id): _told(each) for each in outcomes.failures.values()
+        str(failure.id): _failure_as_json(failure) for failure in outcomes.failures.values()
     }
     counts = count(stored, len(stored))
     db.execute(
@@ -180,10 +181,10 @@ def end_claim(
             "chunk_no": claim.chunk_no,
             "waiting": int(waiting),
             "delay_s": backoff_s(claim.retries),
-            "outcomes": [int(each) for each in stored],
+            "outcomes": [int(outcome) for outcome in stored],
             "versions": versions,
             "failures": json.dumps(failures) if failures else None,
-            "failure_codes": json.dumps(Counter(each["code"] for each in failures.values()))
+            "failure_codes": json.dumps(Counter(failure["code"] for failure in failures.values()))
             if failures
             else None,
             "succeeded": counts.succeeded,
@@ -194,7 +195,7 @@ def end_claim(
     )
 
 
-def _told(failure: Failure) -> dict[str, Any]:
+def _failure_as_json(failure: Failure) -> dict[str, Any]:
     return {
         "code": failure.code,
         "message": failure.message,
@@ -205,7 +206,7 @@ def _told(failure: Failure) -> dict[str, Any]:
 
 
 def give_back(platform: Platform, claim: Claim, error: str) -> None:
-    """Let somebody else try a chunk that failed by surprise; the attempt stays counted."""
+    """Release a chunk after an unexpected failure, to be tried again; its attempt counts."""
     with platform.single.connect() as db:
         db.execute(
             _GIVE_BACK,
@@ -220,6 +221,6 @@ def give_back(platform: Platform, claim: Claim, error: str) -> None:
 
 
 def backoff_s(tried: int) -> float:
-    """Return how long to wait before the next try: 100, 200, 400 ms… with jitter, 2 s at most."""
+    """Return the seconds to wait before the next try: 0.1, 0.2, 0.4… with jitter, 2 at most."""
     jitter = random.uniform(0.75, 1.25)  # noqa: S311 -- spreads retries, no secret
     return min(_FIRST_BACKOFF_S * float(2**tried), _LONGEST_BACKOFF_S) * jitter

@@ -1,7 +1,7 @@
-"""Dispatch messages: messages that say a chunk may be due; the row decides whether it is.
+"""Dispatch: send the messages that say a chunk may be due; the row decides whether it is.
 
-A window of messages a tenant is in the queue at a time, so that a million items don't bury
-anybody; whoever ends a chunk sends the tenant's next, its operations in turn.
+A tenant has at most as many messages in the queue as its in-flight limit, so that a million items
+delay nobody else; whoever ends a chunk sends the tenant's next one, its operations taking turns.
 """
 
 from datetime import timedelta
@@ -16,14 +16,14 @@ RUN_CHUNK = "bulk.run_chunk"
 
 _LONGEST_COUNTDOWN_S = 60.0
 
-# A tenant has so many chunks on their way, whatever it asked for: its operations take turns, the
-# one with the fewest first. With a rate, what is dispatched gets its place in time behind what was
-# dispatched before it. What is due much later waits for the sweeper, and takes nobody's room.
-# Single transitions have no window: they were all sent when they were handed in.
+# The in-flight limit is per tenant, however much it asked for: its operations take turns, the one
+# with the fewest chunks in flight first. With a rate, chunks that are dispatched get their time
+# after those that were dispatched before. What is due much later is left to the sweeper and takes
+# nobody's place. Single transitions have no limit: all are sent when they are submitted.
 _NEXT = text("""
 WITH open AS (
   SELECT o.id, o.created_at, o.canary_ends_before_chunk, o.queue,
-         least(:window, o.parallel) AS wide,
+         least(:in_flight_limit, o.parallel) AS wide,
          coalesce(o.paced_until, clock_timestamp()) AS paced_until,
          (SELECT count(*) FROM operation_chunk c
            WHERE c.operation_id = o.id
@@ -50,7 +50,7 @@ WITH open AS (
    WHERE c.status = 'PENDING' AND c.published_at IS NULL
    ORDER BY r.place
    LIMIT (SELECT CASE WHEN bool_and(queue = 'bulk')
-                      THEN greatest(0, least(:most, :window - sum(on_their_way)))
+                      THEN greatest(0, least(:most, :in_flight_limit - sum(on_their_way)))
                       ELSE :most END FROM open)
      FOR UPDATE OF c SKIP LOCKED
 ), placed AS (
@@ -84,21 +84,21 @@ SELECT count(*) FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
 """)
 
 
-def find_room(db: Connection, pace: Pace, tenant_id: int, queue: str) -> int:
-    """Return for how many more chunks of a tenant there is room in its window."""
+def in_flight_room(db: Connection, pace: Pace, tenant_id: int, queue: str) -> int:
+    """Return how many more chunks of a tenant fit under its in-flight limit."""
     names = {"tenant_id": tenant_id, "queue": queue, "soon_s": _LONGEST_COUNTDOWN_S}
-    return max(0, pace.window - (db.scalar(_ON_THEIR_WAY, names) or 0))
+    return max(0, pace.in_flight_limit - (db.scalar(_ON_THEIR_WAY, names) or 0))
 
 
 def dispatch_first(
     platform: Platform, operation_id: UUID, queue: str, most: int, apart_s: float = 0.0
 ) -> None:
-    """Send the messages of the first chunks, which were stored as dispatched, so far apart."""
+    """Send the messages of the first chunks, *apart_s* apart; their rows say they were sent."""
     platform.step("submitted")
     for chunk_no in range(most):
         due_in = timedelta(seconds=chunk_no * apart_s)
         if not dispatch_chunk(platform, operation_id, chunk_no, queue, due_in):
-            break  # a silent broker costs seconds a message; the sweeper sends the rest
+            break  # a silent broker costs seconds for each message; the sweeper sends the rest
     platform.step("dispatched")
 
 
@@ -111,18 +111,18 @@ def dispatch_next(platform: Platform, operation_id: UUID, most: int) -> tuple[in
     names = {
         "operation_id": operation_id,
         "most": most,
-        "window": platform.pace.window,
+        "in_flight_limit": platform.pace.in_flight_limit,
         "soon_s": _LONGEST_COUNTDOWN_S,
     }
     with platform.single.connect() as db:
-        noted = db.execute(_NEXT, names).all()
+        chunks = db.execute(_NEXT, names).all()
     platform.step("dispatching")
-    # What comes much later is no refusal of the broker.
-    due = [each for each in noted if each.due_in.total_seconds() <= _LONGEST_COUNTDOWN_S]
-    # A silent broker costs seconds a message, so the first refusal is enough.
+    # What is due much later wasn't refused by the broker.
+    due = [chunk for chunk in chunks if chunk.due_in.total_seconds() <= _LONGEST_COUNTDOWN_S]
+    # A silent broker costs seconds for each message, so stop at the first refusal.
     sending = (
-        dispatch_chunk(platform, each.operation_id, each.chunk_no, each.queue, each.due_in)
-        for each in sorted(due, key=lambda each: (str(each.operation_id), each.chunk_no))
+        dispatch_chunk(platform, chunk.operation_id, chunk.chunk_no, chunk.queue, chunk.due_in)
+        for chunk in sorted(due, key=lambda chunk: (str(chunk.operation_id), chunk.chunk_no))
     )
     sent = sum(takewhile(bool, sending))
     platform.step("dispatched")
@@ -136,7 +136,7 @@ def dispatch_chunk(
     queue: str,
     due_in: timedelta = timedelta(0),
 ) -> bool:
-    """Send one chunk's dispatch message; what is due much later is left to the sweeper."""
+    """Send one chunk's dispatch message, or leave it to the sweeper if it is due much later."""
     wait_s = max(0.0, due_in.total_seconds())
     if wait_s > _LONGEST_COUNTDOWN_S:
         return False

@@ -1,4 +1,4 @@
-"""The end of an operation: stated once, recorded, and told to whoever polls."""
+"""Finish: end an operation once, record its result, and give it to pollers."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,13 +21,14 @@ from domain.bulk import (
 from engine.audit.outbox import log_bulk_operation
 from engine.changes.hook_run import VERB
 from engine.operations.dispatch import dispatch_next
-from engine.operations.hook_operations import add_followups, following
+from engine.operations.hook_operations import add_followups, hooks_that_follow
 from engine.ports.platform import Platform
 from models.operation import OperationRow
 
-# Run after the chunk's own commit: inside it, two last chunks would each see the other open,
-# and nobody would finish. The later of the two sees both closed. SKIP LOCKED: whoever holds
-# the row is finishing it, or cancels, pauses or resumes it and finishes afterwards.
+# Run after the chunk's own commit: inside it, the transactions of the last two chunks would each
+# see the other's chunk open, and nobody would finish. The later of the two sees both closed.
+# SKIP LOCKED: whoever holds the row is finishing the operation, or is cancelling, pausing or
+# resuming it and finishes it afterwards.
 _LOCK_FINISHED = """
 SELECT o.id, o.tenant_id, o.actor_id, o.kind, o.verb, o.state, o.operation_type, o.target_state,
        o.atomic, o.dry_run, o.stop_at_first_failure, o.total, o.started_at, {wanted} AS wanted,
@@ -61,7 +62,7 @@ SELECT coalesce(sum(succeeded), 0)::int, coalesce(sum(skipped), 0)::int,
 _END = (
     update(OperationRow)
     .where(OperationRow.id == bindparam("operation_id"))
-    .values(state=bindparam("end_state"), finished_at=bindparam("now"), result=bindparam("told"))
+    .values(state=bindparam("end_state"), finished_at=bindparam("now"), result=bindparam("ended"))
 )
 
 _STORED = text("""
@@ -78,43 +79,43 @@ SELECT o.total, coalesce(extract(epoch FROM clock_timestamp() - o.started_at), 0
 
 
 def finish(platform: Platform, operation_id: UUID) -> bool:
-    """End an operation whose chunks have all ended, once; return whether this call did."""
+    """End an operation whose chunks have all ended, once; return whether this call did it."""
     with platform.database.begin() as db:
         names = {"operation_id": operation_id, "listed": IDS_IN_RESULT}
-        conditions = tuple(str(each.wanted) for each in following(platform))
+        conditions = tuple(str(hook.wanted) for hook in hooks_that_follow(platform))
         operation = db.execute(_lock_finished(conditions), names).one_or_none()
         if operation is None:
             return False
-        told = _end(db, operation)
-        followups = add_followups(platform, db, operation, told)
+        ended_result = _end(db, operation)
+        followups = add_followups(platform, db, operation, ended_result)
     platform.step("finished")
-    for each in followups:
-        dispatch_next(platform, each, platform.pace.window)
-    store_result(platform, operation_id, told)
+    for followup_id in followups:
+        dispatch_next(platform, followup_id, platform.pace.in_flight_limit)
+    store_result(platform, operation_id, ended_result)
     platform.step("stored")
     return True
 
 
 @cache
 def _lock_finished(conditions: tuple[str, ...]) -> TextClause:
-    asked = f"ARRAY[{', '.join(conditions)}]" if conditions else "CAST('{}' AS boolean[])"
-    return text(_LOCK_FINISHED.format(wanted=asked))
+    array = f"ARRAY[{', '.join(conditions)}]" if conditions else "CAST('{}' AS boolean[])"
+    return text(_LOCK_FINISHED.format(wanted=array))
 
 
 def _end(db: Connection, operation: Row[Any]) -> dict[str, Any]:
     if operation.total <= IDS_IN_RESULT:
-        counts, dead, succeeded, failures = _items(operation)
-        codes = Counter(each.code for each in failures)
+        counts, dead_lettered, succeeded, failures = _items(operation)
+        codes = Counter(failure.code for failure in failures)
     else:
-        counts, dead = read_counts(db, operation.id, operation.total)
+        counts, dead_lettered = read_counts(db, operation.id, operation.total)
         succeeded, failures = [], []
         codes = Counter(dict(db.execute(_CODES, {"operation_id": operation.id}).all()))
-    # Stopped by its own first failure, an operation wasn't cancelled by anybody.
+    # What stopped by its own first failure wasn't cancelled by anybody.
     cancelling = operation.cancelled_by is not None
-    # A dry run of all or nothing has nothing to roll back: each item tells its own outcome.
+    # A dry run of all or nothing has nothing to roll back: each item reports its own outcome.
     atomic = operation.atomic and not operation.dry_run
-    state = final_state(counts, atomic=atomic, cancelling=cancelling, dead=dead)
-    told = result(
+    state = final_state(counts, atomic=atomic, cancelling=cancelling, dead=dead_lettered)
+    ended_result = result(
         operation_id=str(operation.id),
         operation_type=operation.operation_type,
         state=state,
@@ -126,11 +127,16 @@ def _end(db: Connection, operation: Row[Any]) -> dict[str, Any]:
         started_at=operation.started_at or operation.now,
         finished_at=operation.now,
     )
-    names = {"operation_id": operation.id, "end_state": state, "now": operation.now, "told": told}
+    names = {
+        "operation_id": operation.id,
+        "end_state": state,
+        "now": operation.now,
+        "ended": ended_result,
+    }
     db.execute(_END, names)
     if operation.total > 1 and not operation.dry_run and operation.verb != VERB:
-        log_bulk_operation(db, operation=operation, result=told, now=operation.now)
-    return told
+        log_bulk_operation(db, operation=operation, result=ended_result, now=operation.now)
+    return ended_result
 
 
 def _warnings(operation: Row[Any], counts: Counts) -> list[str]:
@@ -144,8 +150,8 @@ def _warnings(operation: Row[Any], counts: Counts) -> list[str]:
     elif operation.stop_at_first_failure and counts.failed and counts.cancelled:
         warnings.append(f"Stopped at the first failure: {counts.cancelled:,} not done")
     if counts.skipped:
-        there = f"in {operation.target_state}" if operation.target_state else "as asked"
-        warnings.append(f"{counts.skipped:,} already {there}: left as they were")
+        target = f"in {operation.target_state}" if operation.target_state else "as asked"
+        warnings.append(f"{counts.skipped:,} already {target}: left as they were")
     if operation.total > IDS_IN_RESULT:
         warnings.append(
             f"More than {IDS_IN_RESULT:,} items: their ids and reasons come from "
@@ -155,34 +161,34 @@ def _warnings(operation: Row[Any], counts: Counts) -> list[str]:
 
 
 def read_counts(db: Connection, operation_id: UUID, total: int) -> tuple[Counts, int]:
-    """Return an operation's counts, summed over its chunks, and the items of dead chunks."""
-    *counted, dead = db.execute(_SUMS, {"operation_id": operation_id}).one()
-    return Counts(total, *counted), dead
+    """Return an operation's counts, summed over its chunks, and its dead-lettered items."""
+    *sums, dead_lettered = db.execute(_SUMS, {"operation_id": operation_id}).one()
+    return Counts(total, *sums), dead_lettered
 
 
 def _items(operation: Row[Any]) -> tuple[Counts, int, Sequence[int], Sequence[Failure]]:
     outcomes: dict[int, int] = {}
     failures: list[Failure] = []
-    dead = 0
-    for ids, chunk_outcomes, told, status in operation.chunks:
+    dead_lettered = 0
+    for ids, chunk_outcomes, chunk_failures, status in operation.chunks:
         outcomes.update(zip(ids, chunk_outcomes, strict=True))
-        dead += len(ids) if status == "DEAD" else 0
+        dead_lettered += len(ids) if status == "DEAD" else 0
         failures += [
-            Failure(int(row_id), each["code"], each["message"], tuple(each["codes"]))
-            for row_id, each in (told or {}).items()
+            Failure(int(row_id), failure["code"], failure["message"], tuple(failure["codes"]))
+            for row_id, failure in (chunk_failures or {}).items()
         ]
-    succeeded = [each for each, outcome in outcomes.items() if outcome == Outcome.SUCCEEDED]
-    failures.sort(key=lambda each: each.id)
-    return count(outcomes.values(), operation.total), dead, succeeded, failures
+    succeeded = [row_id for row_id, outcome in outcomes.items() if outcome == Outcome.SUCCEEDED]
+    failures.sort(key=lambda failure: failure.id)
+    return count(outcomes.values(), operation.total), dead_lettered, succeeded, failures
 
 
-def store_result(platform: Platform, operation_id: UUID, told: dict[str, Any]) -> bool:
-    """Put an ended operation's result where its pollers look, and note that it is there.
+def store_result(platform: Platform, operation_id: UUID, ended_result: dict[str, Any]) -> bool:
+    """Store an ended operation's result where pollers look, and note that it is stored.
 
     Returns:
-        Whether it is there; if Redis is away, the sweeper stores it later.
+        Whether it is stored; if Redis is away, the sweeper stores it later.
     """
-    if not platform.results.store_result(str(operation_id), told):
+    if not platform.results.store_result(str(operation_id), ended_result):
         return False
     platform.step("storing")
     with platform.single.connect() as db:
@@ -190,11 +196,11 @@ def store_result(platform: Platform, operation_id: UUID, told: dict[str, Any]) -
     return True
 
 
-def tell_progress(platform: Platform, operation_id: UUID) -> str:
-    """Tell pollers how far an unfinished operation is; return it as a short text."""
+def report_progress(platform: Platform, operation_id: UUID) -> str:
+    """Store how far an unfinished operation is, for its pollers; return it as a short text."""
     with platform.single.connect() as db:
-        total, elapsed_s, *counted = db.execute(_PROGRESS, {"operation_id": operation_id}).one()
-    told = progress(Counts(total, *counted), elapsed_s)
-    platform.results.store_progress(str(operation_id), told)
+        total, elapsed_s, *sums = db.execute(_PROGRESS, {"operation_id": operation_id}).one()
+    reported = progress(Counts(total, *sums), elapsed_s)
+    platform.results.store_progress(str(operation_id), reported)
     platform.step("told")
-    return f"{told['done']}/{told['total']} ({told['percent']} %)"
+    return f"{reported['done']}/{reported['total']} ({reported['percent']} %)"

@@ -1,4 +1,4 @@
-"""Operations of hooks: stored in the transaction that ends the operation they follow."""
+"""Hook operations: store the operations of hooks in the transaction that ends their parent."""
 
 import json
 from collections.abc import Mapping
@@ -30,21 +30,24 @@ SELECT followed.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_i
 
 
 def add_followups(
-    platform: Platform, db: Connection, operation: Row[Any], told: Mapping[str, Any]
+    platform: Platform, db: Connection, operation: Row[Any], result: Mapping[str, Any]
 ) -> list[UUID]:
-    """Store the operations that follow one, in the transaction that ends it; return their ids.
+    """Store the operations that hooks ask for after this one, in its last transaction.
 
-    `operation.wanted` says of each hook whether it is to be asked.
+    `operation.wanted` has a boolean for each hook that may follow: whether to call it.
+
+    Returns:
+        Their ids.
     """
     added: list[UUID] = []
     if operation.verb == VERB:
         return added
     pace = platform.pace
-    for hook, is_wanted in zip(following(platform), operation.wanted or (), strict=True):
+    for hook, is_wanted in zip(hooks_that_follow(platform), operation.wanted or (), strict=True):
         if not is_wanted:
             continue
         with naming_hook(hook):
-            ids = sorted(hook.follow(db, operation, told) or ())
+            ids = sorted(hook.follow(db, operation, result) or ())
         if not ids:
             continue
         names = {
@@ -66,6 +69,6 @@ def add_followups(
     return added
 
 
-def following(platform: Platform) -> tuple[Hook, ...]:
-    """Return the hooks that may follow an operation."""
-    return tuple(each for each in platform.hooks if each.wanted is not None)
+def hooks_that_follow(platform: Platform) -> tuple[Hook, ...]:
+    """Return the hooks that may add an operation when another one ends."""
+    return tuple(hook for hook in platform.hooks if hook.wanted is not None)

@@ -1,4 +1,4 @@
-"""Pausing and resuming: what runs ends, what waits goes on waiting; both outlive any crash."""
+"""Pause and resume: hold back the chunks of an operation that wait, and let them go again."""
 
 from math import ceil
 from typing import Any
@@ -11,7 +11,7 @@ from engine.input.checks import check, refuse
 from engine.operations.dispatch import dispatch_next
 from engine.operations.finish import finish
 from engine.operations.request import RATE
-from engine.operations.steering import check_state, demand_own, log_steered, steering
+from engine.operations.steering import authorize_steering, check_state, log_steered, steering
 from engine.ports.platform import Platform
 
 _PAUSE = text("""
@@ -27,9 +27,10 @@ UPDATE operation o
 RETURNING before.state AS was
 """)
 
-# At a slower rate nobody is to get a minute's worth at once: what nobody has begun is cut anew,
-# unless a canary is among it. The pieces' numbers come behind all others, as their ids do.
-_CUT = text("""
+# At a slower rate nobody should get a minute's worth of items at once: chunks that nobody has begun
+# are split again, unless a canary is among them. New chunks get numbers after all others, so that
+# their ids follow too.
+_SPLIT_CHUNKS = text("""
 WITH known AS (
   SELECT o.canary_ends_before_chunk, max(c.chunk_no) AS last,
          max(cardinality(c.ids)) FILTER (WHERE c.status = 'PENDING') AS widest,
@@ -54,9 +55,9 @@ SELECT operation_id, last + row_number() OVER (ORDER BY chunk_no, first), piece.
        LATERAL (SELECT taken.ids[first : first + :items - 1] AS ids) AS piece
 """)
 
-# What was dispatched before is dispatched again: its messages found the operation paused. The
-# places in time that it had are given anew. A canary that hasn't ended stays one. The chunks are
-# locked before the operation: the order that everybody keeps.
+# What was dispatched before is dispatched again: its messages found the operation paused. With a
+# rate, chunks get new times. A canary that hasn't ended stays one. The chunks are locked before the
+# operation: the lock order that every transaction keeps.
 _RESUME = text("""
 WITH locked AS (
   SELECT chunk_no FROM operation_chunk
@@ -86,10 +87,10 @@ WITH locked AS (
 SELECT parallel, atomic, old_rate, new_rate FROM resumed
 """)
 
-_ITS_CANARY = "its canary"
-"""What paused an operation that was told to begin with a few items."""
+_CANARY = "its canary"
+"""The name of who paused an operation that begins with a canary."""
 
-_HOLD = text("""
+_PAUSE_FOR_CANARY = text("""
 UPDATE operation o
    SET state = 'PAUSED', paused_by = :its_canary, held = true
  WHERE o.id = :operation_id AND o.state IN ('QUEUED', 'RUNNING')
@@ -103,16 +104,16 @@ UPDATE operation o
 
 
 def pause(platform: Platform, actor: Actor, operation_id: UUID) -> None:
-    """Pause an operation: chunks that wait go on waiting, one that runs ends as it is.
+    """Pause an operation: waiting chunks go on waiting, a running one ends as it is.
 
-    Who submitted it may, and who holds `operation.pause`. Paused again it stays as it is.
+    Who submitted it may, and holders of `operation.pause`. Pausing twice changes nothing.
 
     Raises:
         NotFound: The actor's tenant has no such operation.
-        PermissionDenied: It is somebody else's; the denial is recorded.
+        PermissionDenied: It is another person's operation; the denial is recorded.
         IllegalTransition: It has ended, or is being cancelled.
     """
-    demand_own(platform, actor, operation_id, "pause")
+    authorize_steering(platform, actor, operation_id, "pause")
     names = {
         "operation_id": operation_id,
         "tenant_id": actor.tenant_id,
@@ -125,33 +126,33 @@ def pause(platform: Platform, actor: Actor, operation_id: UUID) -> None:
         else:
             log_steered(platform, db, actor, operation_id, {"state": (was, "PAUSED")})
     platform.step("paused")
-    # Its last chunk may have ended meanwhile, and whoever ended it found the operation locked.
+    # Its last chunk may have ended meanwhile, and whoever ended it saw the operation locked.
     finish(platform, operation_id)
 
 
 def resume(
     platform: Platform, actor: Actor, operation_id: UUID, *, rate: float | None = None
 ) -> None:
-    """Resume an operation, after its canary too; with *rate* at so many items a second from now on.
+    """Resume an operation, also after its canary; *rate* is a new limit in items a second.
 
-    Who submitted it may, and who holds `operation.resume`. What was begun goes on as it is; at a
-    slower rate the rest goes on in smaller chunks.
+    Who submitted it may, and holders of `operation.resume`. Chunks that were begun go on as they
+    are; at a slower rate the others go on in smaller chunks.
 
     Raises:
-        InvalidInput: The rate is not what was expected, or it is all or nothing.
+        InvalidInput: The rate is not what was expected, or the operation is all or nothing.
         NotFound: The actor's tenant has no such operation.
-        PermissionDenied: It is somebody else's; the denial is recorded.
-        IllegalTransition: It has ended, or is being cancelled; or is to run at another rate and
-            isn't paused.
+        PermissionDenied: It is another person's operation; the denial is recorded.
+        IllegalTransition: It has ended, or is being cancelled; or a rate is given and it isn't
+            paused.
     """
     if rate is not None:
         check("rate", rate, RATE)
-    demand_own(platform, actor, operation_id, "resume")
+    authorize_steering(platform, actor, operation_id, "resume")
     names = {"operation_id": operation_id, "tenant_id": actor.tenant_id, "rate": rate}
-    given = {} if rate is None else {"rate": rate}
-    with steering(platform, actor, operation_id, "resume", **given) as db:
+    new_values = {} if rate is None else {"rate": rate}
+    with steering(platform, actor, operation_id, "resume", **new_values) as db:
         if rate is not None:
-            db.execute(_CUT, names | {"items": ceil(rate)})
+            db.execute(_SPLIT_CHUNKS, names | {"items": ceil(rate)})
         resumed = db.execute(_RESUME, names).one_or_none()
         if resumed is None:
             check_state(db, names, "resume", fine=("QUEUED", "RUNNING") if rate is None else ())
@@ -164,12 +165,14 @@ def resume(
             log_steered(platform, db, actor, operation_id, changes)
     platform.step("resumed")
     if resumed is not None:
-        window = platform.pace.window
-        dispatch_next(platform, operation_id, min(window, resumed.parallel or window))
+        in_flight_limit = platform.pace.in_flight_limit
+        dispatch_next(
+            platform, operation_id, min(in_flight_limit, resumed.parallel or in_flight_limit)
+        )
         finish(platform, operation_id)
 
 
 def pause_after_canary(platform: Platform, operation_id: UUID) -> None:
     """Pause an operation whose canary has ended, if it has one and isn't resumed."""
     with platform.single.connect() as db:
-        db.execute(_HOLD, {"operation_id": operation_id, "its_canary": _ITS_CANARY})
+        db.execute(_PAUSE_FOR_CANARY, {"operation_id": operation_id, "its_canary": _CANARY})

@@ -1,4 +1,4 @@
-"""Requests to change rows: their options, and the checks before anything is stored."""
+"""Requests to change rows: define their options and check them before anything is stored."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,38 +38,38 @@ ASSIGN = "assign"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request to change rows, as the interfaces hand it over.
+    """A request to change rows, as every interface submits it.
 
     Attributes:
-        kind: The kind of work, e.g. `work_order`; a dash is taken for an underscore.
+        kind: The resource type, e.g. `work_order`; a dash is taken for an underscore.
         target: The state that rows are to go to, in any case; for a transition only.
-        values: What is written, by field; for an assignment or an update only. A reference
+        values: The values to write, by field; for an assignment or an update only. A reference
             may be a name. None and empty text empty a field.
         verb: `transition`, `assign` or `update`.
         ids: The rows; order doesn't matter, duplicates are refused.
-        where: A filter that chooses the rows, instead of ids; see `domain.selection`. They are
-            those that it matches at submission, whatever becomes of them later.
-        expect_count: Refuse unless the rows are so many.
-        comments: Free text for the records and for rules that want it.
-        metadata: Anything JSON, for the records.
-        approved_by: The name of a person whose being a manager counts beside the actor's.
-        atomic: All or nothing; otherwise each item for itself.
+        where: A filter that chooses the rows, instead of ids; see `domain.selection`. It chooses
+            at submission, whatever becomes of the rows later.
+        expect_count: Refuse any other number of rows.
+        comments: Free text for the audit records and for rules that require it.
+        metadata: Any JSON, for the audit records.
+        approved_by: The name of a person whose role as a manager counts beside the actor's.
+        atomic: All or nothing; otherwise each item succeeds or fails alone.
         dry_run: Judge only, change nothing.
         idempotency_key: The same key with the same content is the same operation.
-        expected_versions: By id, what the caller saw; another version is a conflict.
+        expected_versions: By id, the version that the caller saw; another version is a conflict.
         lease_s: How long locks and the claim outlive a dead worker; None is the default.
-        wait_s: How long contended rows are waited for; None is the default.
+        wait_s: How long to wait for contended rows; None is the default.
         isolation_level: One of PostgreSQL's three.
-        max_retries: How often a serialization failure or a deadlock is tried again.
+        max_retries: How often a serialization failure or a deadlock is retried.
         reason: Why, as in the contract; None is `bulk` or, for one row, `user_action`.
         chunk_items: The items of one chunk; None is the default.
-        run_at: Not before this time; with its zone.
-        stop_at_first_failure: Leave undone what comes after the first failure; for continuing
-            on error only. Chunks that run beside it end as they are.
-        parallel: So many chunks at a time; None is as many as there are workers for.
-        canary: Do so many items, then pause; for continuing on error only. A dry run judges
-            all of them; who executes it gets the canary.
-        rate: At most so many items a second, over all workers; for continuing on error only.
+        run_at: The earliest time to run, with its zone.
+        stop_at_first_failure: Leave everything after the first failure undone; for continuing on
+            error only. Chunks that run at that moment end as they are.
+        parallel: How many chunks may run at a time; None is as many as there are workers for.
+        canary: Do so many items, then pause; for continuing on error only. A dry run judges all
+            items; executing it begins with the canary.
+        rate: The most items a second, over all workers; for continuing on error only.
     """
 
     kind: str
@@ -99,17 +99,17 @@ class Submission:
     rate: float | None = None
 
 
-_YES_OR_NO = Expected(lambda given: isinstance(given, bool), "true or false")
+_YES_OR_NO = Expected(lambda value: isinstance(value, bool), "true or false")
 
 RATE = number(0.01, 1_000_000, "items a second")
-_WITHOUT_ATOMIC = ("stop_at_first_failure", "canary", "rate")
+_NEVER_ATOMIC = ("stop_at_first_failure", "canary", "rate")
 _REQUIRED = {
     "atomic": _YES_OR_NO,
     "dry_run": _YES_OR_NO,
     "stop_at_first_failure": _YES_OR_NO,
     "isolation_level": one_of(ISOLATION_LEVELS),
 }
-# None is the default of all these.
+# None stands for the default of each of these.
 _OPTIONAL = {
     "comments": text(10_000),
     "approved_by": text(200),
@@ -125,15 +125,15 @@ _OPTIONAL = {
     "canary": whole_number(1, 1_000_000),
     "rate": RATE,
     "run_at": Expected(
-        lambda given: isinstance(given, datetime) and given.tzinfo is not None,
+        lambda value: isinstance(value, datetime) and value.tzinfo is not None,
         "a time with its zone such as 2026-11-22T09:30:00Z",
     ),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """What a submission asks for, checked: the model, the sorted ids, state or values.
+class CheckedSubmission:
+    """A submission after the checks: its model, sorted ids, and target state or values.
 
     Without ids, the rows are those of its filter.
     """
@@ -144,21 +144,23 @@ class Checked:
     values: dict[str, Any] | None
 
 
-def checked(pace: Pace, submission: Submission, *, has_row_file: bool = False) -> Checked:
-    """Return what a submission asks for, if it is as it should be; a file may name the rows.
+def check_submission(
+    pace: Pace, submission: Submission, *, has_row_file: bool = False
+) -> CheckedSubmission:
+    """Check a submission; a file may name the rows instead of it.
 
     Raises:
         InvalidInput: A value is not what was expected.
     """
     model = known_kind(submission.kind)
     check("verb", submission.verb, one_of((TRANSITION, *EDITS)))
-    target, values = _wanted(model, submission, has_row_file=has_row_file)
+    target, values = _checked_target(model, submission, has_row_file=has_row_file)
     for name, expected in _REQUIRED.items():
         check(name, getattr(submission, name), expected)
     for name, expected in _OPTIONAL.items():
         if getattr(submission, name) is not None:
             check(name, getattr(submission, name), expected)
-    for name in _WITHOUT_ATOMIC if submission.atomic else ():
+    for name in _NEVER_ATOMIC if submission.atomic else ():
         if getattr(submission, name):
             refuse(name, "all or nothing beside it", "to continue on error")
     _check_metadata(submission.metadata)
@@ -169,16 +171,16 @@ def checked(pace: Pace, submission: Submission, *, has_row_file: bool = False) -
         refuse("where", "ids or a file beside it", "one way to choose the rows")
     _check_versions(submission.expected_versions, ids or ())
     _check_count(submission.expect_count, ids)
-    return Checked(model, ids, target, values)
+    return CheckedSubmission(model, ids, target, values)
 
 
-def _wanted(
+def _checked_target(
     model: type[Work], submission: Submission, *, has_row_file: bool
 ) -> tuple[str | None, dict[str, Any] | None]:
     if submission.verb == TRANSITION:
         if submission.values is not None:
             refuse("values", submission.values, "nothing: a transition changes the state alone")
-        return _known_state(model, submission.target), None
+        return _checked_state(model, submission.target), None
     if submission.target is not None:
         refuse("target_state", submission.target, f"nothing: {submission.verb} keeps the state")
     if submission.verb == ASSIGN:
@@ -190,21 +192,23 @@ def _wanted(
     values = parse_values(model, submission.values)
     _check_assignment(submission.verb, values)
     for name, value in values.items():
-        # A lone value can be out of its range; what depends on others, the database guards.
+        # One value can be out of its range; rules over several fields are left to the database.
         check_together(model, {name: value})
     return None, values
 
 
-def _known_state(model: type[Work], given: Any) -> str:
+def _checked_state(model: type[Work], target: Any) -> str:
     states = model.machine.states
-    if not isinstance(given, str) or given.upper() not in states:
-        refuse("target_state", given, f"one of {', '.join(states)}")
-    return given.upper()
+    if not isinstance(target, str) or target.upper() not in states:
+        refuse("target_state", target, f"one of {', '.join(states)}")
+    return target.upper()
 
 
 def _check_assignable(model: type[Work]) -> None:
     if not issubclass(model, Assignable):
-        able = ", ".join(name for name, each in kinds().items() if issubclass(each, Assignable))
+        able = ", ".join(
+            name for name, candidate in kinds().items() if issubclass(candidate, Assignable)
+        )
         refuse("kind", model.resource_type, f"work that can be assigned: {able}")
 
 
@@ -223,49 +227,49 @@ def _check_assignment(verb: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def _check_metadata(given: Any) -> None:
+def _check_metadata(metadata: Any) -> None:
     expected = f"an object of plain JSON values, at most {MAX_METADATA:,} characters, without NUL"
-    if not isinstance(given, Mapping):
-        refuse("metadata", given, expected)
+    if not isinstance(metadata, Mapping):
+        refuse("metadata", metadata, expected)
     try:
-        written = json.dumps(dict(given), allow_nan=False, ensure_ascii=False)
+        as_json = json.dumps(dict(metadata), allow_nan=False, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise InvalidInput(field="metadata", got=str(error), expected=expected) from error
-    if len(written) > MAX_METADATA or "\\u0000" in written or not can_be_stored(written):
-        refuse("metadata", written, expected)
+    if len(as_json) > MAX_METADATA or "\\u0000" in as_json or not can_be_stored(as_json):
+        refuse("metadata", as_json, expected)
 
 
 def _checked_ids(pace: Pace, submission: Submission) -> list[int]:
-    given: Any = submission.ids
+    raw_ids: Any = submission.ids
     expected = "whole numbers from 1 on"
-    if not isinstance(given, Iterable):
-        refuse("ids", given, expected)
-    ids = list(given)
-    for each in ids:
-        if not is_id(each):
-            refuse("ids", each, expected)
+    if not isinstance(raw_ids, Iterable):
+        refuse("ids", raw_ids, expected)
+    ids = list(raw_ids)
+    for row_id in ids:
+        if not is_id(row_id):
+            refuse("ids", row_id, expected)
     ids.sort()
     twice = sorted({a for a, b in pairwise(ids) if a == b})
     if twice:
         got = f"{', '.join(map(str, twice[:10]))} more than once"
         refuse("ids", got, "every id once")
     if not 1 <= len(ids) <= most_items(pace, submission):
-        refuse("ids", f"{len(ids)} ids", how_many(pace, submission))
+        refuse("ids", f"{len(ids)} ids", allowed_items(pace, submission))
     return ids
 
 
-def _check_versions(given: Any, ids: Sequence[int]) -> None:
+def _check_versions(versions: Any, ids: Sequence[int]) -> None:
     expected = "the versions that were seen, whole numbers from 1 on, by id"
-    if not isinstance(given, Mapping):
-        refuse("expected_versions", given, expected)
-    for row_id, version in given.items():
+    if not isinstance(versions, Mapping):
+        refuse("expected_versions", versions, expected)
+    for row_id, version in versions.items():
         if not is_id(version):
             refuse("expected_versions", version, expected)
         if not is_id(row_id):
             refuse("expected_versions", row_id, expected)
-    foreign = given.keys() - set(ids) if given else ()
-    if foreign:
-        refuse("expected_versions", min(foreign), "ids of this request only")
+    others = versions.keys() - set(ids) if versions else ()
+    if others:
+        refuse("expected_versions", min(others), "ids of this request only")
 
 
 def _check_count(expected: int | None, ids: Sequence[int] | None) -> None:
@@ -278,8 +282,8 @@ def most_items(pace: Pace, submission: Submission) -> int:
     return pace.atomic_items if submission.atomic else pace.operation_items
 
 
-def how_many(pace: Pace, submission: Submission) -> str:
-    """Return how many items an operation may have, as the end of a sentence."""
+def allowed_items(pace: Pace, submission: Submission) -> str:
+    """Return how many items an operation may have, worded for an error message."""
     if submission.atomic:
         return (
             f"1 to {pace.atomic_items:,} for all or nothing; "

@@ -1,4 +1,4 @@
-"""Lines of a file that name no row: refused, or stored as what has failed already."""
+"""Faulty lines of a row file: refuse the file, or store the lines as items that failed."""
 
 from uuid import UUID
 
@@ -7,15 +7,15 @@ from sqlalchemy import Connection, text
 from domain.bulk import LINES
 from domain.errors import InvalidInput
 
-_TOLD = 3
+_LISTED = 3
 
 _FAULTS = text("""
 SELECT line, fault ->> 'message' AS message, count(*) OVER () AS total
   FROM row_file WHERE fault IS NOT NULL ORDER BY line LIMIT :most
 """)
 
-# Before the first chunk: what failed when the file was read, ids and chunks in the order of lines.
-_STORE_BAD = text("""
+# Before the first chunk, because these failed first; ids and chunks follow the order of the lines.
+_STORE_FAULTS = text("""
 WITH bad AS (
   SELECT line - :lines AS id, inputs, fault ->> 'code' AS code, jsonb_build_object(
            'code', fault ->> 'code', 'message', fault ->> 'message',
@@ -42,31 +42,31 @@ UPDATE operation SET total = total + (SELECT count(*) FROM bad) WHERE id = :oper
 """)
 
 
-_WITHOUT = {
+_EXPECTED = {
     False: "good ones only for all or nothing; continue on error to have the others done",
     True: "at least one that names a row",
 }
 
 
 def refuse_faults(db: Connection, *, is_whole: bool = False) -> None:
-    """Refuse the file if a line of it can't be an item; *is_whole* if no other line is there.
+    """Refuse a file with faulty lines; *is_whole* says that it has no others.
 
     Raises:
-        InvalidInput: The first of these lines are told, and how many there are.
+        InvalidInput: There are any; it lists the first lines and says how many there are.
     """
-    faults = db.execute(_FAULTS, {"most": _TOLD}).all()
+    faults = db.execute(_FAULTS, {"most": _LISTED}).all()
     if not faults:
         return
-    told = "; ".join(f"line {each.line}: {each.message}" for each in faults)
-    more = f"; {faults[0].total - _TOLD:,} more" if faults[0].total > _TOLD else ""
+    listed = "; ".join(f"line {fault.line}: {fault.message}" for fault in faults)
+    more = f"; {faults[0].total - _LISTED:,} more" if faults[0].total > _LISTED else ""
     raise InvalidInput(
         field="file",
-        got=f"{faults[0].total:,} bad line{'s' if len(faults) > 1 else ''} ({told}{more})",
-        expected=_WITHOUT[is_whole],
+        got=f"{faults[0].total:,} bad line{'s' if len(faults) > 1 else ''} ({listed}{more})",
+        expected=_EXPECTED[is_whole],
     )
 
 
 def store_faults(db: Connection, operation_id: UUID, chunk_items: int) -> None:
-    """Store the lines that can't be items as what has failed already, in chunks of their own."""
+    """Store the faulty lines as items that have failed already, in chunks of their own."""
     names = {"operation_id": operation_id, "chunk_items": chunk_items, "lines": LINES}
-    db.execute(_STORE_BAD, names)
+    db.execute(_STORE_FAULTS, names)

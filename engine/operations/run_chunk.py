@@ -1,7 +1,7 @@
-"""Running a chunk exactly once: claim, locks, the change, release, finish, tell.
+"""Run a chunk exactly once: claim, lock, change, release, finish, report progress.
 
-`platform.step` is told the name of each step right after it; what a crash there leaves
-behind, and who mends it, stands in docs/protocol.md.
+`platform.step` is called with the name of each step right after it; docs/protocol.md says what a
+crash at each step leaves behind, and who repairs it.
 """
 
 import logging
@@ -23,27 +23,27 @@ from engine.changes.denials import log_denials
 from engine.changes.outcomes import Outcomes, add_last_writers
 from engine.input.database_errors import plain_message
 from engine.operations.cancel import cancel_waiting
-from engine.operations.change_for_verb import change_of
+from engine.operations.change_for_verb import change_for
 from engine.operations.claim import Claim, backoff_s, end_claim, give_back, take_claim
 from engine.operations.dispatch import dispatch_next
-from engine.operations.finish import finish, tell_progress
+from engine.operations.finish import finish, report_progress
 from engine.operations.pause import pause_after_canary
 from engine.ports.hooks import naming_hook
 from engine.ports.locks import Held, Holder, row_key
 from engine.ports.platform import Platform
 
-_RETRIED = ("40001", "40P01")
-"""SQLSTATEs of a serialization failure and a deadlock: the change begins anew."""
+_RETRYABLE_SQLSTATES = ("40001", "40P01")
+"""SQLSTATEs of a serialization failure and a deadlock: the change is tried again."""
 
-_SLICE = 1000
+_SLICE_ROWS = 1000
 
-_GATHER_S = 0.5
+_AUDIT_DELAY_S = 0.5
 
 _log = logging.getLogger(__name__)
 
-# The settings hold for this transaction only. No row: the claim is somebody else's by now.
-# Every column costs a single transition 10 µs, every statement 300 µs: few of both.
-_OPEN = text("""
+# The settings hold for this transaction only. No row: another worker has claimed the chunk by now.
+# Each column costs a single transition 10 µs, each statement 300 µs: keep both few.
+_READ_CLAIMED = text("""
 SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
        set_config('statement_timeout', :statement_timeout, true),
        c.ids, c.outcomes, c.versions, c.failures, c.expected_versions, c.inputs,
@@ -61,8 +61,8 @@ SELECT set_config('lockside.operation_id', CAST(o.id AS text), true),
 """)
 
 
-# The rows of the chunk are locked before the operation's: the order that everybody keeps.
-_STOP = text("""
+# The chunk's rows are locked before the operation's: the lock order that every transaction keeps.
+_CANCEL = text("""
 UPDATE operation SET state = 'CANCELLING'
  WHERE id = :operation_id AND state IN ('QUEUED', 'RUNNING', 'PAUSED')
 """)
@@ -78,7 +78,7 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
     if claim is None:
         return "not due: done, running elsewhere, paused or cancelled"
     platform.step("claimed")
-    keys = [row_key(claim.tenant_id, claim.kind, each) for each in claim.ids]
+    keys = [row_key(claim.tenant_id, claim.kind, row_id) for row_id in claim.ids]
     try:
         with platform.locks.hold(
             keys,
@@ -96,44 +96,45 @@ def run_chunk(platform: Platform, operation_id: UUID, chunk_no: int) -> str:
         raise
     platform.step("released")
     if deferred is None:
-        # Whoever took over ends the chunk and sends the next: a late one's would be one too many.
+        # Whoever took over ends the chunk and sends the next message; a late one would be extra.
         return "handed on: the lease was over"
     if claim.has_canary:
         pause_after_canary(platform, operation_id)
-    return _go_on(platform, claim, deferred=deferred)
+    return _end_run(platform, claim, deferred=deferred)
 
 
-def _go_on(platform: Platform, claim: Claim, *, deferred: bool) -> str:
-    """Finish the operation or tell how far it is, and send what is next."""
+def _end_run(platform: Platform, claim: Claim, *, deferred: bool) -> str:
+    """Finish the operation or report its progress, and dispatch the next chunk."""
     operation_id = claim.operation_id
-    # Cancelling may have looked for waiting chunks while this one was running, and a failure
-    # may just have stopped the rest.
+    # `cancel` may have looked for waiting chunks while this one was running, and a failure may
+    # just have stopped the rest.
     if deferred or claim.stop_at_first_failure:
         cancel_waiting(platform, operation_id)
-    told = "finished" if finish(platform, operation_id) else tell_progress(platform, operation_id)
+    is_finished = finish(platform, operation_id)
+    reported = "finished" if is_finished else report_progress(platform, operation_id)
     is_bulk = claim.queue == "bulk"
     if is_bulk or deferred:
-        # Its own next, or that of another operation of the tenant that has waited for room.
+        # The operation's next chunk, or one of another operation of the tenant that waited.
         dispatch_next(platform, operation_id, 1)
-    if told == "finished" and is_bulk:
+    if is_finished and is_bulk:
         wake_audit(platform, surely=True)
     else:
-        # One wake-up for many chunks: for a single transition each would cost as much as it.
-        wake_audit(platform, after_s=_GATHER_S)
-    return told
+        # One wake-up for many chunks: for each single transition it would cost as much as the work.
+        wake_audit(platform, after_s=_AUDIT_DELAY_S)
+    return reported
 
 
 def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool | None:
-    """Say whether the chunk waits for contended rows; None if it is somebody else's by now."""
+    """Say whether the chunk waits for contended rows; None if another worker has it by now."""
     for tried in range(claim.max_retries + 1):
         try:
             return _change(platform, claim, held, tried)
         except IntegrityError as error:
-            # No rule of ours said no and the database did: it would again and again.
-            reason = Reason("invalid_input", f"The database refuses it: {plain_message(error)}")
-            return _change(platform, claim, held, tried, against=reason)
+            # No rule refused it and the database did: it would do so again at every try.
+            refusal = Reason("invalid_input", f"The database refuses it: {plain_message(error)}")
+            return _change(platform, claim, held, tried, refusal=refusal)
         except DBAPIError as error:
-            retried = getattr(error.orig, "sqlstate", None) in _RETRIED
+            retried = getattr(error.orig, "sqlstate", None) in _RETRYABLE_SQLSTATES
             if not retried or tried == claim.max_retries:
                 raise
             time.sleep(backoff_s(tried))
@@ -141,25 +142,25 @@ def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool |
 
 
 def _change(
-    platform: Platform, claim: Claim, held: Held, tried: int, against: Reason | None = None
+    platform: Platform, claim: Claim, held: Held, tried: int, refusal: Reason | None = None
 ) -> bool | None:
     begun = time.perf_counter()
     with _transaction(platform, claim.isolation_level) as db:
-        operation = _open(platform, db, claim)
+        operation = _read_claimed(platform, db, claim)
         if operation is None:
             return None
-        change = change_of(platform, operation)
+        change = change_for(platform, operation)
         contended = {claim.ids[position]: holder for position, holder in held.contended.items()}
-        # All or none: what is free waits with the rest, unless the rest waited too long.
+        # All or nothing: free rows wait with contended ones, unless those have waited too long.
         together = claim.atomic and claim.contended_for_s < claim.wait_s
         free = (
-            [] if contended and together else [each for each in claim.ids if each not in contended]
+            [] if contended and together else [item for item in claim.ids if item not in contended]
         )
         outcomes, contended_rows, now = _judge(platform, db, change, free, held)
         if contended_rows and together:
             outcomes = Outcomes()
-        if against is not None:
-            outcomes.take_back({each.id: against for each in outcomes.passed})
+        if refusal is not None:
+            outcomes.take_back({row.id: refusal for row in outcomes.passed})
         contended |= dict.fromkeys(contended_rows, Holder("a database session", now.isoformat()))
         waiting = _wait_or_fail(outcomes, claim, operation, contended)
         if claim.atomic and not waiting and not operation.dry_run:
@@ -177,7 +178,7 @@ def _change(
             change.log(db, outcomes, now, measured)
             _hook_inside(platform, db, change, outcomes, now)
         if outcomes.failures:
-            # A dry run changes nothing, and a denial is one all the same.
+            # A dry run changes nothing, but a denial in it is recorded like any other.
             log_denials(db, change, outcomes, now)
         end_claim(db, claim, operation, outcomes, waiting=waiting)
         platform.step("writing")
@@ -198,12 +199,12 @@ def _transaction(platform: Platform, isolation_level: str) -> Any:
     return platform.database.execution_options(isolation_level=isolation_level).begin()
 
 
-def _open(platform: Platform, db: Connection, claim: Claim) -> Row[Any] | None:
+def _read_claimed(platform: Platform, db: Connection, claim: Claim) -> Row[Any] | None:
     pace = platform.pace
-    person = claim.queue == "interactive"
-    statement_s = pace.person_statement_s if person else pace.statement_s
+    is_single = claim.queue == "interactive"
+    statement_s = pace.person_statement_s if is_single else pace.statement_s
     return db.execute(
-        _OPEN,
+        _READ_CLAIMED,
         {
             "statement_timeout": f"{round(statement_s * 1000)}",
             "operation_id": claim.operation_id,
@@ -217,23 +218,23 @@ def _judge(
     platform: Platform, db: Connection, change: Change, ids: Sequence[int], held: Held
 ) -> tuple[Outcomes, set[int], datetime]:
     operation = change.operation
-    slices = [ids[first : first + _SLICE] for first in range(0, len(ids), _SLICE)]
+    slices = [ids[first : first + _SLICE_ROWS] for first in range(0, len(ids), _SLICE_ROWS)]
     locked = []
-    for each in slices:
-        locked.append(change.lock(db, each))
+    for slice_ids in slices:
+        locked.append(change.lock(db, slice_ids))
         held.renew()
     now = platform.clock(db)
     expected = _expected(operation)
     outcomes = Outcomes()
     contended: set[int] = set()
-    for asked, (rows, contended_rows) in zip(slices, locked, strict=True):
+    for slice_ids, (rows, contended_rows) in zip(slices, locked, strict=True):
         contended |= contended_rows
-        outcomes.add(change.judge(rows, set(asked) - contended_rows, expected, now))
+        outcomes.add(change.judge(rows, set(slice_ids) - contended_rows, expected, now))
         held.renew()
         if operation.atomic and len(slices) > 1:
-            seen = count(outcomes.outcomes.values(), operation.total)
+            counts = count(outcomes.outcomes.values(), operation.total)
             elapsed_s = (now - (operation.started_at or now)).total_seconds()
-            platform.results.store_progress(str(operation.id), progress(seen, elapsed_s))
+            platform.results.store_progress(str(operation.id), progress(counts, elapsed_s))
     for hook in platform.hooks if outcomes.passed else ():
         with naming_hook(hook):
             outcomes.take_back(hook.before(db, operation, outcomes.passed, now) or {})
@@ -252,7 +253,7 @@ def _expected(operation: Row[Any]) -> dict[int, int]:
 def _wait_or_fail(
     outcomes: Outcomes, claim: Claim, operation: Row[Any], contended: dict[int, Holder]
 ) -> bool:
-    """Say whether the chunk waits for contended rows; those that waited too long fail instead."""
+    """Say whether the chunk waits for contended rows; fail those that have waited too long."""
     if not contended:
         return False
     if operation.state == "CANCELLING":
@@ -282,16 +283,16 @@ def _wait_or_fail(
 
 def _all_or_nothing(outcomes: Outcomes) -> None:
     if outcomes.failures or Outcome.CANCELLED in outcomes.outcomes.values():
-        outcomes.outcomes.update({each.id: Outcome.CANCELLED for each in outcomes.passed})
+        outcomes.outcomes.update({row.id: Outcome.CANCELLED for row in outcomes.passed})
         outcomes.passed.clear()
 
 
 def _stop_at_first_failure(db: Connection, operation: Row[Any], outcomes: Outcomes) -> None:
-    """Leave everything after the first failure undone, in this chunk and in those to come."""
+    """Cancel everything after the first failure, in this chunk and in later ones."""
     first = min(outcomes.failures)
-    late = {row_id for row_id in outcomes.outcomes if row_id > first}
-    outcomes.outcomes.update(dict.fromkeys(late, Outcome.CANCELLED))
-    outcomes.passed = [each for each in outcomes.passed if each.id not in late]
-    outcomes.refused = [each for each in outcomes.refused if each.id not in late]
+    later = {row_id for row_id in outcomes.outcomes if row_id > first}
+    outcomes.outcomes.update(dict.fromkeys(later, Outcome.CANCELLED))
+    outcomes.passed = [row for row in outcomes.passed if row.id not in later]
+    outcomes.refused = [row for row in outcomes.refused if row.id not in later]
     outcomes.failures = {first: outcomes.failures[first]}
-    db.execute(_STOP, {"operation_id": operation.id})
+    db.execute(_CANCEL, {"operation_id": operation.id})

@@ -1,4 +1,4 @@
-"""Whose an operation is: who may steer it, and whether it can be steered still."""
+"""Steering: check who may pause, resume, cancel or follow up an operation, and record it."""
 
 import json
 from collections.abc import Collection, Iterator, Mapping
@@ -17,7 +17,7 @@ from engine.access.refused_writes import AttemptedWrite, recorded_if_refused
 from engine.audit.outbox import log_entities
 from engine.ports.platform import Platform
 
-# Whose an operation is, and whose those are that it came out of.
+# The owner of an operation, and the owners of the operations that it follows up.
 _OWNERS = text("""
 WITH RECURSIVE up AS (
   SELECT actor_id, parent_id, purpose FROM operation
@@ -32,28 +32,28 @@ SELECT actor_id FROM up
 _STATE = text("SELECT state FROM operation WHERE id = :operation_id AND tenant_id = :tenant_id")
 
 
-def demand_own(platform: Platform, actor: Actor, operation_id: UUID, verb: str) -> None:
-    """Let pass who submitted an operation, and who holds the permission `operation.<verb>`.
+def authorize_steering(platform: Platform, actor: Actor, operation_id: UUID, verb: str) -> None:
+    """Let pass the owner of an operation, and holders of the permission `operation.<verb>`.
 
-    What came out of an operation belongs to its owner too, whoever asked for it first: there is
-    one undo, and one who can't take a row back must not be the last who tried.
+    The owner is who submitted it. A follow-up operation belongs to its parent's owner too, whoever
+    asked for it first: there is only one undo, and the owner must always be able to take it back.
 
     Raises:
         NotFound: The actor's tenant has no such operation.
-        PermissionDenied: It is somebody else's; the denial is recorded.
+        PermissionDenied: It is another person's operation; the denial is recorded.
     """
     names = {"operation_id": operation_id, "tenant_id": actor.tenant_id}
     with watch_probes(platform, actor, verb):
         with platform.single.connect() as db:
             owners = db.scalars(_OWNERS, names).all()
         if not owners:
-            raise not_there(platform, operation_id)
+            raise operation_not_found(platform, operation_id)
     if actor.person_id not in owners:
         authorize(platform, actor, "operation", verb)
 
 
-def not_there(platform: Platform, operation_id: UUID) -> NotFound:
-    """Return what is told of an operation that there never was, or that isn't kept any more."""
+def operation_not_found(platform: Platform, operation_id: UUID) -> NotFound:
+    """Return the error for an operation that never existed, or that isn't kept any more."""
     kept_days = platform.retention.operation_days
     return NotFound(what="operation", got=str(operation_id), kept_days=kept_days)
 
@@ -62,24 +62,24 @@ def not_there(platform: Platform, operation_id: UUID) -> NotFound:
 def steering(
     platform: Platform, actor: Actor, operation_id: UUID, verb: str, **values: Any
 ) -> Iterator[Connection]:
-    """Give a transaction in which an operation is steered; a refusal leaves a record as well.
+    """Open the transaction in which an operation is steered; a refusal is recorded as well.
 
     Args:
         platform: The outside world.
         actor: Who steers.
-        operation_id: What is steered.
-        verb: What they want: `pause`, `resume` or `cancel`.
-        values: What else of it is to be written.
+        operation_id: The operation that is steered.
+        verb: What the actor asks for: `pause`, `resume` or `cancel`.
+        values: Other columns of the operation that are to be written.
     """
-    targets = {each.target for each in OPERATION.transitions if each.verb == verb}
-    wanted = AttemptedWrite(
+    targets = {transition.target for transition in OPERATION.transitions if transition.verb == verb}
+    attempted_write = AttemptedWrite(
         "UPDATED",
         "operation",
         values={"state": " or ".join(targets), **values},
-        reason=_reason(actor),
+        reason=_cause(actor),
         operation_id=operation_id,
     )
-    with recorded_if_refused(platform, actor, wanted), platform.database.begin() as db:
+    with recorded_if_refused(platform, actor, attempted_write), platform.database.begin() as db:
         yield db
 
 
@@ -90,8 +90,8 @@ def log_steered(
     operation_id: UUID,
     changes: Mapping[str, tuple[Any, Any]],
 ) -> None:
-    """Record that somebody steered an operation: what it was before and is now, by column."""
-    told = {name: {"before": old, "after": new} for name, (old, new) in changes.items()}
+    """Record that somebody steered an operation: values before and after, by column."""
+    before_after = {name: {"before": old, "after": new} for name, (old, new) in changes.items()}
     log_entities(
         db,
         event_type="UPDATED",
@@ -99,33 +99,33 @@ def log_steered(
         tenant_id=actor.tenant_id,
         actor_id=actor.person_id,
         correlation_id=operation_id,
-        reason=_reason(actor),
+        reason=_cause(actor),
         ids=[None],
         versions=[None],
-        changes=[json.dumps(told)],
+        changes=[json.dumps(before_after)],
         now=platform.clock(db),
         origin=actor.origin.told,
     )
 
 
-def _reason(actor: Actor) -> str:
+def _cause(actor: Actor) -> str:
     return "system_auto" if actor.person_id is None else "user_action"
 
 
 def check_state(
     db: Connection, names: Mapping[str, Any], verb: str, *, fine: Collection[str]
 ) -> None:
-    """Say why an operation wasn't steered, unless it is in one of the states that are *fine*.
+    """Explain why an operation wasn't steered, unless its state is one of *fine*.
 
     Raises:
-        IllegalTransition: It is in a state from which the verb leads nowhere.
+        IllegalTransition: No transition of this verb leaves the operation's state.
     """
     state = db.scalar(_STATE, names)
     if state in fine:
         return
-    sources = [each.source for each in OPERATION.transitions if each.verb == verb]
+    sources = [transition.source for transition in OPERATION.transitions if transition.verb == verb]
     raise IllegalTransition(
         message=f"The operation is {state}; {verb} takes {' or '.join(sources)}",
         state=state,
-        allowed=[each.target for each in OPERATION.leaving(str(state))],
+        allowed=[transition.target for transition in OPERATION.leaving(str(state))],
     )

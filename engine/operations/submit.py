@@ -19,10 +19,16 @@ from engine.input.database_errors import refuse_oversized
 from engine.input.fields import plain, resolve_references
 from engine.input.filters import select_where
 from engine.operations.chunking import ChunkPlan, Rows, StoredChunks, materialize, origin_of
-from engine.operations.dispatch import dispatch_first, find_room
-from engine.operations.request import Checked, Submission, checked, how_many, most_items
-from engine.operations.row_file import hold_row_file
-from engine.operations.row_file_buffer import buffered
+from engine.operations.dispatch import dispatch_first, in_flight_room
+from engine.operations.request import (
+    CheckedSubmission,
+    Submission,
+    allowed_items,
+    check_submission,
+    most_items,
+)
+from engine.operations.row_file import copy_row_file
+from engine.operations.row_file_buffer import buffer_row_file
 from engine.operations.row_file_faults import refuse_faults, store_faults
 from engine.ports.platform import Pace, Platform
 from models.base import kinds
@@ -49,8 +55,8 @@ INSERT INTO operation_chunk (operation_id, chunk_no, ids, expected_versions, run
 SELECT submitted.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_items],
        given.versions[first + 1 : first + :chunk_items],
        coalesce(CAST(:run_at AS timestamptz), clock_timestamp()),
-       CASE WHEN first / :chunk_items < :window THEN clock_timestamp() END,
-       CASE WHEN first / :chunk_items < :window THEN 1 ELSE 0 END
+       CASE WHEN first / :chunk_items < :in_flight_limit THEN clock_timestamp() END,
+       CASE WHEN first / :chunk_items < :in_flight_limit THEN 1 ELSE 0 END
   FROM submitted,
        (SELECT CAST(:ids AS bigint[]) AS ids, CAST(:versions AS bigint[]) AS versions) AS given,
        generate_series(0, :total - 1, :chunk_items) AS first
@@ -60,95 +66,91 @@ SELECT submitted.id, first / :chunk_items, given.ids[first + 1 : first + :chunk_
 def submit(
     platform: Platform, actor: Actor, submission: Submission, *, row_file: Load | None = None
 ) -> UUID:
-    """Make a durable operation of a submission and send its first dispatch messages.
+    """Store a submission as a durable operation and send its first dispatch messages.
 
     Args:
         platform: The outside world.
-        actor: Who asks.
-        submission: What is asked for.
-        row_file: A file that names the rows, with values of their own. All or nothing takes it
-            only if every line is fit; continuing on error the others fail, and are told with
-            the rest.
+        actor: Who submits.
+        submission: The request.
+        row_file: A file that names the rows, with their own values. All or nothing takes it only
+            if every line is valid; when continuing on error, invalid lines fail and are reported
+            with the others.
 
     Returns:
-        The operation's id; the earlier one's for an idempotency key that was used before
+        The operation's id; the id of the earlier operation if the idempotency key was used before
         with the same content.
 
     Raises:
         InvalidInput: A value is not what was expected; nothing was stored.
-        NotFound: There is no person of the name in `approved_by`, or no record of a name or id
-            among the values.
+        NotFound: The person in `approved_by`, or a name or id among the values, is unknown.
         PermissionDenied: A filter chooses among rows that the actor may not view.
-        IdempotencyMismatch: The key was used for another content.
+        IdempotencyMismatch: The key was used with other content.
     """
-    asked = checked(platform.pace, submission, has_row_file=row_file is not None)
-    values = _values(platform.pace, actor, submission, asked)
+    request = check_submission(platform.pace, submission, has_row_file=row_file is not None)
+    values = _values(platform.pace, actor, submission, request)
     plan = ChunkPlan.of(
         platform.pace,
         atomic=submission.atomic,
         items=submission.chunk_items,
         rate=submission.rate,
         parallel=submission.parallel,
-        # A plan has a canary for what executes it; judging all of it harms nobody.
+        # A dry run judges all items, which harms nobody; its canary is for executing it.
         canary=None if submission.dry_run else submission.canary,
         is_later=submission.run_at is not None,
     )
     if submission.where is not None:
-        # A filter tells what rows hold, even where nothing may be done with them.
-        authorize(platform, actor, asked.model.resource_type, "view")
-    # A file is held in a table of one transaction, which waits for nobody who still writes it;
-    # anything else is one statement.
+        # A filter reveals what rows hold, even if nothing may be done with them.
+        authorize(platform, actor, request.model.resource_type, "view")
+    # A file goes into a temporary table, which takes a transaction; it is buffered first, so that
+    # this transaction doesn't wait for a slow sender. Anything else is one statement.
     most = most_items(platform.pace, submission)
     opened = platform.database.begin() if row_file else platform.single.connect()
     with (
         watch_probes(platform, actor, submission.verb),
-        buffered(row_file, most) as here,
+        buffer_row_file(row_file, most) as buffered_file,
         refuse_oversized("file"),
         opened as db,
     ):
-        held = (
-            None
-            if here is None
-            else _held(platform.pace, db, actor, submission, values, row_file=here)
-        )
-        # Before the world is asked, which may have moved since: the same gets the same answer.
-        if earlier := _earlier(db, actor, values):
+        file_rows = _copy_file(platform.pace, db, actor, submission, values, row_file=buffered_file)
+        # Check the idempotency key before resolving names: names may have changed since.
+        if earlier := _earlier_operation(db, actor, values):
             return earlier
-        _look_up(db, actor, asked, values)
+        _resolve_names(db, actor, request, values)
         if values["queue"] == "bulk":
-            room = find_room(db, platform.pace, actor.tenant_id, "bulk")
-            plan = replace(plan, window=min(plan.window, room))
-        if asked.ids is not None and plan.is_plain and submission.canary is None:
-            size = {"chunk_items": plan.items, "window": plan.window}
-            stored = StoredChunks(len(asked.ids), db.execute(_INSERT, values | size).rowcount)
+            room = in_flight_room(db, platform.pace, actor.tenant_id, "bulk")
+            plan = replace(plan, in_flight_limit=min(plan.in_flight_limit, room))
+        if request.ids is not None and plan.is_plain and submission.canary is None:
+            size = {"chunk_items": plan.items, "in_flight_limit": plan.in_flight_limit}
+            stored = StoredChunks(len(request.ids), db.execute(_INSERT, values | size).rowcount)
         else:
-            chosen = _chosen(platform, db, actor, submission, values, held=held)
+            chosen = _chosen(platform, db, actor, submission, values, file_rows=file_rows)
             stored = materialize(
                 db, values, chosen, plan, most=most, expected=submission.expect_count
             )
         if not stored.chunks:
-            earlier = _earlier(db, actor, values)
+            earlier = _earlier_operation(db, actor, values)
             return earlier or _refuse_count(platform.pace, db, submission, stored)
         if row_file is not None:
             store_faults(db, values["id"], submission.chunk_items or platform.pace.chunk_items)
     operation_id: UUID = values["id"]
-    dispatch_first(
-        platform, operation_id, values["queue"], min(stored.chunks, plan.window), plan.apart_s
-    )
+    first_chunks = min(stored.chunks, plan.in_flight_limit)
+    dispatch_first(platform, operation_id, values["queue"], first_chunks, plan.apart_s)
     return operation_id
 
 
-def _held(
+def _copy_file(
     pace: Pace,
     db: Connection,
     actor: Actor,
     submission: Submission,
     values: dict[str, Any],
     *,
-    row_file: Load,
-) -> Rows:
-    """Return the query for the rows of a file, which is held in this transaction."""
-    chosen, digest = hold_row_file(pace, db, actor.tenant_id, submission, row_file)
+    row_file: Load | None,
+) -> Rows | None:
+    """Copy a file, if any, to a table of this transaction; return the query for its rows."""
+    if row_file is None:
+        return None
+    chosen, digest = copy_row_file(pace, db, actor.tenant_id, submission, row_file)
     if values["fingerprint"] is not None:
         values["fingerprint"] = hashlib.sha256(values["fingerprint"] + digest).digest()
     return chosen
@@ -161,60 +163,65 @@ def _chosen(
     submission: Submission,
     values: Mapping[str, Any],
     *,
-    held: Rows | None,
+    file_rows: Rows | None,
 ) -> Rows:
-    """Return the query for the rows that are meant, with the versions that are expected."""
-    if held is not None:
+    """Return the query for the rows of the submission, with their expected versions."""
+    if file_rows is not None:
         if submission.atomic:
             refuse_faults(db)
-        return held
+        return file_rows
     inputs = null().cast(JSONB).label("inputs")
     if submission.where is None:
         arrays = (literal(values[name], ARRAY(BigInteger)) for name in ("ids", "versions"))
-        given = func.unnest(*arrays).table_valued("id", "version", name="given").render_derived()
-        return select(*given.c, inputs)
+        pairs = func.unnest(*arrays).table_valued("id", "version", name="given").render_derived()
+        return select(*pairs.c, inputs)
     model = kinds()[values["kind"]]
     now = platform.clock(db)
-    is_meant = select_where(db, actor.tenant_id, model, submission.where, now)
-    return select(model.id, null().cast(BigInteger).label("version"), inputs).where(is_meant)
+    condition = select_where(db, actor.tenant_id, model, submission.where, now)
+    return select(model.id, null().cast(BigInteger).label("version"), inputs).where(condition)
 
 
-def _look_up(db: Connection, actor: Actor, asked: Checked, values: dict[str, Any]) -> None:
-    """Put ids in the place of names."""
+def _resolve_names(
+    db: Connection, actor: Actor, request: CheckedSubmission, values: dict[str, Any]
+) -> None:
+    """Replace names by ids in the values that are stored."""
     if values["approved_by"] is not None:
-        values["approved_by"] = _person(db, actor.tenant_id, values["approved_by"])
-    if asked.values is not None:
-        resolved = resolve_references(db, actor.tenant_id, asked.model, asked.values)
-        values["changes"] = _written(resolved)
+        values["approved_by"] = _person_id(db, actor.tenant_id, values["approved_by"])
+    if request.values is not None:
+        resolved = resolve_references(db, actor.tenant_id, request.model, request.values)
+        values["changes"] = _as_json(resolved)
 
 
 def _refuse_count(
-    pace: Pace, db: Connection, submission: Submission, found: StoredChunks
+    pace: Pace, db: Connection, submission: Submission, stored: StoredChunks
 ) -> NoReturn:
-    if submission.where is None and not found.total:
+    if submission.where is None and not stored.total:
         refuse_faults(db, is_whole=True)
-    got = f"{found.total:,} matching rows"
-    if 1 <= found.total <= most_items(pace, submission):
+    got = f"{stored.total:,} matching rows"
+    if 1 <= stored.total <= most_items(pace, submission):
         expected = f"{submission.expect_count:,}; look at them before you change the number"
         raise InvalidInput(field="expect_count", got=got, expected=expected)
     field = "where" if submission.where is not None else "file"
-    raise InvalidInput(field=field, got=got, expected=how_many(pace, submission))
+    raise InvalidInput(field=field, got=got, expected=allowed_items(pace, submission))
 
 
-def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) -> dict[str, Any]:
-    total = None if asked.ids is None else len(asked.ids)
-    person = total == 1
+def _values(
+    pace: Pace, actor: Actor, submission: Submission, request: CheckedSubmission
+) -> dict[str, Any]:
+    total = None if request.ids is None else len(request.ids)
+    is_single = total == 1
+    default_wait_s = pace.person_wait_s if is_single else pace.wait_s
     expected = submission.expected_versions
-    what = f"transition_to_{asked.target}" if asked.target else submission.verb
+    what = f"transition_to_{request.target}" if request.target else submission.verb
     values = {
         "tenant_id": actor.tenant_id,
         "actor_id": actor.person_id,
-        "kind": asked.model.resource_type,
+        "kind": request.model.resource_type,
         "verb": submission.verb,
         "operation_type": what,
-        "reason": submission.reason or ("user_action" if person else "bulk"),
-        "target_state": asked.target,
-        "changes": None if asked.values is None else _written(asked.values),
+        "reason": submission.reason or ("user_action" if is_single else "bulk"),
+        "target_state": request.target,
+        "changes": None if request.values is None else _as_json(request.values),
         "approved_by": submission.approved_by,
         "comments": submission.comments,
         "details": json.dumps(dict(submission.metadata), sort_keys=True),
@@ -222,14 +229,14 @@ def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) ->
         "dry_run": submission.dry_run,
         "isolation_level": submission.isolation_level,
         "max_retries": pace.retries if submission.max_retries is None else submission.max_retries,
-        "lease_seconds": submission.lease_s or (pace.person_lease_s if person else pace.lease_s),
-        "wait_seconds": _first(submission.wait_s, pace.person_wait_s if person else pace.wait_s),
+        "lease_seconds": submission.lease_s or (pace.person_lease_s if is_single else pace.lease_s),
+        "wait_seconds": default_wait_s if submission.wait_s is None else submission.wait_s,
         "run_at": submission.run_at,
         "stop_at_first_failure": submission.stop_at_first_failure,
         "parallel": submission.parallel,
         "total": total,
-        "ids": asked.ids,
-        "versions": [expected.get(each) for each in asked.ids or ()] if expected else None,
+        "ids": request.ids,
+        "versions": [expected.get(row_id) for row_id in request.ids or ()] if expected else None,
         "selection": submission.where,
         "rate": submission.rate,
         "canary": submission.canary,
@@ -238,41 +245,39 @@ def _values(pace: Pace, actor: Actor, submission: Submission, asked: Checked) ->
         "id": uuid4(),
         "state": "QUEUED",
         "origin": origin_of(actor),
-        "queue": "interactive" if person else "bulk",
+        "queue": "interactive" if is_single else "bulk",
         "idempotency_key": submission.idempotency_key,
         "fingerprint": _fingerprint(submission, values) if submission.idempotency_key else None,
     }
 
 
 def _fingerprint(submission: Submission, values: Mapping[str, Any]) -> bytes:
-    # What was asked, without defaults: an interface with other settings sends the same request.
-    asked: dict[str, Any] = {
+    # Without defaults, so that an interface with other settings makes the same fingerprint.
+    content: dict[str, Any] = {
         **values,
         "lease_seconds": submission.lease_s,
         "wait_seconds": submission.wait_s,
         "max_retries": submission.max_retries,
         "run_at": submission.run_at and submission.run_at.timestamp(),
     }
-    told = {name: value for name, value in asked.items() if value is not None}
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).digest()
+    present = {name: value for name, value in content.items() if value is not None}
+    return hashlib.sha256(json.dumps(present, sort_keys=True).encode()).digest()
 
 
-def _written(values: Mapping[str, Any]) -> str:
+def _as_json(values: Mapping[str, Any]) -> str:
     return json.dumps({name: plain(value) for name, value in values.items()}, sort_keys=True)
 
 
-def _first(given: float | None, default: float) -> float:
-    return default if given is None else given
-
-
-def _person(db: Connection, tenant_id: int, name: str) -> int:
-    found = db.scalar(select(Person.id).filter_by(tenant_id=tenant_id, name=name, deleted_at=None))
-    if found is None:
+def _person_id(db: Connection, tenant_id: int, name: str) -> int:
+    person_id = db.scalar(
+        select(Person.id).filter_by(tenant_id=tenant_id, name=name, deleted_at=None)
+    )
+    if person_id is None:
         raise NotFound(what="person", got=name)
-    return found
+    return person_id
 
 
-def _earlier(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID | None:
+def _earlier_operation(db: Connection, actor: Actor, values: Mapping[str, Any]) -> UUID | None:
     if values["idempotency_key"] is None:
         return None
     same_person = (

@@ -1,4 +1,4 @@
-"""The sweeper: mends what a crash or a lost message left behind. Any number may run."""
+"""The sweeper: repair what a crash or a lost message left behind. Any number may run at once."""
 
 import json
 import logging
@@ -19,13 +19,13 @@ from engine.ports.platform import Platform
 from models.audit import Outbox
 from models.operation import OperationRow
 
-_AT_MOST = 200
-"""So many of each sort a sweep; the next one takes the rest."""
+_BATCH_ROWS = 200
+"""The most rows of each kind in one sweep; the next sweep takes the rest."""
 
 _log = logging.getLogger(__name__)
 
-# Out of attempts: waiting again, or its last claim's lease is over.
-_BURY = text("""
+# Out of attempts: the chunk is waiting again, or the lease of its last claim has expired.
+_DEAD_LETTER = text("""
 WITH exhausted AS (
   SELECT operation_id, chunk_no FROM operation_chunk
    WHERE attempt >= :attempts
@@ -47,7 +47,7 @@ UPDATE operation_chunk c
                           WITH ORDINALITY AS each(outcome, n)),
        versions = coalesce(c.versions, array_fill(0, ARRAY[cardinality(c.ids)])),
        failures = coalesce(c.failures, '{}') || (
-         SELECT jsonb_object_agg(CAST(id AS text), CAST(:told AS jsonb))
+         SELECT jsonb_object_agg(CAST(id AS text), CAST(:failure AS jsonb))
            FROM unnest(buried.lost) AS id),
        failure_codes = coalesce(c.failure_codes, '{}')
          || jsonb_build_object('unavailable', cardinality(buried.lost)),
@@ -57,8 +57,9 @@ UPDATE operation_chunk c
 RETURNING c.operation_id, c.chunk_no, c.error
 """)
 
-# What was dispatched and nobody took, or whose lease is over, is dispatched again, later and later.
-_LOST = text("""
+# A chunk that was dispatched and not taken, or whose lease has expired, is dispatched again, after
+# a time that doubles up to 300 seconds.
+_REDISPATCH = text("""
 WITH lost AS (
   SELECT c.operation_id, c.chunk_no FROM operation_chunk c JOIN operation o ON o.id = c.operation_id
    WHERE o.state IN ('QUEUED', 'RUNNING')
@@ -78,7 +79,8 @@ UPDATE operation_chunk c
 RETURNING c.operation_id, c.chunk_no, o.queue
 """)
 
-# What was never dispatched fills the window of its tenant, as if a chunk had just ended.
+# Tenants with chunks that were never dispatched: they are filled up to the in-flight limit, as if a
+# chunk had just ended.
 _WAITING = text("""
 SELECT DISTINCT ON (o.tenant_id, o.queue) o.id
   FROM operation o JOIN operation_chunk c ON c.operation_id = o.id
@@ -88,7 +90,7 @@ SELECT DISTINCT ON (o.tenant_id, o.queue) o.id
  LIMIT :most
 """)
 
-# Only those with which there is something to do: no number of others is in their way.
+# Only operations with something to do, so that no number of others crowds them out.
 _UNFINISHED = text("""
 SELECT o.id, o.state FROM operation o CROSS JOIN LATERAL (
     SELECT count(*) AS open,
@@ -114,7 +116,7 @@ SELECT coalesce(extract(epoch FROM clock_timestamp() - min(c.run_after)), 0)::fl
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep mended, and the age of the oldest chunk that is due and still waits."""
+    """What a sweep repaired, and the age of the oldest chunk that is due and still waits."""
 
     published: int
     dead: int
@@ -124,8 +126,8 @@ class Swept:
 
 
 def sweep(platform: Platform) -> Swept:
-    """Dispatch lost chunks again, dead-letter killers, finish operations, store results."""
-    dead = _bury(platform)
+    """Redispatch lost chunks, dead-letter exhausted ones, finish operations, store results."""
+    dead = _dead_letter(platform)
     published = _publish(platform)
     finished = _finish(platform)
     stored = _store_results(platform)
@@ -140,29 +142,31 @@ def sweep(platform: Platform) -> Swept:
     return swept
 
 
-def _bury(platform: Platform) -> int:
+def _dead_letter(platform: Platform) -> int:
     attempts = platform.pace.attempts
-    told = {
+    failure = {
         "code": "unavailable",
         "message": f"Given up after {attempts} attempts: the worker was lost or failed each time",
         "codes": ["unavailable"],
         "retryable": True,
     }
     with platform.single.connect() as db:
-        dead = db.execute(
-            _BURY, {"attempts": attempts, "most": _AT_MOST, "told": json.dumps(told)}
+        chunks = db.execute(
+            _DEAD_LETTER,
+            {"attempts": attempts, "most": _BATCH_ROWS, "failure": json.dumps(failure)},
         ).all()
-    for each in dead:
+    for chunk in chunks:
         _log.error(
-            "chunk_dead", extra={"operation_id": str(each.operation_id), "chunk_no": each.chunk_no}
+            "chunk_dead",
+            extra={"operation_id": str(chunk.operation_id), "chunk_no": chunk.chunk_no},
         )
-    return len(dead)
+    return len(chunks)
 
 
 def _finish(platform: Platform) -> int:
     with platform.single.connect() as db:
-        unfinished = db.execute(_UNFINISHED, {"most": _AT_MOST}).all()
-    return sum(_finish_one(platform, each) for each in unfinished)
+        unfinished = db.execute(_UNFINISHED, {"most": _BATCH_ROWS}).all()
+    return sum(_finish_one(platform, operation) for operation in unfinished)
 
 
 def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
@@ -172,7 +176,7 @@ def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
         pause_after_canary(platform, operation.id)
         return finish(platform, operation.id)
     except (DBAPIError, RuntimeError) as error:
-        # One that can't be finished now must not keep the others waiting.
+        # An operation that can't be finished now must not block the others.
         _log.error(
             "not_finished", extra={"operation_id": str(operation.id), "error": plain_message(error)}
         )
@@ -181,33 +185,35 @@ def _finish_one(platform: Platform, operation: Row[Any]) -> bool:
 
 def _store_results(platform: Platform) -> int:
     with platform.single.connect() as db:
-        missing = db.execute(
+        operations = db.execute(
             select(OperationRow.id, OperationRow.result)
             .where(OperationRow.finished_at.is_not(None), OperationRow.result_stored_at.is_(None))
             .order_by(OperationRow.finished_at)
-            .limit(_AT_MOST)
+            .limit(_BATCH_ROWS)
         ).all()
-    stored = takewhile(bool, (store_result(platform, each.id, each.result) for each in missing))
+    stored = takewhile(
+        bool, (store_result(platform, operation.id, operation.result) for operation in operations)
+    )
     return sum(stored)
 
 
 def _publish(platform: Platform) -> int:
     pace = platform.pace
-    names = {"republish_after_s": pace.republish_after_s, "most": _AT_MOST}
+    names = {"republish_after_s": pace.republish_after_s, "most": _BATCH_ROWS}
     with platform.single.connect() as db:
-        lost = db.execute(_LOST, names).all()
+        lost = db.execute(_REDISPATCH, names).all()
     platform.step("dispatching")
-    # A silent broker costs seconds a message, so the first refusal is enough.
+    # A silent broker costs seconds for each message, so stop at the first refusal.
     sending = (
-        dispatch_chunk(platform, each.operation_id, each.chunk_no, each.queue) for each in lost
+        dispatch_chunk(platform, chunk.operation_id, chunk.chunk_no, chunk.queue) for chunk in lost
     )
     sent = sum(takewhile(bool, sending))
     if sent < len(lost):
         return sent
     with platform.single.connect() as db:
-        waiting = db.scalars(_WAITING, {"most": _AT_MOST}).all()
-    for each in waiting:
-        dispatched, all_of_them = dispatch_next(platform, each, pace.window)
+        waiting = db.scalars(_WAITING, {"most": _BATCH_ROWS}).all()
+    for operation_id in waiting:
+        dispatched, all_of_them = dispatch_next(platform, operation_id, pace.in_flight_limit)
         sent += dispatched
         if not all_of_them:
             break

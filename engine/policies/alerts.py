@@ -1,4 +1,4 @@
-"""Alerts: that a row's time is up, raised once for each beginning of it, in chunks as any work."""
+"""Alerts: raise one alert each time a row becomes due, in chunks like any other work."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -29,10 +29,10 @@ ON CONFLICT DO NOTHING
 
 
 class RaiseAlerts(Change):
-    """Raises the alert of a run's stage for each of its rows; the rows stay as they are."""
+    """Raises the alert of a run's stage for each of its rows; the rows don't change."""
 
     def lock(self, db: Connection, ids: Sequence[int]) -> tuple[Sequence[Row[Any]], set[int]]:
-        """Lock the rows: what is told of them holds while it is written."""
+        """Lock the rows, so that what an alert says still holds when it is written."""
         operation = self.operation
         return lock_rows(db, operation.kind, operation.tenant_id, ids, ())
 
@@ -43,7 +43,7 @@ class RaiseAlerts(Change):
         expected: Mapping[int, int],
         now: datetime,
     ) -> Outcomes:
-        """Let every row pass that there is; the run itself judges whether it is due."""
+        """Pass every row that exists; the run itself judges whether a row is due."""
         outcomes = Outcomes()
         for row in rows:
             outcomes.versions[row.id] = row.version
@@ -53,14 +53,14 @@ class RaiseAlerts(Change):
         return outcomes
 
     def write(self, db: Connection, outcomes: Outcomes, now: datetime) -> None:
-        """Raise the alerts."""
+        """Raise the alerts of the rows that are still due."""
         run = run_of(db, self.operation.id)
         if run is None or not outcomes.passed:
             return
         policy, stage = run.policy, run.stage
         due = find_due(db, policy, now, stage=stage)
-        among = due.model.id == any_(
-            literal([each.id for each in outcomes.passed], ARRAY(BigInteger))
+        is_passed = due.model.id == any_(
+            literal([row.id for row in outcomes.passed], ARRAY(BigInteger))
         )
         rows = db.execute(
             due.select(
@@ -69,7 +69,7 @@ class RaiseAlerts(Change):
                 due.since.label("since"),
                 due.calendar.label("calendar"),
                 due.extra.label("extra"),
-            ).where(among)
+            ).where(is_passed)
         ).all()
         db.execute(
             _RAISE,
@@ -79,16 +79,16 @@ class RaiseAlerts(Change):
                 "code": alert_code(policy, stage),
                 "kind": self.operation.kind,
                 "operation_id": self.operation.id,
-                "ids": [each.id for each in rows],
-                "since": [each.since for each in rows],
-                "messages": [why_due(policy, due, each, stage) for each in rows],
+                "ids": [row.id for row in rows],
+                "since": [row.since for row in rows],
+                "messages": [why_due(policy, due, row, stage) for row in rows],
                 "now": now,
             },
         )
 
     def log(self, db: Connection, outcomes: Outcomes, now: datetime, measured: Measured) -> None:
-        """Record nothing: the alert is the record, and the row stays as it was."""
+        """Record nothing: the alert itself is the record, and the row doesn't change."""
 
     def required(self, rows: Iterable[Row[Any]]) -> set[str]:
-        """Return nothing: the platform itself asks."""
+        """Return no permissions: the platform itself asks."""
         return set()

@@ -1,7 +1,7 @@
-"""Which rows are due by the terms of a policy, in SQL; one comparison for any number of rows.
+"""Due rows: find the rows whose time by a policy is over, in SQL, with one comparison.
 
-Business time is looked up backwards: for each calendar, and each span that jobs add, the last
-moment since which enough of it has passed. A row whose time began then or earlier is due.
+Business time is looked up backwards: for each calendar, and each extra time that jobs add, find
+the last moment since which enough time has passed. A row whose time began then or earlier is due.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,10 +37,10 @@ from models.scheduled_run import Alert
 from models.site import SiteRow
 
 Limit = tuple[int, int, datetime]
-"""A calendar, the minutes that are added, and the last beginning of a time that is over."""
+"""A calendar's id, the minutes that are added, and the latest start of a time that is over."""
 
 _DEFAULT = 0
-"""In the place of the id of a calendar: the tenant's own."""
+"""Stands for the tenant's own calendar where an id of a calendar is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +48,14 @@ class Due:
     """The rows that are due, as a query.
 
     Attributes:
-        model: Their kind.
+        model: The class of their resource type.
         since: When the time of a row began.
-        meant: That the policy's filter takes a row.
-        exempt: That the policy leaves it alone.
-        is_over: That its time is over.
-        is_ready: That somebody was warned of it where that comes first, or is to be warned.
-        calendar: The id of the calendar that counts for it, 0 for the tenant's own.
-        extra: How many minutes longer it has.
+        meant: The policy's filter chooses the row.
+        exempt: The policy exempts the row.
+        is_over: The row's time is over.
+        is_ready: The row's warning, where one comes first, was given or is to be given now.
+        calendar: The id of the row's calendar; 0 for the tenant's own.
+        extra: The minutes that are added to the row's time.
         calendars: By id; the tenant's own under None.
     """
 
@@ -78,35 +78,35 @@ class Due:
         return and_(self.meant, self.is_over, not_(self.exempt), self.is_ready)
 
     def select(self, *columns: Any) -> Select[Any]:
-        """Select columns of the rows and of what is joined to them, due or not."""
+        """Select columns of the rows and of joined tables, whether rows are due or not."""
         query = select(*columns).select_from(self.model)
         for table, on in self.joins:
             query = query.outerjoin(table, on)
         return query
 
     def calendar_of(self, calendar_id: int) -> Calendar:
-        """Return the calendar of a row by its `calendar`."""
+        """Return the calendar for a row's value of `calendar`."""
         return self.calendars[calendar_id or None]
 
     def passed(self, calendar_id: int, since: datetime) -> timedelta:
         """Return how much of a calendar's time has passed since a moment."""
-        known = self._passed.get(calendar_id)
-        if known is None:
-            known = self._passed[calendar_id] = Passed(self.calendar_of(calendar_id), self.now)
-        return known.since(since)
+        passed = self._passed.get(calendar_id)
+        if passed is None:
+            passed = self._passed[calendar_id] = Passed(self.calendar_of(calendar_id), self.now)
+        return passed.since(since)
 
 
 def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage: str = ACT) -> Due:
-    """Return which rows are due for a stage of a policy.
+    """Find the rows that are due for a stage of a policy.
 
     Args:
-        db: A connection: names in filters, calendars and what jobs add are looked up.
-        policy: Its columns by name.
-        now: As of when.
-        stage: To be warned of, or to be acted on.
+        db: A connection, to look up names in filters, calendars and what jobs add.
+        policy: The policy's columns by name.
+        now: The moment as of which rows are due.
+        stage: `warn` or `act`.
 
     Raises:
-        InvalidInput: A filter can't be read, or isn't one of that kind.
+        InvalidInput: A filter can't be read, or isn't a filter of that resource type.
         NotFound: There is no record of a name in a filter.
     """
     tenant_id, terms = policy["tenant_id"], Terms.of(policy)
@@ -127,7 +127,7 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
         extra = func.coalesce(clock.extra_minutes, 0)
     limits = _limits(terms, stage, now, calendars, _extras(db, tenant_id, clock))
     warned = _is_over(
-        Alert.raised_at, calendar, literal(0, Integer), _warned(terms, calendars, now)
+        Alert.raised_at, calendar, literal(0, Integer), _warned_since(terms, calendars, now)
     )
     exempt: ColumnElement[bool] = false()
     if terms.exempt is not None:
@@ -136,7 +136,7 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
     return Due(
         model=model,
         since=clock.value,
-        meant=and_(meant, _is_undone(policy, model)),
+        meant=and_(meant, _is_not_done_yet(policy, model)),
         exempt=exempt,
         is_over=_is_over(clock.value, calendar, extra, limits),
         is_ready=_is_ready(policy, model, clock.value, stage, warned),
@@ -148,27 +148,36 @@ def find_due(db: Connection, policy: Mapping[str, Any], now: datetime, *, stage:
     )
 
 
-def _is_undone(policy: Mapping[str, Any], model: type[Work]) -> ColumnElement[bool]:
-    """Return the condition that a row isn't yet as wanted: else it would be in others' way."""
-    column, wanted = {
+def _is_not_done_yet(policy: Mapping[str, Any], model: type[Work]) -> ColumnElement[bool]:
+    """Return the condition that a row isn't yet as the policy sets it; others need no run."""
+    column, target = {
         TRANSITION: ("state", policy["target_state"]),
         ASSIGN: ("assigned_to_team", policy["assigned_to_team"]),
         UPDATE: ("priority", policy["priority"]),
     }.get(policy["verb"], (None, None))
-    return true() if column is None else getattr(model, column).is_distinct_from(wanted)
+    return true() if column is None else getattr(model, column).is_distinct_from(target)
 
 
 def alert_code(policy: Mapping[str, Any], stage: str) -> str | None:
-    """Return which alert a stage of a policy raises; None if it does something else."""
+    """Return the code of the alert that a stage of a policy raises; None if it raises none."""
     if stage == WARN:
         return "closing_soon"
     return "overdue" if policy["verb"] == ALERT else None
 
 
-def _warned(terms: Terms, calendars: Mapping[int | None, Calendar], now: datetime) -> list[Limit]:
-    """Return when somebody must have been warned at the latest, by calendar."""
-    found = ((each, known.ago(now, terms.warned(known))) for each, known in calendars.items())
-    return [(each or _DEFAULT, 0, latest) for each, latest in found if latest is not None]
+def _warned_since(
+    terms: Terms, calendars: Mapping[int | None, Calendar], now: datetime
+) -> list[Limit]:
+    """Return by when a warning must have been raised to count, by calendar."""
+    deadlines = (
+        (calendar_id, calendar.ago(now, terms.warned(calendar)))
+        for calendar_id, calendar in calendars.items()
+    )
+    return [
+        (calendar_id or _DEFAULT, 0, latest)
+        for calendar_id, latest in deadlines
+        if latest is not None
+    ]
 
 
 def _is_ready(
@@ -178,11 +187,11 @@ def _is_ready(
     stage: str,
     warned: ColumnElement[bool],
 ) -> ColumnElement[bool]:
-    """Return the condition that what has to come first was done, and what is done once wasn't."""
+    """Return the condition that a required warning was raised, and this alert was not."""
     code = alert_code(policy, stage)
     if code is not None:
         return not_(_alerted(policy, model, since, Alert.code == code))
-    # Whoever was never warned isn't acted on; what only looks on warns nobody.
+    # A row that nobody was warned of isn't acted on; a policy that isn't on warns nobody.
     if not Terms.of(policy).warns or policy["mode"] != ON:
         return true()
     return _alerted(policy, model, since, and_(Alert.code == "closing_soon", warned))
@@ -192,15 +201,15 @@ def _alerted(
     policy: Mapping[str, Any], model: type[Work], since: Any, alert: ColumnElement[bool]
 ) -> ColumnElement[bool]:
     of_row = (Alert.entity_id == model.id, Alert.since == since, alert)
-    known = select(Alert.id).where(Alert.policy_id == policy["id"], *of_row)
-    return known.correlate_except(Alert).exists()
+    alerts = select(Alert.id).where(Alert.policy_id == policy["id"], *of_row)
+    return alerts.correlate_except(Alert).exists()
 
 
 def _calendar_of(calendars: Mapping[int | None, Calendar]) -> ColumnElement[int]:
     # A site may name a calendar that was deleted: then the tenant's own counts.
-    known = [each for each in calendars if each is not None]
-    named = SiteRow.calendar_id == any_(literal(known, ARRAY(BigInteger)))
-    return case((named, SiteRow.calendar_id), else_=_DEFAULT)
+    calendar_ids = [calendar_id for calendar_id in calendars if calendar_id is not None]
+    has_calendar = SiteRow.calendar_id == any_(literal(calendar_ids, ARRAY(BigInteger)))
+    return case((has_calendar, SiteRow.calendar_id), else_=_DEFAULT)
 
 
 def _extras(db: Connection, tenant_id: int, clock: Clock) -> list[int]:
@@ -217,14 +226,14 @@ def _limits(
     calendars: Mapping[int | None, Calendar],
     extras: Sequence[int],
 ) -> list[Limit]:
-    """Return the last beginning of a time that is over, by calendar and minutes that are added."""
-    found = []
+    """Return the latest start of a time that is over, by calendar and added minutes."""
+    limits = []
     for calendar_id, calendar in calendars.items():
         for extra in extras:
             latest = calendar.ago(now, terms.limit(calendar, stage, extra))
             if latest is not None:
-                found.append((calendar_id or _DEFAULT, extra, latest))
-    return found
+                limits.append((calendar_id or _DEFAULT, extra, latest))
+    return limits
 
 
 def _is_over(
@@ -235,16 +244,16 @@ def _is_over(
 ) -> ColumnElement[bool]:
     if not limits:
         return false()
-    # One bound for all of them: what the index is asked for.
+    # One bound over all limits, for the index to use.
     newest = literal(max(latest for *_, latest in limits), TIMESTAMP(timezone=True))
     if len(limits) == 1:
         return and_(since <= newest, calendar == limits[0][0], extra == limits[0][1])
     types: tuple[Any, ...] = (BigInteger, Integer, TIMESTAMP(timezone=True))
     arrays = zip(zip(*limits, strict=True), types, strict=True)
-    given = [literal(list(each), ARRAY(sort)) for each, sort in arrays]
-    limit = func.unnest(*given).table_valued("calendar", "extra", "latest", name="limits")
-    known = limit.render_derived()
-    over = select(known.c.latest).where(
-        known.c.calendar == calendar, known.c.extra == extra, known.c.latest >= since
+    columns = [literal(list(values), ARRAY(column_type)) for values, column_type in arrays]
+    limit = func.unnest(*columns).table_valued("calendar", "extra", "latest", name="limits")
+    limits_row = limit.render_derived()
+    over = select(limits_row.c.latest).where(
+        limits_row.c.calendar == calendar, limits_row.c.extra == extra, limits_row.c.latest >= since
     )
-    return and_(since <= newest, over.correlate_except(known).exists())
+    return and_(since <= newest, over.correlate_except(limits_row).exists())

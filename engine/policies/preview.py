@@ -1,4 +1,4 @@
-"""What a policy would do now, row by row, and why; nothing is changed."""
+"""Previews: report what a policy would do now, row by row, and why; nothing is changed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from domain.policies.policy import ACT, ON, WARN, Terms
 from engine.policies.due import Due, find_due
 from engine.policies.recheck import why_due
 
-_AT_A_TIME = 2_000
+_BATCH_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,11 @@ class Preview:
 
     Attributes:
         stage: `act`, or `warn` for policies with a grace.
-        matched: So many rows are due.
-        left: So many of them would be left for the next run.
-        exempt: So many are left alone although their time is over.
-        waits: They would be acted on only after a warning, which nobody gets: it isn't on.
-        rows: Each that is due, those longest due first, with its reason.
+        matched: How many rows are due.
+        left: How many of them would be left for the next run.
+        exempt: How many rows are exempt although their time is over.
+        waits: The policy isn't on, so nobody is warned and no row is acted on.
+        rows: The rows that are due, longest due first, each with its reason.
     """
 
     stage: str
@@ -36,12 +36,12 @@ class Preview:
 
 
 def preview_policy(db: Connection, policy: dict[str, Any], now: datetime) -> list[Preview]:
-    """Return what the stages of a policy would do now.
+    """Report what each stage of a policy would do now.
 
-    The rows are read while they are asked for, in the connection *db*.
+    The rows are read from *db* while they are iterated.
 
     Raises:
-        InvalidInput: A filter can't be read, or isn't one of that kind.
+        InvalidInput: A filter can't be read, or isn't a filter of that resource type.
         NotFound: There is no record of a name in a filter.
     """
     stages = (WARN, ACT) if Terms.of(policy).warns else (ACT,)
@@ -77,7 +77,7 @@ def _rows(db: Connection, policy: dict[str, Any], due: Due, stage: str) -> Itera
         .where(due.is_due)
         .order_by(due.since, due.model.id)
     )
-    for row in db.execution_options(yield_per=_AT_A_TIME).execute(query):
+    for row in db.execution_options(yield_per=_BATCH_ROWS).execute(query):
         yield {
             "stage": stage,
             "id": row.id,

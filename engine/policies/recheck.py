@@ -1,4 +1,4 @@
-"""Judged again before it is done: a row that is no longer due is left alone, and told why."""
+"""Recheck: judge again whether a row is due before it changes; leave it alone if it isn't."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -18,25 +18,25 @@ CODE = "no_longer_due"
 
 
 class Recheck(Hook):
-    """Looks at the rows of a run again, under their locks, by the policy as the run knows it."""
+    """Judges the rows of a run again, under their locks, by the policy that the run stored."""
 
     name = "still_due"
 
     def before(
         self, db: Connection, operation: Row[Any], rows: Sequence[Row[Any]], now: datetime
     ) -> Mapping[int, Reason] | None:
-        """Return why rows of a run aren't due after all, by id."""
+        """Return why rows of a run aren't due any more, by id."""
         if operation.actor_id is not None:
             return None
         run = run_of(db, operation.id)
-        return None if run is None else not_due(db, run, [each.id for each in rows], now)
+        return None if run is None else not_due(db, run, [row.id for row in rows], now)
 
 
 def not_due(db: Connection, run: Row[Any], ids: Sequence[int], now: datetime) -> dict[int, Reason]:
     """Return why some of these rows aren't due, by id."""
     due = find_due(db, run.policy, now, stage=run.stage)
-    among = due.model.id == any_(literal(list(ids), ARRAY(BigInteger)))
-    # A breach stays one, whoever closed the row meanwhile: the clock itself may have been first.
+    is_asked = due.model.id == any_(literal(list(ids), ARRAY(BigInteger)))
+    # A breach stays one, whoever closed the row meanwhile: another policy may have been first.
     meant = due.meant if alert_code(run.policy, run.stage) != "overdue" else true()
     left = due.select(
         due.model.id,
@@ -48,11 +48,11 @@ def not_due(db: Connection, run: Row[Any], ids: Sequence[int], now: datetime) ->
         due.calendar.label("calendar"),
         due.extra.label("extra"),
     ).where(
-        among, and_(meant, due.is_over, not_(due.exempt), due.is_ready).is_distinct_from(true())
+        is_asked, and_(meant, due.is_over, not_(due.exempt), due.is_ready).is_distinct_from(true())
     )
     return {
-        each.id: Reason(CODE, "It is no longer due", _why(run.policy, run.stage, due, each))
-        for each in db.execute(left)
+        row.id: Reason(CODE, "It is no longer due", _why_not_due(run.policy, run.stage, due, row))
+        for row in db.execute(left)
     }
 
 
@@ -62,7 +62,7 @@ def why_due(policy: Mapping[str, Any], due: Due, row: Row[Any], stage: str) -> s
     calendar = due.calendar_of(row.calendar)
     clock = clocks_of(kinds()[terms.kind])[terms.clock]
     return told_due(
-        clock.told or row.state.lower(),
+        clock.event or row.state.lower(),
         row.since,
         due.passed(row.calendar, row.since),
         calendar.zone,
@@ -71,7 +71,7 @@ def why_due(policy: Mapping[str, Any], due: Due, row: Row[Any], stage: str) -> s
     )
 
 
-def _why(policy: Mapping[str, Any], stage: str, due: Due, row: Row[Any]) -> str:
+def _why_not_due(policy: Mapping[str, Any], stage: str, due: Due, row: Row[Any]) -> str:
     if not row.meant:
         return f"it isn't one of {policy['selection']} any more"
     if row.exempt:

@@ -1,4 +1,4 @@
-"""The runs of policies: one row a period, whoever comes first, and what was usual before it."""
+"""Policy runs: store one run for each policy and period, and know how many rows are usual."""
 
 import json
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from engine.input.record_types import table_of
 from models.policy import Policy
 from models.scheduled_run import HELD, ScheduledRun
 
-# A policy waits for its own last operation, and for somebody to look at it once it was stopped
-# or undone.
+# A policy waits until its own last operation has ended, and, once it was stopped or undone, until
+# somebody releases it.
 _WAITS = f"""
 (EXISTS (
    SELECT FROM operation o JOIN scheduled_run r ON r.operation_id = o.id
@@ -27,14 +27,14 @@ _WAITS = f"""
  OR EXISTS (SELECT FROM scheduled_run r WHERE r.policy_id = p.id AND {HELD}))
 """  # noqa: S608 -- made of constants
 
-# A period begins where its length divides the time since a fixed Monday.
+# A period begins at a whole multiple of its length since a fixed Monday.
 _PERIOD = (
     "date_bin(make_interval(mins => p.every_minutes), CAST(:now AS timestamptz), "
     "'2001-01-01 00:00Z')"
 )
 
-# The last run of each policy is one look into an index, however many there were. Who only warns and
-# alerts comes first: what is closed has no breach any more that could be seen.
+# The last run of each policy is one index lookup, however many runs there are. Warnings and alerts
+# come first: a breach can't be seen any more once the row is closed.
 _IN_TURN = text(f"""
 SELECT p.id AS policy_id, s.stage, {_PERIOD} AS period
   FROM policy p CROSS JOIN unnest(CAST(:stages AS text[])) AS s(stage)
@@ -50,7 +50,7 @@ SELECT p.id AS policy_id, s.stage, {_PERIOD} AS period
 
 _TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('policy', :policy_id))")
 
-# Whoever comes late with an earlier period finds that it was caught up already.
+# A tick that comes late with an earlier period finds that a later one was run already.
 _CLAIM = text(f"""
 INSERT INTO scheduled_run (tenant_id, policy_id, policy, stage, period, as_of, outcome, missed,
                            requested_by)
@@ -80,7 +80,7 @@ UPDATE scheduled_run
  WHERE id = :run_id
 """)
 
-# Runs that found nothing say nothing of how much is usual when there is something.
+# Runs that matched nothing don't count towards what is usual.
 _EARLIER = text("""
 SELECT matched, outcome = 'ran' AS was_on FROM scheduled_run
  WHERE policy_id = :policy_id AND stage = :stage AND id <> :run_id
@@ -113,7 +113,7 @@ VALUES (:tenant_id, :policy_id, :code, :kind, :message, :now)
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A stage of a policy in one period, and who asked for it if it isn't the clock."""
+    """A stage of a policy in one period, and who asked for it if the schedule didn't."""
 
     policy_id: int
     stage: str
@@ -123,14 +123,14 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What became of a policy in one period.
+    """The outcome of a policy in one period.
 
     Attributes:
-        stage: `act`, or `warn` where somebody is warned before.
-        missed: So many periods before it nobody ran.
+        stage: `act`, or `warn` where somebody is warned first.
+        missed: How many periods before this one had no run.
         outcome: `ran`, `nothing`, `shadow`, `stopped` or `failed`.
-        matched: So many rows were due.
-        taken: So many of them the operation takes.
+        matched: How many rows were due.
+        taken: How many of them the operation takes.
         operation_id: The operation; None if there was nothing to do, or it was stopped.
         message: Why it was stopped, or failed.
     """
@@ -153,18 +153,18 @@ class Run:
 
 
 def turns(db: Connection, now: datetime) -> list[Turn]:
-    """Return the policies whose period nobody has run yet; warnings come first."""
-    found = db.execute(_IN_TURN, {"now": now, "stages": [WARN, ACT]})
-    return [Turn(each.policy_id, each.stage, each.period) for each in found]
+    """Return the policies and stages whose period has no run yet; warnings come first."""
+    rows = db.execute(_IN_TURN, {"now": now, "stages": [WARN, ACT]})
+    return [Turn(row.policy_id, row.stage, row.period) for row in rows]
 
 
 def begin_run(db: Connection, turn: Turn, now: datetime) -> Run | None:
-    """Store that a policy is run in a period; None if somebody runs it, or has run it."""
+    """Store the run of a policy in a period; None if it is being run, or was run already."""
     if not db.scalar(_TAKE, {"policy_id": turn.policy_id}):
         return None
     table = table_of(Policy)
-    found = db.execute(select(table).where(table.c.id == turn.policy_id)).one()
-    policy = {name: plain(value) for name, value in found._mapping.items()}
+    row = db.execute(select(table).where(table.c.id == turn.policy_id)).one()
+    policy = {name: plain(value) for name, value in row._mapping.items()}
     names = {name: getattr(turn, name) for name in Turn.__slots__}
     names |= {"policy": json.dumps(policy), "now": now}
     claimed = db.execute(_CLAIM, names).one_or_none()
@@ -174,19 +174,19 @@ def begin_run(db: Connection, turn: Turn, now: datetime) -> Run | None:
 
 
 def end_run(db: Connection, run: Run) -> None:
-    """Store what became of a run."""
-    told = ("outcome", "matched", "taken", "usual", "message", "operation_id")
-    db.execute(_END, {"run_id": run.id} | {name: getattr(run, name) for name in told})
+    """Store the outcome of a run."""
+    columns = ("outcome", "matched", "taken", "usual", "message", "operation_id")
+    db.execute(_END, {"run_id": run.id} | {name: getattr(run, name) for name in columns})
 
 
 def most_rows(db: Connection, run: Run) -> int | None:
-    """Return how many rows a run may match; None if nobody knows what is usual."""
+    """Return how many rows a run may match; None if it isn't known yet what is usual."""
     policy = run.policy
     names = {"policy_id": policy["id"], "stage": run.stage, "run_id": run.id}
     earlier = db.execute(_EARLIER, {**names, "history": HISTORY}).all()
-    # What it really did says what is usual; what it would have done only as long as that is all.
-    done = [each.matched for each in earlier if each.was_on]
-    history = done if len(done) >= ENOUGH else [each.matched for each in earlier]
+    # Runs that changed rows say what is usual; shadow runs count only while those are too few.
+    acted = [run_row.matched for run_row in earlier if run_row.was_on]
+    history = acted if len(acted) >= ENOUGH else [run_row.matched for run_row in earlier]
     breaker = Breaker(policy["breaker_factor"], policy["breaker_least"])
     return breaker.most(history, periods=run.missed + 1, released=db.scalar(_RELEASED, names))
 
@@ -198,13 +198,13 @@ def has_failed_before(db: Connection, run: Run) -> bool:
 
 
 def refused_last(policy_id: int) -> Select[Any]:
-    """Return the query for the rows that the last run of a policy couldn't do."""
-    found = _REFUSED.bindparams(policy_id=policy_id, failed=int(Outcome.FAILED))
-    return select(found.columns(id=BigInteger).subquery("refused").c.id)
+    """Return the query for the rows that failed in the last run of a policy."""
+    query = _REFUSED.bindparams(policy_id=policy_id, failed=int(Outcome.FAILED))
+    return select(query.columns(id=BigInteger).subquery("refused").c.id)
 
 
 def alert(db: Connection, run: Run, now: datetime) -> None:
-    """Raise an alert about a run that did nothing, though there was something to do."""
+    """Raise an alert about a run that did nothing although rows were due."""
     policy = run.policy
     about = {"tenant_id": policy["tenant_id"], "policy_id": policy["id"], "kind": policy["kind"]}
     message = f"{policy['name']}: {run.message}"
@@ -212,7 +212,7 @@ def alert(db: Connection, run: Run, now: datetime) -> None:
 
 
 def run_of(db: Connection, operation_id: UUID) -> Row[Any] | None:
-    """Return the policy and the stage of the run that an operation is of; None if it is of none."""
+    """Return the policy and the stage of the run that stored an operation; None if no run did."""
     return db.execute(
         select(ScheduledRun.policy, ScheduledRun.stage).where(
             ScheduledRun.operation_id == operation_id

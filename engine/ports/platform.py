@@ -44,7 +44,7 @@ class Pace:
     chunk_items: int = 1000
     atomic_items: int = 100_000
     operation_items: int = 1_000_000
-    window: int = 4
+    in_flight_limit: int = 4
     attempts: int = 5
     lease_s: float = 45.0
     statement_s: float = 30.0

@@ -1,4 +1,4 @@
-"""A ticket for each overdue task that the clock closed, where its job names a category; once."""
+"""Overdue tickets: raise a ticket once for each overdue task that a policy closed."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from domain.bulk import Outcome
 from domain.permissions import Actor
 from engine.audit.outbox import log_entities
 from engine.ports.hooks import Hook
-from engine.records.inline_operation import inline_operation
+from engine.records.inline_operation import nested_inline_operation
 from models.field_task import FieldTask
 from models.ticket import Ticket
 
-# `o` is the operation that ends. Only what the clock closed because it was overdue raises tickets.
-_OF_THE_CLOCK = f"""
+# `o` is the operation that ends: only a policy that closes overdue tasks raises tickets.
+_BY_POLICY = f"""
 o.kind = '{FieldTask.resource_type}' AND o.verb = 'transition'
 AND NOT o.dry_run AND o.actor_id IS NULL
 AND EXISTS (SELECT FROM scheduled_run r
              WHERE r.operation_id = o.id AND r.policy ->> 'clock' IN ('due', 'overdue'))
 """
 
-_CLOSED = text("""
+_CLOSED_TASKS = text("""
 SELECT t.id
   FROM operation_chunk c, unnest(c.ids, c.outcomes) AS i(id, outcome), field_task t, job j
  WHERE c.operation_id = :operation_id AND i.outcome = :succeeded
@@ -49,24 +49,26 @@ RETURNING id, state, title, description, priority, category_id, site_id, task_id
 
 
 class RaiseTickets(Hook):
-    """Raises tickets for what was overdue, in the category that the job of the task names."""
+    """Raises tickets for tasks that were overdue, in the category that their job names."""
 
     name = "overdue_tickets"
-    wanted = _OF_THE_CLOCK
+    wanted = _BY_POLICY
 
-    def follow(self, db: Connection, operation: Row[Any], told: Mapping[str, Any]) -> Sequence[int]:
-        """Return the tasks that were closed and have no ticket yet."""
-        if not told["successful_items"]:
+    def follow(
+        self, db: Connection, operation: Row[Any], result: Mapping[str, Any]
+    ) -> Sequence[int]:
+        """Return the tasks that the operation closed and that have no ticket yet."""
+        if not result["successful_items"]:
             return ()
         names = {"operation_id": operation.id, "succeeded": Outcome.SUCCEEDED}
-        return list(db.scalars(_CLOSED, names))
+        return list(db.scalars(_CLOSED_TASKS, names))
 
     def after(
         self, db: Connection, parent_id: UUID, tenant_id: int, ids: Sequence[int], now: datetime
     ) -> None:
-        """Raise their tickets, with the records of it."""
+        """Raise their tickets, and record it."""
         system = Actor(tenant_id, None)
-        about = inline_operation(
+        about = nested_inline_operation(
             db,
             system,
             now,
@@ -78,7 +80,7 @@ class RaiseTickets(Hook):
         with about as running:
             names = {"ids": list(ids), "now": now, "state": Ticket.machine.initial}
             raised = db.execute(_RAISE, names).all()
-            running.ids = [each.id for each in raised]
+            running.ids = [ticket.id for ticket in raised]
             if raised:
                 log_entities(
                     db,
@@ -90,17 +92,17 @@ class RaiseTickets(Hook):
                     reason="hook",
                     ids=running.ids,
                     versions=[1] * len(raised),
-                    changes=[_created(each) for each in raised],
+                    changes=[_created_changes(ticket) for ticket in raised],
                     now=now,
                 )
 
 
-def _created(ticket: Row[Any]) -> str:
-    written = {name: value for name, value in ticket._mapping.items() if name != "id"}
+def _created_changes(ticket: Row[Any]) -> str:
+    values = {name: value for name, value in ticket._mapping.items() if name != "id"}
     return json.dumps(
         {
             name: {"before": None, "after": value}
-            for name, value in written.items()
+            for name, value in values.items()
             if value is not None
         }
     )

@@ -1,4 +1,4 @@
-"""Conflicts: what a caller with a stale version is told, and who wrote the row last."""
+"""Conflicts: explain a stale version to its caller, and say who wrote the row last."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -15,48 +15,48 @@ from models.people import Person
 STALE = "This record was modified by another user."
 
 
-def stale(wanted: int, version: int, state: str | None) -> Reason:
-    """Return the reason against a row that has another version than the caller saw."""
-    there = f" in {state}" if state else ""
+def stale(expected: int, version: int, state: str | None) -> Reason:
+    """Return the reason to refuse a row that has another version than the caller saw."""
+    in_state = f" in {state}" if state else ""
     return Reason(
         "concurrency_conflict",
-        f"{STALE} You saw version {wanted}, it is at {version}{there}. Refresh and retry",
+        f"{STALE} You saw version {expected}, it is at {version}{in_state}. Refresh and retry",
     )
 
 
 def conflict(
-    wanted: int,
+    expected: int,
     version: int,
     *,
     state: str | None,
     changes: Mapping[str, Mapping[str, Any]],
     last: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return a conflict as the contract words it.
+    """Return a conflict in the form of the contract.
 
     Args:
-        wanted: The version that the caller saw.
+        expected: The version that the caller saw.
         version: The version that the row has.
-        state: The state that it is in, if it has states.
-        changes: What the caller wanted, before and after by field.
+        state: The state of the row, if it has states.
+        changes: What the caller tried to write, before and after by field.
         last: Who wrote the row last, and when.
     """
     return {
         "resolution": {
             "action": "refresh_and_retry",
-            "your_version": wanted,
+            "your_version": expected,
             "current_version": version,
         },
         "current": {**({"state": state} if state else {}), **(last or {})},
-        "changes": {name: dict(each) for name, each in changes.items()},
+        "changes": {name: dict(change) for name, change in changes.items()},
     }
 
 
 def last_writers(
     db: Connection, model: type[Record], ids: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
-    """Return who wrote each row last, by name, and when; asked only for conflicts."""
-    # By another name: the record may be a person itself.
+    """Return who wrote each row last, by name, and when; queried for conflicts only."""
+    # An alias, because the record may itself be a person.
     writer = aliased(Person)
     query = (
         select(model.id, writer.name, model.updated_at)
@@ -64,10 +64,10 @@ def last_writers(
         .where(model.id == any_(bindparam("ids", type_=ARRAY(BigInteger))))
     )
     return {
-        row_id: {"updated_by": name, "updated_at": _moment(at)}
+        row_id: {"updated_by": name, "updated_at": _as_iso(at)}
         for row_id, name, at in db.execute(query, {"ids": list(ids)})
     }
 
 
-def _moment(at: datetime) -> str:
+def _as_iso(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")

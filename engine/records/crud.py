@@ -1,8 +1,8 @@
-"""One record created, updated or deleted: at once, as its next version, with its record.
+"""Records: create, update or delete one record at once, as its next version, with its audit record.
 
-A part (a line, a reading, a member) is written under the lock of the row that it is a part of,
-which gets its next version too: whatever a rule counts can't change while it is judged. What is
-refused for what is stored is recorded as well; what can't be read is not.
+A child record (a line, a reading, a member) is written under the lock of its parent row, which
+gets its next version too: so what a rule counts can't change while it is judged. A write that is
+refused because of stored data is recorded as well; one that can't be parsed is not.
 """
 
 from collections.abc import Mapping
@@ -29,13 +29,11 @@ from engine.input.tour_nesting import check_tour
 from engine.ports.platform import Platform
 from engine.records.conflicts import STALE, conflict, last_writers
 from engine.records.deletion import check_deletable
-from engine.records.inline_operation import InlineOperation, direct
+from engine.records.inline_operation import InlineOperation, inline_operation
 from engine.records.intake_warnings import drop_warnings, note_warnings
-from engine.records.state_invariants import keep_standing
-from engine.records.versioned_write import VersionedWrite, write_next
+from engine.records.state_invariants import keep_state_invariants
+from engine.records.versioned_write import Values, VersionedWrite, write_next
 from models.base import ASSIGNED, Assignable, Record, Work
-
-Values = Mapping[str, Any]
 
 
 def create_record(
@@ -50,9 +48,9 @@ def create_record(
 
     Raises:
         InvalidInput: A resource type, a field or a value is not what was expected.
-        NotFound: A record that the values name isn't there.
+        NotFound: A record that the values refer to doesn't exist.
         PermissionDenied: The actor may not; the denial is recorded.
-        RuleRefused: It would be a part of work that changes no more, or a checkpoint of one.
+        RuleRefused: Its parent is work that can't change any more, or a checkpoint of a tour.
     """
     target = target_of(resource_type)
     authorize(platform, actor, *target.permission("create"))
@@ -60,19 +58,21 @@ def create_record(
     _authorize_assign(platform, actor, target.model, parsed)
     check_new(target.model, parsed)
     check_together(target.model, parsed)
-    wanted = AttemptedWrite("CREATED", target.model.resource_type, values=parsed, reason=reason)
+    attempt = AttemptedWrite("CREATED", target.model.resource_type, values=parsed, reason=reason)
     with (
-        recorded_if_refused(platform, actor, wanted),
-        direct(platform, actor, kind=target.guarded, verb="create", reason=reason) as running,
+        recorded_if_refused(platform, actor, attempt),
+        inline_operation(
+            platform, actor, kind=target.guarded, verb="create", reason=reason
+        ) as running,
     ):
         resolved = resolve_references(running.db, actor.tenant_id, target.model, parsed)
-        whole = _lock_whole(running, actor, target, resolved)
-        # Only now: who waited for a row writes it later than whom they waited for.
+        parent = _lock_parent(running, actor, target, resolved)
+        # Read the clock after the locks: `updated_at` must follow the order of the locks.
         running.now = platform.clock(running.db)
         check_tour(running.db, actor.tenant_id, target.model, resolved)
         row_id = _insert(running, actor, target.model, resolved)
-        trail = VersionedWrite(running, actor, target, reason)
-        trail.leave("CREATED", row_id, 1, _created(target.model, resolved), whole)
+        write = VersionedWrite(running, actor, target, reason)
+        write.record("CREATED", row_id, 1, _created_changes(target.model, resolved), parent)
         if issubclass(target.model, Work):
             note_warnings(running.db, target.model, actor.tenant_id, [row_id], running.now)
     return row_id
@@ -88,16 +88,15 @@ def update_record(
     expected_version: int | None = None,
     reason: str = "user_action",
 ) -> int:
-    """Write values to one record; return its version, the old one if nothing was new.
+    """Write values to one record; return its version, unchanged if no value was new.
 
     Raises:
         InvalidInput: A resource type, a field or a value is not what was expected.
-        NotFound: The tenant has no such record, or a record that the values name isn't there.
+        NotFound: The tenant has no such record, or no record that the values refer to.
         PermissionDenied: The actor may not; the denial is recorded.
         StaleVersion: The record has another version than expected.
-        RuleRefused: It is, or it is a part of, work that changes no more, or whose state
-            stands on it: the last line of what is completed. Or a tour would stand within
-            another.
+        RuleRefused: It is, or belongs to, work that can't change any more, or whose state depends
+            on it: the last line of what is completed. Or it would nest a tour in another tour.
     """
     target = target_of(resource_type)
     _check_id(target.model, row_id)
@@ -114,30 +113,30 @@ def update_record(
         raise InvalidInput(
             field=target.model.parent, got=parsed[target.model.parent], expected="to stay as it is"
         )
-    wanted = AttemptedWrite("UPDATED", target.model.resource_type, row_id, parsed, reason)
+    attempt = AttemptedWrite("UPDATED", target.model.resource_type, row_id, parsed, reason)
     with (
-        recorded_if_refused(platform, actor, wanted),
-        direct(
+        recorded_if_refused(platform, actor, attempt),
+        inline_operation(
             platform, actor, kind=target.guarded, verb="update_record", reason=reason
         ) as running,
     ):
-        row, whole = _lock(running, actor, target, row_id)
+        row, parent = _lock(running, actor, target, row_id)
         running.now = platform.clock(running.db)
         resolved = resolve_references(running.db, actor.tenant_id, target.model, parsed)
         new = {name: value for name, value in resolved.items() if getattr(row, name) != value}
-        changes = {name: _change(getattr(row, name), value) for name, value in new.items()}
+        changes = {name: _before_after(getattr(row, name), value) for name, value in new.items()}
         _check_version(running, target.model, row, expected_version, changes)
         check_together(target.model, {**row._mapping, **new})
         if not new:
             return int(row.version)
         _check_settled(target.model, row, new)
         check_tour(running.db, actor.tenant_id, target.model, new, row_id)
-        with keep_standing(running.db, actor.tenant_id, target.parent, whole):
+        with keep_state_invariants(running.db, actor.tenant_id, target.parent, parent):
             write_next(running, actor, target.model, row, new)
         if issubclass(target.model, Work):
             drop_warnings(running.db, target.model, actor.tenant_id, [row_id], running.now)
-        trail = VersionedWrite(running, actor, target, reason)
-        trail.leave("UPDATED", row_id, row.version + 1, changes, whole)
+        write = VersionedWrite(running, actor, target, reason)
+        write.record("UPDATED", row_id, row.version + 1, changes, parent)
     return int(row.version) + 1
 
 
@@ -156,9 +155,9 @@ def delete_record(
         NotFound: The tenant has no such record.
         PermissionDenied: The actor may not; the denial is recorded.
         StaleVersion: The record has another version than expected.
-        RuleRefused: It is, or it is a part of, work that changes no more, or whose state
-            stands on it: the last line of what is completed. Or open work names it, or the
-            actor holds by it what they may do.
+        RuleRefused: It is, or belongs to, work that can't change any more, or whose state depends
+            on it: the last line of completed work. Or open work refers to it, or it is the
+            actor's own access.
     """
     target = target_of(resource_type)
     _check_id(target.model, row_id)
@@ -169,24 +168,26 @@ def delete_record(
         [row_id],
         resource_type=target.model.resource_type,
     )
-    wanted = AttemptedWrite("DELETED", target.model.resource_type, row_id, reason=reason)
+    attempt = AttemptedWrite("DELETED", target.model.resource_type, row_id, reason=reason)
     with (
-        recorded_if_refused(platform, actor, wanted),
-        direct(platform, actor, kind=target.guarded, verb="delete", reason=reason) as running,
+        recorded_if_refused(platform, actor, attempt),
+        inline_operation(
+            platform, actor, kind=target.guarded, verb="delete", reason=reason
+        ) as running,
     ):
-        row, whole = _lock(running, actor, target, row_id)
+        row, parent = _lock(running, actor, target, row_id)
         running.now = platform.clock(running.db)
         changes = {
-            name: _change(getattr(row, name), None)
+            name: _before_after(getattr(row, name), None)
             for name in fields_of(target.model)
             if getattr(row, name) is not None
         }
         _check_version(running, target.model, row, expected_version, changes)
         check_deletable(running.db, actor, target.model, row)
-        with keep_standing(running.db, actor.tenant_id, target.parent, whole):
+        with keep_state_invariants(running.db, actor.tenant_id, target.parent, parent):
             write_next(running, actor, target.model, row, {"deleted_at": running.now})
-        trail = VersionedWrite(running, actor, target, reason)
-        trail.leave("DELETED", row_id, row.version + 1, changes, whole)
+        write = VersionedWrite(running, actor, target, reason)
+        write.record("DELETED", row_id, row.version + 1, changes, parent)
     return int(row.version) + 1
 
 
@@ -204,7 +205,7 @@ def _check_id(model: type[Record], row_id: Any) -> None:
 def _authorize_assign(
     platform: Platform, actor: Actor, model: type[Record], values: Values
 ) -> None:
-    """Make sure that who gives work to somebody may do so."""
+    """Check that the actor may assign work, if the values do."""
     if issubclass(model, Assignable) and not values.keys().isdisjoint(ASSIGNED):
         authorize(platform, actor, model.resource_type, "assign")
 
@@ -212,8 +213,8 @@ def _authorize_assign(
 def _lock(
     running: InlineOperation, actor: Actor, target: Target, row_id: int
 ) -> tuple[Row[Any], Row[Any] | None]:
-    """Lock a record and before it what it is a part of: the order that everybody keeps."""
-    whole = None
+    """Lock a record, its parent first: the lock order that every transaction keeps."""
+    parent = None
     if target.parent is not None and target.model.parent is not None:
         table = table_of(target.model)
         parent_id = running.db.scalar(
@@ -223,11 +224,11 @@ def _lock(
         )
         if parent_id is None:
             raise NotFound(what=target.model.resource_type, got=row_id)
-        whole = _lock_row(running, actor, target.parent, parent_id)
-    return _lock_row(running, actor, target.model, row_id), whole
+        parent = _lock_row(running, actor, target.parent, parent_id)
+    return _lock_row(running, actor, target.model, row_id), parent
 
 
-def _lock_whole(
+def _lock_parent(
     running: InlineOperation, actor: Actor, target: Target, values: Values
 ) -> Row[Any] | None:
     if target.parent is None or target.model.parent is None:
@@ -237,8 +238,8 @@ def _lock_whole(
 
 def _lock_row(running: InlineOperation, actor: Actor, model: type[Record], row_id: int) -> Row[Any]:
     table = table_of(model)
-    # No key is written, so those who only refer to the row needn't wait: whoever writes
-    # anything refers to themselves, and two who change each other would wait for each other.
+    # No key is written, so whoever only refers to the row needn't wait: each write refers to its
+    # author, and two people who change each other's rows would wait for each other.
     row = running.db.execute(
         select(table)
         .where(
@@ -267,33 +268,33 @@ def _check_version(
         return
     last = last_writers(running.db, model, [row.id])[row.id]
     state = getattr(row, "state", None)
-    told = conflict(expected, row.version, state=state, changes=changes, last=last)
-    raise StaleVersion(message=STALE, **told)
+    details = conflict(expected, row.version, state=state, changes=changes, last=last)
+    raise StaleVersion(message=STALE, **details)
 
 
 def _insert(running: InlineOperation, actor: Actor, model: type[Record], values: Values) -> int:
-    given = dict(values)
+    columns = dict(values)
     if issubclass(model, Work):
-        given |= {"state": model.machine.initial, "state_since": running.now}
-    given |= {
+        columns |= {"state": model.machine.initial, "state_since": running.now}
+    columns |= {
         "tenant_id": actor.tenant_id,
         "created_at": running.now,
         "updated_at": running.now,
         "created_by": actor.person_id,
         "updated_by": actor.person_id,
     }
-    statement = insert(table_of(model)).values(given).returning(table_of(model).c.id)
+    statement = insert(table_of(model)).values(columns).returning(table_of(model).c.id)
     return int(running.db.execute(statement).scalar_one())
 
 
-def _created(model: type[Record], values: Values) -> dict[str, dict[str, Any]]:
-    begun = {"state": model.machine.initial} if issubclass(model, Work) else {}
+def _created_changes(model: type[Record], values: Values) -> dict[str, dict[str, Any]]:
+    initial = {"state": model.machine.initial} if issubclass(model, Work) else {}
     return {
-        name: _change(None, value)
-        for name, value in {**begun, **values}.items()
+        name: _before_after(None, value)
+        for name, value in {**initial, **values}.items()
         if value is not None
     }
 
 
-def _change(before: Any, after: Any) -> dict[str, Any]:
+def _before_after(before: Any, after: Any) -> dict[str, Any]:
     return {"before": plain(before), "after": plain(after)}

@@ -1,4 +1,4 @@
-"""What is not deleted: what open work names, and by what somebody may do what they do."""
+"""Deletion guards: refuse to delete what open work refers to, or the actor's own access."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,18 +14,18 @@ from models.people import Person, PersonRole, Role
 
 
 def check_deletable(db: Connection, actor: Actor, model: type[Record], row: Row[Any]) -> None:
-    """Check that a locked record may go.
+    """Check that a locked record may be deleted.
 
     Raises:
-        RuleRefused: The actor would take away their own access, or open work names it.
+        RuleRefused: The actor would remove their own access, or open work refers to it.
     """
     if actor.person_id is not None and _is_own_access(db, actor.person_id, model, row):
         message = f"{model.resource_type} {row.id} is your own access: ask another administrator"
         raise RuleRefused(message=message, reasons=[{"code": "own_access"}], id=row.id)
-    named = list(_open_work(db, actor.tenant_id, model, row.id))
-    if named:
-        told = " and ".join(_counted(kind, count) for kind, count in named)
-        message = f"{told} name{'s' if sum(n for _, n in named) == 1 else ''} it"
+    references = list(_open_work(db, actor.tenant_id, model, row.id))
+    if references:
+        counted = " and ".join(_counted(work, count) for work, count in references)
+        message = f"{counted} name{'s' if sum(n for _, n in references) == 1 else ''} it"
         raise RuleRefused(message=message, reasons=[{"code": "record_in_use"}], id=row.id)
 
 
@@ -47,22 +47,24 @@ def _is_own_access(db: Connection, person_id: int, model: type[Record], row: Row
 def _open_work(
     db: Connection, tenant_id: int, model: type[Record], row_id: int
 ) -> Iterator[tuple[type[Work], int]]:
-    """Yield how much work of a kind that isn't over names a record, a column after the other."""
-    for kind in kinds().values():
+    """Yield how many rows of open work refer to a record, for each column that may."""
+    for work in kinds().values():
         columns = [
-            each.name for each in fields_of(kind).values() if each.refers_to == model.resource_type
+            column.name
+            for column in fields_of(work).values()
+            if column.refers_to == model.resource_type
         ]
         for name in columns:
             query = select(func.count()).where(
-                kind.tenant_id == tenant_id,
-                table_of(kind).c[name] == row_id,
-                kind.deleted_at.is_(None),
-                kind.state.not_in(kind.machine.final),
+                work.tenant_id == tenant_id,
+                table_of(work).c[name] == row_id,
+                work.deleted_at.is_(None),
+                work.state.not_in(work.machine.final),
             )
             count = db.scalar(query)
             if count:
-                yield kind, count
+                yield work, count
 
 
-def _counted(kind: type[Work], count: int) -> str:
-    return f"{count:,} open {kind.resource_type.replace('_', ' ')}{'' if count == 1 else 's'}"
+def _counted(work: type[Work], count: int) -> str:
+    return f"{count:,} open {work.resource_type.replace('_', ' ')}{'' if count == 1 else 's'}"

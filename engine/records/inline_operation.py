@@ -1,7 +1,7 @@
-"""Changes that an interface makes itself, at once: an operation that is over with its transaction.
+"""Inline operations: change rows at once, under an operation that ends with its transaction.
 
-Such an operation has no chunks and nobody polls for it; it tells who did what, and lets the
-database's guard see that the change has an owner.
+Such an operation has no chunks and nobody polls for it; it says who did what, and shows the
+database's guard that the change has an operation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,18 +21,18 @@ from engine.ports.platform import Platform
 from models.operation import OperationRow
 
 QUEUE = "none"
-_NAMED = text("SELECT current_setting('lockside.operation_id', true)")
-_NAME = text("SELECT set_config('lockside.operation_id', :id, true)")
+_CURRENT_ID = text("SELECT current_setting('lockside.operation_id', true)")
+_SET_CURRENT_ID = text("SELECT set_config('lockside.operation_id', :id, true)")
 
 
 @dataclass(slots=True)
 class InlineOperation:
-    """A transaction with the operation that it belongs to.
+    """A transaction and the operation under which it writes.
 
     Attributes:
         db: The open transaction.
-        now: When it began.
-        ids: The rows that came in or were changed; told in the operation's result.
+        now: When the operation began.
+        ids: The rows that were created or changed, for the operation's result.
     """
 
     db: Connection
@@ -42,7 +42,7 @@ class InlineOperation:
 
 
 @contextmanager
-def direct(
+def inline_operation(
     platform: Platform,
     actor: Actor,
     *,
@@ -53,10 +53,10 @@ def direct(
     idempotency_key: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Iterator[InlineOperation]:
-    """Give a transaction under an operation of its own; without any `ids` nothing is stored.
+    """Open a transaction under its own operation; without any `ids` nothing is stored.
 
     Raises:
-        InvalidInput: A constraint of the database speaks against a value; it is named.
+        InvalidInput: A constraint of the database refuses a value; the message names it.
         LockBusy: Another session held a row for longer than the lock timeout, or waited for one
             that this transaction holds.
     """
@@ -86,7 +86,7 @@ def direct(
 
 
 @contextmanager
-def inline_operation(
+def nested_inline_operation(
     db: Connection,
     actor: Actor,
     now: datetime,
@@ -96,12 +96,12 @@ def inline_operation(
     total: int,
     parent_id: UUID,
 ) -> Iterator[InlineOperation]:
-    """Give an operation of its own within a transaction that belongs to another one.
+    """Open an operation within the transaction of another one; without any `ids` nothing is stored.
 
-    So a hook of one kind of work writes work of another. Without any `ids` nothing is stored.
+    So a hook can write rows of another resource type than those of the operation that it follows.
     """
     shared = {"kind": kind, "verb": verb, "operation_type": verb, "reason": "hook", "total": total}
-    outer = db.scalar(_NAMED)
+    outer = db.scalar(_CURRENT_ID)
     with db.begin_nested() as nested:
         running = InlineOperation(db, uuid4(), now)
         _open(running, actor, shared | {"parent_id": parent_id})
@@ -110,12 +110,12 @@ def inline_operation(
             _close(running, now, verb, total)
         else:
             nested.rollback()
-    db.execute(_NAME, {"id": outer})
+    db.execute(_SET_CURRENT_ID, {"id": outer})
 
 
 def _open(running: InlineOperation, actor: Actor, shared: Mapping[str, Any]) -> None:
     running.db.execute(insert(OperationRow), _row(running, actor) | dict(shared))
-    running.db.execute(_NAME, {"id": str(running.operation_id)})
+    running.db.execute(_SET_CURRENT_ID, {"id": str(running.operation_id)})
 
 
 def _row(running: InlineOperation, actor: Actor) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _row(running: InlineOperation, actor: Actor) -> dict[str, Any]:
 
 def _close(running: InlineOperation, now: datetime, verb: str, total: int) -> None:
     done = list(running.ids)
-    told = result(
+    ended_result = result(
         operation_id=str(running.operation_id),
         operation_type=verb,
         state="SUCCEEDED",
@@ -150,9 +150,9 @@ def _close(running: InlineOperation, now: datetime, verb: str, total: int) -> No
         started_at=running.now,
         finished_at=now,
     )
-    # Whoever asked has the answer already; nobody polls for it.
+    # The caller has the answer already; nobody polls for it.
     running.db.execute(
         update(OperationRow)
         .where(OperationRow.id == running.operation_id)
-        .values(state="SUCCEEDED", finished_at=now, result=told, result_stored_at=now)
+        .values(state="SUCCEEDED", finished_at=now, result=ended_result, result_stored_at=now)
     )

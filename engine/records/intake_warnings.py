@@ -1,4 +1,4 @@
-"""Rules that are judged when work comes in, and only warn then, for as long as they are broken."""
+"""Intake warnings: note the rules that new work breaks, for as long as it breaks them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,14 +15,14 @@ from models.work_warning import WorkWarning
 def note_warnings(
     db: Connection, model: type[Work], tenant_id: int, ids: Sequence[int], now: datetime
 ) -> int:
-    """Note on new rows which intake rules of their machine they break; return how many do."""
+    """Store which intake rules of their machine new rows break; return the number of warnings."""
     rules = model.machine.intake
     if not rules or not ids:
         return 0
     facts = [fact for rule in rules for fact in rule.facts]
     rows = db.execute(select_rows(model, facts), {"tenant_id": tenant_id, "ids": list(ids)})
-    asked = Request(model.machine.initial, by_system=True, now=now)
-    found = [
+    request = Request(model.machine.initial, by_system=True, now=now)
+    warnings = [
         {
             "tenant_id": tenant_id,
             "kind": model.resource_type,
@@ -33,37 +33,37 @@ def note_warnings(
         }
         for row in rows
         for rule in rules
-        if not rule.holds(row._mapping, asked)
+        if not rule.holds(row._mapping, request)
     ]
-    if found:
-        db.execute(insert(WorkWarning), found)
-    return len(found)
+    if warnings:
+        db.execute(insert(WorkWarning), warnings)
+    return len(warnings)
 
 
 def drop_warnings(
     db: Connection, model: type[Work], tenant_id: int, ids: Sequence[int], now: datetime
 ) -> None:
-    """Drop the warnings of changed rows whose rules aren't broken any more."""
+    """Delete the warnings of changed rows whose rules aren't broken any more."""
     rules = {rule.reason.code: rule for rule in model.machine.intake}
     if not rules or not ids:
         return
     of_rows = WorkWarning.entity_id == any_(literal(list(ids), ARRAY(BigInteger)))
-    noted = db.execute(
+    warnings = db.execute(
         select(WorkWarning.id, WorkWarning.entity_id, WorkWarning.code).where(
             WorkWarning.tenant_id == tenant_id, WorkWarning.kind == model.resource_type, of_rows
         )
     ).all()
-    if not noted:
+    if not warnings:
         return
     facts = [fact for rule in rules.values() for fact in rule.facts]
-    named = {"tenant_id": tenant_id, "ids": sorted({each.entity_id for each in noted})}
-    rows = {row.id: row._mapping for row in db.execute(select_rows(model, facts), named)}
-    asked = Request(model.machine.initial, by_system=True, now=now)
-    over = [
-        each.id
-        for each in noted
-        if each.code in rules and rules[each.code].holds(rows[each.entity_id], asked)
+    names = {"tenant_id": tenant_id, "ids": sorted({warning.entity_id for warning in warnings})}
+    rows = {row.id: row._mapping for row in db.execute(select_rows(model, facts), names)}
+    request = Request(model.machine.initial, by_system=True, now=now)
+    ended = [
+        warning.id
+        for warning in warnings
+        if warning.code in rules and rules[warning.code].holds(rows[warning.entity_id], request)
     ]
-    if over:
-        ended = WorkWarning.id == any_(literal(over, ARRAY(BigInteger)))
-        db.execute(delete(WorkWarning).where(ended))
+    if ended:
+        is_ended = WorkWarning.id == any_(literal(ended, ARRAY(BigInteger)))
+        db.execute(delete(WorkWarning).where(is_ended))

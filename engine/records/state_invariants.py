@@ -1,4 +1,4 @@
-"""What the state of work stands on: a rule that let it in holds for as long as it is there."""
+"""State invariants: keep the rules that let work into its state true while it is there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,28 +13,28 @@ from models.facts import is_own, select_rows
 
 
 @contextmanager
-def keep_standing(
+def keep_state_invariants(
     db: Connection, tenant_id: int, model: type[Record] | None, row: Row[Any] | None
 ) -> Iterator[None]:
-    """Let the block write parts of a locked row, unless its state would stand on nothing then.
+    """Let the block write children of a locked row, unless they break the row's state invariants.
 
-    What didn't hold before, for an imported row say, may stay broken.
+    A rule that was broken before, for example on an imported row, may stay broken.
 
     Raises:
-        RuleRefused: A rule that every way into the row's state asks for held before the block
-            and doesn't after it.
+        RuleRefused: A rule of every transition into the row's state held before the block and
+            doesn't hold after it.
     """
     if row is None or model is None or not issubclass(model, Work):
         yield
         return
     before = _broken(db, tenant_id, model, row)
     yield
-    new = [each for each in _broken(db, tenant_id, model, row) if each not in before]
+    new = [reason for reason in _broken(db, tenant_id, model, row) if reason not in before]
     if new:
-        why = "; ".join(each.told for each in new)
+        why = "; ".join(reason.told for reason in new)
         raise RuleRefused(
             message=f"{model.resource_type} {row.id} is {row.state}: {why}",
-            reasons=[{"code": each.code} for each in new],
+            reasons=[{"code": reason.code} for reason in new],
             id=row.id,
         )
 
@@ -42,17 +42,25 @@ def keep_standing(
 def _broken(db: Connection, tenant_id: int, model: type[Work], row: Row[Any]) -> list[Reason]:
     rules = [
         rule
-        for rule in _rules_into(model.machine, row.state)
+        for rule in _rules_of_all_transitions_to(model.machine, row.state)
         if any(not is_own(model, fact) for fact in rule.facts)
     ]
     if not rules:
         return []
     facts = [fact for rule in rules for fact in rule.facts]
-    found = db.execute(select_rows(model, facts), {"tenant_id": tenant_id, "ids": [row.id]}).one()
-    asked = Request(row.state, by_system=True)
-    return [rule.broken(found._mapping) for rule in rules if not rule.holds(found._mapping, asked)]
+    row_facts = db.execute(
+        select_rows(model, facts), {"tenant_id": tenant_id, "ids": [row.id]}
+    ).one()
+    request = Request(row.state, by_system=True)
+    return [
+        rule.broken(row_facts._mapping)
+        for rule in rules
+        if not rule.holds(row_facts._mapping, request)
+    ]
 
 
-def _rules_into(machine: Machine, state: str) -> list[Rule]:
-    ways = [each.rules for each in machine.transitions if each.target == state]
-    return [rule for rule in ways[0] if all(rule in each for each in ways)] if ways else []
+def _rules_of_all_transitions_to(machine: Machine, state: str) -> list[Rule]:
+    rule_sets = [arrow.rules for arrow in machine.transitions if arrow.target == state]
+    if not rule_sets:
+        return []
+    return [rule for rule in rule_sets[0] if all(rule in rules for rules in rule_sets)]

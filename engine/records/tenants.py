@@ -1,4 +1,4 @@
-"""Tenants with their standard roles, their first people, and records that have but a name."""
+"""Tenants: create a tenant with its standard roles and first people, and records by name."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,27 +31,27 @@ def open_tenant(
     *,
     by: Actor | None = None,
 ) -> int:
-    """Make sure that a tenant, its standard roles and these people exist; return its id.
+    """Ensure that a tenant, its standard roles and these people exist; return its id.
 
     Args:
         platform: The outside world.
         name: The tenant's name.
-        people: The roles of each person, by name; roles are added, never taken away.
-        by: Who opens it; they may add to a tenant that is there only if it is their own.
+        people: The roles of each person, by name; roles are added, never removed.
+        by: Who creates it; they may add to an existing tenant only if it is their own.
 
     Raises:
-        InvalidInput: There is no such role, or the tenant is another one's; nothing was stored.
+        InvalidInput: There is no such role, or the tenant is not the actor's; nothing is stored.
     """
-    unknown = next((each for given in people.values() for each in given if each not in ROLES), None)
+    unknown = next((role for roles in people.values() for role in roles if role not in ROLES), None)
     if unknown is not None:
         raise InvalidInput(field="role", got=unknown, expected=f"one of {', '.join(ROLES)}")
-    machines = [each.machine for each in kinds().values()]
-    wanted = AttemptedWrite("CREATED", "tenant", values={"name": name}, reason=_reason(by))
-    refusals = nullcontext() if by is None else recorded_if_refused(platform, by, wanted)
+    machines = [model.machine for model in kinds().values()]
+    attempt = AttemptedWrite("CREATED", "tenant", values={"name": name}, reason=_cause(by))
+    refusals = nullcontext() if by is None else recorded_if_refused(platform, by, attempt)
     with refusals, platform.database.begin() as db:
-        known = upsert(Tenant).values(name=name)
-        made = known.on_conflict_do_nothing().returning(Tenant.id)
-        is_new = db.scalar(made) is not None
+        statement = upsert(Tenant).values(name=name)
+        inserted = statement.on_conflict_do_nothing().returning(Tenant.id)
+        is_new = db.scalar(inserted) is not None
         tenant_id = db.scalars(select(Tenant.id).filter_by(name=name)).one()
         is_cross_tenant = by is not None and by.person_id is not None and tenant_id != by.tenant_id
         if is_cross_tenant and not is_new:
@@ -67,37 +67,39 @@ def open_tenant(
         now = platform.clock(db)
         if is_new:
             _log(db, now, by, "tenant", tenant_id=tenant_id, new={tenant_id: {"name": name}})
-        _bring(db, now, by, Role, roles)
-        ids = named_ids(db, tenant_id, Role)
-        _bring(db, now, by, Person, [{"tenant_id": tenant_id, "name": each} for each in people])
-        person_ids = named_ids(db, tenant_id, Person)
-        held = [
-            {"tenant_id": tenant_id, "person_id": person_ids[person], "role_id": ids[role]}
-            for person, given in people.items()
-            for role in given
+        _insert_missing(db, now, by, Role, roles)
+        role_ids = ids_by_name(db, tenant_id, Role)
+        _insert_missing(
+            db, now, by, Person, [{"tenant_id": tenant_id, "name": person} for person in people]
+        )
+        person_ids = ids_by_name(db, tenant_id, Person)
+        memberships = [
+            {"tenant_id": tenant_id, "person_id": person_ids[person], "role_id": role_ids[role]}
+            for person, role_names in people.items()
+            for role in role_names
         ]
-        _bring(db, now, by, PersonRole, held)
-        _bring_policies(db, now, by, tenant_id, is_new=is_new)
+        _insert_missing(db, now, by, PersonRole, memberships)
+        _insert_default_policies(db, now, by, tenant_id, is_new=is_new)
     return tenant_id
 
 
-def give_policies(platform: Platform) -> int:
-    """Give the tenants that were there before policies were theirs; return how many got some."""
-    given = 0
+def add_default_policies(platform: Platform) -> int:
+    """Add the default policies to tenants that never had policies; return to how many."""
+    given_to = 0
     with platform.database.begin() as db:
         now = platform.clock(db)
         for tenant_id in db.scalars(select(Tenant.id).order_by(Tenant.id)).all():
-            given += _bring_policies(db, now, None, tenant_id, is_new=False)
-    return given
+            given_to += _insert_default_policies(db, now, None, tenant_id, is_new=False)
+    return given_to
 
 
 def add_named(
     platform: Platform, actor: Actor, resource_type: str, names: Sequence[str]
 ) -> dict[str, int]:
-    """Make sure that records of these names exist; return the ids of all the tenant's, by name.
+    """Ensure that records of these names exist; return the ids of all the tenant's, by name.
 
     Raises:
-        InvalidInput: There is no such resource type, or a name is no text.
+        InvalidInput: There is no such resource type, or a name is not text.
         PermissionDenied: The actor may not create them; the denial is recorded.
     """
     model = known_resource_type(resource_type)
@@ -105,15 +107,15 @@ def add_named(
         raise InvalidInput(field="kind", got=resource_type, expected="records that have a name")
     authorize(platform, actor, model.resource_type, "view")
     with platform.database.connect() as db:
-        known = named_ids(db, actor.tenant_id, model)
+        ids = ids_by_name(db, actor.tenant_id, model)
     for name in dict.fromkeys(names):
-        if name not in known:
-            known[name] = create_record(platform, actor, resource_type, {"name": name})
-    return known
+        if name not in ids:
+            ids[name] = create_record(platform, actor, resource_type, {"name": name})
+    return ids
 
 
-def named_ids(db: Connection, tenant_id: int, model: type[Record]) -> dict[str, int]:
-    """Return the ids of a tenant's records by their names, in the order of ids."""
+def ids_by_name(db: Connection, tenant_id: int, model: type[Record]) -> dict[str, int]:
+    """Return the ids of a tenant's records by name, in the order of ids."""
     table: Any = model.__table__
     rows = db.execute(
         select(table.c.name, table.c.id)
@@ -123,42 +125,42 @@ def named_ids(db: Connection, tenant_id: int, model: type[Record]) -> dict[str, 
     return dict(rows.all())
 
 
-def _bring_policies(
+def _insert_default_policies(
     db: Connection, now: datetime, by: Actor | None, tenant_id: int, *, is_new: bool
 ) -> bool:
-    """Give a tenant the policies that it begins with, unless it ever had some; say whether.
+    """Add the default policies to a tenant that never had policies; say whether it was done.
 
-    Where there is work already, they only look on until somebody turns them on.
+    Where there is work already, they run in shadow mode until somebody turns them on.
     """
     if db.scalar(select(Policy.id).filter_by(tenant_id=tenant_id).limit(1)) is not None:
         return False
     for values in DEFAULTS:
         mode = values["mode"] if is_new else SHADOW
-        _bring(db, now, by, Policy, [{**values, "mode": mode, "tenant_id": tenant_id}])
+        _insert_missing(db, now, by, Policy, [{**values, "mode": mode, "tenant_id": tenant_id}])
     return True
 
 
-def _bring(
+def _insert_missing(
     db: Connection,
     now: datetime,
     by: Actor | None,
     model: type[Record],
     rows: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Insert what isn't there yet, with its records."""
+    """Insert the rows that don't exist yet, and record it."""
     if not rows:
         return
     table = table_of(model)
-    shown = [name for name in rows[0] if name != "tenant_id"]
+    columns = [name for name in rows[0] if name != "tenant_id"]
     statement = (
         upsert(table)
         .on_conflict_do_nothing()
-        .returning(table.c.id, table.c.tenant_id, *(table.c[name] for name in shown))
+        .returning(table.c.id, table.c.tenant_id, *(table.c[name] for name in columns))
     )
     new = db.execute(statement, list(rows)).all()
     if new:
-        told = {row.id: {name: getattr(row, name) for name in shown} for row in new}
-        _log(db, now, by, model.resource_type, tenant_id=new[0].tenant_id, new=told)
+        values = {row.id: {name: getattr(row, name) for name in columns} for row in new}
+        _log(db, now, by, model.resource_type, tenant_id=new[0].tenant_id, new=values)
 
 
 def _log(
@@ -171,8 +173,8 @@ def _log(
     new: Mapping[int, Mapping[str, Any]],
 ) -> None:
     changes = [
-        {name: {"before": None, "after": value} for name, value in each.items()}
-        for each in new.values()
+        {name: {"before": None, "after": value} for name, value in values.items()}
+        for values in new.values()
     ]
     log_entities(
         db,
@@ -181,14 +183,14 @@ def _log(
         tenant_id=tenant_id,
         actor_id=None if by is None else by.person_id,
         correlation_id=None,
-        reason=_reason(by),
+        reason=_cause(by),
         ids=list(new),
         versions=[1] * len(new),
-        changes=[json.dumps(each) for each in changes],
+        changes=[json.dumps(change) for change in changes],
         now=now,
         origin=None if by is None else by.origin.told,
     )
 
 
-def _reason(by: Actor | None) -> str:
+def _cause(by: Actor | None) -> str:
     return "system_auto" if by is None or by.person_id is None else "user_action"

@@ -1,4 +1,4 @@
-"""The next version of one record, and the trail that it leaves."""
+"""Versioned writes: write the next version of one record, and record it in the audit."""
 
 import json
 from collections.abc import Mapping
@@ -18,33 +18,33 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class VersionedWrite:
-    """Leaves the record of a write, and of the next version of what it is a part of."""
+    """Records a write of a record, and writes the next version of its parent."""
 
     running: InlineOperation
     actor: Actor
     target: Target
     reason: str
 
-    def leave(
+    def record(
         self,
         event_type: str,
         row_id: int,
         version: int,
         changes: Mapping[str, Mapping[str, Any]],
-        whole: Row[Any] | None,
+        parent: Row[Any] | None,
     ) -> None:
-        """Record one version of a record; write and record that of its whole."""
+        """Record one version of a record; write the next version of its parent and record that."""
         self.running.ids = [row_id]
         self._log(self.target.model, event_type, row_id, version, changes)
-        if whole is None or self.target.parent is None:
+        if parent is None or self.target.parent is None:
             return
-        write_next(self.running, self.actor, self.target.parent, whole, {})
+        write_next(self.running, self.actor, self.target.parent, parent, {})
         sides = {
-            side: {name: each[side] for name, each in changes.items()}
+            side: {name: change[side] for name, change in changes.items()}
             for side in ("before", "after")
         }
-        told = {f"{self.target.model.resource_type} {row_id}": sides}
-        self._log(self.target.parent, "UPDATED", whole.id, whole.version + 1, told)
+        changes_of_child = {f"{self.target.model.resource_type} {row_id}": sides}
+        self._log(self.target.parent, "UPDATED", parent.id, parent.version + 1, changes_of_child)
 
     def _log(
         self,
@@ -73,7 +73,7 @@ class VersionedWrite:
 def write_next(
     running: InlineOperation, actor: Actor, model: type[Record], row: Row[Any], values: Values
 ) -> None:
-    """Write values to a locked record, as its next version."""
+    """Write values to a locked record as its next version."""
     table = table_of(model)
     running.db.execute(
         update(table)

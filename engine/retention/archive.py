@@ -1,8 +1,8 @@
-"""Records that are cold go into archives and out of their tables, a month at a time.
+"""Archiving: move records that are cold out of their tables and into archives, month by month.
 
-A month of one table is one transaction: its files are on the disk, read back and held against
-the seals before it commits, so a crash leaves the records where they were, and files that the
-next attempt takes away.
+A month of one table is one transaction: its files are written, read back and compared with the
+seals before it commits. So a crash leaves the records where they were, and files that the next
+attempt removes.
 """
 
 import json
@@ -21,9 +21,9 @@ from sqlalchemy.exc import DBAPIError
 
 from domain.audit.retention import span_of
 from engine.ports.platform import Platform
-from engine.retention.archive_lines import SAME_EVERYWHERE, Compared, copied
+from engine.retention.archive_lines import SAME_EVERYWHERE, Compared, copy_lines
 from engine.retention.archive_rows import (
-    expect_folder,
+    check_folder,
     is_partition,
     lock_month,
     months_of,
@@ -39,14 +39,14 @@ from models.archive_file import (
     batches,
     leftovers,
     read_lines,
-    read_whole,
+    read_verified,
     write_archive,
 )
 from models.seal import TABLES
 
 _log = logging.getLogger(__name__)
 
-_TRIES = 5
+_DROP_TRIES = 5
 
 _COUNT = """
 SELECT tenant_id, count(*) AS records FROM {table}
@@ -55,30 +55,30 @@ SELECT tenant_id, count(*) AS records FROM {table}
 
 _IS_HOT = "SELECT 1 FROM {table} WHERE event_id = :event_id AND occurred_at = :occurred_at"
 
-_KNOWN = text("SELECT path FROM audit_archive WHERE record = :record AND month = :month")
+_KNOWN_PATHS = text("SELECT path FROM audit_archive WHERE record = :record AND month = :month")
 
 _LOCK = "LOCK TABLE {part} IN SHARE ROW EXCLUSIVE MODE"
 _DROP = "DROP TABLE {part}"
 _DELETE = "DELETE FROM {part} WHERE occurred_at >= :since AND occurred_at < :until"
 
 
-class _Stays(Exception):
-    """A month stays as it is, and why."""
+class _MonthStays(Exception):
+    """A month is not archived; its message says why."""
 
 
-class _Differs(_Stays):
-    """It stays until somebody looks into it; so long nothing of it is dropped either."""
+class _MonthDiffers(_MonthStays):
+    """A month is not archived until somebody looks into it; none of it is dropped either."""
 
 
 @dataclass(slots=True)
 class Archived:
-    """What came of archiving.
+    """The result of archiving.
 
     Attributes:
-        records: So many left their tables.
-        files: Into so many archives.
-        bytes: Of this size together.
-        stays: Months that stay where they are, each with its reason.
+        records: How many records left their tables.
+        files: How many archives they went into.
+        bytes: The size of these archives together.
+        stays: Months that were not archived, each with its reason.
     """
 
     records: int = 0
@@ -91,27 +91,27 @@ def archive_records(platform: Platform, *, even_restored_of: int | None = None) 
     """Archive every month whose records are all older than the hot days; safe to repeat.
 
     Args:
-        platform: With the folder, and the spans.
-        even_restored_of: Also what this tenant restored for longer than until now.
+        platform: With the archive folder and the retention.
+        even_restored_of: Archive also what this tenant restored for a time that isn't over.
 
     Raises:
         Unavailable: The folder is full, or isn't there; what wasn't archived is where it was.
     """
     done = Archived()
-    expect_folder(platform)
+    check_folder(platform)
     for table in TABLES:
         with platform.database.connect() as db:
             cold = months_of(db, table, platform.retention.cold_before(platform.clock(db)))
         for month in cold:
             try:
                 _archive_month(platform, table, month, done, even_restored_of=even_restored_of)
-            except _Stays as why:
-                if isinstance(why, _Differs):
+            except _MonthStays as stay:
+                if isinstance(stay, _MonthDiffers):
                     _log.warning(
                         "month not archived",
-                        extra={"table": table, "month": str(month), "why": str(why)},
+                        extra={"table": table, "month": str(month), "why": str(stay)},
                     )
-                done.stays.append(f"{table} {month:%Y-%m}: {why}")
+                done.stays.append(f"{table} {month:%Y-%m}: {stay}")
     remove_gone(platform)
     return done
 
@@ -119,146 +119,154 @@ def archive_records(platform: Platform, *, even_restored_of: int | None = None) 
 def _archive_month(
     platform: Platform, table: str, month: date, done: Archived, *, even_restored_of: int | None
 ) -> None:
-    """Archive what all tenants have of a month, and take it out of its table.
+    """Archive a month's records of all tenants, and remove them from their table.
 
     Raises:
         Unavailable: The folder is full or can't be used.
-        _Stays: It isn't to be archived now.
+        _MonthStays: It can't be archived now.
     """
     with platform.database.begin() as db:
         if not lock_month(db, table, month):
-            raise _Stays("somebody else is at it")
+            raise _MonthStays("somebody else is at it")
         db.execute(SAME_EVERYWHERE)
         part = partition_of(db, table, month)
-        with _unless_busy():
-            # Nobody writes to it until its records are in their archive and gone from here.
+        with _stay_if_locked():
+            # Nobody may write to it until its records are in their archive and gone from here.
             db.execute(text(_LOCK.format(part=part)))
         now = platform.clock(db)
         restored = restored_in(db, table, month)
-        others = [each for each in restored if each.tenant_id != even_restored_of]
-        if any(each.restored_until > now for each in others):
-            raise _Stays("its records were restored")
-        known = _clean(db, platform.archives, table, month)
-        made: list[Written] = []
+        others = [archive for archive in restored if archive.tenant_id != even_restored_of]
+        if any(archive.restored_until > now for archive in others):
+            raise _MonthStays("its records were restored")
+        known_paths = _remove_leftovers(db, platform.archives, table, month)
+        written_files: list[Written] = []
         try:
-            for place, records, former in _shares(db, table, month, restored):
-                written, compared = _store(platform, db, place, records, made)
-                _expect(written, compared, records)
-                note_archive(db, place, written, compared, former=former, now=now)
-            _take_away(db, part, month, sum(each.records for each in made))
+            for scope, records, former in _scopes(db, table, month, restored):
+                written, compared = _write(platform, db, scope, records, written_files)
+                _check_written(written, compared, records)
+                note_archive(db, scope, written, compared, former=former, now=now)
+            _remove_records(db, part, month, sum(file.records for file in written_files))
             platform.step("archive_noted")
         except Exception:
-            # Before the commit: these are nobody's yet.
-            _remove(platform.archives, [each.path for each in made], known)
+            # Before the commit: no row of an archive names these files.
+            _remove(platform.archives, [file.path for file in written_files], known_paths)
             raise
     platform.step("records_archived")
-    done.records += sum(each.records for each in made)
-    done.files += len(made)
-    done.bytes += sum(each.bytes for each in made)
+    done.records += sum(file.records for file in written_files)
+    done.files += len(written_files)
+    done.bytes += sum(file.bytes for file in written_files)
 
 
-def _shares(
+def _scopes(
     db: Connection, table: str, month: date, restored: Sequence[Row[Any]]
 ) -> Iterator[tuple[ArchiveScope, int, list[Row[Any]]]]:
-    """Yield for each tenant how many records it has, and the archives that these came out of."""
+    """Yield each tenant's scope, how many records it has, and the archives they came from."""
     counted = {
-        each.tenant_id: each.records
-        for each in db.execute(text(_COUNT.format(table=table)), _span(month))
+        row.tenant_id: row.records
+        for row in db.execute(text(_COUNT.format(table=table)), _span(month))
     }
-    for tenant_id in sorted({*counted, *(each.tenant_id for each in restored)}):
-        former = [each for each in restored if each.tenant_id == tenant_id]
+    for tenant_id in sorted({*counted, *(row.tenant_id for row in restored)}):
+        former = [archive for archive in restored if archive.tenant_id == tenant_id]
         records = counted.get(tenant_id, 0)
-        lost = sum(each.records for each in former) - records
+        lost = sum(archive.records for archive in former) - records
         if lost > 0:
-            raise _Differs(f"{lost:,} of the records that were restored are gone: verify them")
+            raise _MonthDiffers(f"{lost:,} of the records that were restored are gone: verify them")
         yield ArchiveScope(tenant_id, table, month), records, former
 
 
-def _store(
-    platform: Platform, db: Connection, place: ArchiveScope, records: int, made: list[Written]
+def _write(
+    platform: Platform,
+    db: Connection,
+    scope: ArchiveScope,
+    records: int,
+    written_files: list[Written],
 ) -> tuple[Written, Compared]:
     """Write a tenant's archive of a month, and read it back."""
-    wanted = {"tenant_id": place.tenant_id, **_span(place.month)}
-    with closing(copied(db, place.record, wanted)) as lines:
-        written = write_archive(platform.archives, place, lines, records)
-    made.append(written)
+    span = {"tenant_id": scope.tenant_id, **_span(scope.month)}
+    with closing(copy_lines(db, scope.record, span)) as lines:
+        written = write_archive(platform.archives, scope, lines, records)
+    written_files.append(written)
     platform.step("archive_written")
     compared = Compared()
-    for batch in batches(read_whole(platform.archives / written.path, written.sha256)):
-        compared.add(db, place.record, place.tenant_id, batch)
+    for batch in batches(read_verified(platform.archives / written.path, written.sha256)):
+        compared.add(db, scope.record, scope.tenant_id, batch)
     platform.step("archive_checked")
     return written, compared
 
 
-def _expect(written: Written, compared: Compared, records: int) -> None:
-    """Make sure that an archive holds what it has to, as it was sealed."""
+def _check_written(written: Written, compared: Compared, records: int) -> None:
+    """Check that an archive holds all records, as they were sealed."""
     if written.records != records or compared.records != records:
-        raise _Differs(f"{compared.records:,} of {records:,} records were read back")
+        raise _MonthDiffers(f"{compared.records:,} of {records:,} records were read back")
     if compared.differing:
-        raise _Differs(f"{compared.differing:,} records aren't as they were sealed: verify them")
+        raise _MonthDiffers(
+            f"{compared.differing:,} records aren't as they were sealed: verify them"
+        )
 
 
-def _take_away(db: Connection, part: str, month: date, records: int) -> None:
-    """Take a month's records out of their table; its partition goes as a whole."""
+def _remove_records(db: Connection, part: str, month: date, records: int) -> None:
+    """Remove a month's records from their table; a partition is dropped as a whole."""
     if not is_partition(part):
         deleted = db.execute(text(_DELETE.format(part=part)), _span(month)).rowcount
         if deleted != records:
-            raise _Differs(f"{deleted:,} records are there, {records:,} were archived")
+            raise _MonthDiffers(f"{deleted:,} records are there, {records:,} were archived")
         return
-    # Readers of the table wait behind whoever waits to drop a part of it: better to give way.
+    # Readers of the table queue behind whoever waits to drop a partition: better to give way.
     db.execute(text("SET LOCAL lock_timeout = '2s'"))
-    for tried in range(1, _TRIES + 1):
+    for tried in range(1, _DROP_TRIES + 1):
         try:
             with db.begin_nested():
                 db.execute(text(_DROP.format(part=part)))
             return
         except DBAPIError as error:
-            if not _is_busy(error):
+            if not _is_locked(error):
                 raise
-            if tried == _TRIES:
-                raise _Stays("somebody reads its table for long") from error
+            if tried == _DROP_TRIES:
+                raise _MonthStays("somebody reads its table for long") from error
 
 
-def _clean(db: Connection, folder: Path, table: str, month: date) -> set[str]:
-    """Remove what a killed archiver left of a month; return the files that are an archive's."""
-    known = {each for each in db.scalars(_KNOWN, {"record": table, "month": month}) if each}
+def _remove_leftovers(db: Connection, folder: Path, table: str, month: date) -> set[str]:
+    """Remove files that a killed archiver left of a month; return those that archives name."""
+    known_paths = {
+        path for path in db.scalars(_KNOWN_PATHS, {"record": table, "month": month}) if path
+    }
     unfinished, finished = leftovers(folder, table, month)
-    nobodys = [each for each in finished if f"{each.parent.name}/{each.name}" not in known]
-    # Another installation's, or one's of a time to which the database was set back, stays.
-    ours = [each for each in nobodys if _is_hot(db, table, each)]
-    for each in (*unfinished, *ours):
-        each.unlink(missing_ok=True)
-    return known
+    unnamed = [path for path in finished if f"{path.parent.name}/{path.name}" not in known_paths]
+    # Files of another installation, or from before the database was set back, are kept.
+    ours = [path for path in unnamed if _is_hot(db, table, path)]
+    for path in (*unfinished, *ours):
+        path.unlink(missing_ok=True)
+    return known_paths
 
 
 def _is_hot(db: Connection, table: str, path: Path) -> bool:
     """Say whether the first record of an archive is in its table."""
     try:
-        first = [json.loads(each) for each in islice(read_lines(path), 1)]
-        wanted = {name: first[0][name] for name in ("event_id", "occurred_at")}
+        first = [json.loads(line) for line in islice(read_lines(path), 1)]
+        names = {name: first[0][name] for name in ("event_id", "occurred_at")}
     except (Unreadable, ValueError, LookupError):
         return False
-    return db.execute(text(_IS_HOT.format(table=table)), wanted).first() is not None
+    return db.execute(text(_IS_HOT.format(table=table)), names).first() is not None
 
 
-def _remove(folder: Path, paths: Sequence[str], known: set[str]) -> None:
-    for each in paths:
-        if each not in known:
+def _remove(folder: Path, paths: Sequence[str], known_paths: set[str]) -> None:
+    for path in paths:
+        if path not in known_paths:
             with suppress(OSError):
-                (folder / each).unlink(missing_ok=True)
+                (folder / path).unlink(missing_ok=True)
 
 
 @contextmanager
-def _unless_busy() -> Iterator[None]:
+def _stay_if_locked() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if not _is_busy(error):
+        if not _is_locked(error):
             raise
-        raise _Stays("somebody writes to it") from error
+        raise _MonthStays("somebody writes to it") from error
 
 
-def _is_busy(error: DBAPIError) -> bool:
+def _is_locked(error: DBAPIError) -> bool:
     return isinstance(error.orig, errors.LockNotAvailable | errors.DeadlockDetected)
 
 

@@ -1,4 +1,4 @@
-"""Records as the lines of an archive: out of a table, held against the seals, and back."""
+"""Archive lines: copy records out as lines, compare lines with the seals, insert them again."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from models.archive import told_of_lines
+from models.archive import select_sealed_lines
 from models.archive_file import as_array
 from models.seal import TABLES
 
-# JSON holds no such characters, so nothing is ever quoted: a line is what PostgreSQL made of it.
+# JSON contains no such characters, so nothing is quoted: a line is exactly PostgreSQL's output.
 _COPY = r"""
 COPY (SELECT row_to_json(r) FROM {table} r
        WHERE tenant_id = %(tenant_id)s AND occurred_at >= %(since)s AND occurred_at < %(until)s
@@ -18,7 +18,7 @@ COPY (SELECT row_to_json(r) FROM {table} r
 TO STDOUT (FORMAT csv, QUOTE E'\x01', ESCAPE E'\x01', DELIMITER E'\x02')
 """
 
-# Both words are told as they are stored, whatever a server's settings are.
+# Writing and reading back give the same text, whatever the settings of a server are.
 SAME_EVERYWHERE = text("""
 SELECT set_config(name, value, true) FROM (VALUES
   ('bytea_output', 'hex'), ('timezone', 'UTC'), ('extra_float_digits', '1'),
@@ -30,7 +30,7 @@ SELECT count(*) AS records, count(*) FILTER (WHERE t.seal_no IS NULL) AS unseale
        min(t.seal_no) AS first_seal, max(t.seal_no) AS last_seal,
        count(*) FILTER (WHERE NOT t.is_same_line OR t.seal_no IS NOT NULL AND (NOT t.is_kept
          OR t.leaf IS DISTINCT FROM substr(s.leaves, 32 * t.seal_place + 1, 32))) AS differing
-  FROM ({told}) AS t
+  FROM ({records}) AS t
   LEFT JOIN audit_seal s ON s.tenant_id = :tenant_id AND s.seal_no = t.seal_no
 """
 
@@ -39,19 +39,20 @@ INSERT INTO {into} SELECT r.* FROM json_populate_recordset(NULL::{table}, CAST(:
 """
 
 _COMPARED = {
-    each: text(_COMPARE.format(told=told_of_lines(each, "is_same_line"))) for each in TABLES
+    table: text(_COMPARE.format(records=select_sealed_lines(table, "is_same_line")))
+    for table in TABLES
 }
 
 
 @dataclass(slots=True)
 class Compared:
-    """What lines held against the seals were.
+    """The result of comparing lines with the seals.
 
     Attributes:
-        records: So many there were.
-        unsealed: Of these from before there were seals.
-        differing: Records that aren't as they were sealed, or lines that don't come back.
-        first_seal: The first seal of any.
+        records: How many records there were.
+        unsealed: How many of them are from before there were seals.
+        differing: Records that aren't as they were sealed, or whose line can't be reproduced.
+        first_seal: The first seal of any of them.
         last_seal: The last one.
     """
 
@@ -62,25 +63,25 @@ class Compared:
     last_seal: int | None = None
 
     def add(self, db: Connection, table: str, tenant_id: int, lines: list[bytes]) -> None:
-        """Hold more lines against the seals; they are in their order."""
-        wanted = {"tenant_id": tenant_id, "lines": as_array(lines)}
-        found = db.execute(_COMPARED[table], wanted).one()
-        self.records += found.records
-        self.unsealed += found.unsealed
-        self.differing += found.differing
-        self.first_seal = found.first_seal if self.first_seal is None else self.first_seal
-        self.last_seal = found.last_seal or self.last_seal
+        """Compare more lines with the seals; they come in the order of the seals."""
+        names = {"tenant_id": tenant_id, "lines": as_array(lines)}
+        compared = db.execute(_COMPARED[table], names).one()
+        self.records += compared.records
+        self.unsealed += compared.unsealed
+        self.differing += compared.differing
+        self.first_seal = compared.first_seal if self.first_seal is None else self.first_seal
+        self.last_seal = compared.last_seal or self.last_seal
 
 
-def copied(db: Connection, table: str, wanted: Mapping[str, Any]) -> Generator[bytes]:
+def copy_lines(db: Connection, table: str, span: Mapping[str, Any]) -> Generator[bytes]:
     """Yield a tenant's records of a span as lines, in the order of their seals."""
     raw: Any = db.connection.driver_connection
-    with raw.cursor() as cursor, cursor.copy(_COPY.format(table=table), wanted) as copy:
+    with raw.cursor() as cursor, cursor.copy(_COPY.format(table=table), span) as copy:
         for line in copy:
             yield bytes(line)
 
 
-def put_back(db: Connection, table: str, lines: list[bytes], *, into: str | None = None) -> int:
-    """Make records of lines again, in their table or in one that is like it; return how many."""
+def insert_lines(db: Connection, table: str, lines: list[bytes], *, into: str | None = None) -> int:
+    """Insert the records of lines into their table, or one like it; return how many."""
     statement = text(_RETURN.format(table=table, into=into or table))
     return db.execute(statement, {"lines": as_array(lines)}).rowcount

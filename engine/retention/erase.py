@@ -1,8 +1,8 @@
-"""Erasure: what tells of one person goes, wherever it stands, and the seals still hold.
+"""Erasure: remove the words that identify a person, wherever they are; the seals still hold.
 
-Only the commitment to a record's words is sealed, so the words and their salt can go. What was
-erased is itself recorded: how many records, and digests over which and what was left of them, so
-that nobody else can empty a record and call it an erasure, or change what is left.
+A seal covers only the commitment to a record's words, so the words and their salt can go. The
+erasure is itself recorded: how many records, and digests over which records and what was left of
+them, so that nobody else can empty a record and call it an erasure, or change what is left.
 """
 
 import json
@@ -23,19 +23,19 @@ from engine.audit.outbox import log_entities
 from engine.audit.writer import write_records
 from engine.ports.platform import Platform
 from engine.retention.archive_rows import remove_gone
-from engine.retention.erase_archived import Erase, erase_archived, hold_still, kept_if_committed
+from engine.retention.erase_archived import Erase, erase_archived, kept_if_committed, lock_archives
 from engine.retention.erase_words import (
+    create_function,
     forms_of,
+    has_words,
     mentions_person,
-    prepare,
-    tells,
-    wanted_of,
     without_words,
+    word_parameters,
 )
 from models.base import records
 from models.seal import TABLES, rest_of, words_of
 
-_SHORTEST = 3
+_SHORTEST_WORD = 3
 
 _LOCK = text("SELECT FROM audit_chain WHERE tenant_id = :tenant_id FOR UPDATE")
 
@@ -49,24 +49,24 @@ UPDATE person SET name = :name, version = version + 1, updated_at = :now, update
  WHERE tenant_id = :tenant_id AND id = :person_id
 """)
 
-# The later erasure of a record is the one that it counts with, and tells of the earlier one.
-_RECORDS = """
+# A record counts with its latest erasure, which names the earlier one.
+_ERASE_RECORDS = """
 UPDATE {table} r SET {erased}, salt = NULL, erased_by = :erasure
- WHERE tenant_id = :tenant_id AND commitment IS NOT NULL AND ({told})
+ WHERE tenant_id = :tenant_id AND commitment IS NOT NULL AND ({mentions})
 RETURNING event_id, {rest} AS rest
 """
 
 _FORMER = """
 SELECT event_id, erased_by, {rest} AS rest FROM {table} r
- WHERE tenant_id = :tenant_id AND erased_by <> :erasure AND ({told})
+ WHERE tenant_id = :tenant_id AND erased_by <> :erasure AND ({mentions})
 """
 
-_ELSEWHERE = """
-UPDATE {table} SET {erased} WHERE {meant} AND ({told})
+_ERASE_ROWS = """
+UPDATE {table} SET {erased} WHERE {condition} AND ({mentions})
 """
 
-# Where words stand beside the records. Rows are changed by their own interfaces.
-_PLACES = {
+# Tables beside the records that hold words. Records of work are changed by their own interfaces.
+_COLUMNS = {
     "outbox": ("body", "changes", "comments", "error_messages"),
     "operation_chunk": ("inputs", "failures", "error"),
     "operation": (
@@ -78,7 +78,7 @@ _PLACES = {
     "scheduled_run": ("policy", "message"),
     "alert": ("message",),
 }
-_MEANT = {
+_CONDITIONS = {
     "operation_chunk": "operation_id IN (SELECT id FROM operation WHERE tenant_id = :tenant_id)"
 }
 
@@ -90,15 +90,14 @@ SELECT id FROM (SELECT id, to_jsonb(w) AS row FROM {table} w WHERE tenant_id = :
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure did.
+    """The result of an erasure.
 
     Attributes:
-        erasure_id: Its records' correlation id.
-        records: So many records lost words.
-        places: So many rows beside the records lost words, by table.
-        mentions: Rows that still tell of the person, at most 1,000 of a resource type, work and
-            other
-            records: their own interfaces change them.
+        erasure_id: The correlation id of its records.
+        records: How many records lost words.
+        places: How many rows of other tables lost words, by table.
+        mentions: The ids of rows that still mention the person, at most 1,000 of each resource
+            type: their own interfaces change them.
     """
 
     erasure_id: UUID
@@ -110,27 +109,27 @@ class Erased:
 def erase_person(
     platform: Platform, actor: Actor, person_id: int, *, also: Iterable[str] = ()
 ) -> Erased:
-    """Erase a person who was deleted: their name, and whatever else is given, everywhere.
+    """Erase the name of a deleted person, and other given words, everywhere.
 
     Args:
         platform: The outside world.
         actor: Who asks for it.
-        person_id: Whose name goes; their id stays, and tells nobody who it was.
-        also: Other words that tell of them: a former name, an address.
+        person_id: Whose name is erased; the id stays, which identifies nobody.
+        also: Other words that identify the person: a former name, an address.
 
     Raises:
         PermissionDenied: The actor may not; the denial is recorded.
         NotFound: The tenant has no such person.
         RuleRefused: The person isn't deleted yet.
-        InvalidInput: A word is too short or a mere number: too much would go.
+        InvalidInput: A word is too short or has only digits: too much would be erased.
         Unavailable: An archive isn't there, the folder is full, or records are being archived.
     """
     authorize(platform, actor, "audit", "erase", [person_id])
-    extra = [_checked(each) for each in also]
-    # What is recorded already can be found; the rest is erased in the outbox.
+    extra = [_checked_word(word) for word in also]
+    # Records that are written can be found; the others are erased in the outbox.
     write_records(platform)
     names = {"tenant_id": actor.tenant_id, "person_id": person_id}
-    with kept_if_committed(platform) as made, platform.database.begin() as db:
+    with kept_if_committed(platform) as written_files, platform.database.begin() as db:
         db.execute(text("SET LOCAL statement_timeout = 0"))
         db.execute(_LOCK, names)
         person = db.execute(_PERSON, names).first()
@@ -145,107 +144,109 @@ def erase_person(
             )
         erasure_id = uuid4()
         words = [person.name, *extra]
-        wanted = {
+        parameters = {
             **names,
-            **wanted_of(words),
+            **word_parameters(words),
             "erasure": erasure_id,
             "now": platform.clock(db),
             "by": actor.person_id,
             "name": f"erased {person_id}",
         }
-        archives = hold_still(db, actor.tenant_id)
-        prepare(db)
-        erased = {each.event_id: each for each in _erase_records(db, wanted)}
-        erase, told_so = _erase_in(db, wanted), forms_of(words)
-        archived = erase_archived(platform, db, archives, told_so, wanted, erase=erase, made=made)
-        erased |= {each.event_id: each for each in archived}
-        places = {table: _erase_rows(db, table, wanted) for table in _PLACES}
-        _rename(db, person.version + 1, erased, wanted)
-        mentions = dict(_mentions(db, wanted))
-    # The files that still told of the person; what a reader holds is removed within the hour.
+        archives = lock_archives(db, actor.tenant_id)
+        create_function(db)
+        erased = {emptied.event_id: emptied for emptied in _erase_records(db, parameters)}
+        erase, forms = _eraser(db, parameters), forms_of(words)
+        archived = erase_archived(
+            platform, db, archives, forms, parameters, erase=erase, written_files=written_files
+        )
+        erased |= {emptied.event_id: emptied for emptied in archived}
+        places = {table: _erase_rows(db, table, parameters) for table in _COLUMNS}
+        _rename(db, person.version + 1, erased, parameters)
+        mentions = dict(_mentions(db, parameters))
+    # Files that mentioned the person; one that somebody reads is removed within the hour.
     remove_gone(platform)
     return Erased(erasure_id, len(erased), places, mentions)
 
 
-def _checked(word: str) -> str:
+def _checked_word(word: str) -> str:
     stripped = word.strip()
-    if len(stripped) < _SHORTEST or not re.search(r"[^\W\d_]|[@+]", stripped):
-        expected = f"{_SHORTEST} characters or more, with a letter, an @ or a + among them"
+    if len(stripped) < _SHORTEST_WORD or not re.search(r"[^\W\d_]|[@+]", stripped):
+        expected = f"{_SHORTEST_WORD} characters or more, with a letter, an @ or a + among them"
         raise InvalidInput(field="also", got=word, expected=expected)
     return stripped
 
 
-def _erase_records(db: Connection, wanted: Mapping[str, Any]) -> Iterator[Emptied]:
+def _erase_records(db: Connection, parameters: Mapping[str, Any]) -> Iterator[Emptied]:
     for table in TABLES:
-        yield from _erase_words(db, wanted, table, table)
+        yield from _erase_words(db, parameters, table, table)
 
 
-def _erase_in(db: Connection, wanted: Mapping[str, Any]) -> Erase:
+def _eraser(db: Connection, parameters: Mapping[str, Any]) -> Erase:
     def erase(table: str, stored: str) -> Iterator[Emptied]:
-        return _erase_words(db, wanted, table, stored)
+        return _erase_words(db, parameters, table, stored)
 
     return erase
 
 
 def _erase_words(
-    db: Connection, wanted: Mapping[str, Any], table: str, stored: str
+    db: Connection, parameters: Mapping[str, Any], table: str, stored: str
 ) -> Iterator[Emptied]:
-    """Erase the words of records; yield what was left of each."""
+    """Erase the words of records; yield what is left of each."""
     words = words_of(table)
     parts = {
         "table": stored,
-        "erased": _erased(table, words),
-        "told": mentions_person(table, words),
+        "erased": _assignments(table, words),
+        "mentions": mentions_person(table, words),
         "rest": rest_of(table, "r"),
     }
     former = {
-        each.event_id: (each.erased_by, bytes(each.rest))
-        for each in db.execute(text(_FORMER.format(**parts)), wanted)
+        row.event_id: (row.erased_by, bytes(row.rest))
+        for row in db.execute(text(_FORMER.format(**parts)), parameters)
     }
-    for each in db.execute(text(_RECORDS.format(**parts)), wanted):
-        yield Emptied(each.event_id, bytes(each.rest), former.get(each.event_id))
+    for row in db.execute(text(_ERASE_RECORDS.format(**parts)), parameters):
+        yield Emptied(row.event_id, bytes(row.rest), former.get(row.event_id))
 
 
-def _erase_rows(db: Connection, table: str, wanted: Mapping[str, Any]) -> int:
-    columns = _PLACES[table]
-    meant = _MEANT.get(table, "tenant_id = :tenant_id")
-    statement = _ELSEWHERE.format(
+def _erase_rows(db: Connection, table: str, parameters: Mapping[str, Any]) -> int:
+    columns = _COLUMNS[table]
+    condition = _CONDITIONS.get(table, "tenant_id = :tenant_id")
+    statement = _ERASE_ROWS.format(
         table=table,
-        erased=_erased(table, columns),
-        told=mentions_person(table, columns),
-        meant=meant,
+        erased=_assignments(table, columns),
+        mentions=mentions_person(table, columns),
+        condition=condition,
     )
-    return db.execute(text(statement), wanted).rowcount
+    return db.execute(text(statement), parameters).rowcount
 
 
-def _erased(table: str, columns: Iterable[str]) -> str:
-    return ", ".join(f"{each} = {without_words(table, each)}" for each in columns)
+def _assignments(table: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{column} = {without_words(table, column)}" for column in columns)
 
 
 def _rename(
-    db: Connection, version: int, erased: Mapping[UUID, Emptied], wanted: Mapping[str, Any]
+    db: Connection, version: int, erased: Mapping[UUID, Emptied], parameters: Mapping[str, Any]
 ) -> None:
-    """Take the name away, and record the erasure with what it emptied."""
-    db.execute(_RENAME, wanted)
+    """Replace the person's name, and record the erasure with the records that it emptied."""
+    db.execute(_RENAME, parameters)
     log_entities(
         db,
         event_type="UPDATED",
         kind="person",
-        tenant_id=wanted["tenant_id"],
-        actor_id=wanted["by"],
-        correlation_id=wanted["erasure"],
+        tenant_id=parameters["tenant_id"],
+        actor_id=parameters["by"],
+        correlation_id=parameters["erasure"],
         reason="user_action",
-        ids=[wanted["person_id"]],
+        ids=[parameters["person_id"]],
         versions=[version],
-        changes=[json.dumps({"name": {"before": ERASED, "after": wanted["name"]}})],
+        changes=[json.dumps({"name": {"before": ERASED, "after": parameters["name"]}})],
         details={"erased": told_of_erasure(erased)},
-        now=wanted["now"],
+        now=parameters["now"],
     )
 
 
-def _mentions(db: Connection, wanted: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
+def _mentions(db: Connection, parameters: Mapping[str, Any]) -> Iterator[tuple[str, list[int]]]:
     for resource_type, model in records().items():
-        statement = _MENTIONS.format(table=model.__tablename__, tells=tells("row"))
-        found = db.scalars(text(statement), wanted).all()
-        if found:
-            yield resource_type, list(found)
+        statement = _MENTIONS.format(table=model.__tablename__, tells=has_words("row"))
+        ids = db.scalars(text(statement), parameters).all()
+        if ids:
+            yield resource_type, list(ids)

@@ -1,6 +1,6 @@
-"""What has served its time: keys of requests, and operations of which only their records remain.
+"""Forgetting: delete idempotency keys, operations, runs and alerts that are older than is kept.
 
-Any number may run at once, and be killed anywhere: each batch is a transaction of its own.
+Any number may run at once and be killed at any time: each batch is its own transaction.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from sqlalchemy import TextClause, text
 from engine.ports.platform import Platform
 from models.scheduled_run import HELD
 
-_IDLE_KEPT = timedelta(days=2)
+_IDLE_RUN_AGE = timedelta(days=2)
 
-# Under its key an open operation is still found by whoever asks again.
+# An open operation keeps its key, so that the same request still finds it.
 _KEYS = text("""
 WITH old AS (
   SELECT id FROM operation WHERE idempotency_key IS NOT NULL AND finished_at < :before
@@ -24,9 +24,9 @@ WITH old AS (
 UPDATE operation o SET idempotency_key = NULL, fingerprint = NULL FROM old WHERE o.id = old.id
 """)
 
-# What came out of an operation goes before it: an undo reads what it takes back. None ended before
-# it began, so the index of a tenant's operations finds them.
-_OLD = text("""
+# Follow-up operations go before their parent: an undo reads what it takes back. No operation ended
+# before it began, so the index of a tenant's operations finds them.
+_OLD_OPERATIONS = text("""
 WITH old AS (
   SELECT old.* FROM tenant t CROSS JOIN LATERAL (
     SELECT o.id, o.total, o.created_at FROM operation o
@@ -44,8 +44,8 @@ SELECT id FROM counted WHERE before < :items
 
 _LOCK = text("SELECT id FROM operation WHERE id = ANY(:ids) ORDER BY id FOR UPDATE SKIP LOCKED")
 
-# A statement of its own: it sees the child that came while the lock was waited for, and after the
-# lock none can come.
+# A statement of its own: it sees a follow-up operation that came while it waited for the lock, and
+# after the lock none can come.
 _DELETE = text("""
 WITH gone AS MATERIALIZED (
   SELECT o.id FROM operation o
@@ -53,16 +53,16 @@ WITH gone AS MATERIALIZED (
      AND NOT EXISTS (SELECT FROM operation child WHERE child.parent_id = o.id)
 ), chunks AS (
   DELETE FROM operation_chunk c USING gone WHERE c.operation_id = gone.id
-), told AS (
+), notified AS (
   DELETE FROM notification n USING gone WHERE n.operation_id = gone.id
 )
 DELETE FROM operation o USING gone WHERE o.id = gone.id
 """)
 
 
-# A run that found nothing is there so that its period isn't run again; the last one of a policy
-# says from when on periods were missed.
-_IDLE = text("""
+# A run that found nothing only shows that its period was run; the last run of a policy shows since
+# when periods were missed.
+_IDLE_RUNS = text("""
 DELETE FROM scheduled_run WHERE id IN (
   SELECT id FROM scheduled_run r
    WHERE created_at < :before AND outcome = 'nothing' AND EXISTS (
@@ -71,7 +71,7 @@ DELETE FROM scheduled_run WHERE id IN (
    ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED)
 """)
 
-# A run that keeps its policy from going on stays until somebody lets it.
+# A run that holds its policy back stays until somebody releases it.
 _RUNS = text(f"""
 DELETE FROM scheduled_run WHERE id IN (
   SELECT id FROM scheduled_run
@@ -79,7 +79,7 @@ DELETE FROM scheduled_run WHERE id IN (
    ORDER BY created_at LIMIT :most FOR UPDATE SKIP LOCKED)
 """)  # noqa: S608 -- made of a constant
 
-# As long as records: a row that is open still was told of once.
+# Kept as long as records: an alert isn't raised again for a row that is still open.
 _ALERTS = text("""
 DELETE FROM alert WHERE id IN (
   SELECT id FROM alert WHERE raised_at < :before
@@ -89,7 +89,14 @@ DELETE FROM alert WHERE id IN (
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """So many keys were taken off their operations, and so many of the others are gone."""
+    """How much was deleted.
+
+    Attributes:
+        keys: Idempotency keys, removed from operations that stay.
+        operations: Operations, with their chunks and notifications.
+        runs: Runs of policies.
+        alerts: Alerts.
+    """
 
     keys: int
     operations: int
@@ -98,55 +105,59 @@ class Forgotten:
 
 
 def forget(platform: Platform) -> Forgotten:
-    """Forget old keys, and old operations with all that hangs on them; safe to repeat.
+    """Delete old idempotency keys, operations, runs and alerts; safe to repeat.
 
-    Runs of policies that found nothing go after two days, others with the records, and alerts, too.
+    Runs of policies that found nothing go after two days, others with the records, like alerts.
 
-    An operation that is open keeps its key. One that has ended stays while anything that came out
-    of it is kept, or while its records are yet to be written. The records stay.
+    An operation that is open keeps its key. One that has ended stays while a follow-up operation
+    of it is kept, or while its records are yet to be written. Its records stay.
     """
     with platform.single.connect() as db:
         now = platform.clock(db)
     kept = platform.retention
     old = kept.operations_gone_before(now)
     return Forgotten(
-        keys=_in_batches(platform, partial(_treat, platform, _KEYS, kept.keys_gone_before(now))),
-        operations=_in_batches(platform, partial(_delete, platform, old)),
-        runs=_in_batches(platform, partial(_treat, platform, _IDLE, now - _IDLE_KEPT))
-        + _in_batches(platform, partial(_treat, platform, _RUNS, kept.gone_before(now))),
-        alerts=_in_batches(platform, partial(_treat, platform, _ALERTS, kept.gone_before(now))),
+        keys=_in_batches(
+            platform, partial(_run_statement, platform, _KEYS, kept.keys_gone_before(now))
+        ),
+        operations=_in_batches(platform, partial(_delete_operations, platform, old)),
+        runs=_in_batches(
+            platform, partial(_run_statement, platform, _IDLE_RUNS, now - _IDLE_RUN_AGE)
+        )
+        + _in_batches(platform, partial(_run_statement, platform, _RUNS, kept.gone_before(now))),
+        alerts=_in_batches(
+            platform, partial(_run_statement, platform, _ALERTS, kept.gone_before(now))
+        ),
     )
 
 
-def _in_batches(platform: Platform, some: Callable[[], int]) -> int:
+def _in_batches(platform: Platform, run_batch: Callable[[], int]) -> int:
     done = 0
     for _ in range(platform.pace.forget_batches):
-        batch = some()
+        batch = run_batch()
         if not batch:
             break
         done += batch
     return done
 
 
-def _treat(platform: Platform, statement: TextClause, before: datetime) -> int:
+def _run_statement(platform: Platform, statement: TextClause, before: datetime) -> int:
     with platform.database.begin() as db:
-        treated = db.execute(
-            statement, {"before": before, "most": platform.pace.forget_rows}
-        ).rowcount
+        rows = db.execute(statement, {"before": before, "most": platform.pace.forget_rows}).rowcount
         platform.step("forgotten")
-    return treated
+    return rows
 
 
-def _delete(platform: Platform, before: datetime) -> int:
+def _delete_operations(platform: Platform, before: datetime) -> int:
     with platform.database.begin() as db:
-        wanted = {
+        limits = {
             "before": before,
             "most": platform.pace.forget_rows,
             "items": platform.pace.forget_items,
         }
-        old = list(db.scalars(_OLD, wanted))
+        old = list(db.scalars(_OLD_OPERATIONS, limits))
         platform.step("old_operations_found")
-        mine = list(db.scalars(_LOCK, {"ids": old})) if old else []
-        deleted = db.execute(_DELETE, {"ids": mine}).rowcount if mine else 0
+        locked = list(db.scalars(_LOCK, {"ids": old})) if old else []
+        deleted = db.execute(_DELETE, {"ids": locked}).rowcount if locked else 0
         platform.step("operations_forgotten")
     return deleted

@@ -1,8 +1,8 @@
-"""Auto-closure: what the clock does when somebody's time is over, once a period.
+"""Auto-closure: run each policy once a period on the rows whose time is over.
 
-A tick means nothing by itself. It asks the clock which policies have a period that nobody has
-run yet; one transaction stores that it was run and the operation that does the work. So any
-number of ticks may come at once, or none for hours: the next one takes all that is due.
+A tick means nothing by itself. It finds the policies with a period that has no run yet; one
+transaction stores the run and the operation that does the work. So any number of ticks may come
+at once, or none for hours: the next one runs all that is due.
 """
 
 import json
@@ -27,7 +27,7 @@ from domain.policies.policy import (
 )
 from engine.input.database_errors import plain_message
 from engine.operations.chunking import ChunkPlan, Rows, materialize
-from engine.operations.dispatch import dispatch_first, find_room
+from engine.operations.dispatch import dispatch_first, in_flight_room
 from engine.policies.alerts import VERB as ALERT_VERB
 from engine.policies.due import Due, find_due
 from engine.policies.runs import (
@@ -52,38 +52,38 @@ _log = logging.getLogger(__name__)
 
 
 def tick(platform: Platform) -> list[Run]:
-    """Run every policy of every tenant whose period nobody has run yet."""
+    """Run every policy of every tenant whose period has no run yet."""
     with platform.single.connect() as db:
         due = turns(db, platform.clock(db))
     platform.step("ticked")
     runs = []
-    for each in due:
+    for turn in due:
         try:
-            runs.append(run_policy(platform, each))
-        except Exception as error:  # noqa: BLE001 -- told, and kept from everybody else's policies
-            runs.append(_fail(platform, each, error))
-    return [each for each in runs if each is not None]
+            runs.append(run_policy(platform, turn))
+        except Exception as error:  # noqa: BLE001 -- reported; other policies must still run
+            runs.append(_fail(platform, turn, error))
+    return [run for run in runs if run is not None]
 
 
 def run_policy(platform: Platform, turn: Turn) -> Run | None:
-    """Run one stage of a policy for a period, unless somebody has.
+    """Run one stage of a policy for a period, unless it was run already.
 
     Returns:
-        What became of it; None if somebody else runs it, or has run it.
+        The run; None if it is being run elsewhere, or was run already.
     """
     try:
         with platform.database.begin() as db:
-            run, window = _run(platform, db, turn)
+            run, chunks = _run(platform, db, turn)
     except LocksideError as error:
         return _fail(platform, turn, error)
     if run is not None and run.operation_id is not None:
         platform.step("run_stored")
-        dispatch_first(platform, run.operation_id, "bulk", window, 0.0)
+        dispatch_first(platform, run.operation_id, "bulk", chunks, 0.0)
     return run
 
 
 def _run(platform: Platform, db: Connection, turn: Turn) -> tuple[Run | None, int]:
-    """Return the stored run, and how many chunks of its operation are to be dispatched."""
+    """Return the stored run, and how many chunks of its operation to dispatch."""
     now = platform.clock(db)
     run = begin_run(db, turn, now)
     if run is None:
@@ -91,22 +91,22 @@ def _run(platform: Platform, db: Connection, turn: Turn) -> tuple[Run | None, in
     due = find_due(db, run.policy, now, stage=turn.stage)
     matched = db.scalar(due.select(func.count()).where(due.is_due)) or 0
     run = replace(run, matched=matched, usual=most_rows(db, run))
-    window = 0
+    chunks = 0
     if run.usual is not None and matched > run.usual:
-        run = replace(run, outcome="stopped", message=_too_many(run))
+        run = replace(run, outcome="stopped", message=_too_many_message(run))
         alert(db, run, now)
         _log.warning("policy_stopped", extra={"policy": run.policy["name"], "matched": matched})
     elif matched:
-        run, window = _start(platform, db, run, due)
+        run, chunks = _store_operation(platform, db, run, due)
     end_run(db, run)
-    return run, window
+    return run, chunks
 
 
 def _fail(platform: Platform, turn: Turn, error: Exception) -> Run | None:
-    """Note that a policy can't be run as it stands; alert whoever looks after it, once.
+    """Store that a policy can't be run as it is; raise an alert, once.
 
     Raises:
-        DBAPIError: The database can't be asked at all; the next tick tries again.
+        DBAPIError: The database doesn't answer; the next tick tries again.
     """
     message = str(error) if isinstance(error, LocksideError) else plain_message(error)
     _log.error("policy_failed", extra={"policy_id": turn.policy_id, "error": message})
@@ -122,7 +122,7 @@ def _fail(platform: Platform, turn: Turn, error: Exception) -> Run | None:
     return run
 
 
-def _too_many(run: Run) -> str:
+def _too_many_message(run: Run) -> str:
     name = run.policy["name"]
     return (
         f"{run.matched:,} rows matched, {run.usual:,} at most were expected: nothing was done. "
@@ -131,35 +131,35 @@ def _too_many(run: Run) -> str:
     )
 
 
-def _start(platform: Platform, db: Connection, run: Run, due: Due) -> tuple[Run, int]:
+def _store_operation(platform: Platform, db: Connection, run: Run, due: Due) -> tuple[Run, int]:
     """Store the operation that does the work of a run."""
     policy, pace = run.policy, platform.pace
     is_shadow = policy["mode"] != ON
     values = _operation(run, max_retries=pace.retries, is_shadow=is_shadow)
-    room = find_room(db, pace, policy["tenant_id"], "bulk")
+    room = in_flight_room(db, pace, policy["tenant_id"], "bulk")
     plan = ChunkPlan.of(pace, atomic=False)
-    plan = replace(plan, window=min(plan.window, room))
+    plan = replace(plan, in_flight_limit=min(plan.in_flight_limit, room))
     cap = min(policy["cap"], pace.operation_items)
     stored = materialize(db, values, _chosen(policy, due, cap), plan, most=cap)
     if not stored.chunks:
         return replace(run, matched=0), 0
     run = replace(run, outcome="shadow" if is_shadow else "ran", operation_id=values["id"])
-    # More may have become due since they were counted.
+    # More rows may have become due since they were counted.
     run = replace(run, taken=stored.total, matched=max(run.matched, stored.total))
-    return run, min(stored.chunks, plan.window)
+    return run, min(stored.chunks, plan.in_flight_limit)
 
 
 def _chosen(policy: Mapping[str, Any], due: Due, cap: int) -> Rows:
-    """Return the query for the rows of a run, those longest due first."""
+    """Return the query for the rows of a run, longest due first."""
     inputs: Any = null().cast(JSONB)
     template = policy["comments"]
-    for word in template_fields(template):
-        said = due.model.words[word]
-        comments = func.replace(literal(template, Text), f"{{{word}}}", said)
-        inputs = case((said.is_not(None), func.jsonb_build_object("comments", comments)))
+    for name in template_fields(template):
+        word_column = due.model.words[name]
+        comments = func.replace(literal(template, Text), f"{{{name}}}", word_column)
+        inputs = case((word_column.is_not(None), func.jsonb_build_object("comments", comments)))
     version = null().cast(due.model.id.type)
     query = due.select(due.model.id, version.label("version"), inputs.label("inputs"))
-    # What the last run couldn't do must not keep the others from their turn.
+    # Rows that failed in the last run must not keep the others from their turn.
     refused = due.model.id.in_(refused_last(policy["id"]))
     return query.where(due.is_due).order_by(refused, due.since, due.model.id).limit(cap)
 

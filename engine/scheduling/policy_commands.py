@@ -1,4 +1,4 @@
-"""What people do with policies beside changing them: run one now, let it go on, look at alerts."""
+"""Policy commands: run a policy now, resume one that was stopped, acknowledge alerts."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from engine.scheduling.autoclose import run_policy
 from models.policy import Policy
 from models.scheduled_run import HELD
 
-NOUN = Policy.resource_type
+RESOURCE_TYPE = Policy.resource_type
 Change = Mapping[str, Mapping[str, Any]]
 
 _HELD = text(f"""
@@ -33,41 +33,41 @@ _RELEASE = text(f"""
 UPDATE scheduled_run SET released_at = :now, released_by = :person_id
  WHERE policy_id = :policy_id AND {HELD} RETURNING id
 """)  # noqa: S608
-# What is acknowledged twice was acknowledged by the first.
+# An alert that was acknowledged already keeps who did it first.
 _ACKNOWLEDGE = text("""
 WITH done AS (UPDATE alert SET acknowledged_at = :now, acknowledged_by = :person_id
  WHERE tenant_id = :tenant_id AND acknowledged_at IS NULL
    AND (CAST(:ids AS bigint[]) IS NULL OR id = ANY(:ids)) RETURNING id)
 SELECT count(*) AS alerts, min(id) AS first, max(id) AS last FROM done
 """)
-_KNOWN = text("SELECT id FROM alert WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
+_EXISTING = text("SELECT id FROM alert WHERE tenant_id = :tenant_id AND id = ANY(:ids)")
 
 
 def policy_named(db: Connection, tenant_id: int, name: str | int) -> dict[str, Any]:
-    """Return a tenant's policy by its name or id, as runs know it.
+    """Return a tenant's policy by its name or id, as runs store it.
 
     Raises:
-        NotFound: There is none.
+        NotFound: There is no such policy.
     """
-    found, unsure = find_ids(db, tenant_id, NOUN, [name])
-    if name not in found or name in unsure:
-        raise NotFound(what=NOUN, got=name)
+    ids, ambiguous = find_ids(db, tenant_id, RESOURCE_TYPE, [name])
+    if name not in ids or name in ambiguous:
+        raise NotFound(what=RESOURCE_TYPE, got=name)
     table = table_of(Policy)
-    row = db.execute(select(table).where(table.c.id == found[name])).one()
+    row = db.execute(select(table).where(table.c.id == ids[name])).one()
     return {column: plain(value) for column, value in row._mapping.items()}
 
 
 def run_now(platform: Platform, actor: Actor, name: str | int) -> Run:
     """Run a policy now, whatever its period; in shadow mode it only judges.
 
-    Whoever may change the policy may.
+    Whoever may change the policy may run it.
 
     Raises:
-        NotFound: There is none of that name.
+        NotFound: There is no policy of that name.
         PermissionDenied: The actor may not; the denial is recorded.
         RuleRefused: It is off, it was stopped, or its last run hasn't ended.
     """
-    authorize(platform, actor, NOUN, "update")
+    authorize(platform, actor, RESOURCE_TYPE, "update")
     with platform.single.connect() as db:
         policy = policy_named(db, actor.tenant_id, name)
         stopped = db.execute(_HELD, {"policy_id": policy["id"]}).first()
@@ -75,14 +75,14 @@ def run_now(platform: Platform, actor: Actor, name: str | int) -> Run:
     if policy["mode"] == OFF:
         _refuse("policy_off", f"{policy['name']} is off: set its mode to shadow or on first")
     if stopped is not None:
-        _refuse("policy_stopped", _why_stopped(policy["name"], stopped))
-    run = _ran(platform, Turn(policy["id"], ACT, now, actor.person_id))
+        _refuse("policy_stopped", _stopped_message(policy["name"], stopped))
+    run = _run_policy(platform, Turn(policy["id"], ACT, now, actor.person_id))
     if run is None:
         _refuse("policy_running", f"{policy['name']} is running: wait for its operation to end")
     return run
 
 
-def _ran(platform: Platform, turn: Turn) -> Run | None:
+def _run_policy(platform: Platform, turn: Turn) -> Run | None:
     try:
         return run_policy(platform, turn)
     except DBAPIError as error:
@@ -93,20 +93,20 @@ def _ran(platform: Platform, turn: Turn) -> Run | None:
 
 
 def resume_policy(platform: Platform, actor: Actor, name: str | int) -> int:
-    """Let a policy that was stopped, or undone, go on; return how many runs had stopped it.
+    """Resume a policy that was stopped or undone; return how many runs had stopped it.
 
-    Whoever may change the policy may.
+    Whoever may change the policy may resume it.
 
     Raises:
-        NotFound: There is none of that name.
+        NotFound: There is no policy of that name.
         PermissionDenied: The actor may not; the denial is recorded.
     """
-    authorize(platform, actor, NOUN, "update")
+    authorize(platform, actor, RESOURCE_TYPE, "update")
     with platform.database.begin() as db:
         policy = policy_named(db, actor.tenant_id, name)
         now = platform.clock(db)
         names = {"policy_id": policy["id"], "now": now, "person_id": actor.person_id}
-        released = [each.id for each in db.execute(_RELEASE, names)]
+        released = [row.id for row in db.execute(_RELEASE, names)]
         change = {"policy": {"before": "stopped", "after": policy["mode"]}}
         if released:
             _log(db, actor, "scheduled_run", about={"ids": released}, change=change, now=now)
@@ -114,20 +114,20 @@ def resume_policy(platform: Platform, actor: Actor, name: str | int) -> int:
 
 
 def acknowledge(platform: Platform, actor: Actor, ids: Sequence[int] | None) -> int:
-    """Note that somebody has looked at alerts, or at all of them; return at how many new ones.
+    """Acknowledge some alerts, or all of them; return how many weren't acknowledged yet.
 
-    Whoever may change policies may.
+    Whoever may change policies may acknowledge.
 
     Raises:
         NotFound: The tenant has no alert of one of these ids.
         PermissionDenied: The actor may not; the denial is recorded.
     """
-    authorize(platform, actor, NOUN, "update")
+    authorize(platform, actor, RESOURCE_TYPE, "update")
     names = {"tenant_id": actor.tenant_id, "ids": None if ids is None else list(ids)}
     with platform.database.begin() as db:
         if ids is not None:
-            known = set(db.scalars(_KNOWN, names))
-            missing = next((each for each in ids if each not in known), None)
+            existing = set(db.scalars(_EXISTING, names))
+            missing = next((alert_id for alert_id in ids if alert_id not in existing), None)
             if missing is not None:
                 raise NotFound(what="alert", got=missing)
         now = platform.clock(db)
@@ -147,7 +147,7 @@ def _log(
     change: Change,
     now: datetime,
 ) -> None:
-    """Record that somebody let runs go on, or looked at alerts; they have no versions."""
+    """Record that somebody resumed a policy or acknowledged alerts; neither has a version."""
     log_entities(
         db,
         event_type="UPDATED",
@@ -165,7 +165,7 @@ def _log(
     )
 
 
-def _why_stopped(name: str, run: Row[Any]) -> str:
+def _stopped_message(name: str, run: Row[Any]) -> str:
     if run.held_because == "stopped":
         return f"{name} is stopped: {run.message}"
     return (

@@ -20,7 +20,7 @@ from models.base import kinds
 from models.operation import Chunk, MachineArrow, OperationRow
 from models.schema import missing_migrations
 from reads.people import find_actor
-from reads.policies import troubled
+from reads.policies import find_troubled
 from worker.app import make_app
 from worker.processes import make_engine
 
@@ -200,7 +200,7 @@ def _dead(db: Connection) -> Finding:
 
 
 def _policies(db: Connection) -> Finding:
-    stopped, late = troubled(db)
+    stopped, late = find_troubled(db)
     if late:
         found = f"{late:,} weren't run when it was their time"
         return Finding("policies", "warn", found, "Start beat, and a worker for the queue upkeep.")

@@ -2,7 +2,7 @@
 
 from sqlalchemy import select, text
 
-from engine.records.tenants import give_policies, open_tenant
+from engine.records.tenants import add_default_policies, open_tenant
 from lockside.session.configuration import Settings
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
 from models import schema
@@ -58,7 +58,7 @@ def _give_policies(settings: Settings) -> None:
     app = InterfaceApp(settings)
     platform = make_platform(settings, Publisher(app))
     try:
-        give_policies(platform)
+        add_default_policies(platform)
     finally:
         platform.database.dispose()
         app.close()

@@ -12,7 +12,7 @@ from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.ports.platform import Platform
 from engine.retention.archive import Archived, archive_records
-from engine.retention.restore import Treated, hold_archives, release_archives, restore
+from engine.retention.restore import ArchiveTotals, hold_archives, release_archives, restore
 from models.seal import TABLES
 from reads.audit.archives import ArchiveSearch, list_archives, people_named, search_archives
 
@@ -103,7 +103,7 @@ class Archives:
 
     def restore(
         self, month: str | date, *, record: str | None = None, days: int | None = None
-    ) -> Treated:
+    ) -> ArchiveTotals:
         """Put a month's records back into their tables for some days, 7 by default.
 
         Raises:

@@ -12,7 +12,7 @@ from engine.audit.anchors import pin_seals
 from engine.input.checks import check, whole_number
 from engine.ports.platform import Platform
 from engine.retention.erase import Erased, erase_person
-from reads.audit.archived_records import Shelf
+from reads.audit.archived_records import ArchiveStore
 from reads.audit.completeness import find_incomplete
 from reads.audit.seals import head_of, waiting
 from reads.audit.verification import verify_seals
@@ -49,7 +49,7 @@ class Audit:
             last: Of the last; by default all to the head of the chain, and its anchors.
             complete: Whether every version of every row has its record as well, and every row
                 is what its records say.
-            on_progress: Told what was seen, window by window.
+            on_progress: Called with what was seen, batch by batch.
 
         Returns:
             What was looked at, and what was found; nothing was found if all is whole.
@@ -72,9 +72,9 @@ class Audit:
             db.execute(_SNAPSHOT)
             db.execute(_NO_LIMIT)
             seen = Verified()
-            shelf = Shelf(self._platform.archives, self._platform.retention)
+            store = ArchiveStore(self._platform.archives, self._platform.retention)
             for seen in verify_seals(
-                db, tenant_id, first=first, last=last, anchors=anchors, shelf=shelf
+                db, tenant_id, first=first, last=last, anchors=anchors, store=store
             ):
                 on_progress(seen)
             newest = int(head_of(db, tenant_id).newest)
@@ -83,7 +83,7 @@ class Audit:
                 raise InvalidInput(field="seals", got=got, expected=expected)
             seen.waiting, seen.waiting_since = waiting(db, tenant_id)
             if complete:
-                find_incomplete(db, tenant_id, seen, shelf)
+                find_incomplete(db, tenant_id, seen, store)
         return seen
 
     def erase(self, person_id: int, *, also: Iterable[str] = ()) -> Erased:

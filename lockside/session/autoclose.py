@@ -14,13 +14,13 @@ from engine.policies.runs import Run
 from engine.ports.platform import Platform
 from engine.records.crud import update_record
 from engine.scheduling.policy_commands import (
-    NOUN,
+    RESOURCE_TYPE,
     acknowledge,
     policy_named,
     resume_policy,
     run_now,
 )
-from reads.policies import Told, list_alerts, list_policies, list_runs, policy_id_of
+from reads.policies import PolicyRows, list_alerts, list_policies, list_runs, policy_id_of
 
 
 class Autoclose:
@@ -87,7 +87,7 @@ class Autoclose:
         """
         with self._platform.database.connect() as db:
             policy_id = policy_named(db, self._actor.tenant_id, policy)["id"]
-        return update_record(self._platform, self._actor, NOUN, policy_id, {"mode": mode})
+        return update_record(self._platform, self._actor, RESOURCE_TYPE, policy_id, {"mode": mode})
 
     def resume(self, policy: str | int) -> int:
         """Let a policy that was stopped, or undone, go on; return how many runs had stopped it.
@@ -136,8 +136,8 @@ class Autoclose:
         return acknowledge(self._platform, self._actor, ids)
 
     def _listed(
-        self, read: Callable[..., Told], policy: str | int | None, limit: int, **how: bool
-    ) -> Told:
+        self, read: Callable[..., PolicyRows], policy: str | int | None, limit: int, **how: bool
+    ) -> PolicyRows:
         self._demand("view")
         check("limit", limit, ROWS)
         tenant_id = self._actor.tenant_id
@@ -146,4 +146,4 @@ class Autoclose:
             return read(db, tenant_id, policy_id=policy_id, most=limit, **how)
 
     def _demand(self, action: str) -> None:
-        authorize(self._platform, self._actor, NOUN, action)
+        authorize(self._platform, self._actor, RESOURCE_TYPE, action)

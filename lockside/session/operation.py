@@ -285,7 +285,7 @@ class Operation:
     def _authorize_view(self) -> None:
         """Make sure, once, that it is the actor's own, or of a kind that they may view."""
         from engine.access.cross_tenant_watch import watch_probes
-        from engine.operations.steering import not_there
+        from engine.operations.steering import operation_not_found
         from reads.operations.operations import find_owner
 
         if self._is_seen:
@@ -295,7 +295,7 @@ class Operation:
             try:
                 kind, actor_id = find_owner(db, self._actor.tenant_id, self._id)
             except NotFound as error:
-                raise not_there(self._platform, self._id) from error
+                raise operation_not_found(self._platform, self._id) from error
         if actor_id != self._actor.person_id and kind in records():
             authorize(self._platform, self._actor, kind, "view")
         self._is_seen = True

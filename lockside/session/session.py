@@ -179,11 +179,15 @@ class Session(Submit, Tenants, AuditTrail):
         """
         check("limit", limit, ROWS)
         from reads.operations.operations import list_operations
-        from reads.people import seen_by
+        from reads.people import find_viewer
 
         with self.platform.database.connect() as db:
             return list_operations(
-                db, self.actor.tenant_id, seen_by=seen_by(db, self.actor), state=state, limit=limit
+                db,
+                self.actor.tenant_id,
+                viewer=find_viewer(db, self.actor),
+                state=state,
+                limit=limit,
             )
 
     def explain(

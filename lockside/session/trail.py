@@ -17,7 +17,7 @@ from engine.input.record_types import known_kind, known_resource_type, parent_of
 from engine.ports.platform import Platform
 
 if TYPE_CHECKING:
-    from reads.audit.trail import PageEnd, Sought
+    from reads.audit.trail import PageEnd, TrailSearch
 
 SYSTEM = ""
 """In the place of a person's name: the system itself."""
@@ -172,7 +172,9 @@ class AuditTrail:
         with self._snapshot() as (db, now):
             return find_anomalies(db, self.actor.tenant_id, *_span(since, until, now, _DAY))
 
-    def _sought(self, kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "Sought":
+    def _sought(
+        self, kind: str | None, row_id: int | None, wanted: dict[str, Any]
+    ) -> "TrailSearch":
         """Return what is looked for, if the actor may."""
         from models.rollup import NOBODY
         from reads.people import find_person_ever
@@ -196,7 +198,7 @@ class AuditTrail:
         return model.resource_type
 
     def _trail_pages(
-        self, sought: "Sought", after: "PageEnd | None", limit: int | None
+        self, sought: "TrailSearch", after: "PageEnd | None", limit: int | None
     ) -> Iterator[list[dict[str, Any]]]:
         from reads.audit.trail import PageEnd, read_trail
 
@@ -224,8 +226,8 @@ class AuditTrail:
             yield db, now
 
 
-def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "Sought":
-    from reads.audit.trail import Sought, known_event, known_record
+def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "TrailSearch":
+    from reads.audit.trail import TrailSearch, known_event, known_record
 
     known = ("by", "operation", "since", "until", "record", "event", "failed", "denied")
     unknown = wanted.keys() - {*known, "oldest_first"}
@@ -242,7 +244,7 @@ def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "Soug
     record, event = wanted.get("record"), wanted.get("event")
     if wanted.get("denied"):
         record = "permission_denial"
-    return Sought(
+    return TrailSearch(
         kind=None if kind is None else known_resource_type(kind).resource_type,
         entity_id=None if row_id is None else _known_id(row_id),
         correlation_id=_operation(wanted.get("operation")),

@@ -1,4 +1,4 @@
-"""Anomalies: hours of failures, of denials or of one person that were far more than usual."""
+"""Anomalies: find hours with far more failures, denials or acts of a person than usual."""
 
 from dataclasses import asdict
 from datetime import datetime
@@ -11,9 +11,9 @@ from domain.audit.anomaly import HISTORY, Spike, spikes_of
 from models.people import Person
 
 LEAST = {"failures": 10, "denials": 5, "activity": 100}
-"""So many more than usual have to come in an hour."""
+"""The least excess over the usual in an hour that counts, by what is counted."""
 
-# Only what came in such numbers is looked at with its history.
+# Series are read with their history only if some hour reaches these numbers.
 _SERIES = text("""
 WITH hourly AS (
   SELECT 'failures' AS what, kind AS subject, hour, sum(failed + refused) AS number
@@ -47,27 +47,27 @@ _NAMES = select(Person.id, Person.name).where(
 def find_anomalies(
     db: Connection, tenant_id: int, since: datetime, until: datetime
 ) -> list[dict[str, Any]]:
-    """Return a tenant's spikes of a span, the newest first; whole hours are judged.
+    """Return a tenant's spikes in a span, newest first; whole hours are judged.
 
     Returns:
         Dicts with `what` came: `failures` of a `kind`, `denials`, `activity` of an `actor`;
-        `since` and `until` when; how much was `usual` in such an hour, how much `came` in the
-        worst and in `total`; its `score`, and what it was `compared_with`.
+        `since` and `until` when; how much is `usual` in such an hour, how much `came` in the worst
+        hour and in `total`; its `score`, and what it was `compared_with`.
     """
     first = db.execute(_FIRST, {"tenant_id": tenant_id}).scalar_one()
     if first is None:
         return []
     begin = since.replace(minute=0, second=0, microsecond=0)
-    asked = {"tenant_id": tenant_id, "since": begin, "until": until, "begin": begin - HISTORY}
-    found: list[tuple[str, str | None, Spike]] = []
-    for series in db.execute(_SERIES, asked | LEAST):
+    span = {"tenant_id": tenant_id, "since": begin, "until": until, "begin": begin - HISTORY}
+    anomalies: list[tuple[str, str | None, Spike]] = []
+    for series in db.execute(_SERIES, span | LEAST):
         counts = dict(zip(series.hours, series.numbers, strict=True))
         least = LEAST[series.what]
         spikes = spikes_of(counts, first=first, since=begin, until=until, least=least)
-        found += [(series.what, series.subject, each) for each in spikes]
-    actors = {subject for what, subject, _ in found if what == "activity"}
-    names = dict(db.execute(_NAMES, {"ids": [int(each or 0) for each in actors]}).all())
-    found.sort(key=lambda each: (each[2].since, each[2].score), reverse=True)
+        anomalies += [(series.what, series.subject, spike) for spike in spikes]
+    actors = {subject for what, subject, _ in anomalies if what == "activity"}
+    names = dict(db.execute(_NAMES, {"ids": [int(actor_id or 0) for actor_id in actors]}).all())
+    anomalies.sort(key=lambda anomaly: (anomaly[2].since, anomaly[2].score), reverse=True)
     return [
         {
             "what": what,
@@ -75,5 +75,5 @@ def find_anomalies(
             "actor": names.get(int(subject or 0)) if what == "activity" else None,
             **asdict(spike),
         }
-        for what, subject, spike in found
+        for what, subject, spike in anomalies
     ]

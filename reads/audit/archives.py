@@ -1,4 +1,4 @@
-"""What archives there are, and what is in them, without restoring it."""
+"""Archives: list the archives of a tenant, and search their records without restoring them."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -13,31 +13,31 @@ from sqlalchemy import ColumnElement, Connection, Row, select, text
 from domain.audit.retention import month_of
 from domain.errors import NotFound
 from models.archive import READ_ARCHIVES, AuditArchive
-from models.archive_file import read_whole
+from models.archive_file import read_verified
 from models.people import Person
 
 _ARCHIVE = AuditArchive.__table__.c
-_TOLD = (
+_SHOWN = (
     *("record", "month", "records", "bytes", "first_seal", "last_seal", "archived_at"),
     *("restored_until", "held_because", "dropped_at", "path"),
 )
-_INNER = ("salt", "commitment")
+_INTERNAL = ("salt", "commitment")
 
-# Files are read for longer than a transaction may be idle else.
-_TAKE_TIME = text("SELECT set_config('idle_in_transaction_session_timeout', '3600s', true)")
+# Reading the files takes longer than a transaction may usually be idle.
+_ALLOW_IDLE = text("SELECT set_config('idle_in_transaction_session_timeout', '3600s', true)")
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveSearch:
-    """What to look for in archives; None for anything.
+    """The records to search for in archives; None matches anything.
 
     Attributes:
-        kind: Of which kind of record, such as `work_order`.
-        entity_id: Of which one.
-        actor_ids: Whoever of these acted.
-        correlation_id: In which operation.
-        since: Not before.
-        until: Before.
+        kind: The resource type, such as `work_order`.
+        entity_id: The row.
+        actor_ids: The people who acted.
+        correlation_id: The operation.
+        since: The earliest time.
+        until: The time before which records occurred.
     """
 
     kind: str | None = None
@@ -48,15 +48,15 @@ class ArchiveSearch:
     until: datetime | None = None
 
     def words(self) -> tuple[bytes, ...]:
-        """Return what stands in every line that matches; to look for it is faster than to read."""
-        found = []
+        """Return bytes that are in every matching line: searching them is faster than parsing."""
+        words = []
         if self.kind is not None:
-            found.append(b'"kind":' + json.dumps(self.kind, ensure_ascii=False).encode())
+            words.append(b'"kind":' + json.dumps(self.kind, ensure_ascii=False).encode())
         if self.entity_id is not None:
-            found.append(b"%d" % self.entity_id)
+            words.append(b"%d" % self.entity_id)
         if self.correlation_id is not None:
-            found.append(str(self.correlation_id).encode())
-        return tuple(found)
+            words.append(str(self.correlation_id).encode())
+        return tuple(words)
 
     def matches(self, record: dict[str, Any]) -> bool:
         """Say whether a record matches."""
@@ -77,65 +77,65 @@ class ArchiveSearch:
 def list_archives(
     db: Connection, tenant_id: int, *, month: date | None = None, record: str | None = None
 ) -> list[dict[str, Any]]:
-    """Return a tenant's archives, oldest months first; what was dropped is told as well."""
+    """Return a tenant's archives, oldest months first, including those that were dropped."""
     chosen = [_ARCHIVE.tenant_id == tenant_id, _ARCHIVE.replaced_at.is_(None)]
     if month is not None:
         chosen.append(_ARCHIVE.month == month)
     if record is not None:
         chosen.append(_ARCHIVE.record == record)
-    columns = [_ARCHIVE[each] for each in (*_TOLD, "sha256")]
+    columns = [_ARCHIVE[name] for name in (*_SHOWN, "sha256")]
     query = select(*columns).where(*chosen).order_by(_ARCHIVE.month, _ARCHIVE.record, _ARCHIVE.id)
     return [
-        {**each._mapping, "month": f"{each.month:%Y-%m}", "sha256": each.sha256.hex()}
-        for each in db.execute(query)
+        {**row._mapping, "month": f"{row.month:%Y-%m}", "sha256": row.sha256.hex()}
+        for row in db.execute(query)
     ]
 
 
 def people_named(db: Connection, tenant_id: int, name: str) -> tuple[int, ...]:
-    """Return the people of a name, those who left included.
+    """Return the ids of the people of a name, including those who were deleted.
 
     Raises:
-        NotFound: There was never one.
+        NotFound: There never was such a person.
     """
-    found = db.scalars(select(Person.id).filter_by(tenant_id=tenant_id, name=name)).all()
-    if not found:
+    ids = db.scalars(select(Person.id).filter_by(tenant_id=tenant_id, name=name)).all()
+    if not ids:
         raise NotFound(what="person", got=name)
-    return tuple(found)
+    return tuple(ids)
 
 
 def search_archives(
-    db: Connection, tenant_id: int, folder: Path, wanted: ArchiveSearch
+    db: Connection, tenant_id: int, folder: Path, search: ArchiveSearch
 ) -> Iterator[dict[str, Any]]:
-    """Yield the archived records that match, with the table that each is from as `record`.
+    """Yield the archived records that match, each with the table that it is from as `record`.
 
-    Archives are read line by line, oldest months first; those outside the span aren't.
+    Archives are read line by line, oldest months first; those outside the span are skipped.
 
     Raises:
-        Unavailable: A file isn't there or can't be read.
-        RuleRefused: One isn't as it was written.
+        Unavailable: A file is missing or can't be read.
+        RuleRefused: A file isn't as it was written.
     """
-    db.execute(_TAKE_TIME)
+    db.execute(_ALLOW_IDLE)
     db.execute(READ_ARCHIVES)
-    words = wanted.words()
-    for archive in _searched(db, tenant_id, wanted):
-        for line in read_whole(folder / archive.path, archive.sha256):
-            if all(each in line for each in words) and wanted.matches(record := json.loads(line)):
-                told = {name: each for name, each in record.items() if name not in _INNER}
-                yield {"record": archive.record, **told}
+    words = search.words()
+    for archive in _matching_archives(db, tenant_id, search):
+        for line in read_verified(folder / archive.path, archive.sha256):
+            if all(word in line for word in words) and search.matches(record := json.loads(line)):
+                shown = {name: value for name, value in record.items() if name not in _INTERNAL}
+                yield {"record": archive.record, **shown}
 
 
-def _searched(db: Connection, tenant_id: int, wanted: ArchiveSearch) -> Sequence[Row[Any]]:
+def _matching_archives(db: Connection, tenant_id: int, search: ArchiveSearch) -> Sequence[Row[Any]]:
     chosen: list[ColumnElement[bool]] = [
         _ARCHIVE.tenant_id == tenant_id,
         _ARCHIVE.replaced_at.is_(None),
         _ARCHIVE.dropped_at.is_(None),
     ]
-    if wanted.since is not None:
-        chosen.append(_ARCHIVE.month >= month_of(wanted.since))
-    if wanted.until is not None:
-        chosen.append(_ARCHIVE.month <= month_of(wanted.until))
-    columns = [_ARCHIVE[each] for each in ("record", "path", "sha256")]
+    if search.since is not None:
+        chosen.append(_ARCHIVE.month >= month_of(search.since))
+    if search.until is not None:
+        chosen.append(_ARCHIVE.month <= month_of(search.until))
+    columns = [_ARCHIVE[name] for name in ("record", "path", "sha256")]
     query = select(*columns).where(*chosen)
     ordered = query.order_by(_ARCHIVE.month, _ARCHIVE.record, _ARCHIVE.id)
-    found: Sequence[Row[Any]] = db.execute(ordered).all()
-    return found
+    archives: Sequence[Row[Any]] = db.execute(ordered).all()
+    return archives

@@ -1,7 +1,7 @@
-"""Completeness: every version of every row has its record, and every row is what they say.
+"""Completeness: check that every version of every row is recorded, and that rows match records.
 
-What was changed or deleted past the platform shows here: the records know nothing of it. All
-of it is arithmetic in one snapshot, the outbox included and archives counted.
+This finds what was changed or deleted without the platform, of which there is no record. It is
+computed in one snapshot, with the outbox and the archives.
 """
 
 from datetime import UTC, datetime
@@ -15,19 +15,19 @@ from domain.errors import Unavailable
 from domain.redaction.masks import MASKED
 from models.archive_file import Unreadable, as_array, batches, read_lines
 from models.base import Record, records
-from reads.audit.archived_records import Shelf
+from reads.audit.archived_records import ArchiveStore
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 _NEVER = datetime(9999, 12, 30, tzinfo=UTC)
 
-_NOT_TOLD = frozenset(
+_NOT_COMPARED = frozenset(
     {"id", "tenant_id", "uuid", "version", "deleted_at"}
     | {f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")}
 )
-"""Columns that no record tells one by one: a record is their version, its time and its actor."""
+"""Columns that records don't name: they are a record's own version, time and actor."""
 
-# What is still in the outbox is as good as recorded: it committed with its change.
-_TOLD = """
+# What is still in the outbox counts as recorded: it was committed with its change.
+_RECORDED = """
 told AS (
   SELECT entity_id, version, occurred_at, to_state, reason, NULL AS event_type,
          NULL::jsonb AS changes
@@ -66,7 +66,7 @@ SELECT coalesce(w.id, c.entity_id) AS id, w.version, coalesce(c.records, 0) AS r
  ORDER BY 1
 """
 
-# The newest value of each field, put over the row: it has to be the row.
+# The newest recorded value of each field must be the row's value.
 _VALUES = """
 WITH {told}, fields AS (
   SELECT t.entity_id, f.key AS name, f.value -> 'after' AS after, t.version
@@ -96,14 +96,14 @@ SELECT w.id, w.version, d.fields
 """
 
 
-_MAKE = text("""
+_CREATE_TABLE = text("""
 CREATE TEMP TABLE IF NOT EXISTS archived_told (
   kind text, entity_id bigint, version int, occurred_at timestamptz, to_state text, reason text,
   event_type text, changes jsonb
 ) ON COMMIT DROP
 """)
 
-_TAKE = text("""
+_COPY_LINES = text("""
 INSERT INTO archived_told
 SELECT r ->> 'kind', CAST(r ->> 'entity_id' AS bigint), CAST(r ->> 'version' AS int),
        CAST(r ->> 'occurred_at' AS timestamptz), r ->> 'to_state', r ->> 'reason',
@@ -119,77 +119,79 @@ SELECT path, dropped_at FROM audit_archive
 
 
 def find_incomplete(
-    db: Connection, tenant_id: int, seen: Verified, shelf: Shelf | None = None
+    db: Connection, tenant_id: int, verified: Verified, store: ArchiveStore | None = None
 ) -> None:
-    """Tell every row of a tenant whose records aren't complete, or don't lead to what it is.
+    """Report every row of a tenant whose records are incomplete, or don't lead to its values.
 
     Args:
-        db: A transaction of one snapshot; a temporary table of it holds what archives tell.
-        tenant_id: Whose.
-        seen: Is told.
-        shelf: Where archives are. Where some were dropped, the records of a row that is older
-            than anything is kept may begin later than with its first version; where some can't
+        db: A transaction of one snapshot; a temporary table holds what archives say.
+        tenant_id: Whose rows.
+        verified: Gets the findings.
+        store: Where archives are. Where some were dropped, the records of a row that is older
+            than archives are kept may begin later than with its first version; where some can't
             be read, those of every row.
     """
-    db.execute(_MAKE)
+    db.execute(_CREATE_TABLE)
     db.execute(text("TRUNCATE archived_told"))
-    kept_from = _take_archived(db, tenant_id, shelf)
+    kept_from = _copy_archived(db, tenant_id, store)
     for resource_type, model in records().items():
         table = str(model.__tablename__)
         names = {"tenant_id": tenant_id, "resource_type": resource_type, "kept_from": kept_from}
-        for row in db.execute(text(_VERSIONS.format(told=_TOLD, table=table)), names):
-            code, message = _say(resource_type, row)
-            seen.tell(code, message, record=_which(resource_type, row))
-        compared = {"columns": _columns(model), "masked": MASKED}
-        for row in db.execute(text(_VALUES.format(told=_TOLD, table=table)), names | compared):
+        for row in db.execute(text(_VERSIONS.format(told=_RECORDED, table=table)), names):
+            code, message = _finding_of(resource_type, row)
+            verified.tell(code, message, record=_row_key(resource_type, row))
+        names_of_values = {"columns": _columns(model), "masked": MASKED}
+        for row in db.execute(
+            text(_VALUES.format(told=_RECORDED, table=table)), names | names_of_values
+        ):
             fields = ", ".join(row.fields)
             message = (
                 f"{resource_type} {row.id} isn't what its records say: {fields} changed past them."
             )
-            seen.tell("row_changed", message, record=_which(resource_type, row))
+            verified.tell("row_changed", message, record=_row_key(resource_type, row))
 
 
-def _take_archived(db: Connection, tenant_id: int, shelf: Shelf | None) -> datetime:
-    """Read what archives tell into the table; return from when on everything has to be there."""
+def _copy_archived(db: Connection, tenant_id: int, store: ArchiveStore | None) -> datetime:
+    """Copy what archives say into the table; return since when records must be complete."""
     kept_from = _BEGINNING
     for archive in db.execute(_ARCHIVES, {"tenant_id": tenant_id}).all():
-        if shelf is None:
+        if store is None:
             return _NEVER
         if archive.dropped_at is not None:
-            kept_from = max(kept_from, shelf.kept_from(db))
+            kept_from = max(kept_from, store.kept_from(db))
             continue
         try:
-            for lines in batches(read_lines(shelf.folder / archive.path)):
+            for lines in batches(read_lines(store.folder / archive.path)):
                 with db.begin_nested():
-                    db.execute(_TAKE, {"lines": as_array(lines)})
+                    db.execute(_COPY_LINES, {"lines": as_array(lines)})
         except (Unreadable, Unavailable, DataError):
-            # Verification has told what is wrong with the file.
+            # Verification reports what is wrong with the file.
             kept_from = _NEVER
     return kept_from
 
 
 def _columns(model: type[Record]) -> list[str]:
-    return [each.name for each in model.__table__.c if each.name not in _NOT_TOLD]
+    return [column.name for column in model.__table__.c if column.name not in _NOT_COMPARED]
 
 
-def _which(resource_type: str, row: Any) -> dict[str, Any]:
+def _row_key(resource_type: str, row: Any) -> dict[str, Any]:
     return {"kind": resource_type, "entity_id": row.id, "version": row.version}
 
 
-def _say(resource_type: str, row: Any) -> tuple[str, str]:
+def _finding_of(resource_type: str, row: Any) -> tuple[str, str]:
     if row.version is None:
         return (
             "row_gone",
             f"{resource_type} {row.id} is gone: its {row.records:,} records are still there.",
         )
     if row.records < row.version or row.versions < row.version:
-        told = f"{row.versions:,} of its {row.version:,} versions have a record"
+        detail = f"{row.versions:,} of its {row.version:,} versions have a record"
         return (
             "version_unrecorded",
-            f"{resource_type} {row.id} was changed past the records: {told}.",
+            f"{resource_type} {row.id} was changed past the records: {detail}.",
         )
     if row.records > row.version:
-        told = f"{row.records:,} records for {row.version:,} versions"
-        return "version_set_back", f"{resource_type} {row.id} was set back: {told}."
-    told = "deleted" if row.deleted_at is not None else "not deleted"
-    return "row_changed", f"{resource_type} {row.id} is {told}, and its records say otherwise."
+        detail = f"{row.records:,} records for {row.version:,} versions"
+        return "version_set_back", f"{resource_type} {row.id} was set back: {detail}."
+    state = "deleted" if row.deleted_at is not None else "not deleted"
+    return "row_changed", f"{resource_type} {row.id} is {state}, and its records say otherwise."

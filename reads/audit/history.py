@@ -1,4 +1,4 @@
-"""The recorded versions of rows, those that wait in the outbox among them."""
+"""History: read the recorded versions of rows, including those that wait in the outbox."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from domain.audit.replay import Step
 
 _OVERRIDE = "override"
 
-# What is written but not yet a record is known as well: the outbox commits with its change.
+# What isn't written from the outbox yet counts as well: it was committed with its change.
 _STEPS = text("""
 SELECT entity_id AS id, version, occurred_at, actor_id, event_type, reason, from_state, to_state,
        time_in_previous_state_s AS stayed_s, changes, erased_by IS NOT NULL AS is_erased
@@ -36,40 +36,40 @@ def read_steps(
 ) -> dict[int, list[Step]]:
     """Return the recorded versions of some rows of one resource type, by row.
 
-    To agree with the rows as they are now it takes a transaction of one snapshot.
+    To agree with the rows as they are now, it needs a transaction of one snapshot.
     """
-    parsers = {each.name: _PARSERS.get(type(each.type), _as_it_is) for each in table.c}
-    found: dict[int, list[Step]] = defaultdict(list)
-    asked = {"tenant_id": tenant_id, "kind": resource_type, "ids": list(ids)}
-    for row in db.execute(_STEPS, asked):
-        found[row.id].append(_step(row, parsers))
-    return found
+    parsers = {column.name: _PARSERS.get(type(column.type), _unchanged) for column in table.c}
+    steps: dict[int, list[Step]] = defaultdict(list)
+    names = {"tenant_id": tenant_id, "kind": resource_type, "ids": list(ids)}
+    for row in db.execute(_STEPS, names):
+        steps[row.id].append(_step(row, parsers))
+    return steps
 
 
 def _step(row: Row[Any], parsers: Mapping[str, Callable[[Any], Any]]) -> Step:
-    before, after = _changed(row, parsers)
+    before, after = _values_of(row, parsers)
     is_erased = row.is_erased and row.changes is not None and not row.changes
-    why_not = "outside" if row.reason == _OVERRIDE else "erased" if is_erased else None
+    why_unknown = "outside" if row.reason == _OVERRIDE else "erased" if is_erased else None
     return Step(
         version=row.version,
         occurred_at=row.occurred_at,
         actor_id=row.actor_id,
         before=before,
         after=after,
-        why_not=why_not,
+        why_not=why_unknown,
         is_first=row.event_type == "CREATED",
     )
 
 
-def _changed(
+def _values_of(
     row: Row[Any], parsers: Mapping[str, Callable[[Any], Any]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     if row.event_type == "STATE_CHANGED":
-        return _moved(row)
-    # What a part of it changed stands under the part's own name, which is no column.
-    changes = {name: each for name, each in (row.changes or {}).items() if name in parsers}
+        return _states_of(row)
+    # Changes of a child are recorded under the child's name, which is no column.
+    changes = {name: change for name, change in (row.changes or {}).items() if name in parsers}
     sides = (
-        {name: _parsed(parsers[name], each.get(side)) for name, each in changes.items()}
+        {name: _parse_or_keep(parsers[name], change.get(side)) for name, change in changes.items()}
         for side in ("before", "after")
     )
     before, after = sides
@@ -78,7 +78,7 @@ def _changed(
     return before, after
 
 
-def _moved(row: Row[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _states_of(row: Row[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     if row.from_state is None:
         return {}, {"state": row.to_state}
     before, after = {"state": row.from_state}, {"state": row.to_state}
@@ -89,14 +89,14 @@ def _moved(row: Row[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     return before, after
 
 
-def _parsed(parse: Callable[[Any], Any], value: Any) -> Any:
+def _parse_or_keep(parse: Callable[[Any], Any], value: Any) -> Any:
     try:
         return None if value is None else parse(value)
     except (TypeError, ValueError):
-        return value  # a mask stands there
+        return value  # it is masked
 
 
-def _as_it_is(value: Any) -> Any:
+def _unchanged(value: Any) -> Any:
     return value
 
 

@@ -1,4 +1,4 @@
-"""The past: what a row was at a time, how long it was in each state, and how many were where."""
+"""The past: read what a row was at a time, how long it was in each state, and how many were."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,10 +11,11 @@ from domain.audit.replay import UNKNOWN, Past, past_of, stays_of
 from domain.errors import NotFound
 from models.base import Record, kinds, records
 from reads.audit.history import read_steps
-from reads.records.records import parts_of
+from reads.records.records import children_of
 
-# From the present back: what moved since was before that where its first move came from. A row
-# of whose versions one isn't recorded, the last one of then among them, can have been anywhere.
+# From the present back: a row that has moved since was, before that, in the state that its first
+# move came from. If one of its versions isn't recorded, including the last one of that time, its
+# state is unknown.
 _STATES = """
 WITH waiting AS MATERIALIZED (
   SELECT i.id, i.version, i.from_state, o.occurred_at
@@ -67,36 +68,36 @@ def find_as_of(
     """Return what a record was at a time, in a transaction of one snapshot.
 
     Returns:
-        `kind`, `id`, `at`, `exists`, `since` (when it came, or went), `version`; the `values` by
-        column that are known, and by column why others are `unknown`; its parts of that time.
+        `kind`, `id`, `at`, `exists`, `since` (when it was created or deleted), `version`; the known
+        `values` by column, and why other columns are `unknown`; its children at that time.
 
     Raises:
         NotFound: The tenant never had such a record.
     """
     model = records()[resource_type]
-    found = _read_pasts(db, tenant_id, model, _table(model).c.id == row_id, at)
-    if not found:
+    pasts = _read_pasts(db, tenant_id, model, _table(model).c.id == row_id, at)
+    if not pasts:
         raise NotFound(what=resource_type, got=row_id)
-    told = {"kind": resource_type, "id": row_id, "at": at, **_view(found[0])}
-    for part in parts_of(model) if found[0].exists else ():
-        theirs = _table(part).c[str(part.parent)] == row_id
-        pasts = _read_pasts(db, tenant_id, part, theirs, at)
-        told[f"{part.resource_type}s"] = [_view(each) for each in pasts if each.exists]
-    return told
+    result = {"kind": resource_type, "id": row_id, "at": at, **_view(pasts[0])}
+    for child in children_of(model) if pasts[0].exists else ():
+        is_child = _table(child).c[str(child.parent)] == row_id
+        child_pasts = _read_pasts(db, tenant_id, child, is_child, at)
+        result[f"{child.resource_type}s"] = [_view(past) for past in child_pasts if past.exists]
+    return result
 
 
 def count_states_at(db: Connection, tenant_id: int, kind: str, at: datetime) -> dict[str, Any]:
-    """Return how many rows of a kind were in each state at a time, set-based.
+    """Return how many rows of a resource type were in each state at a time, set-based.
 
     Returns:
-        `states` in the machine's order, and how many rows were there in an `unknown` state.
+        `states` in the machine's order, and how many rows were in an `unknown` state.
     """
     model = kinds()[kind]
     query = text(_STATES.format(table=model.__tablename__))
-    asked = {"tenant_id": tenant_id, "kind": kind, "at": at}
-    found: dict[str | None, int] = dict(db.execute(query, asked).all())
-    states = {each: found[each] for each in model.machine.states if each in found}
-    return {"kind": kind, "at": at, "states": states, "unknown": found.get(None, 0)}
+    names = {"tenant_id": tenant_id, "kind": kind, "at": at}
+    counts: dict[str | None, int] = dict(db.execute(query, names).all())
+    states = {state: counts[state] for state in model.machine.states if state in counts}
+    return {"kind": kind, "at": at, "states": states, "unknown": counts.get(None, 0)}
 
 
 def find_stays(
@@ -105,8 +106,8 @@ def find_stays(
     """Return how long a row was in each state, in a transaction of one snapshot.
 
     Returns:
-        `states` in the order in which it came there first, each with `state`, `seconds`,
-        `visits` and `is_present`; and the seconds of its life that are `unknown_s`.
+        `states` in the order in which it first came there, each with `state`, `seconds`, `visits`
+        and `is_present`; and `unknown_s`, the seconds of its life in unknown states.
 
     Raises:
         NotFound: The tenant never had such a row.
@@ -120,47 +121,47 @@ def find_stays(
         raise NotFound(what=kind, got=row_id)
     steps = read_steps(db, tenant_id, kind, table, [row_id])[row_id]
     stays, unknown_s = stays_of(steps, dict(row._mapping), now)
-    states = [asdict(each) for each in stays]
+    states = [asdict(stay) for stay in stays]
     return {"kind": kind, "id": row_id, "states": states, "unknown_s": unknown_s}
 
 
 def measure_stays(
     db: Connection, tenant_id: int, kind: str, since: datetime, until: datetime
 ) -> dict[str, Any]:
-    """Return how long rows of a kind stayed in each state, of stays that ended in a span.
+    """Return how long rows of a resource type stayed in states, for stays that ended in a span.
 
     Returns:
         `states` in the machine's order, each with `stays`, `mean_s`, `median_s` and `p90_s`.
     """
-    asked = {"tenant_id": tenant_id, "kind": kind, "since": since, "until": until}
-    found = {each.state: each for each in db.execute(_STAYS, asked)}
-    known = (found[each] for each in kinds()[kind].machine.states if each in found)
+    names = {"tenant_id": tenant_id, "kind": kind, "since": since, "until": until}
+    by_state = {row.state: row for row in db.execute(_STAYS, names)}
+    stays = (by_state[state] for state in kinds()[kind].machine.states if state in by_state)
     return {
         "kind": kind,
         "since": since,
         "until": until,
         "states": [
             {
-                "state": each.state,
-                "stays": each.stays,
-                "mean_s": each.mean_s,
-                "median_s": each.cuts[0],
-                "p90_s": each.cuts[1],
+                "state": stay.state,
+                "stays": stay.stays,
+                "mean_s": stay.mean_s,
+                "median_s": stay.cuts[0],
+                "p90_s": stay.cuts[1],
             }
-            for each in known
+            for stay in stays
         ],
     }
 
 
 def _read_pasts(
-    db: Connection, tenant_id: int, model: type[Record], which: Any, at: datetime
+    db: Connection, tenant_id: int, model: type[Record], condition: Any, at: datetime
 ) -> list[Past]:
     table = _table(model)
-    query = select(table).where(table.c.tenant_id == tenant_id, which).order_by(table.c.id)
+    query = select(table).where(table.c.tenant_id == tenant_id, condition).order_by(table.c.id)
     rows: Sequence[Row[Any]] = db.execute(query).all()
-    steps = read_steps(db, tenant_id, model.resource_type, table, [each.id for each in rows])
-    defaulted = {each.name for each in table.c if each.server_default is not None}
-    return [past_of(steps[each.id], dict(each._mapping), at, defaulted=defaulted) for each in rows]
+    steps = read_steps(db, tenant_id, model.resource_type, table, [row.id for row in rows])
+    defaulted = {column.name for column in table.c if column.server_default is not None}
+    return [past_of(steps[row.id], dict(row._mapping), at, defaulted=defaulted) for row in rows]
 
 
 def _view(past: Past) -> dict[str, Any]:

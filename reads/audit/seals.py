@@ -1,4 +1,4 @@
-"""The seals and the records that they pin, as verification reads them: window by window."""
+"""Seals: read seals, and the records that they cover, for verification, batch by batch."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Row, text
 
 from domain.audit.seal import FIRST
 from models.archive import READ_ARCHIVES
-from models.seal import TABLES, emptied_of, erasure_of, identity_of, told_of
+from models.seal import TABLES, emptied_of, erasure_of, identity_of, select_sealed
 
-_WINDOW_RECORDS = 50_000
+_BATCH_RECORDS = 50_000
 _PAGE_SEALS = 1_000
 
 IDENTITY = ("record", "event_id", "kind", "entity_id", "version")
-"""What tells which record it is."""
+"""The columns that identify a record."""
 
 _HEAD = text("""
 SELECT coalesce(c.seal_no, 0) AS seal_no, c.digest, coalesce(c.records, 0) AS records,
@@ -40,8 +40,8 @@ SELECT seal_no, previous, root, digest, records, sealed_at FROM audit_seal
  ORDER BY seal_no LIMIT :most
 """)
 
-_BETWEEN = "{told} WHERE tenant_id = :tenant_id AND seal_no BETWEEN :first AND :last"
-_AMONG = "{told} WHERE tenant_id = :tenant_id AND seal_no = ANY(:seals)"
+_BETWEEN = "{records} WHERE tenant_id = :tenant_id AND seal_no BETWEEN :first AND :last"
+_AMONG = "{records} WHERE tenant_id = :tenant_id AND seal_no = ANY(:seals)"
 
 _COMPARED = """
 SELECT s.leaves, coalesce(r.leaves = s.leaves AND r.is_kept, false) AS is_same,
@@ -54,11 +54,11 @@ SELECT s.leaves, coalesce(r.leaves = s.leaves AND r.is_kept, false) AS is_same,
  WHERE s.tenant_id = :tenant_id AND s.seal_no BETWEEN :first AND :last ORDER BY seal_no
 """
 
-# What erasures say that they emptied, recorded or about to be.
+# What erasures say that they emptied, recorded already or still in the outbox.
 _ERASURES = """
-SELECT {told} FROM audit_log WHERE tenant_id = :tenant_id AND metadata ? 'erased'
+SELECT {columns} FROM audit_log WHERE tenant_id = :tenant_id AND metadata ? 'erased'
 UNION ALL
-SELECT {told}
+SELECT {columns}
   FROM (SELECT CAST(body ->> 'correlation_id' AS uuid) AS correlation_id,
                body ->> 'kind' AS kind, body ->> 'event_type' AS event_type,
                error_codes IS NULL AS success, body -> 'metadata' AS metadata
@@ -67,10 +67,10 @@ SELECT {told}
 """
 
 _EMPTY = """
-SELECT {told} FROM {table} r WHERE tenant_id = :tenant_id AND erased_by IS NOT NULL
+SELECT {columns} FROM {table} r WHERE tenant_id = :tenant_id AND erased_by IS NOT NULL
 """
 
-_LOOKED_INTO = "SELECT * FROM ({records}) AS stored ORDER BY seal_no, seal_place"
+_RECORDS_OF_SEALS = "SELECT * FROM ({records}) AS stored ORDER BY seal_no, seal_place"
 
 _COUNTED = """
   SELECT count(*) FILTER (WHERE seal_no IS NULL) AS unsealed,
@@ -78,7 +78,7 @@ _COUNTED = """
     FROM {table} WHERE tenant_id = :tenant_id AND (seal_no IS NULL OR seal_no > :last)
 """
 
-_BESIDE = """
+_UNSEALED = """
 SELECT CAST(sum(unsealed) AS bigint) AS unsealed, CAST(sum(beyond) AS bigint) AS beyond
   FROM ({counted}) AS counted
 """
@@ -86,36 +86,39 @@ SELECT CAST(sum(unsealed) AS bigint) AS unsealed, CAST(sum(beyond) AS bigint) AS
 
 _COMPARE = text(
     _COMPARED.format(
-        records=" UNION ALL ".join(_BETWEEN.format(told=told_of(table, table)) for table in TABLES)
-    )
-)
-_LOOK_INTO = text(
-    _LOOKED_INTO.format(
         records=" UNION ALL ".join(
-            _AMONG.format(told=told_of(table, table, *identity_of(table))) for table in TABLES
+            _BETWEEN.format(records=select_sealed(table, table)) for table in TABLES
         )
     )
 )
-_LOOK_FOR_ERASURES = text(_ERASURES.format(told=", ".join(erasure_of("audit_log"))))
-_LOOK_FOR_EMPTIED = text(
-    " UNION ALL ".join(
-        _EMPTY.format(table=each, told=", ".join(("event_id", *emptied_of(each))))
-        for each in TABLES
+_READ_RECORDS = text(
+    _RECORDS_OF_SEALS.format(
+        records=" UNION ALL ".join(
+            _AMONG.format(records=select_sealed(table, table, *identity_of(table)))
+            for table in TABLES
+        )
     )
 )
-_LOOK_BESIDE = text(
-    _BESIDE.format(counted=" UNION ALL ".join(_COUNTED.format(table=each) for each in TABLES))
+_READ_ERASURES = text(_ERASURES.format(columns=", ".join(erasure_of("audit_log"))))
+_READ_EMPTIED = text(
+    " UNION ALL ".join(
+        _EMPTY.format(table=table, columns=", ".join(("event_id", *emptied_of(table))))
+        for table in TABLES
+    )
+)
+_COUNT_UNSEALED = text(
+    _UNSEALED.format(counted=" UNION ALL ".join(_COUNTED.format(table=table) for table in TABLES))
 )
 
 
-# What is taken out of a table while it is verified would be in no archive of this snapshot yet. It
-# comes before the snapshot: locking a table takes none.
-_STAND_STILL = text(f"LOCK TABLE {', '.join(TABLES)} IN ACCESS SHARE MODE")
+# Records that leave a table during the verification would be in no archive of its snapshot. The
+# lock comes before the snapshot, because locking a table takes none.
+_LOCK_TABLES = text(f"LOCK TABLE {', '.join(TABLES)} IN ACCESS SHARE MODE")
 
 
-def stand_still(db: Connection) -> None:
-    """Let no month be archived, and no archive be removed, until the transaction ends."""
-    db.execute(_STAND_STILL)
+def lock_archiving(db: Connection) -> None:
+    """Keep months from being archived and archives from being removed, in this transaction."""
+    db.execute(_LOCK_TABLES)
     db.execute(READ_ARCHIVES)
 
 
@@ -125,65 +128,67 @@ def head_of(db: Connection, tenant_id: int) -> Row[Any]:
 
 
 def waiting(db: Connection, tenant_id: int) -> tuple[int, datetime | None]:
-    """Return how many changes of a tenant have yet to become records, and since when."""
+    """Return how many changes of a tenant aren't written as records yet, and since when."""
     row = db.execute(_WAITING, {"tenant_id": tenant_id}).one()
     return int(row.changes), row.since
 
 
 def digest_of(db: Connection, tenant_id: int, seal_no: int) -> bytes | None:
-    """Return a seal's digest; None if it isn't there."""
+    """Return a seal's digest; None if there is no such seal."""
     if seal_no < 1:
         return FIRST
-    found: bytes | None = db.scalar(_DIGEST, {"tenant_id": tenant_id, "seal_no": seal_no})
-    return found
+    digest: bytes | None = db.scalar(_DIGEST, {"tenant_id": tenant_id, "seal_no": seal_no})
+    return digest
 
 
-def windows(db: Connection, tenant_id: int, first: int, last: int) -> Iterator[list[Row[Any]]]:
-    """Yield seals in order, so many at a time that their records are few enough."""
-    window: list[Row[Any]] = []
+def seal_batches(db: Connection, tenant_id: int, first: int, last: int) -> Iterator[list[Row[Any]]]:
+    """Yield seals in order, in batches with a limited number of records."""
+    batch: list[Row[Any]] = []
     records = 0
     while True:
         page = db.execute(
             _SEALS, {"tenant_id": tenant_id, "first": first, "last": last, "most": _PAGE_SEALS}
         ).all()
         for seal in page:
-            if window and records + seal.records > _WINDOW_RECORDS:
-                yield window
-                window, records = [], 0
-            window.append(seal)
+            if batch and records + seal.records > _BATCH_RECORDS:
+                yield batch
+                batch, records = [], 0
+            batch.append(seal)
             records += seal.records
         if len(page) < _PAGE_SEALS:
             break
         first = page[-1].seal_no + 1
-    if window:
-        yield window
+    if batch:
+        yield batch
 
 
-def compared(db: Connection, tenant_id: int, window: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """Return for each seal its digests, and whether the records of today still give them."""
-    span = {"first": window[0].seal_no, "last": window[-1].seal_no}
+def compare_records(
+    db: Connection, tenant_id: int, batch: Sequence[Row[Any]]
+) -> Sequence[Row[Any]]:
+    """Return each seal's digests, and whether the present records still have these digests."""
+    span = {"first": batch[0].seal_no, "last": batch[-1].seal_no}
     return db.execute(_COMPARE, {"tenant_id": tenant_id, **span}).all()
 
 
 def records_of(db: Connection, tenant_id: int, seals: Iterable[int]) -> dict[int, list[Row[Any]]]:
-    """Return the records of seals that are in their tables, by seal, with which they are."""
-    found: dict[int, list[Row[Any]]] = {}
-    for each in db.execute(_LOOK_INTO, {"tenant_id": tenant_id, "seals": list(seals)}):
-        found.setdefault(each.seal_no, []).append(each)
-    return found
+    """Return the records of seals that are in their tables, by seal, with their identity."""
+    records: dict[int, list[Row[Any]]] = {}
+    for record in db.execute(_READ_RECORDS, {"tenant_id": tenant_id, "seals": list(seals)}):
+        records.setdefault(record.seal_no, []).append(record)
+    return records
 
 
 def unsealed_records(db: Connection, tenant_id: int, last: int) -> Row[Any]:
-    """Return how many records have no seal, and how many name one after the last."""
-    return db.execute(_LOOK_BESIDE, {"tenant_id": tenant_id, "last": last}).one()
+    """Return how many records have no seal, and how many have a seal after the last one."""
+    return db.execute(_COUNT_UNSEALED, {"tenant_id": tenant_id, "last": last}).one()
 
 
 def erasures(db: Connection, tenant_id: int) -> dict[UUID, Any]:
-    """Return what each erasure in the tables, or on its way there, says that it emptied."""
-    found = db.execute(_LOOK_FOR_ERASURES, {"tenant_id": tenant_id})
-    return {each.correlation_id: each.erasure for each in found if each.erasure is not None}
+    """Return what each erasure, in the tables or in the outbox, says that it emptied."""
+    rows = db.execute(_READ_ERASURES, {"tenant_id": tenant_id})
+    return {row.correlation_id: row.erasure for row in rows if row.erasure is not None}
 
 
 def emptied(db: Connection, tenant_id: int) -> Iterable[Row[Any]]:
-    """Return the records in the tables that lost words, and what is left of these."""
-    return db.execute(_LOOK_FOR_EMPTIED, {"tenant_id": tenant_id})
+    """Return the records in the tables that lost words, and the digests of what is left."""
+    return db.execute(_READ_EMPTIED, {"tenant_id": tenant_id})

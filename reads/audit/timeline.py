@@ -1,4 +1,4 @@
-"""What happened to a record: one trail over its transitions and its other changes."""
+"""Timeline: list what happened to one record, transitions and other changes, in order."""
 
 from typing import Any
 
@@ -37,4 +37,4 @@ def timeline(db: Connection, tenant_id: int, kind: str, row_id: int) -> list[dic
         .where(trail.c.tenant_id == tenant_id, trail.c.kind == kind, trail.c.entity_id == row_id)
         .order_by(trail.c.occurred_at, trail.c.version)
     )
-    return [dict(each._mapping) for each in rows]
+    return [dict(row._mapping) for row in rows]

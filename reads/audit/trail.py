@@ -1,4 +1,4 @@
-"""The trail over all four records, searched and read page by page."""
+"""Trail: search all audit records, and read them page by page."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,26 +23,26 @@ TRAIL_FIELDS = (
     *("lock_acquisition_time_ms", "lock_key", "isolation_level", "retry_attempt"),
     *("session_id", "ip_address", "security_flags", "seal_no", "erased_by"),
 )
-"""What is told of each record, in this order."""
+"""The fields of each record, in this order."""
 
 _CURSOR = "the cursor that the page before ended with"
 
 
 @dataclass(frozen=True, slots=True)
-class Sought:
-    """Which records are looked for; what isn't given doesn't matter.
+class TrailSearch:
+    """The records to search for; None matches anything.
 
     Attributes:
-        kind: Of rows of this resource type.
-        entity_id: Of this row.
-        actor_id: Of what this person did; 0 is the system itself.
-        correlation_id: Of this operation.
-        since: From this time on.
-        until: Before this time.
-        record: Of this sort, such as `permission_denial`.
-        event_type: Of this event, such as `UPDATED`.
-        failed: Only of what was refused or went wrong, or only of what was done.
-        oldest_first: The other order.
+        kind: The resource type.
+        entity_id: The row.
+        actor_id: The person who acted; 0 is the system itself.
+        correlation_id: The operation.
+        since: The earliest time.
+        until: The time before which records occurred.
+        record: The table, such as `permission_denial`.
+        event_type: The event, such as `UPDATED`.
+        failed: True for what was refused or went wrong, False for what was done.
+        oldest_first: The order; newest first by default.
     """
 
     kind: str | None = None
@@ -59,123 +59,124 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class PageEnd:
-    """Where a page ended: the time and the id of its last record."""
+    """The end of a page: the time and the id of its last record."""
 
     occurred_at: datetime
     event_id: UUID
 
     def __str__(self) -> str:
-        """Return the place as a word that `read` understands."""
+        """Return the cursor, which `read` understands."""
         return f"{self.occurred_at.isoformat()}_{self.event_id}"
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """Return the place of a cursor.
+        """Return the page's end that a cursor stands for.
 
         Raises:
-            InvalidInput: That is none.
+            InvalidInput: The text is no cursor.
         """
         time, _, event_id = text.partition("_")
         try:
-            found = cls(datetime.fromisoformat(time), UUID(event_id))
+            page_end = cls(datetime.fromisoformat(time), UUID(event_id))
         except ValueError as error:
             raise InvalidInput(field="after", got=text, expected=_CURSOR) from error
-        if found.occurred_at.tzinfo is None:
+        if page_end.occurred_at.tzinfo is None:
             raise InvalidInput(field="after", got=text, expected=_CURSOR)
-        return found
+        return page_end
 
     @classmethod
     def of(cls, record: dict[str, Any]) -> Self:
-        """Return the place of a record."""
+        """Return the page's end at a record."""
         return cls(record["occurred_at"], record["event_id"])
 
 
 def known_record(name: str) -> str:
-    """Return a sort of record as it is stored; a dash is taken for an underscore.
+    """Return the stored name of a table of records; a dash is taken for an underscore.
 
     Raises:
-        InvalidInput: There is none of that name.
+        InvalidInput: There is no such table.
     """
-    return _known("record", name, name.lower().replace("-", "_"), RECORDS)
+    return _checked_word("record", name, name.lower().replace("-", "_"), RECORDS)
 
 
 def known_event(name: str) -> str:
-    """Return an event as it is stored, in any case.
+    """Return the stored name of an event, in any case.
 
     Raises:
-        InvalidInput: There is none of that name.
+        InvalidInput: There is no such event.
     """
-    return _known("event", name, name.upper().replace("-", "_"), TRAIL_EVENTS)
+    return _checked_word("event", name, name.upper().replace("-", "_"), TRAIL_EVENTS)
 
 
 def read_trail(
-    db: Connection, tenant_id: int, sought: Sought, *, after: PageEnd | None = None, most: int
+    db: Connection, tenant_id: int, search: TrailSearch, *, after: PageEnd | None = None, most: int
 ) -> list[dict[str, Any]]:
-    """Return at most so many of a tenant's records, from behind a place on.
+    """Return at most *most* of a tenant's records after a page's end, with `TRAIL_FIELDS`.
 
-    Newest first, unless it is asked otherwise. Each with `TRAIL_FIELDS`, with actor and approver
-    by name.
+    Newest first by default; actor and approver are given by name.
     """
-    # The page first and names only for it: without statistics the planner joins everything.
-    page = page_of(tenant_id, sought, after, most).subquery("page")
+    # First the page, then names for it alone: without statistics the planner joins everything.
+    page = page_of(tenant_id, search, after, most).subquery("page")
     approver = aliased(Person)
     names: dict[str, Any] = {"actor": Person.name, "approver": approver.name}
-    shown: list[Any] = [names.get(each, page.c.get(each)) for each in TRAIL_FIELDS]
-    named = (
-        select(*shown)
+    columns: list[Any] = [names.get(field, page.c.get(field)) for field in TRAIL_FIELDS]
+    query = (
+        select(*columns)
         .select_from(page)
         .outerjoin(Person, Person.id == page.c.actor_id)
         .outerjoin(approver, approver.id == page.c.approved_by)
-        .order_by(*(_directed(page.c[name], sought) for name in ("occurred_at", "event_id")))
+        .order_by(*(_directed(page.c[name], search) for name in ("occurred_at", "event_id")))
     )
-    return [dict(zip(TRAIL_FIELDS, each, strict=True)) for each in db.execute(named)]
+    return [dict(zip(TRAIL_FIELDS, row, strict=True)) for row in db.execute(query)]
 
 
-def page_of(tenant_id: int, sought: Sought, after: PageEnd | None, most: int) -> Select[Any]:
+def page_of(tenant_id: int, search: TrailSearch, after: PageEnd | None, most: int) -> Select[Any]:
     """Return the query of a page, without the names of people."""
     return (
         select(TRAIL)
-        .where(*_conditions(tenant_id, sought, after))
-        .order_by(*_order(sought))
+        .where(*_conditions(tenant_id, search, after))
+        .order_by(*_order(search))
         .limit(most)
     )
 
 
-def _order(sought: Sought) -> list[ColumnElement[Any]]:
-    return [_directed(TRAIL.c[name], sought) for name in ("occurred_at", "event_id")]
+def _order(search: TrailSearch) -> list[ColumnElement[Any]]:
+    return [_directed(TRAIL.c[name], search) for name in ("occurred_at", "event_id")]
 
 
-def _directed(column: ColumnElement[Any], sought: Sought) -> ColumnElement[Any]:
-    return column.asc() if sought.oldest_first else column.desc()
+def _directed(column: ColumnElement[Any], search: TrailSearch) -> ColumnElement[Any]:
+    return column.asc() if search.oldest_first else column.desc()
 
 
 def _conditions(
-    tenant_id: int, sought: Sought, after: PageEnd | None
+    tenant_id: int, search: TrailSearch, after: PageEnd | None
 ) -> Iterator[ColumnElement[bool]]:
     yield TRAIL.c.tenant_id == tenant_id
     for name in ("kind", "entity_id", "correlation_id", "record", "event_type"):
-        if getattr(sought, name) is not None:
-            yield TRAIL.c[name] == getattr(sought, name)
-    if sought.actor_id is not None:
-        is_system = sought.actor_id == NOBODY
-        yield TRAIL.c.actor_id.is_(None) if is_system else TRAIL.c.actor_id == sought.actor_id
-    if sought.failed is not None:
-        yield ~TRAIL.c.success if sought.failed else TRAIL.c.success
-    yield from _within(sought, after)
+        if getattr(search, name) is not None:
+            yield TRAIL.c[name] == getattr(search, name)
+    if search.actor_id is not None:
+        is_system = search.actor_id == NOBODY
+        yield TRAIL.c.actor_id.is_(None) if is_system else TRAIL.c.actor_id == search.actor_id
+    if search.failed is not None:
+        yield ~TRAIL.c.success if search.failed else TRAIL.c.success
+    yield from _conditions_of_page(search, after)
 
 
-def _within(sought: Sought, after: PageEnd | None) -> Iterator[ColumnElement[bool]]:
-    if sought.since is not None:
-        yield TRAIL.c.occurred_at >= sought.since
-    if sought.until is not None:
-        yield TRAIL.c.occurred_at < sought.until
+def _conditions_of_page(
+    search: TrailSearch, after: PageEnd | None
+) -> Iterator[ColumnElement[bool]]:
+    if search.since is not None:
+        yield TRAIL.c.occurred_at >= search.since
+    if search.until is not None:
+        yield TRAIL.c.occurred_at < search.until
     if after is not None:
-        here = tuple_(TRAIL.c.occurred_at, TRAIL.c.event_id)
-        there = (after.occurred_at, after.event_id)
-        yield here > there if sought.oldest_first else here < there
+        position = tuple_(TRAIL.c.occurred_at, TRAIL.c.event_id)
+        end = (after.occurred_at, after.event_id)
+        yield position > end if search.oldest_first else position < end
 
 
-def _known(field: str, given: str, name: str, known: tuple[str, ...]) -> str:
-    if name not in known:
-        raise InvalidInput(field=field, got=given, expected=f"one of {', '.join(known)}")
+def _checked_word(field: str, got: str, name: str, allowed: tuple[str, ...]) -> str:
+    if name not in allowed:
+        raise InvalidInput(field=field, got=got, expected=f"one of {', '.join(allowed)}")
     return name

@@ -1,4 +1,4 @@
-"""Operations as their owners see them: state, counts, failures, the outcome of each item."""
+"""Operations: read state, counts and failures of operations, and the outcome of each item."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from domain.machines.operation import OPERATION
 from models.operation import Chunk, OperationRow
 from models.people import Person
 from models.scheduled_run import ScheduledRun
-from reads.people import SeenBy
+from reads.people import Viewer
 
 _SHOWN = (
     OperationRow.id,
@@ -50,7 +50,7 @@ _SHOWN = (
 
 _Child = aliased(OperationRow)
 
-# Without a purpose it is a hook, not what came out; and the index holds only what has one.
+# Without a purpose it is an operation of a hook; the index holds only those with one.
 _CHILDREN = (
     select(
         func.jsonb_agg(
@@ -72,8 +72,8 @@ _CHUNKS_AT_ONCE = 10
 _BEFORE_ALL = -(2**31)
 _NOT_LISTED = ("create", "update_record", "delete")
 
-# Whole lists of failures are looked into only in the first chunks that hold a code: an
-# operation may have a million failures, and its chunks know how many there are of which code.
+# Whole lists of failures are read only in the first chunks that have a code: an operation may have
+# a million failures, and its chunks know how many they have of each code.
 _FAILURES = text("""
 WITH counted AS (
   SELECT c.chunk_no, code.key AS code, CAST(code.value AS int) AS items,
@@ -104,7 +104,7 @@ SELECT total.code, total.items, total.lines, first.message, first.ids
 
 
 def find_owner(db: Connection, tenant_id: int, operation_id: UUID) -> tuple[str, int | None]:
-    """Return of what kind an operation is, and who handed it in.
+    """Return the resource type of an operation, and who submitted it.
 
     Raises:
         NotFound: The tenant has no such operation.
@@ -122,15 +122,15 @@ def find_operation(db: Connection, tenant_id: int, operation_id: UUID) -> dict[s
     """Return one operation with its counts as they are stored now.
 
     Returns:
-        The columns as `_SHOWN`, `counts` of the items, and `progress` as pollers see it, or
-        the `result` if it has ended; and the `children`, which are what came out of it, oldest
-        first, each with `id`, `purpose` and `state`.
+        The columns of `_SHOWN`, `counts` of the items, and `progress` as pollers see it, or the
+        `result` if it has ended; and the `children`, its follow-up operations, oldest first, each
+        with `id`, `purpose` and `state`.
 
     Raises:
         NotFound: The tenant has no such operation.
     """
-    asked = _operations(tenant_id).add_columns(_CHILDREN.label("children"))
-    row = db.execute(asked.where(OperationRow.id == operation_id)).one_or_none()
+    query = _operations(tenant_id).add_columns(_CHILDREN.label("children"))
+    row = db.execute(query.where(OperationRow.id == operation_id)).one_or_none()
     if row is None:
         raise NotFound(what="operation", got=str(operation_id))
     return _view(row, _count(db, row)) | {"children": row.children or []}
@@ -140,14 +140,14 @@ def list_operations(
     db: Connection,
     tenant_id: int,
     *,
-    seen_by: SeenBy | None = None,
+    viewer: Viewer | None = None,
     state: str | None,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Return a tenant's newest operations, counts included, at most *limit* of them.
 
-    Records that an interface wrote one by one are left out. With *seen_by* only what that person
-    handed in, and what is of resource types that they may view.
+    Records that an interface wrote one by one are left out. With *viewer* only operations that
+    this person submitted, and those of resource types that they may view.
 
     Raises:
         InvalidInput: There is no such state.
@@ -163,31 +163,31 @@ def list_operations(
     )
     if state is not None:
         query = query.where(OperationRow.state == state.upper())
-    if seen_by is not None:
-        theirs = OperationRow.actor_id == seen_by.person_id
-        query = query.where(theirs | OperationRow.kind.in_([*seen_by.resource_types, _HOOK]))
+    if viewer is not None:
+        theirs = OperationRow.actor_id == viewer.person_id
+        query = query.where(theirs | OperationRow.kind.in_([*viewer.resource_types, _HOOK]))
     return [_view(row, _count(db, row)) for row in db.execute(query)]
 
 
 def find_age_s(db: Connection, tenant_id: int, operation_id: UUID) -> float:
-    """Return how many seconds ago an operation was handed in, by PostgreSQL's clock.
+    """Return how many seconds ago an operation was submitted, by PostgreSQL's clock.
 
     Raises:
         NotFound: The tenant has no such operation.
     """
     age = func.extract("epoch", func.clock_timestamp() - OperationRow.created_at)
-    found = db.scalar(
+    age_s = db.scalar(
         select(age).where(OperationRow.tenant_id == tenant_id, OperationRow.id == operation_id)
     )
-    if found is None:
+    if age_s is None:
         raise NotFound(what="operation", got=str(operation_id))
-    return float(found)
+    return float(age_s)
 
 
 def group_failures(
     db: Connection, tenant_id: int, operation_id: UUID, *, examples: int = 3
 ) -> list[dict[str, Any]]:
-    """Return each code that items failed with, the most frequent first.
+    """Return each code that items failed with, most frequent first.
 
     Returns:
         Dicts with `code`, how many `items`, how many of them are `lines` of a file that name no
@@ -199,8 +199,8 @@ def group_failures(
     find_owner(db, tenant_id, operation_id)
     names = {"operation_id": operation_id, "examples": examples}
     return [
-        {**each._mapping, "ids": [item_name(row_id) for row_id in each.ids]}
-        for each in db.execute(_FAILURES, names)
+        {**row._mapping, "ids": [item_name(row_id) for row_id in row.ids]}
+        for row in db.execute(_FAILURES, names)
     ]
 
 
@@ -211,8 +211,8 @@ def iterate_results(
 
     Yields:
         `id`, `outcome`, `version` (None while it waits), and for a failure `code`, `message`,
-        `retryable`. Of a file's rows also the `line`, and its `cells` as they stood there; a line
-        that names no row has no id.
+        `retryable`. For rows of a file also the `line`, and its original `cells`; a line that
+        names no row has no id.
 
     Raises:
         NotFound: The tenant has no such operation.
@@ -231,31 +231,31 @@ def iterate_results(
     page: Sequence[Row[Any]] = ()
     while not page or len(page) == _CHUNKS_AT_ONCE:
         behind = Chunk.chunk_no > (page[-1].chunk_no if page else _BEFORE_ALL)
-        # Whoever reads may take their time: a transaction for each page, not one for all.
+        # The reader may take long, so each page has its own transaction.
         with database.connect() as db:
             page = db.execute(query.where(behind)).all()
         if not page:
             return
         for chunk in page:
-            for each in _items(chunk):
-                if only is None or each["outcome"] == only.name:
-                    yield each
+            for item in _items(chunk):
+                if only is None or item["outcome"] == only.name:
+                    yield item
 
 
 def _items(chunk: Row[Any]) -> Iterator[dict[str, Any]]:
-    nothing = [0] * len(chunk.ids)
+    zeros = [0] * len(chunk.ids)
     failures: Mapping[str, Any] = chunk.failures or {}
     inputs: Mapping[str, Any] = chunk.inputs or {}
     for row_id, outcome, version in zip(
-        chunk.ids, chunk.outcomes or nothing, chunk.versions or nothing, strict=True
+        chunk.ids, chunk.outcomes or zeros, chunk.versions or zeros, strict=True
     ):
         failure = failures.get(str(row_id)) if outcome == Outcome.FAILED else None
-        given = inputs.get(str(row_id))
+        row_input = inputs.get(str(row_id))
         yield {
             "id": str(row_id) if row_id > 0 else None,
             "outcome": Outcome(outcome).name,
             "version": version or None,
-            **({"line": given["line"], "cells": dict(given["cells"])} if given else {}),
+            **({"line": row_input["line"], "cells": dict(row_input["cells"])} if row_input else {}),
             **(failure or {}),
         }
 
@@ -270,17 +270,17 @@ def _operations(tenant_id: int) -> Select[Any]:
 
 def _count(db: Connection, operation: Row[Any]) -> Counts:
     if operation.result:
-        ended = ("successful_items", "skipped_items", "failed_items", "cancelled_items")
-        return Counts(operation.total, *(operation.result[each] for each in ended))
+        names = ("successful_items", "skipped_items", "failed_items", "cancelled_items")
+        return Counts(operation.total, *(operation.result[name] for name in names))
     sums = [Chunk.succeeded, Chunk.skipped, Chunk.failed, Chunk.cancelled]
     waiting = func.cardinality(Chunk.ids) - sum(sums[1:], start=sums[0])
     row = db.execute(
         select(
-            *(func.coalesce(func.sum(each), 0) for each in sums),
+            *(func.coalesce(func.sum(column), 0) for column in sums),
             func.coalesce(func.sum(waiting).filter(Chunk.status == "RUNNING"), 0),
         ).where(Chunk.operation_id == operation.id)
     ).one()
-    return Counts(operation.total, *(int(each) for each in row))
+    return Counts(operation.total, *(int(number) for number in row))
 
 
 def _view(row: Row[Any], counts: Counts) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Why a transition is blocked: for one row every reason, for many how often each."""
+"""Explanations: list why a transition is blocked, for one row or counted over many."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ def explain_row(
 ) -> dict[str, Any]:
     """Return every transition of one row for an actor, with all reasons against each.
 
-    Comments count as missing here, so their rule shows where they will be wanted.
+    Comments count as missing here, so that their rule shows where they will be required.
 
     Args:
         db: A connection.
         actor: Who would act.
-        kind: The kind of work.
+        kind: The resource type of the row.
         row_id: The row.
-        to: Only this target; a state that no arrow leads to is explained as illegal.
+        to: Only this target; a state that no transition leads to is explained as illegal.
 
     Returns:
         The row's `id`, `kind`, `state` and `version`, its `transitions`, and whether it is
@@ -53,7 +53,7 @@ def explain_row(
         "state": row.state,
         "version": row.version,
         "already_there": to == row.state,
-        "transitions": [_told(each, to) for each in verdicts],
+        "transitions": [_verdict_as_json(verdict, to) for verdict in verdicts],
     }
 
 
@@ -70,7 +70,7 @@ def explain_selection(
         for row in rows
     ]
     reasons: Counter[tuple[str, str]] = Counter(
-        (reason.code, reason.message) for each in verdicts for reason in each.reasons
+        (reason.code, reason.message) for verdict in verdicts for reason in verdict.reasons
     )
     if missing := len(set(ids)) - len(rows):
         reasons["not_found", f"No such {kind}"] = missing
@@ -78,7 +78,7 @@ def explain_selection(
         "kind": kind,
         "to": to,
         "total": len(set(ids)),
-        "allowed": sum(each.ok and each.transition is not None for each in verdicts),
+        "allowed": sum(verdict.ok and verdict.transition is not None for verdict in verdicts),
         "already_there": sum(row.state == to for row in rows),
         "blocked_by": [
             {"code": code, "message": message, "items": items}
@@ -96,10 +96,10 @@ def _request(db: Connection, actor: Actor, to: str) -> Request:
     return Request(to, permissions, by_manager=by_manager, now=now)
 
 
-def _told(verdict: Verdict, to: str | None) -> dict[str, Any]:
+def _verdict_as_json(verdict: Verdict, to: str | None) -> dict[str, Any]:
     return {
         "to": verdict.transition.target if verdict.transition else to,
         "verb": verdict.transition.verb if verdict.transition else None,
         "allowed": verdict.ok,
-        "reasons": [{"code": each.code, "message": each.told} for each in verdict.reasons],
+        "reasons": [{"code": reason.code, "message": reason.told} for reason in verdict.reasons],
     }

@@ -1,4 +1,4 @@
-"""Rows of work on their way out: page by page in the order of ids, and as the text of a file."""
+"""Export: read rows page by page in the order of ids, and write them as CSV or NDJSON."""
 
 import csv
 import json
@@ -17,31 +17,31 @@ from reads.records.reference_names import add_named_columns, heading
 
 FORMS = ("csv", "ndjson")
 _HIDDEN = frozenset({"tenant_id", "deleted_at"})
-# No import takes what the platform itself writes.
-_NOT_TAKEN = frozenset({"id", "uuid", "version"}) | {
+# The platform writes these itself, so no import takes them.
+_NOT_IMPORTED = frozenset({"id", "uuid", "version"}) | {
     f"{done}_{what}" for done in ("created", "updated") for what in ("at", "by")
 }
-_BROUGHT = frozenset({"state", "state_since"})
-"""What interfaces don't write otherwise, and an import brings along."""
+_IMPORT_ONLY = frozenset({"state", "state_since"})
+"""Columns that only an import may set."""
 
 _BY_ID = "_id"
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-"""What goes into a cell as it is; most values do."""
+"""Types that go into a cell as they are; most values do."""
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """Which rows and columns of a kind go out.
+    """The rows and columns that are exported.
 
     Attributes:
-        kind: The kind of work.
+        kind: The resource type of the rows.
         fields: The columns in order.
-        state: Only rows of this state.
-        names: Whether other records are told by their name, where they have one, not their id;
+        state: Only rows in this state.
+        names: Whether other records are given by name, if they have one, instead of id;
             `site_id` becomes `site`.
-        meant: Only rows that this is true of.
+        meant: Only rows for which this condition is true.
     """
 
     kind: str
@@ -52,44 +52,46 @@ class ExportRequest:
 
     @property
     def headings(self) -> list[str]:
-        """Return what the columns are called."""
-        return [heading(each) for each in self.fields] if self.names else list(self.fields)
+        """Return the headings of the columns."""
+        return [heading(field) for field in self.fields] if self.names else list(self.fields)
 
 
-def known_fields(kind: str, asked: Sequence[str] | None = None) -> list[str]:
-    """Return the columns that are asked for; by default those that an import takes.
+def known_fields(kind: str, requested: Sequence[str] | None = None) -> list[str]:
+    """Return the columns that are requested; by default those that an import takes.
 
     Raises:
-        InvalidInput: A column is not known, or asked for twice; or none is.
+        InvalidInput: A column isn't known or is requested twice, or none is requested.
     """
-    known = [each.name for each in _table(kind).c if each.name not in _HIDDEN]
-    if asked is None:
-        not_taken = _NOT_TAKEN | (kinds()[kind].set_by_platform - _BROUGHT)
-        taken = [each for each in known if each not in not_taken]
-        return sorted(taken, key=lambda each: each != "reference")
+    columns = [column.name for column in _table(kind).c if column.name not in _HIDDEN]
+    if requested is None:
+        not_imported = _NOT_IMPORTED | (kinds()[kind].set_by_platform - _IMPORT_ONLY)
+        imported = [column for column in columns if column not in not_imported]
+        return sorted(imported, key=lambda column: column != "reference")
     fields: list[str] = []
-    for name in asked:
-        field = next((each for each in (name, name + _BY_ID) if each in known), None)
+    for name in requested:
+        field = next((column for column in (name, name + _BY_ID) if column in columns), None)
         if field is None or field in fields:
-            raise InvalidInput(field="fields", got=name, expected=f"each once: {', '.join(known)}")
+            raise InvalidInput(
+                field="fields", got=name, expected=f"each once: {', '.join(columns)}"
+            )
         fields.append(field)
     if not fields:
-        raise InvalidInput(field="fields", got=None, expected=f"some of {', '.join(known)}")
+        raise InvalidInput(field="fields", got=None, expected=f"some of {', '.join(columns)}")
     return fields
 
 
 def read_page(
-    db: Connection, tenant_id: int, wanted: ExportRequest, *, after: int, most: int
+    db: Connection, tenant_id: int, request: ExportRequest, *, after: int, most: int
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return at most so many rows behind the id *after*, and the id of the last of them."""
-    rows = db.execute(_query(tenant_id, wanted, after=after, most=most)).all()
-    headings = wanted.headings
-    found = [dict(zip(headings, each[1:], strict=True)) for each in rows]
-    return found, rows[-1][0] if rows else after
+    """Return at most *most* rows with ids above *after*, and the id of the last of them."""
+    rows = db.execute(_query(tenant_id, request, after=after, most=most)).all()
+    headings = request.headings
+    records = [dict(zip(headings, row[1:], strict=True)) for row in rows]
+    return records, rows[-1][0] if rows else after
 
 
 def write_csv(headings: Sequence[str], pages: Iterable[Sequence[Row]]) -> Iterator[str]:
-    """Yield CSV as RFC 4180 has it, a page at a time: values as they are, empty for nothing."""
+    """Yield CSV by RFC 4180, a page at a time: values as they are, an empty cell for none."""
     yield _csv([headings])
     for page in pages:
         yield _csv([_cell(row[name]) for name in headings] for row in page)
@@ -105,29 +107,29 @@ def write_ndjson(pages: Iterable[Sequence[Row]]) -> Iterator[str]:
         )
 
 
-def _query(tenant_id: int, wanted: ExportRequest, *, after: int, most: int) -> Select[Any]:
-    table = _table(wanted.kind)
-    asked = [table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None), table.c.id > after]
-    if wanted.state is not None:
-        asked.append(table.c.state == wanted.state)
-    if wanted.meant is not None:
-        asked.append(wanted.meant)
-    # The page first and names only for it: without statistics the planner joins everything.
+def _query(tenant_id: int, request: ExportRequest, *, after: int, most: int) -> Select[Any]:
+    table = _table(request.kind)
+    conditions = [table.c.tenant_id == tenant_id, table.c.deleted_at.is_(None), table.c.id > after]
+    if request.state is not None:
+        conditions.append(table.c.state == request.state)
+    if request.meant is not None:
+        conditions.append(request.meant)
+    # First the page, then names for it alone: without statistics the planner joins everything.
     page = (
-        select(table.c.id.label("_id"), *(table.c[name] for name in wanted.fields))
-        .where(*asked)
+        select(table.c.id.label("_id"), *(table.c[name] for name in request.fields))
+        .where(*conditions)
         .order_by(table.c.id)
         .limit(most)
         .subquery("page")
     )
     query = select(page.c[_BY_ID]).select_from(page).order_by(page.c[_BY_ID])
-    if not wanted.names:
-        return query.add_columns(*(page.c[name] for name in wanted.fields))
-    return add_named_columns(query, page, table, wanted.fields)
+    if not request.names:
+        return query.add_columns(*(page.c[name] for name in request.fields))
+    return add_named_columns(query, page, table, request.fields)
 
 
 def _csv(rows: Iterable[Sequence[Any]]) -> str:
-    # A carriage return is quoted only if the end of a line holds one: hence both.
+    # The csv module quotes a carriage return only if the line ending has one: hence both.
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows(rows)
     return text.getvalue()

@@ -20,7 +20,7 @@ from engine.audit.writer import write_records
 from engine.ports.platform import Platform
 from engine.retention.archive import Archived, archive_records
 from models.seal import TABLES
-from reads.audit.archived_records import Shelf
+from reads.audit.archived_records import ArchiveStore
 from reads.audit.verification import verify_seals
 from tests.engine.steps import Row, ask, drain, query
 from tests.factories import work_orders
@@ -75,7 +75,7 @@ def archive(site: lockside.Session, now: datetime = COLD, **more: Any) -> Archiv
 def verified(site: lockside.Session, now: datetime = COLD, **more: Any) -> Verified:
     """Return what a verification of the tenant's seals and archives finds at a time."""
     known = site.platform
-    more.setdefault("shelf", Shelf(known.archives, known.retention, now))
+    more.setdefault("store", ArchiveStore(known.archives, known.retention, now))
     with known.database.connect() as db:
         *_, seen = verify_seals(db, site.actor.tenant_id, **more)
     return seen

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 import lockside
 from domain.errors import InvalidInput
-from engine.records.inline_operation import direct
+from engine.records.inline_operation import inline_operation
 from tests.engine.resource_types import make
 from tests.factories import tasks
 from tests.sentences import Sentences
@@ -66,7 +66,7 @@ def test_a_check_is_told_as_a_sentence(site: lockside.Session) -> None:
 
     with (
         pytest.raises(InvalidInput) as told,
-        direct(site.platform, site.actor, kind="task", verb="update_record") as running,
+        inline_operation(site.platform, site.actor, kind="task", verb="update_record") as running,
     ):
         running.db.execute(itself, {"id": row_id})
 

@@ -32,7 +32,7 @@ from tests.engine.steps import (
 )
 from tests.factories import work_orders
 
-WINDOW = 3
+IN_FLIGHT_LIMIT = 3
 
 COPY_200_TIMES = """
 WITH copied AS (
@@ -57,7 +57,7 @@ def broker() -> Recorder:
 @pytest.fixture
 def platform(site: lockside.Session, broker: Recorder) -> Platform:
     """Give a platform that sends its dispatch messages to the recorder, three at a time."""
-    pace = Pace(window=WINDOW, lease_s=60, republish_after_s=60, attempts=5)
+    pace = Pace(in_flight_limit=IN_FLIGHT_LIMIT, lease_s=60, republish_after_s=60, attempts=5)
     return replace(site.platform, publish=broker, pace=pace)
 
 
@@ -127,7 +127,7 @@ def test_never_more_than_a_window_of_hints_is_outstanding(
         sweep(platform)
         seen.append(outstanding(site))
 
-    assert max(seen) == WINDOW
+    assert max(seen) == IN_FLIGHT_LIMIT
     assert operation(site, operation_id)["state"] == "SUCCEEDED"
     check_invariants(site)
 
@@ -144,7 +144,7 @@ def test_two_who_end_chunks_together_send_two_different_hints(
     site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     operation_id = ten_chunks(site, platform)
-    wider = replace(platform, pace=replace(platform.pace, window=WINDOW + 4))
+    wider = replace(platform, pace=replace(platform.pace, in_flight_limit=IN_FLIGHT_LIMIT + 4))
 
     at_once(*[partial(dispatch_next, wider, operation_id, 1)] * 4)
 
@@ -160,7 +160,7 @@ def test_a_chunk_that_waits_for_busy_rows_keeps_its_place_in_the_window(
         run_chunk(platform, operation_id, 0)
 
     assert broker.chunks() == [0, 1, 2, 0]
-    assert outstanding(site) == WINDOW
+    assert outstanding(site) == IN_FLIGHT_LIMIT
 
 
 def test_what_is_due_much_later_is_left_to_the_sweeper(
@@ -209,7 +209,7 @@ def test_a_hint_that_is_lost_again_is_sent_later_and_later(
     age_hints(site, 60)
     sweep(platform)
 
-    assert len(broker.sent) == before + WINDOW
+    assert len(broker.sent) == before + IN_FLIGHT_LIMIT
 
 
 def test_a_hint_is_never_given_up(
@@ -219,7 +219,7 @@ def test_a_hint_is_never_given_up(
     query(site, "UPDATE operation_chunk SET published = 1000 WHERE published = 1")
     age_hints(site, 301)
 
-    assert sweep(platform).published == WINDOW
+    assert sweep(platform).published == IN_FLIGHT_LIMIT
 
 
 def test_the_sweeper_fills_a_window_that_a_crash_left_short(
@@ -373,7 +373,7 @@ def test_every_hint_lost_the_sweeper_alone_brings_an_operation_to_its_end(
         age_hints(site, 10_000)
         due_now(site)
         sweep(platform)
-        for chunk_no in broker.chunks()[:WINDOW]:
+        for chunk_no in broker.chunks()[:IN_FLIGHT_LIMIT]:
             run_chunk(platform, operation_id, chunk_no)
 
     assert {each["status"] for each in chunks(site, operation_id)} == {"DONE"}

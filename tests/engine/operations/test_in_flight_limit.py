@@ -1,4 +1,4 @@
-"""Turns: a tenant has one window for all its operations, and they share it."""
+"""Turns: a tenant has one in-flight limit for all its operations, and they share it."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,14 +14,16 @@ from tests.checker import check_invariants
 from tests.engine.steps import Recorder, ask, chunks, drain, query
 from tests.factories import work_orders
 
-WINDOW = 3
+IN_FLIGHT_LIMIT = 3
 
 
 @pytest.fixture
 def sent(site: lockside.Session) -> Recorder:
-    """Let the site have a small window, and see its messages."""
+    """Give the site a small in-flight limit, and record its messages."""
     broker = Recorder()
-    site.platform = replace(site.platform, publish=broker, pace=Pace(window=WINDOW))
+    site.platform = replace(
+        site.platform, publish=broker, pace=Pace(in_flight_limit=IN_FLIGHT_LIMIT)
+    )
     return broker
 
 
@@ -46,7 +48,7 @@ def test_a_second_operation_waits_for_room_in_the_tenants_window(
 
     second = bulk(site, 5)
 
-    assert dispatched(sent) == [(str(first), n) for n in range(WINDOW)]
+    assert dispatched(sent) == [(str(first), n) for n in range(IN_FLIGHT_LIMIT)]
     assert not any(each["published_at"] for each in chunks(site, second))
 
 
@@ -73,7 +75,7 @@ def test_another_tenant_has_a_window_of_its_own(site: lockside.Session, sent: Re
 
     theirs = bulk(site, 5)
 
-    assert dispatched(sent) == [(str(theirs), n) for n in range(WINDOW)]
+    assert dispatched(sent) == [(str(theirs), n) for n in range(IN_FLIGHT_LIMIT)]
 
 
 def test_the_sweeper_fills_the_window_of_each_tenant_and_no_more(
@@ -90,7 +92,7 @@ def test_the_sweeper_fills_the_window_of_each_tenant_and_no_more(
     sweep(site.platform)
 
     by_operation = [operation_id for operation_id, _ in dispatched(sent)]
-    assert sum(by_operation.count(str(each)) for each in mine) == WINDOW
+    assert sum(by_operation.count(str(each)) for each in mine) == IN_FLIGHT_LIMIT
     assert by_operation.count(str(theirs)) == 2
 
 

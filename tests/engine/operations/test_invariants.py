@@ -35,7 +35,7 @@ from tests.factories import work_orders
 
 pytestmark = pytest.mark.slow
 
-PACE = Pace(window=2, attempts=3, lease_s=60, republish_after_s=0.0, retries=1)
+PACE = Pace(in_flight_limit=2, attempts=3, lease_s=60, republish_after_s=0.0, retries=1)
 TARGETS = ("APPROVED", "IN_PROGRESS", "REJECTED", "DRAFT", "CANCELLED")
 REMARKS = ("wet", "dry")
 STEPS = (

@@ -36,7 +36,7 @@ from tests.engine.steps import (
 from tests.engine.works import do, why
 from tests.factories import MAKERS, tickets, work_orders
 
-WINDOW = 3
+IN_FLIGHT_LIMIT = 3
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def broker() -> Recorder:
 @pytest.fixture
 def platform(site: lockside.Session, broker: Recorder) -> Platform:
     """Give a platform that sends its dispatch messages to the recorder, three at a time."""
-    pace = Pace(window=WINDOW, lease_s=60, republish_after_s=60, attempts=5)
+    pace = Pace(in_flight_limit=IN_FLIGHT_LIMIT, lease_s=60, republish_after_s=60, attempts=5)
     return replace(site.platform, publish=broker, pace=pace)
 
 
@@ -99,7 +99,7 @@ def test_the_sweeper_brings_what_is_due_a_window_at_a_time(
 
     until(lambda: sweep(platform).published)
 
-    assert broker.chunks() == list(range(WINDOW))
+    assert broker.chunks() == list(range(IN_FLIGHT_LIMIT))
     told = drain(site, asked, platform)
     assert (told["state"], told["successful_items"]) == ("SUCCEEDED", 5)
     check_invariants(site)
@@ -334,7 +334,9 @@ def test_all_or_nothing_has_no_first_failure(site: lockside.Session) -> None:
 # So many chunks at a time
 
 
-@pytest.mark.parametrize(("parallel", "wide"), [(1, 1), (2, 2), (9, WINDOW), (None, WINDOW)])
+@pytest.mark.parametrize(
+    ("parallel", "wide"), [(1, 1), (2, 2), (9, IN_FLIGHT_LIMIT), (None, IN_FLIGHT_LIMIT)]
+)
 def test_no_more_chunks_are_sent_than_may_run_at_a_time(
     site: lockside.Session, platform: Platform, broker: Recorder, parallel: int | None, wide: int
 ) -> None:

@@ -16,7 +16,7 @@ from engine.audit.writer import write_records
 from engine.ports.platform import Platform
 from engine.retention.archive_rows import remove_gone
 from engine.retention.restore import (
-    Treated,
+    ArchiveTotals,
     drop_archives,
     hold_archives,
     release_archives,
@@ -56,12 +56,14 @@ def archived(site: lockside.Session) -> lockside.Session:
     return site
 
 
-def bring_back(site: lockside.Session, platform: Platform | None = None, **more: Any) -> Treated:
+def bring_back(
+    site: lockside.Session, platform: Platform | None = None, **more: Any
+) -> ArchiveTotals:
     """Restore May for the tenant."""
     return restore(platform or at(site.platform, COLD), site.actor, month_of(MAY), **more)
 
 
-def drop(site: lockside.Session, platform: Platform | None = None) -> Treated:
+def drop(site: lockside.Session, platform: Platform | None = None) -> ArchiveTotals:
     """Drop what is too old when May is."""
     return drop_archives(platform or at(site.platform, GONE))
 
@@ -84,7 +86,7 @@ def test_what_is_restored_is_what_was_archived(site: lockside.Session, has_parti
 
     done = bring_back(site)
 
-    assert (stored(site), done) == (before, Treated(archives=3, records=11))
+    assert (stored(site), done) == (before, ArchiveTotals(archives=3, records=11))
     assert found(site) == []
 
 
@@ -107,7 +109,7 @@ def test_to_restore_again_does_nothing_more(archived: lockside.Session) -> None:
 def test_one_table_can_be_restored_alone(archived: lockside.Session) -> None:
     done = bring_back(archived, records=("audit_log",))
 
-    assert done == Treated(archives=1, records=5)
+    assert done == ArchiveTotals(archives=1, records=5)
     assert [name for name, rows in stored(archived).items() if rows] == ["audit_log"]
     assert found(archived) == []
 
@@ -129,7 +131,7 @@ def test_a_crash_while_restoring_loses_and_doubles_nothing(
 def test_two_at_once_restore_once(archived: lockside.Session) -> None:
     answers = at_once(lambda: bring_back(archived), lambda: bring_back(archived))
 
-    assert all(isinstance(each, Treated | LockBusy) for each in answers)
+    assert all(isinstance(each, ArchiveTotals | LockBusy) for each in answers)
     bring_back(archived)
     assert (sum(map(len, stored(archived).values())), found(archived)) == (11, [])
 
@@ -277,7 +279,7 @@ def test_another_tenants_archives_are_not_found(archived: lockside.Session) -> N
 def test_what_is_too_old_is_dropped_with_its_file(archived: lockside.Session) -> None:
     done = drop(archived)
 
-    assert (done, files(archived)) == (Treated(archives=3, records=11), [])
+    assert (done, files(archived)) == (ArchiveTotals(archives=3, records=11), [])
     assert found(archived, GONE) == []
 
 
@@ -290,13 +292,13 @@ def test_the_hours_of_what_is_too_old_go_with_it(archived: lockside.Session) -> 
 
     drop(archived)
 
-    assert (bool(before), early, query(archived, of_may)) == (True, (Treated(), before), [])
+    assert (bool(before), early, query(archived, of_may)) == (True, (ArchiveTotals(), before), [])
 
 
 def test_nothing_is_dropped_before_its_time(archived: lockside.Session) -> None:
     early = MAY.replace(year=2028, day=31)
 
-    assert drop(archived, at(archived.platform, early)) == Treated()
+    assert drop(archived, at(archived.platform, early)) == ArchiveTotals()
 
 
 @pytest.mark.parametrize("step", ["drop_noted", "archives_dropped", "archives_removed"])
@@ -350,7 +352,7 @@ def test_a_file_is_not_forgotten_where_the_folder_is_not_mounted(
 def test_what_is_held_stays_however_old_it_is(archived: lockside.Session) -> None:
     held = hold_archives(archived.platform, archived.actor, month_of(MAY), because="Case 12/26")
 
-    assert (held, drop(archived), len(files(archived))) == (3, Treated(), 3)
+    assert (held, drop(archived), len(files(archived))) == (3, ArchiveTotals(), 3)
     assert verified(archived, GONE).archived == 11
 
 
@@ -389,7 +391,7 @@ def test_what_is_restored_is_dropped_once_it_is_archived_again(archived: locksid
 
     archive(archived, GONE + timedelta(days=8))
 
-    assert (first, drop(archived).records) == (Treated(), 11)
+    assert (first, drop(archived).records) == (ArchiveTotals(), 11)
 
 
 def test_who_did_what_with_archives_is_recorded(archived: lockside.Session) -> None:

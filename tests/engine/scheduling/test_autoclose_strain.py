@@ -9,7 +9,7 @@ import lockside
 from domain.errors import InvalidInput
 from domain.policies.defaults import DEFAULTS
 from engine.policies.runs import turns
-from engine.records.tenants import give_policies
+from engine.records.tenants import add_default_policies
 from tests.checker import check_invariants
 from tests.engine.clockwork import (
     HOUR,
@@ -282,7 +282,7 @@ def test_a_tenant_from_before_gets_its_policies_once_and_they_only_look_on(
         db.execute(text("DELETE FROM policy"))
         db.execute(text("DELETE FROM outbox"))
 
-    first, again = give_policies(site.platform), give_policies(site.platform)
+    first, again = add_default_policies(site.platform), add_default_policies(site.platform)
 
     assert (first, again) == (2, 0)
     assert {each["mode"] for each in site.autoclose.policies()} == {"shadow"}

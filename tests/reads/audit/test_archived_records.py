@@ -9,7 +9,7 @@ import pytest
 import lockside
 from domain.audit.verification import Finding, Verified
 from engine.retention.restore import drop_archives
-from reads.audit.archived_records import Shelf
+from reads.audit.archived_records import ArchiveStore
 from reads.audit.completeness import find_incomplete
 from tests.engine.archives import (
     AUGUST,
@@ -196,10 +196,10 @@ def test_without_the_folder_that_is_said_and_the_tables_are_verified(
     archived: lockside.Session,
 ) -> None:
     query(archived, "UPDATE state_transition_audit SET to_state = 'X' WHERE seal_no = 3")
-    shelf = Shelf(archived.platform.archives / "elsewhere")
+    store = ArchiveStore(archived.platform.archives / "elsewhere")
 
-    for each in (shelf, None):
-        codes = found(archived, shelf=each)
+    for each in (store, None):
+        codes = found(archived, store=each)
         assert codes[0] == "archives_unreachable"
         assert set(codes[1:]) == {"record_changed"}
 
@@ -254,33 +254,33 @@ def test_the_archives_of_another_tenant_are_his_own(archived: lockside.Session) 
     assert stored(archived)["audit_log"] != []
 
 
-def incomplete(site: lockside.Session, shelf: Shelf | None) -> set[str]:
+def incomplete(site: lockside.Session, store: ArchiveStore | None) -> set[str]:
     """Return what isn't complete of the versions of the tenant's work orders.
 
     Their times aren't those of their records, which were made to be old.
     """
-    return {each.code for each in all_incomplete(site, shelf)} - {"row_changed"}
+    return {each.code for each in all_incomplete(site, store)} - {"row_changed"}
 
 
-def all_incomplete(site: lockside.Session, shelf: Shelf | None) -> list[Finding]:
+def all_incomplete(site: lockside.Session, store: ArchiveStore | None) -> list[Finding]:
     """Return all that isn't complete of the tenant's work orders."""
     seen = Verified()
     with site.platform.database.begin() as db:
-        find_incomplete(db, site.actor.tenant_id, seen, shelf)
+        find_incomplete(db, site.actor.tenant_id, seen, store)
     return [each for each in seen.findings if (each.record or {})["kind"] == "work_order"]
 
 
 def test_what_is_in_archives_is_counted_as_recorded(archived: lockside.Session) -> None:
-    shelf = Shelf(archived.platform.archives)
+    store = ArchiveStore(archived.platform.archives)
 
-    assert incomplete(archived, shelf) == set()
+    assert incomplete(archived, store) == set()
 
 
 def test_a_change_past_the_records_is_found_beside_archives(archived: lockside.Session) -> None:
     query(archived, "ALTER TABLE work_order DISABLE TRIGGER USER")
     query(archived, "UPDATE work_order SET version = version + 1")
 
-    assert incomplete(archived, Shelf(archived.platform.archives)) == {"version_unrecorded"}
+    assert incomplete(archived, ArchiveStore(archived.platform.archives)) == {"version_unrecorded"}
 
 
 def made_in_may(site: lockside.Session) -> None:
@@ -293,7 +293,7 @@ def test_what_was_dropped_as_too_old_is_not_missed(archived: lockside.Session) -
     made_in_may(archived)
     drop_archives(at(archived.platform, GONE))
 
-    assert incomplete(archived, Shelf(archived.platform.archives, now=GONE)) == set()
+    assert incomplete(archived, ArchiveStore(archived.platform.archives, now=GONE)) == set()
 
 
 def test_what_was_slipped_in_after_something_was_dropped_is_found(
@@ -305,7 +305,7 @@ def test_what_was_slipped_in_after_something_was_dropped_is_found(
           " SELECT tenant_id, 'Mine', 'DRAFT', :at, :at FROM work_order LIMIT 1",
           at=GONE)  # fmt: skip
 
-    assert incomplete(archived, Shelf(archived.platform.archives, now=GONE)) == {
+    assert incomplete(archived, ArchiveStore(archived.platform.archives, now=GONE)) == {
         "version_unrecorded"
     }
 
@@ -317,6 +317,6 @@ def test_a_row_deleted_past_the_records_after_something_was_dropped_is_found(
     drop_archives(at(archived.platform, GONE))
     query(archived, "UPDATE work_order SET deleted_at = :at", at=GONE)
 
-    told = all_incomplete(archived, Shelf(archived.platform.archives, now=GONE))
+    told = all_incomplete(archived, ArchiveStore(archived.platform.archives, now=GONE))
 
     assert any("is deleted, and its records say otherwise" in each.message for each in told)

@@ -12,7 +12,7 @@ import lockside
 from domain.errors import InvalidInput
 from engine.audit.writer import write_records
 from models.trail import TRAIL
-from reads.audit.trail import PageEnd, Sought, page_of, read_trail
+from reads.audit.trail import PageEnd, TrailSearch, page_of, read_trail
 from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
 from tests.sentences import Sentences
@@ -21,7 +21,7 @@ from tests.sentences import Sentences
 def told(site: lockside.Session, most: int = 100, **sought: Any) -> list[dict[str, Any]]:
     """Return a page of the tenant's trail."""
     with site.platform.database.connect() as db:
-        return read_trail(db, site.actor.tenant_id, Sought(**sought), most=most)
+        return read_trail(db, site.actor.tenant_id, TrailSearch(**sought), most=most)
 
 
 def events(page: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -151,7 +151,7 @@ def test_pages_hold_every_record_once_in_order(site: lockside.Session, oldest_fi
     write_records(site.platform)
     whole = told(site, most=1000, oldest_first=oldest_first)
 
-    pages = list(paged(site, Sought(oldest_first=oldest_first), most=4))
+    pages = list(paged(site, TrailSearch(oldest_first=oldest_first), most=4))
 
     assert pages == whole
     assert len(whole) == 13 * 2 + 2
@@ -160,7 +160,7 @@ def test_pages_hold_every_record_once_in_order(site: lockside.Session, oldest_fi
     )
 
 
-def paged(site: lockside.Session, sought: Sought, *, most: int) -> Iterator[dict[str, Any]]:
+def paged(site: lockside.Session, sought: TrailSearch, *, most: int) -> Iterator[dict[str, Any]]:
     after = None
     while True:
         with site.platform.database.connect() as db:
@@ -231,26 +231,29 @@ def many(site: lockside.Session) -> Iterator[Connection]:
         yield db
 
 
-def plan_of(db: Connection, tenant_id: int, sought: Sought) -> str:
+def plan_of(db: Connection, tenant_id: int, sought: TrailSearch) -> str:
     page = page_of(tenant_id, sought, None, 51).compile(dialect=db.dialect)
     explain = f"EXPLAIN (ANALYZE, BUFFERS OFF, TIMING OFF) {page}"
     return "\n".join(each[0] for each in db.exec_driver_sql(explain, dict(page.params)))
 
 
 SOUGHT = {
-    "everything": (Sought(), "_tenant_id_occurred_at_event_id_idx"),
-    "oldest first": (Sought(oldest_first=True), "_tenant_id_occurred_at_event_id_idx"),
+    "everything": (TrailSearch(), "_tenant_id_occurred_at_event_id_idx"),
+    "oldest first": (TrailSearch(oldest_first=True), "_tenant_id_occurred_at_event_id_idx"),
     "of a span": (
-        Sought(since=datetime.now(UTC) - timedelta(hours=2), until=datetime.now(UTC)),
+        TrailSearch(since=datetime.now(UTC) - timedelta(hours=2), until=datetime.now(UTC)),
         "_tenant_id_occurred_at_event_id_idx",
     ),
-    "of a row": (Sought(kind="ticket", entity_id=4242), "_tenant_id_kind_entity_id_version_idx"),
-    "of an actor": (Sought(actor_id=7), "_tenant_id_actor_id_occurred_at_idx"),
+    "of a row": (
+        TrailSearch(kind="ticket", entity_id=4242),
+        "_tenant_id_kind_entity_id_version_idx",
+    ),
+    "of an actor": (TrailSearch(actor_id=7), "_tenant_id_actor_id_occurred_at_idx"),
     "of an operation": (
-        Sought(correlation_id=UUID("0ed6bb1a-3ac2-4a8f-8fe5-3f39b3d3a4a6")),
+        TrailSearch(correlation_id=UUID("0ed6bb1a-3ac2-4a8f-8fe5-3f39b3d3a4a6")),
         "_tenant_id_correlation_id_occurred_at_idx",
     ),
-    "of failures": (Sought(failed=True), "_tenant_id_occurred_at_idx"),
+    "of failures": (TrailSearch(failed=True), "_tenant_id_occurred_at_idx"),
 }
 
 
