@@ -174,7 +174,7 @@ def log_entity_refused(
         "actor_id": actor.person_id,
         "reason": reason,
         "metadata": dict(details),
-        **actor.origin.told,
+        **actor.origin.as_dict,
     }
     _put(
         db,
@@ -203,7 +203,7 @@ def log_permission_denied(
             "kind": denial.kind,
             "correlation_id": correlation_id and str(correlation_id),
             "actor_id": actor.person_id,
-            **actor.origin.told,
+            **actor.origin.as_dict,
             "attempted_action": denial.action,
             "items": len(denial.ids),
             # What isn't an id at all would stop everybody's records: the column holds numbers.

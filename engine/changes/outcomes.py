@@ -38,7 +38,7 @@ class Outcomes:
         self.failures[row_id] = Failure(
             id=row_id,
             code=code,
-            message="; ".join(each.told for each in reasons),
+            message="; ".join(each.sentence for each in reasons),
             codes=tuple(each.code for each in reasons),
             retryable=error_named(code).retryable,
             facts=facts or None,

@@ -135,7 +135,7 @@ def insert_work(
         versions=[1] * len(ids),
         changes=_created({STATE: begun, **given}, _new_rows(given, returned)),
         now=running.now,
-        origin=actor.origin.told,
+        origin=actor.origin.as_dict,
     )
     note_warnings(running.db, model, actor.tenant_id, ids, running.now)
     return ids

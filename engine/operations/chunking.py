@@ -111,7 +111,7 @@ class ChunkPlan:
 
 def origin_of(actor: Actor) -> str | None:
     """Return where an actor asks from, as an operation keeps it; None if nobody knows."""
-    return json.dumps(actor.origin.told) if actor.origin.told else None
+    return json.dumps(actor.origin.as_dict) if actor.origin.as_dict else None
 
 
 def materialize(

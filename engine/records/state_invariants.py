@@ -31,7 +31,7 @@ def keep_standing(
     yield
     new = [each for each in _broken(db, tenant_id, model, row) if each not in before]
     if new:
-        why = "; ".join(each.told for each in new)
+        why = "; ".join(each.sentence for each in new)
         raise RuleRefused(
             message=f"{model.resource_type} {row.id} is {row.state}: {why}",
             reasons=[{"code": each.code} for each in new],
@@ -50,7 +50,9 @@ def _broken(db: Connection, tenant_id: int, model: type[Work], row: Row[Any]) ->
     facts = [fact for rule in rules for fact in rule.facts]
     found = db.execute(select_rows(model, facts), {"tenant_id": tenant_id, "ids": [row.id]}).one()
     asked = Request(row.state, by_system=True)
-    return [rule.broken(found._mapping) for rule in rules if not rule.holds(found._mapping, asked)]
+    return [
+        rule.reason_for(found._mapping) for rule in rules if not rule.holds(found._mapping, asked)
+    ]
 
 
 def _rules_into(machine: Machine, state: str) -> list[Rule]:

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
-from domain.audit.erasure import Emptied, told_of_erasure
+from domain.audit.erasure import Emptied, erasure_evidence
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
 from domain.redaction.masks import ERASED
@@ -238,7 +238,7 @@ def _rename(
         ids=[wanted["person_id"]],
         versions=[version],
         changes=[json.dumps({"name": {"before": ERASED, "after": wanted["name"]}})],
-        details={"erased": told_of_erasure(erased)},
+        details={"erased": erasure_evidence(erased)},
         now=wanted["now"],
     )
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from domain.audit.erasure import emptied_again, is_as_told, is_part_told
+from domain.audit.erasure import emptied_again, is_part_of_evidence, matches_evidence
 from domain.audit.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
 from domain.audit.verification import Anchor, Verified
 from reads.audit.archived_records import ArchivedRecords, Shelf
@@ -254,7 +254,7 @@ def _verify_erasures(
             found.setdefault(erasure_id, {})[event_id] = rest
     for erasure_id, rests in found.items():
         told = known.get(erasure_id)
-        if is_as_told(told, rests) or (archived.is_cut and is_part_told(told, rests)):
+        if matches_evidence(told, rests) or (archived.is_cut and is_part_of_evidence(told, rests)):
             continue
         # Kept for longer than the erasure's own record: it is never older than what it emptied.
         if told is None and (erasure_id not in newest or archived.may_lack(newest[erasure_id])):

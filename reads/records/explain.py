@@ -101,5 +101,5 @@ def _told(verdict: Verdict, to: str | None) -> dict[str, Any]:
         "to": verdict.transition.target if verdict.transition else to,
         "verb": verdict.transition.verb if verdict.transition else None,
         "allowed": verdict.ok,
-        "reasons": [{"code": each.code, "message": each.told} for each in verdict.reasons],
+        "reasons": [{"code": each.code, "message": each.sentence} for each in verdict.reasons],
     }
