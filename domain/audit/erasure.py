@@ -39,7 +39,7 @@ def erasure_evidence(emptied: Mapping[UUID, Emptied]) -> dict[str, Any]:
         "left": digest_of_rests({record.event_id: record.rest for record in emptied.values()}),
     }
     again: dict[str, list[str]] = {}
-    for record in sorted(emptied.values(), key=lambda each: each.event_id):
+    for record in sorted(emptied.values(), key=lambda record: record.event_id):
         if record.former is not None:
             erasure_id, rest = record.former
             again.setdefault(erasure_id.hex, []).append(record.event_id.hex + rest.hex())

@@ -241,8 +241,8 @@ def explain_transitions(
     machine: Machine, state: str, facts: Facts, request: Request
 ) -> tuple[Verdict, ...]:
     """Return a verdict for every arrow out of *state*; `request.to` doesn't matter."""
-    requests = (replace(request, to=arrow.target) for arrow in machine.leaving(state))
-    return tuple(judge(machine, state, facts, asked) for asked in requests)
+    attempts = (replace(request, to=arrow.target) for arrow in machine.leaving(state))
+    return tuple(judge(machine, state, facts, attempt) for attempt in attempts)
 
 
 def no_change(machine: Machine, state: str, names: Iterable[str] = ()) -> Reason | None:
