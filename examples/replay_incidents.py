@@ -2,10 +2,9 @@
 
     python examples/replay_incidents.py [LOG]
 
-Every incident is imported as a ticket in its first logged state. Then each change of state is
-repeated, in order of time, as bulk operations: equal changes of the same minute are one
-operation. Where the log jumps (New to Resolved), the ticket takes the machine's shortest path. At
-the end the records are compared with the log.
+Incidents are imported as tickets in their first logged state. Then each change of state is
+repeated in order of time; equal changes of the same minute are one bulk operation. Where the log
+jumps (New to Resolved), the ticket takes the shortest path. Records and log are compared.
 
 Every operation has an idempotency key made of its content: a second run changes nothing.
 """
@@ -128,8 +127,7 @@ def changes_of(number: str, rows: Sequence[Mapping[str, str]]) -> Iterator[Chang
 def steps_of(changes: Iterable[Change]) -> Iterator[Step]:
     """Yield the transitions that take one ticket through its changes."""
     for _, minute in groupby(changes, key=lambda change: change.order):
-        transitions = ((change, state) for change in minute for state in change.way)
-        for turn, (change, state) in enumerate(transitions):
+        for turn, (change, state) in enumerate((c, state) for c in minute for state in c.way):
             yield Step(change, state, turn, walked=state != change.way[-1])
 
 
@@ -159,18 +157,16 @@ class Replay:
         counted = TextColumn("{task.fields[operations]} operations")
         with Progress("Replaying", *columns, counted, TimeElapsedColumn(), console=console) as bar:
             task = bar.add_task("", total=len(steps), operations=0)
-            batches = groupby(steps, lambda step: step.batch_key)
-            for operations, (_, batch) in enumerate(batches, start=1):
+            for operations, (_, batch) in enumerate(groupby(steps, lambda s: s.batch_key), start=1):
                 bar.update(task, advance=self._submit(list(batch)), operations=operations)
             self._wait_until(lambda: not self._in_flight)
         return operations
 
     def _submit(self, batch: Sequence[Step]) -> int:
-        numbers = [step.change.number for step in batch]
-        ids = [self._ids[number] for number in numbers]
+        ids = [self._ids[step.change.number] for step in batch]
         self._wait_until(lambda: self._busy.isdisjoint(ids) and len(self._in_flight) < IN_FLIGHT)
         first, change = batch[0], batch[0].change
-        content = [*map(str, first.batch_key), *sorted(numbers)]
+        content = [*map(str, first.batch_key), *sorted(step.change.number for step in batch)]
         who = ", ".join(sorted({step.change.resolved_by for step in batch}))
         operation = self._site.transition(
             "ticket",
@@ -240,7 +236,7 @@ def report(
     """Print a summary of the records; return what differs from the known content of the log."""
     metadata = [record["metadata"] for record in records if is_logged(record)]
     counts = Counter(
-        (record["from_incident_state"], record["incident_state"]) for record in metadata
+        (logged["from_incident_state"], logged["incident_state"]) for logged in metadata
     )
     none = sum(not change.way for change in changes)
     table = Table("change of state", "recorded")

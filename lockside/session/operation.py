@@ -153,9 +153,7 @@ class Operation:
             )
 
     def failure_groups(self, *, examples: int = 3) -> list[dict[str, Any]]:
-        """Return each code that items failed with, the most frequent first.
-
-        It is fast for any number of items.
+        """Return the codes that items failed with, most frequent first; fast for any number.
 
         Returns:
             Dicts with `code`, how many `items`, how many of them are `lines` of a file without a

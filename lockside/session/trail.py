@@ -99,8 +99,7 @@ class AuditTrail:
             column the `values` that are known, and why others are `unknown`.
 
         Raises:
-            InvalidInput: The resource type is not known; the time has no zone, or is in the
-                future.
+            InvalidInput: The resource type is unknown; the time has no zone or is in the future.
             NotFound: There has never been such a record.
             PermissionDenied: The actor may not see such records.
         """
@@ -133,10 +132,9 @@ class AuditTrail:
         """Return how long a row was in each state, or the usual times of all rows of a kind.
 
         Returns:
-            `states`. For a row each with `seconds`, `visits` and `is_present`, and `unknown_s`,
-            the seconds of its life for which no record gives the state. For a kind each with the
-            number of `stays` that ended in the span (by default the last 30 days), `mean_s`,
-            `median_s` and `p90_s`.
+            `states`. Of a row each has `seconds`, `visits` and `is_present`; `unknown_s` is the
+            time for which no record gives the state. Of a kind each has the number of `stays`
+            that ended in the span (by default 30 days), `mean_s`, `median_s` and `p90_s`.
 
         Raises:
             InvalidInput: The kind is not known; a time has no zone, or the span is empty.
@@ -161,9 +159,8 @@ class AuditTrail:
 
         Returns:
             Dicts with `what` was counted (`failures` of a `kind`, `denials`, `activity` of an
-            `actor`), `since` and `until` when, the `usual` count of such an hour, how many
-            `came` in the hour with the most and in `total`, the `score`, and which hours it was
-            `compared_with`.
+            `actor`), `since` and `until` when, the `usual` count, how many `came` in the worst
+            hour and in `total`, the `score`, and which hours it was `compared_with`.
 
         Raises:
             InvalidInput: A time has no zone, or the span is empty.
