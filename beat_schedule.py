@@ -1,8 +1,8 @@
-"""What beat sends, and how often: bare ticks, which mean nothing by themselves.
+"""Beat schedule: the periodic tasks and their intervals, all without arguments.
 
-A lost or a doubled tick does no harm; each expires before the next one comes. What is due once a
-day is asked for hourly: a scheduler that was started anew counts a day from its start, and where
-there is nothing to do it is a few queries.
+A tick that is lost or sent twice does no harm; each expires before the next one is sent. What is
+due once a day runs hourly: a restarted scheduler counts a day from its start, and a task that
+finds nothing to do costs a few queries.
 """
 
 from typing import Any
@@ -17,23 +17,24 @@ def tick(task: str, every_s: float, queue: str) -> dict[str, Any]:
 _MINUTE, _HOUR = 60.0, 3_600.0
 
 BEAT_SCHEDULE = {
-    # Sends lost dispatch messages again, buries chunks that kill their workers, ends what has
-    # ended.
+    # The sweeper: sends lost dispatch messages again, dead-letters chunks that kill their workers,
+    # finishes operations whose chunks have all ended.
     "sweep": tick("upkeep.sweep", 5.0, "upkeep"),
-    # Closes what is overdue: the shortest period of a policy is a minute.
+    # Starts the runs of policies that are due: the shortest period of a policy is a minute.
     "autoclose": tick("autoclose.tick", 15.0, "upkeep"),
-    # Makes the months of the records ahead; what has no month goes to the default partition.
+    # Creates the partitions of coming months; records without one go to the default partition.
     "partitions": tick("upkeep.partitions", _HOUR, "upkeep"),
-    # Forgets idempotency keys, and operations of which only their records remain.
+    # Deletes old idempotency keys, and old operations, of which the audit records remain.
     "forget": tick("upkeep.forget", _HOUR, "upkeep"),
-    # Takes cold months out of their tables.
+    # Archives cold months of the audit records.
     "archive": tick("audit.archive", _HOUR, "upkeep"),
-    # Drops what is too old to be kept.
+    # Drops archives that are too old to be kept.
     "drop": tick("audit.drop", _HOUR, "upkeep"),
-    # Drains the outbox even if every wake-up was lost.
+    # Drains the outbox even if every wake-up message was lost.
     "write-audit": tick("audit.write", 30.0, "audit"),
-    # Pins the newest seals outside; whoever sets a chain back has to do it within this time.
+    # Pins the newest seals outside the database: a chain can only be set back unnoticed within
+    # this interval.
     "pin-seals": tick("audit.pin", 5 * _MINUTE, "audit"),
-    # Counts what was sealed since into the hours that it belongs to.
+    # Adds newly sealed records to the hourly counts.
     "roll-up": tick("audit.roll_up", _MINUTE, "upkeep"),
 }

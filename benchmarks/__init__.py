@@ -1,1 +1,1 @@
-"""Measures what Lockside costs, each figure as a ratio of two things taken in turn in one run."""
+"""Benchmarks: measure what Lockside costs, as ratios of two things measured in turn in one run."""

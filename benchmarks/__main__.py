@@ -1,4 +1,4 @@
-"""Run the benchmarks: `python -m benchmarks [--only F1,F4] [--quick]`.
+"""Command line of the benchmarks: `python -m benchmarks [--only F1,F4] [--quick]`.
 
 Exit code 1 if a goal is missed; with `--quick` the sizes are too small for goals to count.
 """
@@ -40,39 +40,39 @@ BENCHMARKS: dict[str, Callable[..., list[Figure]]] = {
 
 
 def main() -> int:
-    """Measure what was asked for, and return the exit code."""
+    """Run the chosen benchmarks, write and show the results, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Lockside.")
     parser.add_argument("--only", help="some of them, e.g. F1,F4", default=",".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="small sizes: does it still run?")
     parser.add_argument(
         "--into", type=Path, default=PROJECT / "benchmarks", help="the folder of the results"
     )
-    given = parser.parse_args()
-    wanted = [name.strip().upper() for name in given.only.split(",")]
-    if unknown := set(wanted) - BENCHMARKS.keys():
+    arguments = parser.parse_args()
+    names = [name.strip().upper() for name in arguments.only.split(",")]
+    if unknown := set(names) - BENCHMARKS.keys():
         parser.error(f"no benchmark {', '.join(sorted(unknown))}: {', '.join(BENCHMARKS)}")
     console = Console()
-    # Whoever stops the run stops its servers and workers with it.
+    # SIGTERM unwinds the stack, so that servers and workers are stopped as well.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with open_house(quick=given.quick) as house:
+    with open_house(quick=arguments.quick) as house:
         figures = [
             figure
-            for name in wanted
-            for figure in _measure(console, house, name, quick=given.quick)
+            for name in names
+            for figure in _measure(console, house, name, quick=arguments.quick)
         ]
         machine = report.describe_machine(house.versions())
-    report.write(given.into, figures, machine)
+    report.write(arguments.into, figures, machine)
     report.show(console, figures, machine)
-    return 0 if given.quick or all(each.ok for each in figures) else 1
+    return 0 if arguments.quick or all(figure.ok for figure in figures) else 1
 
 
 def _measure(console: Console, house: House, name: str, *, quick: bool) -> list[Figure]:
     with console.status(name) as status:
 
-        def told(what: str) -> None:
+        def announce(what: str) -> None:
             status.update(f"{name}: {what}")
 
-        return BENCHMARKS[name](house, told, quick=quick)
+        return BENCHMARKS[name](house, announce, quick=quick)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""F1 and F6: a bulk transition against the bare statement, and the price of its guards.
+"""F1 and F6: measure a bulk transition against a bare statement, and the cost of its guards.
 
-Every round has a database of its own, copied from one template, so that all begin alike. The
-time goes from submitting to the operation's end *and* an empty outbox: fully audited.
+Every round has a database of its own, copied from one template, so that all begin alike. Time is
+taken from submitting to the operation's end *and* an empty outbox, when it is fully audited.
 """
 
 from functools import partial
@@ -11,7 +11,7 @@ from uuid import uuid4
 import psycopg
 
 import lockside
-from benchmarks.house import House, Told, libpq, until, workers
+from benchmarks.house import Announce, House, libpq, until, workers
 from benchmarks.measure import Figure, Run, in_turn, medians
 from benchmarks.ways import WAYS, Way
 
@@ -38,8 +38,8 @@ SELECT CAST(%(prefix)s || lpad(to_hex(id), 12, '0') AS uuid), now(), tenant_id, 
 """
 
 
-def measure_f1(house: House, told: Told, *, quick: bool) -> list[Figure]:
-    """Compare the whole of Lockside with one connection that sends one statement a chunk."""
+def measure_f1(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
+    """Compare an operation with one connection that sends one statement for each chunk."""
     items, turns = (QUICK_ITEMS, 1) if quick else (100_000, 3)
     house.build(work_order=items + house.warm_up_rows)
     behind_s: list[float] = []
@@ -52,7 +52,7 @@ def measure_f1(house: House, told: Told, *, quick: bool) -> list[Figure]:
     rates = in_turn(
         {"floor": lambda: _floor(house, items), "lockside": measure},
         turns,
-        told,
+        announce,
     )
     typical = medians(rates)
     detail = _detail(items, rates, typical) | {"behind_s": behind_s}
@@ -76,7 +76,7 @@ def measure_f1(house: House, told: Told, *, quick: bool) -> list[Figure]:
     ]
 
 
-def measure_f6(house: House, told: Told, *, quick: bool) -> list[Figure]:
+def measure_f6(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
     """Compare the operation of F1 with itself without Redis locks and without the guard."""
     items, turns = (QUICK_ITEMS, 1) if quick else (100_000, 5)
     house.build(work_order=items + house.warm_up_rows)
@@ -87,7 +87,7 @@ def measure_f6(house: House, told: Told, *, quick: bool) -> list[Figure]:
             "no database guard": lambda: operate(house, items, guard=False).rate,
         },
         turns,
-        told,
+        announce,
     )
     typical = medians(rates)
     detail = _detail(items, rates, typical)
@@ -107,15 +107,15 @@ def measure_f6(house: House, told: Told, *, quick: bool) -> list[Figure]:
     ]
 
 
-def measure_kinds(house: House, told: Told, *, quick: bool) -> list[Figure]:
-    """Compare F1's operation on each kind of work, on an arrow that has rules to hold."""
+def measure_kinds(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
+    """Compare F1's operation on each kind of work, on a transition that has rules."""
     items, turns = (QUICK_ITEMS, 1) if quick else (100_000, 3)
 
     def measure(way: Way) -> float:
         house.build(**{way.kind: items + house.warm_up_rows})
         return operate(house, items, way).rate
 
-    rates = in_turn({name: partial(measure, way) for name, way in WAYS.items()}, turns, told)
+    rates = in_turn({name: partial(measure, way) for name, way in WAYS.items()}, turns, announce)
     typical = medians(rates)
     return [
         Figure(
@@ -138,19 +138,19 @@ def operate(
     guard: bool = True,
 ) -> Run:
     """Measure one operation; a quick run measures no operation a second time."""
-    asked = (items, way, locks, guard)
-    if not house.quick or asked not in house.known:
-        house.known[asked] = _operate(house, items, way, locks=locks, guard=guard)
-    return house.known[asked]
+    arguments = (items, way, locks, guard)
+    if not house.quick or arguments not in house.measured:
+        house.measured[arguments] = _operate(house, items, way, locks=locks, guard=guard)
+    return house.measured[arguments]
 
 
 def _operate(house: House, items: int, way: Way, *, locks: bool, guard: bool) -> Run:
     with house.database() as settings:
-        known = settings.model_copy(update={"redis_locks": locks})
+        adapted = settings.model_copy(update={"redis_locks": locks})
         with (
-            workers(known),
-            lockside.connect(settings=known) as site,
-            psycopg.connect(libpq(known.database_url), autocommit=True) as db,
+            workers(adapted),
+            lockside.connect(settings=adapted) as site,
+            psycopg.connect(libpq(adapted.database_url), autocommit=True) as db,
         ):
             if not guard:
                 db.execute(f"ALTER TABLE {way.table} DISABLE TRIGGER USER".encode())
@@ -178,14 +178,14 @@ def warm_up(
     way: Way,
     ids: list[int],
 ) -> None:
-    # Each process has its connections and has met its statements, as any worker has after its
-    # first minute.
+    # Afterwards each process has its connections and its prepared statements, as any worker after
+    # its first minute.
     for half in (ids[::2], ids[1::2]):
         running = [_submit(site, way, [row_id]) for row_id in half]
-        assert all(each.wait(60)["state"] == "SUCCEEDED" for each in running)
+        assert all(operation.wait(60)["state"] == "SUCCEEDED" for operation in running)
     until(lambda: is_drained(db))
     if not house.quick:
-        # The audit writer was woken a moment ago and may still be on its way.
+        # A wake-up of the audit writer may still be in the queue.
         sleep(1)
 
 
@@ -198,7 +198,7 @@ def _floor(house: House, items: int) -> float:
         db.execute("ALTER TABLE work_order DISABLE TRIGGER USER")
         assert _one(db, "SELECT count(*) FROM pg_settings WHERE name = 'synchronous_commit'"
                     " AND setting = 'on'") == 1  # fmt: skip
-        ids = [each[0] for each in db.execute("SELECT id FROM work_order ORDER BY id")]
+        ids = [row[0] for row in db.execute("SELECT id FROM work_order ORDER BY id")]
         operation = uuid4()
         shared = {
             "operation": operation,

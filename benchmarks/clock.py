@@ -1,6 +1,7 @@
-"""F10: what the clock closes, chosen and judged by a policy, against a bulk transition by ids.
+"""F10: measure the closure of tasks by a policy against a bulk transition by ids.
 
-The time goes from the tick to the operation's end and an empty outbox.
+Time is taken from the tick to the operation's end and an empty outbox; it includes the selection
+of the rows.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import psycopg
 
 import lockside
 from benchmarks.bulk import QUICK_ITEMS, is_drained, operate, warm_up
-from benchmarks.house import House, Told, libpq, until, workers
+from benchmarks.house import Announce, House, libpq, until, workers
 from benchmarks.measure import Figure, in_turn, medians
 from benchmarks.ways import WAYS
 from worker.settings import Settings
@@ -22,7 +23,7 @@ POLICY = "overdue-tasks"
 _TICK = "autoclose.tick"
 
 
-def measure_f10(house: House, told: Told, *, quick: bool) -> list[Figure]:
+def measure_f10(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
     """Compare the closure of overdue tasks with F1's operation, and with it on the same tasks."""
     items, turns = (QUICK_ITEMS, 1) if quick else (100_000, 3)
 
@@ -40,7 +41,7 @@ def measure_f10(house: House, told: Told, *, quick: bool) -> list[Figure]:
         "tasks by ids": partial(by_ids, "task"),
         "the clock": by_clock,
     }
-    rates = in_turn(ways, turns, told)
+    rates = in_turn(ways, turns, announce)
     typical = medians(rates)
     return [
         Figure(
@@ -52,7 +53,9 @@ def measure_f10(house: House, told: Told, *, quick: bool) -> list[Figure]:
             detail={
                 "items": items,
                 "items_per_s": {name: round(rate) for name, rate in typical.items()},
-                "all_items_per_s": {name: [round(r) for r in each] for name, each in rates.items()},
+                "all_items_per_s": {
+                    name: [round(r) for r in taken] for name, taken in rates.items()
+                },
             },
         )
     ]
@@ -65,8 +68,8 @@ def _close(house: House, settings: Settings, items: int) -> float:
         lockside.connect(settings=settings) as site,
         psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
     ):
-        for each in site.autoclose.policies():
-            site.autoclose.set_mode(each["name"], "on" if each["name"] == POLICY else "off")
+        for policy in site.autoclose.policies():
+            site.autoclose.set_mode(policy["name"], "on" if policy["name"] == POLICY else "off")
         ids = site.ids("task")
         warm_up(house, site, db, TASK, ids[items:])
         begun = perf_counter()

@@ -1,8 +1,8 @@
-"""How well personal data is found: `python -m benchmarks.corpus [--show] [file or folder]`.
+"""Redaction corpus: measure recall and precision by `python -m benchmarks.corpus [--show] [PATH]`.
 
-Judged by what comes out alone. Recall: of the labelled values, those that can't be read any more.
-Precision: of the masks, those that cover a labelled value. A value that had to stay and did not,
-though no mask was put wrongly over it, counts as one that was.
+Only the output is judged. Recall is the share of labelled values that can't be read any more,
+precision the share of masks that cover a labelled value. A value that had to stay and was changed
+without a wrong mask over it counts as one more wrong mask.
 """
 
 import argparse
@@ -20,18 +20,18 @@ CORPUS = Path(__file__).parents[1] / "tests" / "corpus"
 _MASK = re.compile(rf"\[(?:{'|'.join(KINDS)})\]")
 
 Labels = list[tuple[str, str]]
-"""Labelled values, each with the path of the scalar that it is in or is."""
+"""Labelled values, each with the path of the scalar that contains it."""
 
 
 @dataclass(slots=True)
 class Judgement:
-    """What was found and what was not.
+    """How well the items of a file were redacted.
 
     Attributes:
-        labelled: Personal values that were there.
-        masks: Masks that were put, and values destroyed that had to stay.
+        labelled: How many personal values there were.
+        masks: How many masks there are, and changed values that had to stay.
         missed: Personal values that can still be read.
-        wrong: What was masked and isn't personal.
+        wrong: Values that were masked and aren't personal.
     """
 
     labelled: int = 0
@@ -46,7 +46,7 @@ class Judgement:
 
     @property
     def precision(self) -> float:
-        """Return the share of the masks that were put rightly."""
+        """Return the share of the masks that are right."""
         return 1 - len(self.wrong) / max(1, self.masks)
 
 
@@ -60,22 +60,22 @@ def items(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
 
 
-def judge(given: list[dict[str, Any]]) -> Judgement:
-    """Redact every item and compare with its labels."""
+def judge(labelled: list[dict[str, Any]]) -> Judgement:
+    """Redact every item and compare the output with its labels."""
     judgement = Judgement()
-    for each in given:
-        before = dict(_scalars(each["content"]))
-        after = dict(_scalars(redact(each["content"])))
-        personal = [(one.get("path", ""), str(one["value"])) for one in each["personal"]]
+    for item in labelled:
+        before = dict(_scalars(item["content"]))
+        after = dict(_scalars(redact(item["content"])))
+        personal = [(label.get("path", ""), str(label["value"])) for label in item["personal"]]
         kept = [
-            (one["path"], str(one["value"])) if isinstance(one, dict) else ("", one)
-            for one in each["keep"]
+            (label["path"], str(label["value"])) if isinstance(label, dict) else ("", label)
+            for label in item["keep"]
         ]
-        _judge_values(judgement, each["id"], after, personal)
+        _judge_values(judgement, item["id"], after, personal)
         put_wrongly = list(_wrong_masks(judgement, before, after, personal))
-        judgement.wrong += [f"{each['id']}: {covered}" for _, covered in put_wrongly]
-        # One mask is one mistake, also where it takes what had to stay.
-        _judge_kept(judgement, each["id"], after, [*personal, *put_wrongly], kept)
+        judgement.wrong += [f"{item['id']}: {covered}" for _, covered in put_wrongly]
+        # One wrong mask is one mistake, even if it covers a value that had to stay.
+        _judge_kept(judgement, item["id"], after, [*personal, *put_wrongly], kept)
     return judgement
 
 
@@ -90,30 +90,32 @@ def _scalars(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, str(value)
 
 
-def _judge_values(told: Judgement, name: str, after: dict[str, str], personal: Labels) -> None:
-    told.labelled += len(personal)
-    told.missed += [f"{name}: {value}" for path, value in personal if value in after.get(path, "")]
+def _judge_values(judgement: Judgement, name: str, after: dict[str, str], personal: Labels) -> None:
+    judgement.labelled += len(personal)
+    judgement.missed += [
+        f"{name}: {value}" for path, value in personal if value in after.get(path, "")
+    ]
 
 
 def _wrong_masks(
-    told: Judgement, before: dict[str, str], after: dict[str, str], personal: Labels
+    judgement: Judgement, before: dict[str, str], after: dict[str, str], personal: Labels
 ) -> Iterator[tuple[str, str]]:
     for path, text in before.items():
         values = [value for at, value in personal if at == path]
         for covered in _covered(text, after.get(path, "")):
-            told.masks += 1
+            judgement.masks += 1
             if not any(value in covered or covered in value for value in values):
                 yield path, covered
 
 
 def _judge_kept(
-    told: Judgement, name: str, after: dict[str, str], masked: Labels, kept: Labels
+    judgement: Judgement, name: str, after: dict[str, str], masked: Labels, kept: Labels
 ) -> None:
     for path, value in kept:
-        is_around = any(at == path and (one in value or value in one) for at, one in masked)
+        is_around = any(at == path and (text in value or value in text) for at, text in masked)
         if value not in after.get(path, "") and not is_around:
-            told.masks += 1
-            told.wrong.append(f"{name}: {value} had to stay")
+            judgement.masks += 1
+            judgement.wrong.append(f"{name}: {value} had to stay")
 
 
 def _covered(before: str, after: str) -> list[str]:
@@ -121,23 +123,25 @@ def _covered(before: str, after: str) -> list[str]:
     if before == after:
         return []
     pattern = "(.+?)".join(map(re.escape, _MASK.split(after)))
-    found = re.fullmatch(pattern, before, re.DOTALL)
-    return list(found.groups()) if found else [before]
+    match = re.fullmatch(pattern, before, re.DOTALL)
+    return list(match.groups()) if match else [before]
 
 
 def main() -> None:
-    """Print the figures of each file, and with `--show` what was missed and what was wrong."""
+    """Print the figures of each file, and with `--show` the missed and wrongly masked values."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.corpus", description=__doc__)
     parser.add_argument("path", type=Path, nargs="?", default=CORPUS)
     parser.add_argument("--show", action="store_true")
-    given = parser.parse_args()
-    for each in files(given.path):
-        told = judge(items(each))
-        print(f"{each.name}: recall {told.recall:.4f} of {told.labelled} values, ", end="")
-        print(f"precision {told.precision:.4f} of {told.masks} masks")
-        if given.show:
-            print(*(f"  missed {one}" for one in told.missed), sep="\n")
-            print(*(f"  wrong  {one}" for one in told.wrong), sep="\n")
+    arguments = parser.parse_args()
+    for file in files(arguments.path):
+        judgement = judge(items(file))
+        print(
+            f"{file.name}: recall {judgement.recall:.4f} of {judgement.labelled} values, ", end=""
+        )
+        print(f"precision {judgement.precision:.4f} of {judgement.masks} masks")
+        if arguments.show:
+            print(*(f"  missed {line}" for line in judgement.missed), sep="\n")
+            print(*(f"  wrong  {line}" for line in judgement.wrong), sep="\n")
 
 
 if __name__ == "__main__":

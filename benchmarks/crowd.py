@@ -1,7 +1,7 @@
-"""F5: fifty clients at once, on a hundred rows that they share and on rows of their own.
+"""F5: measure fifty concurrent clients on a hundred shared rows against rows of their own.
 
-A client looks at a row and moves it to the other of two states; every second time it says
-which version it saw. On shared rows some come too late: that has to be an honest conflict.
+A client reads a row and moves it to the other of two states; every second time it sends the
+version that it read. On shared rows some requests come too late: these must end as conflicts.
 """
 
 import random
@@ -13,7 +13,7 @@ from time import perf_counter
 from sqlalchemy import TextClause, text
 
 import lockside
-from benchmarks.house import House, Told, until, workers
+from benchmarks.house import Announce, House, until, workers
 from benchmarks.measure import Figure, percentile
 
 KIND = "ticket"
@@ -34,8 +34,8 @@ SELECT count(*) FROM ticket t
 """)
 
 
-def measure_f5(house: House, told: Told, *, quick: bool) -> list[Figure]:
-    """Compare the slowest hundredth of waits on shared rows with that on own rows."""
+def measure_f5(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
+    """Compare the 99th percentile of waiting on shared rows with that on own rows."""
     clients, transitions, turns = (8, 2, 1) if quick else (50, 20, 2)
     house.build(ticket=SHARED_ROWS + clients * OWN_ROWS)
     samples: dict[str, list[Sample]] = {"own": [], "shared": []}
@@ -49,17 +49,25 @@ def measure_f5(house: House, told: Told, *, quick: bool) -> list[Figure]:
         _crowd(s, rows["own"], 1)
         done = clients
         for turn in range(turns):
-            for name, of_each in rows.items():
-                told(f"{clients} clients on {name} rows, turn {turn + 1} of {turns}")
-                samples[name] += _crowd(s, of_each, transitions)
+            for name, client_rows in rows.items():
+                announce(f"{clients} clients on {name} rows, turn {turn + 1} of {turns}")
+                samples[name] += _crowd(s, client_rows, transitions)
         until(lambda: not _count(s, text("SELECT count(*) FROM outbox")))
-        done += sum(what == "succeeded" for each in samples.values() for _, what in each)
-        outcomes = {name: Counter(what for _, what in each) for name, each in samples.items()}
+        done += sum(
+            what == "succeeded" for taken_samples in samples.values() for _, what in taken_samples
+        )
+        outcomes = {
+            name: Counter(what for _, what in taken_samples)
+            for name, taken_samples in samples.items()
+        }
         assert outcomes["shared"].keys() | outcomes["own"].keys() <= HONEST, outcomes
         assert set(outcomes["own"]) == {"succeeded"}, outcomes
         assert _count(s, _GAPS) == 0
         assert _count(s, text("SELECT sum(version - 1) FROM ticket")) == done
-    p99 = {name: percentile([taken for taken, _ in each], 0.99) for name, each in samples.items()}
+    p99 = {
+        name: percentile([taken for taken, _ in taken_samples], 0.99)
+        for name, taken_samples in samples.items()
+    }
     return [
         Figure(
             id="F5",
@@ -69,7 +77,9 @@ def measure_f5(house: House, told: Told, *, quick: bool) -> list[Figure]:
             side="at most",
             detail={
                 "clients": clients,
-                "transitions": {name: len(each) for name, each in samples.items()},
+                "transitions": {
+                    name: len(taken_samples) for name, taken_samples in samples.items()
+                },
                 "p99_ms": {name: round(value * 1000) for name, value in p99.items()},
                 "outcomes": {name: dict(counted) for name, counted in outcomes.items()},
             },
@@ -92,12 +102,12 @@ def _client(
 
 
 def _move(site: lockside.Session, row_id: int, *, careful: bool) -> Sample:
-    """Return how long one transition took, and what became of it."""
-    seen = site.row(KIND, row_id)
-    expected = {row_id: seen["version"]} if careful else {}
+    """Return how long one transition took, and its outcome."""
+    row = site.row(KIND, row_id)
+    expected = {row_id: row["version"]} if careful else {}
     begun = perf_counter()
     outcome = site.transition(
-        KIND, to=OTHER[seen["state"]], ids=row_id, expected_versions=expected
+        KIND, to=OTHER[row["state"]], ids=row_id, expected_versions=expected
     ).wait(60)
     taken_s = perf_counter() - begun
     if outcome["successful_items"]:

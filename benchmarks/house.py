@@ -1,4 +1,4 @@
-"""Servers in a temporary folder, databases copied from one template, real workers."""
+"""Benchmark environment: servers in a temporary folder, template databases, real workers."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from redis import Redis
 
 import lockside
 from benchmarks.measure import Run
-from benchmarks.ways import add_parts, rows_of
+from benchmarks.ways import add_children, rows_of
 from engine.audit.writer import write_records
 from engine.records.tenants import open_tenant
 from lockside.local import embedded
@@ -34,30 +34,30 @@ PATIENCE_S = 120.0
 _IMPORTED_AT_ONCE = 10_000
 _BASE = "template_base"
 
-Told = Callable[[str], None]
-"""Is told what is being measured now."""
+Announce = Callable[[str], None]
+"""Is called with a sentence on what is measured now."""
 
 
 class House:
-    """One pair of servers, and in a template database the rows that a round begins with.
+    """A pair of servers, with template databases that hold the rows of a round.
 
     Attributes:
-        quick: Whether it only matters that all runs, not how fast.
-        warm_up_rows: How many rows more than are measured a round needs for its warm-up.
-        known: What was measured in this house already, by what was asked for.
+        quick: Whether it only matters that everything runs, not how fast.
+        warm_up_rows: How many additional rows a round needs for its warm-up.
+        measured: Earlier results of `bulk.operate`, by its arguments.
     """
 
     def __init__(self, servers: Servers, *, quick: bool) -> None:
         self.quick = quick
         self.warm_up_rows = 4 if quick else 40
-        self.known: dict[Hashable, Run] = {}
+        self.measured: dict[Hashable, Run] = {}
         self._servers = servers
         self._rounds = 0
         self._templates: set[str] = set()
         self._template = ""
 
     def build(self, **counts: int) -> None:
-        """Let rounds begin with a tenant, its people, and so many rows of each kind of work."""
+        """Choose the template of the next rounds: a tenant with so many rows of each kind."""
         self._template = "template_" + "_".join(f"{kind}_{n}" for kind, n in counts.items())
         if self._template in self._templates:
             return
@@ -75,20 +75,20 @@ class House:
                 rows = rows_of(site, kind, count)
                 while batch := list(islice(rows, _IMPORTED_AT_ONCE)):
                     site.import_work(kind, batch)
-                add_parts(db, kind)
+                add_children(db, kind)
         write_records(platform)
         platform.database.dispose()
         self._maintain("VACUUM ANALYZE", database=self._template)
 
     @contextmanager
     def database(self) -> Iterator[Settings]:
-        """Give a round its own copy of the template, and an empty Valkey."""
+        """Yield the settings of a round: its own copy of the template, and an empty Valkey."""
         self._rounds += 1
         name = f"round_{self._rounds}"
         self._maintain(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY file_copy")
         with Redis.from_url(self._servers.redis_url_for(0)) as redis:
             redis.flushall()
-        # Whatever was written so far is on disk before the clock starts.
+        # Everything written so far is on disk before time is taken.
         self._maintain("VACUUM ANALYZE", database=name)
         self._maintain("CHECKPOINT")
         try:
@@ -97,12 +97,12 @@ class House:
             self._maintain(f"DROP DATABASE {name} WITH (FORCE)")
 
     def versions(self) -> dict[str, str]:
-        """Return what the servers say they are."""
+        """Return the versions of the servers."""
         url = libpq(self._servers.database_url_for("postgres"))
         with psycopg.connect(url) as db, Redis.from_url(self._servers.redis_url_for(0)) as redis:
             row = db.execute("SHOW server_version").fetchone()
-            told = redis.info("server")
-        return {"postgres": str(row and row[0]), "valkey": str(told.get("valkey_version"))}
+            valkey = redis.info("server")
+        return {"postgres": str(row and row[0]), "valkey": str(valkey.get("valkey_version"))}
 
     def _build_base(self) -> None:
         self._maintain(f"CREATE DATABASE {_BASE}")
@@ -122,13 +122,13 @@ class House:
     def _maintain(self, *statements: str, database: str = "postgres") -> None:
         url = libpq(self._servers.database_url_for(database))
         with psycopg.connect(url, autocommit=True) as db:
-            for each in statements:
-                db.execute(each.encode())
+            for statement in statements:
+                db.execute(statement.encode())
 
 
 @contextmanager
 def open_house(*, quick: bool) -> Iterator[House]:
-    """Run a pair of servers in a temporary folder; nothing of it is left afterwards."""
+    """Run a pair of servers in a temporary folder, which is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="lockside-benchmark-") as name:
         folder = Path(name) / "servers"
         servers, _ = embedded.start_servers(folder)
@@ -140,8 +140,12 @@ def open_house(*, quick: bool) -> Iterator[House]:
 
 @contextmanager
 def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Iterator[int]:
-    """Run a Celery worker of two processes and give its id; its log is shown if it isn't ready."""
-    given = {
+    """Run a Celery worker of two processes and yield its process id.
+
+    Raises:
+        RuntimeError: It didn't start; the message is its log.
+    """
+    variables = {
         "DATABASE_URL": str(settings.database_url),
         "REDIS_URL": str(settings.redis_url),
         "LOCKSIDE_CONCURRENCY": str(PROCESSES),
@@ -156,7 +160,7 @@ def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Itera
         process = subprocess.Popen(
             [*command, "-f", log.name],
             cwd=PROJECT,
-            env=os.environ | given | dict(extra or {}),
+            env=os.environ | variables | dict(extra or {}),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             process_group=0,
@@ -167,17 +171,17 @@ def workers(settings: Settings, extra: Mapping[str, str] | None = None) -> Itera
                 raise RuntimeError("the worker did not start:\n" + Path(log.name).read_text())
             yield process.pid
         finally:
-            # All is measured and its database is thrown away: there is nothing to wait for.
+            # Everything is measured and the database is dropped: there is nothing to wait for.
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(PATIENCE_S)
 
 
 def until(done: Callable[[], bool], pause_s: float = 0.05) -> None:
-    """Return as soon as something is so.
+    """Wait until a condition holds.
 
     Raises:
-        TimeoutError: It was not so for two minutes.
+        TimeoutError: It didn't hold within two minutes.
     """
     deadline = monotonic() + PATIENCE_S
     while not done():
@@ -187,5 +191,5 @@ def until(done: Callable[[], bool], pause_s: float = 0.05) -> None:
 
 
 def libpq(url: str | None) -> str:
-    """Return SQLAlchemy's address in the form that psycopg takes."""
+    """Return an address of SQLAlchemy in the form for psycopg."""
     return str(url).replace("+psycopg", "")

@@ -1,4 +1,4 @@
-"""What a benchmark tells: a ratio, its goal, and what was measured."""
+"""Figures: the ratio that a benchmark measures, its goal, and helpers to measure it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ class Figure:
     """One ratio of two things measured in turn in one run.
 
     Attributes:
-        id: As in the list of benchmarks, e.g. `F1`; parts of one carry a letter.
+        id: As in the list of benchmarks, e.g. `F1`; several figures of one have a letter.
         what: What is divided by what.
-        goal: The bound; `at_least` or `at_most` says on which side.
+        goal: The bound; `side` says whether it is the least or the most.
         detail: Medians, all single measurements, sizes.
     """
 
@@ -42,11 +42,11 @@ class Figure:
 
 
 class Run(NamedTuple):
-    """What an operation took.
+    """The measurement of one operation.
 
     Attributes:
-        rate: Items a second, submitted to fully audited.
-        behind_s: From the operation's end to an empty outbox.
+        rate: Items a second, from submitted to fully audited.
+        behind_s: Seconds from the operation's end to an empty outbox.
     """
 
     rate: float
@@ -54,23 +54,23 @@ class Run(NamedTuple):
 
 
 def in_turn(
-    measures: Mapping[str, Callable[[], float]], turns: int, told: Callable[[str], None]
+    measures: Mapping[str, Callable[[], float]], turns: int, announce: Callable[[str], None]
 ) -> dict[str, list[float]]:
-    """Measure each of several things in turn, so that a noisy machine disturbs all alike."""
+    """Measure several things in turn, so that other load on the machine affects all alike."""
     taken: dict[str, list[float]] = {name: [] for name in measures}
     for turn in range(turns):
         for name, measure in measures.items():
-            told(f"{name}, turn {turn + 1} of {turns}")
+            announce(f"{name}, turn {turn + 1} of {turns}")
             taken[name].append(measure())
     return taken
 
 
 def medians(taken: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return the median of what was taken of each thing."""
+    """Return the median of the measurements of each thing."""
     return {name: median(values) for name, values in taken.items()}
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that so large a share of all doesn't exceed."""
+    """Return the value that *share* of all values don't exceed."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(len(ranked) * share))]

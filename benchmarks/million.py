@@ -1,7 +1,7 @@
-"""F3: a million rows in one operation against ten thousand, chosen by a filter.
+"""F3: measure a million rows in one operation against ten thousand, chosen by a filter.
 
-The time goes from submitting to the operation's end *and* an empty outbox. How far the worker's
-processes grow is measured between their warm-up and the end.
+Time is taken from submitting to the operation's end *and* an empty outbox. The growth of the
+worker's processes is measured from their warm-up to the end.
 """
 
 from time import perf_counter
@@ -11,7 +11,7 @@ import psycopg
 
 import lockside
 from benchmarks.bulk import QUICK_ITEMS, assert_done, is_drained, warm_up
-from benchmarks.house import House, Told, libpq, until, workers
+from benchmarks.house import Announce, House, libpq, until, workers
 from benchmarks.measure import Figure
 from benchmarks.ways import WAYS
 
@@ -20,14 +20,14 @@ MEGABYTE = 2**20
 PATIENCE_S = 600.0
 
 
-def measure_f3(house: House, told: Told, *, quick: bool) -> list[Figure]:
-    """Compare the rates of a large and of a small operation, and weigh the worker."""
+def measure_f3(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
+    """Compare the rates of a large and a small operation, and measure the worker's memory."""
     large, small, turns = (QUICK_ITEMS, 500, 1) if quick else (1_000_000, 10_000, 3)
     rates: dict[str, list[float]] = {"small": []}
     for turn in range(turns):
-        told(f"{small:,} items, turn {turn + 1} of {turns}")
+        announce(f"{small:,} items, turn {turn + 1} of {turns}")
         rates["small"].append(_operate(house, small)[0])
-    told(f"{large:,} items")
+    announce(f"{large:,} items")
     rate, grown = _operate(house, large)
     rates["large"] = [rate]
     typical = sorted(rates["small"])[turns // 2]
@@ -79,11 +79,14 @@ def _operate(house: House, items: int) -> tuple[float, list[float]]:
         assert outcome["state"] == "SUCCEEDED", outcome
         assert outcome["successful_items"] == items
         assert_done(db, items + house.warm_up_rows, WORK_ORDER)
-    grown = [(after[each] - before[each]) / MEGABYTE for each in before.keys() & after.keys()]
+    grown = [
+        (after[process_id] - before[process_id]) / MEGABYTE
+        for process_id in before.keys() & after.keys()
+    ]
     return items / taken_s, grown
 
 
 def _resident(pid: int) -> dict[int, int]:
     """Return the resident bytes of a worker's processes, by their ids."""
     worker = psutil.Process(pid)
-    return {each.pid: each.memory_info().rss for each in (worker, *worker.children())}
+    return {process.pid: process.memory_info().rss for process in (worker, *worker.children())}

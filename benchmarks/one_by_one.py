@@ -1,6 +1,6 @@
-"""F2: a bulk operation against the same work done one item at a time.
+"""F2: measure a bulk operation against the same work done one item at a time.
 
-Both rivals hold the same rules, take the same Redis lock and write the same record: one as a
+Both rivals check the same rules, take the same Redis lock and write the same record: one as a
 Celery group of one task per item, the other in a loop of one transaction per item, without
 Celery.
 """
@@ -16,7 +16,7 @@ from sqlalchemy import insert
 
 import lockside
 from benchmarks.bulk import QUICK_ITEMS, WORK_ORDER, operate
-from benchmarks.house import ONE_ITEM, House, Told, libpq, workers
+from benchmarks.house import ONE_ITEM, Announce, House, libpq, workers
 from benchmarks.measure import Figure, in_turn, medians
 from domain.machines.machine import Request
 from engine.changes.outcomes import Outcomes
@@ -30,7 +30,7 @@ from models.base import kinds
 _FACTS = ("vendor_id",)
 
 
-def measure_f2(house: House, told: Told, *, quick: bool) -> list[Figure]:
+def measure_f2(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
     """Compare the rates of an operation, of a Celery group, and of a loop of transactions."""
     items, few, turns = (QUICK_ITEMS, 40, 1) if quick else (100_000, 2000, 3)
     house.build(work_order=items + house.warm_up_rows)
@@ -41,7 +41,7 @@ def measure_f2(house: House, told: Told, *, quick: bool) -> list[Figure]:
             "one transaction per item": lambda: _as_loop(house, few),
         },
         turns,
-        told,
+        announce,
     )
     typical = medians(rates)
     detail = {
@@ -80,8 +80,8 @@ def move_one(platform: Platform, tenant_id: int, actor_id: int, row_id: int) -> 
         if held.contended or contended:
             return False
         now = platform.clock(db)
-        asked = Request(target, frozenset({"work_order.approve"}), now=now)
-        outcomes = judge_rows(kinds()[kind].machine, rows, [row_id], asked, {})
+        request = Request(target, frozenset({"work_order.approve"}), now=now)
+        outcomes = judge_rows(kinds()[kind].machine, rows, [row_id], request, {})
         values = {"state": target, "state_since": now}
         write_rows(db, kind, outcomes, values, actor_id=actor_id, now=now)
         _record(db, outcomes, tenant_id=tenant_id, actor_id=actor_id, now=now, lock_key=key)
@@ -119,10 +119,10 @@ def _as_group(house: House, items: int) -> float:
         lockside.connect(settings=settings) as site,
         psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
     ):
-        _quiet(db)
+        _disable_triggers(db)
         ids = site.ids(WORK_ORDER.kind, limit=items + house.warm_up_rows)
         actor = site.actor
-        made = [
+        signatures = [
             site.app.signature(
                 ONE_ITEM,
                 args=(actor.tenant_id, actor.person_id, row_id),
@@ -131,9 +131,9 @@ def _as_group(house: House, items: int) -> float:
             )
             for row_id in ids
         ]
-        assert all(group(made[: house.warm_up_rows]).apply_async().get(timeout=120))
+        assert all(group(signatures[: house.warm_up_rows]).apply_async().get(timeout=120))
         begun = perf_counter()
-        outcomes = group(made[house.warm_up_rows :]).apply_async().get(timeout=600)
+        outcomes = group(signatures[house.warm_up_rows :]).apply_async().get(timeout=600)
         taken_s = perf_counter() - begun
         assert outcomes == [True] * items
         _assert_moved(db, ids)
@@ -146,7 +146,7 @@ def _as_loop(house: House, items: int) -> float:
         lockside.connect(settings=settings) as site,
         psycopg.connect(libpq(settings.database_url), autocommit=True) as db,
     ):
-        _quiet(db)
+        _disable_triggers(db)
         ids = site.ids(WORK_ORDER.kind, limit=items + house.warm_up_rows)
         who = (site.actor.tenant_id, site.actor.person_id or 0)
         for row_id in ids[: house.warm_up_rows]:
@@ -159,7 +159,7 @@ def _as_loop(house: House, items: int) -> float:
     return items / taken_s
 
 
-def _quiet(db: "psycopg.Connection[Any]") -> None:
+def _disable_triggers(db: "psycopg.Connection[Any]") -> None:
     # The rivals write their records themselves; the guard would write them a second time.
     db.execute("ALTER TABLE work_order DISABLE TRIGGER USER")
 

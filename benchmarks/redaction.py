@@ -1,14 +1,15 @@
-"""R1 to R3: how well personal data is found in the labelled corpus, and how fast it is looked for.
+"""R1 to R3: measure recall, precision and speed of the redaction.
 
-Speed is processor time of one core over documents such as interfaces bring: a few short fields and
-a comment of about 60 characters, one in a hundred with a phone number in it.
+Recall and precision are those of the labelled corpus. Speed is processor time of one core for
+documents such as interfaces receive: a few short fields and a comment of about 60 characters, one
+in a hundred with a phone number.
 """
 
 from time import process_time
 from typing import Any
 
 from benchmarks.corpus import files, items, judge
-from benchmarks.house import House, Told
+from benchmarks.house import Announce, House
 from benchmarks.measure import Figure
 from domain.redaction.redact import redact
 
@@ -23,36 +24,36 @@ COMMENTS = (
 )
 
 
-def measure_redaction(house: House, told: Told, *, quick: bool) -> list[Figure]:
-    """Judge every file of the corpus, and count documents a second."""
+def measure_redaction(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
+    """Judge every file of the corpus, and measure documents a second."""
     del house
-    told("the labelled corpus")
-    outcomes = {each.name: judge(items(each)) for each in files()}
+    announce("the labelled corpus")
+    outcomes = {item.name: judge(items(item)) for item in files()}
     documents = [_document(n) for n in range(1_000 if quick else 20_000)]
     taken_s = []
     for turn in range(TURNS):
-        told(f"{len(documents):,} documents, turn {turn + 1} of {TURNS}")
+        announce(f"{len(documents):,} documents, turn {turn + 1} of {TURNS}")
         begun = process_time()
-        for each in documents:
-            redact(each)
+        for item in documents:
+            redact(item)
         taken_s.append(process_time() - begun)
-    a_second = [len(documents) / each for each in taken_s]
+    a_second = [len(documents) / item for item in taken_s]
     return [
         Figure(
             id="R1",
             what="personal values found, of those labelled; the worst file of the corpus",
-            ratio=min(each.recall for each in outcomes.values()),
+            ratio=min(item.recall for item in outcomes.values()),
             goal=0.99,
             side="at least",
-            detail={name: [each.recall, each.labelled] for name, each in outcomes.items()},
+            detail={name: [item.recall, item.labelled] for name, item in outcomes.items()},
         ),
         Figure(
             id="R2",
             what="masks put rightly, of all masks; the worst file of the corpus",
-            ratio=min(each.precision for each in outcomes.values()),
+            ratio=min(item.precision for item in outcomes.values()),
             goal=0.98,
             side="at least",
-            detail={name: [each.precision, each.masks] for name, each in outcomes.items()},
+            detail={name: [item.precision, item.masks] for name, item in outcomes.items()},
         ),
         Figure(
             id="R3",

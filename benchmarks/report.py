@@ -1,4 +1,4 @@
-"""What a run leaves behind: `results.json` for programs, `results.md` and a table for people."""
+"""Benchmark report: write `results.json` and `results.md`, and print the figures as a table."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PACKAGES = ("celery", "sqlalchemy", "psycopg", "redis")
 
 
 def describe_machine(servers: Mapping[str, str]) -> dict[str, str]:
-    """Return what the figures depend on: versions, cores, memory, operating system."""
+    """Return the versions and the machine that the figures depend on."""
     memory_gb = psutil.virtual_memory().total / 2**30
     system = f"{platform.system()} {platform.release().split('-')[0]}"
     return {
@@ -30,35 +30,35 @@ def describe_machine(servers: Mapping[str, str]) -> dict[str, str]:
 
 
 def write(folder: Path, figures: Sequence[Figure], machine: Mapping[str, str]) -> None:
-    """Write the results of this run; figures that it didn't measure stay as they were."""
+    """Write the results of this run; figures that it didn't measure are kept."""
     path = folder / "results.json"
-    known: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    known |= {each.id: {**each.to_dict(), "on": dict(machine)} for each in figures}
-    known = dict(sorted(known.items()))
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    results |= {figure.id: {**figure.to_dict(), "on": dict(machine)} for figure in figures}
+    results = dict(sorted(results.items()))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(known, indent=2) + "\n")
-    (folder / "results.md").write_text(_markdown(known, machine))
+    path.write_text(json.dumps(results, indent=2) + "\n")
+    (folder / "results.md").write_text(_markdown(results, machine))
 
 
 def show(console: Console, figures: Sequence[Figure], machine: Mapping[str, str]) -> None:
     """Print the figures of this run as a table."""
     table = Table("", "what", "ratio", "goal", "")
-    for each in figures:
-        reached = "[green]reached[/]" if each.ok else "[red]missed[/]"
-        goal = f"{each.side} {each.goal:g}"
-        table.add_row(each.id, each.what, f"{each.ratio:.2f}", goal, reached)
+    for figure in figures:
+        reached = "[green]reached[/]" if figure.ok else "[red]missed[/]"
+        goal = f"{figure.side} {figure.goal:g}"
+        table.add_row(figure.id, figure.what, f"{figure.ratio:.2f}", goal, reached)
     console.print(table)
     console.print(", ".join(f"{name} {value}" for name, value in machine.items()))
 
 
-def _markdown(known: Mapping[str, Any], machine: Mapping[str, str]) -> str:
+def _markdown(results: Mapping[str, Any], machine: Mapping[str, str]) -> str:
     lines = [
         "| | what | ratio | goal |",
         "|---|---|---|---|",
         *(
-            f"| {name} | {each['what']} | **{each['ratio']:.2f}** "
-            f"| {each['side']} {each['goal']:g}{'' if each['ok'] else ' (missed)'} |"
-            for name, each in known.items()
+            f"| {name} | {result['what']} | **{result['ratio']:.2f}** "
+            f"| {result['side']} {result['goal']:g}{'' if result['ok'] else ' (missed)'} |"
+            for name, result in results.items()
         ),
         "",
         "Measured by `make bench` with "

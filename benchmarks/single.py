@@ -1,4 +1,4 @@
-"""F4: one person's transition from submit to result, against Celery doing nothing.
+"""F4: measure a single transition, from submit to result, against a no-op task of Celery.
 
 Both go to the same worker over the same broker, in turn, and both wait for a result.
 """
@@ -8,7 +8,7 @@ from time import perf_counter
 from celery import Celery
 
 import lockside
-from benchmarks.house import NOOP, House, Told, workers
+from benchmarks.house import NOOP, Announce, House, workers
 from benchmarks.measure import Figure, percentile
 
 KIND = "ticket"
@@ -16,12 +16,12 @@ CYCLE = ("ONHOLD", "INPROGRESS")
 ROWS = 10
 
 
-def measure_f4(house: House, told: Told, *, quick: bool) -> list[Figure]:
+def measure_f4(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
     """Compare round trips: a transition's and a no-op's, one after the other."""
     warm_up, turns = (4, 10) if quick else (20, 400)
     house.build(ticket=ROWS)
     with house.database() as settings, workers(settings), lockside.connect(settings=settings) as s:
-        told(f"{turns} transitions and {turns} no-ops, one after the other")
+        announce(f"{turns} transitions and {turns} no-ops, one after the other")
         ids = s.ids(KIND)
         for turn in range(warm_up):
             _transition(s, ids, turn)
@@ -30,7 +30,7 @@ def measure_f4(house: House, told: Told, *, quick: bool) -> list[Figure]:
         for turn in range(warm_up, warm_up + turns):
             taken["transition"].append(_transition(s, ids, turn))
             taken["no-op"].append(_noop(s.app))
-        versions = [s.row(KIND, each)["version"] for each in ids]
+        versions = [s.row(KIND, row_id)["version"] for row_id in ids]
     assert sum(versions) == ROWS + warm_up + turns, versions
     ms = {
         name: {"p50": percentile(values, 0.5) * 1000, "p99": percentile(values, 0.99) * 1000}

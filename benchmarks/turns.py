@@ -1,7 +1,7 @@
-"""T1 and T2: what one tenant feels of another one's million rows, on the same worker.
+"""T1 and T2: measure how a tenant's million rows slow down another tenant on the same worker.
 
-First the tenant is alone: single transitions one after the other, then a job of ten thousand
-rows. Then the same beside a large job of its neighbour, which has to outlast it.
+First the other tenant is alone: single transitions one after the other, then a job of ten
+thousand rows. Then it does the same beside the large job, which has to last longer.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import perf_counter
 
 import lockside
-from benchmarks.house import House, Told, workers
+from benchmarks.house import Announce, House, workers
 from benchmarks.measure import Figure, percentile
 from benchmarks.single import CYCLE
 from benchmarks.ways import WAYS, rows_of
@@ -21,7 +21,7 @@ ROWS = 10
 WARM_UP = 20
 
 
-def measure_turns(house: House, told: Told, *, quick: bool) -> list[Figure]:
+def measure_turns(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
     """Compare a tenant's waiting alone with its waiting beside a neighbour's large job."""
     large, job, singles = (3000, 500, 8) if quick else (1_000_000, 10_000, 200)
     # With the rows of F3, though nothing here is warmed up with them.
@@ -31,14 +31,14 @@ def measure_turns(house: House, told: Told, *, quick: bool) -> list[Figure]:
     with house.database() as settings, _tenant(settings, 2 * job) as site, workers(settings):
         ids = site.ids("work_order")
         _singles(site, 4 if quick else WARM_UP)
-        told(f"{singles} transitions and {job:,} rows, alone")
+        announce(f"{singles} transitions and {job:,} rows, alone")
         p95["alone"] = percentile(_singles(site, singles), 0.95)
         took["alone"] = _job(site, ids[:job])
         with lockside.connect(settings=settings) as other:
             running = other.transition(
                 "work_order", to="APPROVED", where=f"id <= {large}", atomic=False
             )
-            told(f"{singles} transitions and {job:,} rows, beside {large:,} of another tenant")
+            announce(f"{singles} transitions and {job:,} rows, beside {large:,} of another tenant")
             p95["beside"] = percentile(_singles(site, singles), 0.95)
             took["beside"] = _job(site, ids[job:])
             state = running.show()["state"]
@@ -69,7 +69,7 @@ def measure_turns(house: House, told: Told, *, quick: bool) -> list[Figure]:
 
 @contextmanager
 def _tenant(settings: Settings, rows: int) -> Iterator[lockside.Session]:
-    """Give a site of a second tenant with so many work orders, and a few tickets."""
+    """Yield a session of a second tenant with so many work orders, and a few tickets."""
     with lockside.connect(settings=settings) as site:
         open_tenant(site.platform, NEIGHBOUR, {"admin": ["admin", "manager"]})
         site.act_as(NEIGHBOUR, "admin")
@@ -80,7 +80,7 @@ def _tenant(settings: Settings, rows: int) -> Iterator[lockside.Session]:
 
 
 def _singles(site: lockside.Session, count: int) -> list[float]:
-    """Return what each of so many transitions took, one after the other."""
+    """Return how long each of so many transitions took, one after the other."""
     taken = []
     ids = site.ids("ticket")
     for turn in range(count):
@@ -94,7 +94,7 @@ def _singles(site: lockside.Session, count: int) -> list[float]:
 
 
 def _job(site: lockside.Session, ids: list[int]) -> float:
-    """Return what a job over these rows took."""
+    """Return how long an operation on these rows took."""
     begun = perf_counter()
     outcome = site.transition("work_order", to="APPROVED", ids=ids, atomic=False).wait(120)
     assert outcome["successful_items"] == len(ids), outcome

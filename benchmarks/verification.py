@@ -1,4 +1,4 @@
-"""F9: verification of the records against the bare hash of the same rows in SQL."""
+"""F9: measure the verification of records against the bare hash of the same rows in SQL."""
 
 from time import perf_counter
 
@@ -7,7 +7,7 @@ import psycopg
 
 import lockside
 from benchmarks.bulk import QUICK_ITEMS
-from benchmarks.house import House, Told, libpq
+from benchmarks.house import Announce, House, libpq
 from benchmarks.measure import Figure, in_turn, medians
 from domain.audit.verification import Verified
 from worker.settings import Settings
@@ -17,7 +17,7 @@ MEGABYTE = 2**20
 _BARE = "SELECT count(sha256(convert_to(CAST(r AS text), 'UTF8'))) FROM audit_log r"
 
 
-def measure_f9(house: House, told: Told, *, quick: bool) -> list[Figure]:
+def measure_f9(house: House, announce: Announce, *, quick: bool) -> list[Figure]:
     """Compare the rates at which the same records are verified and merely hashed."""
     records, turns = (QUICK_ITEMS, 1) if quick else (400_000, 3)
     house.build(work_order=records + house.warm_up_rows)
@@ -29,12 +29,12 @@ def measure_f9(house: House, told: Told, *, quick: bool) -> list[Figure]:
                 "verified": lambda: _verify(settings, records, grown),
             },
             turns,
-            told,
+            announce,
         )
     typical = medians(rates)
     detail = {
         "records": records,
-        "records_per_s": {name: [round(each) for each in taken] for name, taken in rates.items()},
+        "records_per_s": {name: [round(rate) for rate in taken] for name, taken in rates.items()},
         "grown_mb": grown,
     }
     return [
@@ -72,14 +72,14 @@ def _verify(settings: Settings, records: int, grown: list[float]) -> float:
     process = psutil.Process()
     sizes: list[int] = []
 
-    def weigh(_seen: Verified) -> None:
+    def weigh(_verified: Verified) -> None:
         sizes.append(process.memory_info().rss)
 
     with lockside.connect(settings=settings) as site:
         begun = perf_counter()
-        seen = site.audit.verify(on_progress=weigh)
+        verified = site.audit.verify(on_progress=weigh)
         taken_s = perf_counter() - begun
-    assert not seen.findings, seen.findings
-    assert seen.records >= records
+    assert not verified.findings, verified.findings
+    assert verified.records >= records
     grown.append((max(sizes) - sizes[0]) / MEGABYTE)
-    return seen.records / taken_s
+    return verified.records / taken_s

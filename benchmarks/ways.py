@@ -1,4 +1,4 @@
-"""The way through its machine that each kind of work is measured on, with rules to hold."""
+"""Measured transitions: one for each kind of work, with the rows that its rules need."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import lockside
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """From where to where, and what the rules of that arrow look at."""
+    """The measured transition of a kind of work: its table, source and target state."""
 
     kind: str
     table: str
@@ -21,8 +21,8 @@ class Way:
 
 
 WAYS = {
-    each.kind: each
-    for each in (
+    way.kind: way
+    for way in (
         Way("work_order", "work_order", "SUBMITTED", "APPROVED"),  # a vendor
         Way("task", "field_task", "INPROGRESS", "COMPLETED"),  # the readings of its job
         Way("attendance", "attendance", "PENDING", "APPROVED"),  # payroll cutoff, geofence
@@ -35,15 +35,15 @@ _PUNCH = {"punchin_latitude": 52.5201, "punchin_longitude": 13.4049}
 
 
 def rows_of(site: lockside.Session, kind: str, count: int) -> Iterator[dict[str, Any]]:
-    """Yield rows that may go their kind's way; what they refer to is made first."""
+    """Create what rows refer to, and yield rows that may take the transition of their kind."""
     state = WAYS[kind].source
     shared = {"state": state, **_refer(site, kind)}
     for number in range(count):
         yield shared if kind == "attendance" else {"title": f"Number {number}", **shared}
 
 
-def add_parts(db: "psycopg.Connection[Any]", kind: str) -> None:
-    """Add what the rules of a kind's way count, set-based."""
+def add_children(db: "psycopg.Connection[Any]", kind: str) -> None:
+    """Insert the child rows that the rules of a kind's transition count, in one statement."""
     if kind == "task":
         db.execute(
             "INSERT INTO field_task_reading (tenant_id, task_id, name, value)"
@@ -56,7 +56,7 @@ def _refer(site: lockside.Session, kind: str) -> dict[str, Any]:
         return {"vendor_id": site.add_named("vendor", ["Acme Lifts"])["Acme Lifts"]}
     if kind == "task":
         job = site.records("job").create(name="Round", asks_for=["Temperature"])
-        # Overdue, for what the clock closes; people may still complete them.
+        # Overdue, so that the policy closes them; people may still complete them.
         return {"job_id": job["id"], "due_at": datetime.now(UTC) - timedelta(days=1)}
     if kind == "attendance":
         today = datetime.now(UTC).date()

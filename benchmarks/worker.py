@@ -1,6 +1,6 @@
-"""The application of the workers that are measured: Lockside's own, and its rivals' tasks.
+"""Benchmark worker: the Celery application of the measured workers, with the rivals' tasks added.
 
-The no-op stands for what Celery itself costs, on the same worker, broker and settings.
+The no-op shows what Celery itself costs, on the same worker, broker and settings.
 """
 
 from celery import Celery
@@ -23,7 +23,7 @@ def add_noop(app: Celery) -> None:
 
 
 def add_one_item(app: Celery, platform: PlatformPerProcess) -> None:
-    """Add the task that moves one row, as a Celery group would do it a thousand times."""
+    """Add the task that moves one row, of which a Celery group has one for each item."""
 
     @app.task(name=ONE_ITEM, ignore_result=False)
     def one_item(tenant_id: int, actor_id: int, row_id: int) -> bool:

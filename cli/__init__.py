@@ -1,1 +1,1 @@
-"""The command line: an interface that speaks through `lockside` alone."""
+"""The command line: an interface that uses only the package `lockside`."""

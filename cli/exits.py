@@ -1,4 +1,4 @@
-"""The one table from refusals and results to exit codes, as in the contract."""
+"""Exit codes: the table from errors and results to exit codes, as in the contract."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -50,18 +50,18 @@ _BY_STATE = {"SUCCEEDED": DONE, "CANCELLED": CANCELLED, "FAILED": TRY_LATER}
 
 
 def exit_code_of_error(code: str) -> int:
-    """Return the exit code for an error's code; what isn't listed is a rule's refusal."""
+    """Return the exit code for an error's code; a code that isn't listed is a rule's."""
     return _BY_CODE.get(code, REFUSED)
 
 
 def exit_code_of_result(result: Mapping[str, Any]) -> int:
     """Return the exit code for an operation's result.
 
-    The failure of a single item tells its own reason; of several it tells that some failed.
+    A single item that failed gives the code of its own reason; several give `SOME_FAILED`.
     """
-    known = _BY_STATE.get(result["state"])
-    if known is not None:
-        return known
+    code = _BY_STATE.get(result["state"])
+    if code is not None:
+        return code
     if result["total_items"] == 1:
         return exit_code_of_error(next(iter(result["failure_codes"])))
     return SOME_FAILED

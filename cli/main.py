@@ -1,4 +1,4 @@
-"""The program `lockside`: every command, and where it begins."""
+"""The program `lockside`: its commands and its entry point."""
 
 import gc
 from importlib import import_module
@@ -25,7 +25,7 @@ _COMMANDS = {
     "autoclose": "autoclose.autoclose",
     "audit": "audit.audit",
 }
-"""Where each command stands below `cli.commands`, in the order in which they are met."""
+"""The place of each command below `cli.commands`, in the order in which the help lists them."""
 
 _OBJECTS_BEFORE_COLLECTION = 100_000
 
@@ -75,6 +75,6 @@ def lockside() -> None:
 
 def main() -> None:
     """Run the program."""
-    # What is imported stays: to look through it again and again took a fifth of the start.
+    # Imported modules are never garbage: scanning them again and again took a fifth of the start.
     gc.set_threshold(_OBJECTS_BEFORE_COLLECTION, 20, 20)
     lockside()

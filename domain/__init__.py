@@ -1,1 +1,1 @@
-"""What is true: machines, rules and counts as pure functions, without I/O and without a clock."""
+"""Domain rules: machines, checks and calculations as pure functions, without server or clock."""

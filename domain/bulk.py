@@ -1,4 +1,4 @@
-"""What became of the items of an operation: outcomes, counts, the end, the result."""
+"""Bulk results: the outcomes of an operation's items, their counts, final state and result."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,14 +10,14 @@ from typing import Any
 from domain.machines import operation as states
 
 IDS_IN_RESULT = 1000
-"""Up to so many ids stand in a result; beyond that they come from `results`."""
+"""A result lists its ids up to so many items; beyond that they come from `results`."""
 
 LINES = 1_000_000_000
-"""The item of a line that names no row is its number less this: below zero, in their order."""
+"""The item of a line without a row is the line's number minus this: negative, in line order."""
 
 
 class Outcome(IntEnum):
-    """What became of one item; stored as a small number, one per item of a chunk."""
+    """The outcome of one item; stored as a small number, one per item of a chunk."""
 
     PENDING = 0
     SUCCEEDED = 1
@@ -40,7 +40,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many items of an operation have which outcome; `total` is all of them."""
+    """How many items of an operation have each outcome; `total` is all of them."""
 
     total: int
     succeeded: int = 0
@@ -51,35 +51,35 @@ class Counts:
 
     @property
     def done(self) -> int:
-        """Return how many items have their outcome."""
+        """Return how many items have an outcome."""
         return self.succeeded + self.skipped + self.failed + self.cancelled
 
     @property
     def pending(self) -> int:
-        """Return how many items wait."""
+        """Return how many items have neither begun nor ended."""
         return self.total - self.done - self.running
 
 
 def count(outcomes: Iterable[int], total: int) -> Counts:
-    """Return the counts of stored outcomes; what is missing up to *total* is pending."""
-    seen = Counter(outcomes)
+    """Return the counts of stored outcomes; items without one, up to *total*, are pending."""
+    counted = Counter(outcomes)
     return Counts(
         total,
-        seen[Outcome.SUCCEEDED],
-        seen[Outcome.SKIPPED],
-        seen[Outcome.FAILED],
-        seen[Outcome.CANCELLED],
+        counted[Outcome.SUCCEEDED],
+        counted[Outcome.SKIPPED],
+        counted[Outcome.FAILED],
+        counted[Outcome.CANCELLED],
     )
 
 
 def final_state(counts: Counts, *, atomic: bool, cancelling: bool, dead: int) -> str:
-    """Return the state in which an operation ends whose items all have their outcome.
+    """Return the final state of an operation whose items all have an outcome.
 
     Args:
         counts: The outcomes of all items.
-        atomic: All or nothing was asked for.
-        cancelling: Somebody asked to cancel it.
-        dead: How many items stood in chunks that were given up.
+        atomic: Whether it was all or nothing.
+        cancelling: Whether somebody asked to cancel it.
+        dead: How many items were in chunks that are dead-lettered.
     """
     if dead == counts.failed == counts.total:
         return states.FAILED
@@ -93,9 +93,9 @@ def final_state(counts: Counts, *, atomic: bool, cancelling: bool, dead: int) ->
 
 
 def progress(counts: Counts, elapsed_s: float) -> dict[str, Any]:
-    """Return the progress of an unfinished operation as the result backend tells it.
+    """Return the progress of an unfinished operation as the result backend holds it.
 
-    The percentage is never 100 here: only the end is the end.
+    The percentage is never 100 here, even when the last item is done: only a final state is.
     """
     rate = counts.done / elapsed_s if elapsed_s > 0 else 0.0
     return {
@@ -131,12 +131,12 @@ def result(
         operation_type: What it did, e.g. `transition_to_APPROVED`.
         state: The final state.
         counts: The outcomes of all items.
-        succeeded_ids: Those that succeeded; left out of the result beyond 1,000 items.
-        failures: Those that failed; left out of the result beyond 1,000 items.
+        succeeded_ids: The items that succeeded; left out of the result beyond 1,000 items.
+        failures: The items that failed; left out of the result beyond 1,000 items.
         failure_codes: How many failed by which code.
         warnings: What the caller should know beside the outcome.
         started_at: When the first chunk was claimed.
-        finished_at: When the last item had its outcome.
+        finished_at: When the last item got its outcome.
     """
     rolled_back = state == states.ROLLED_BACK
     listed = counts.total <= IDS_IN_RESULT
@@ -151,9 +151,9 @@ def result(
         "failed_items": counts.failed,
         "cancelled_items": counts.cancelled,
         "success_rate": round(counts.succeeded * 100 / counts.total, 2),
-        "successful_ids": [str(each) for each in succeeded_ids] if listed else [],
-        "failed_ids": [item_name(each.id) for each in shown],
-        "failure_details": {item_name(each.id): each.message for each in shown},
+        "successful_ids": [str(item) for item in succeeded_ids] if listed else [],
+        "failed_ids": [item_name(failure.id) for failure in shown],
+        "failure_details": {item_name(failure.id): failure.message for failure in shown},
         "failure_codes": dict(failure_codes),
         "warnings": list(warnings),
         "was_rolled_back": rolled_back,
@@ -163,10 +163,10 @@ def result(
 
 
 def item_name(item: int) -> str:
-    """Return what an item is called: its row's id, or the line of a file that names no row."""
+    """Return the name of an item: its row's id, or the line of a file where there is no row."""
     return str(item) if item > 0 else f"line {item + LINES}"
 
 
 def _rollback_reason(counts: Counts) -> str:
-    told = f"{counts.failed:,} of {counts.total:,} items"
-    return f"{told} failed and all or nothing was asked for"
+    share = f"{counts.failed:,} of {counts.total:,} items"
+    return f"{share} failed and all or nothing was asked for"

@@ -1,4 +1,4 @@
-"""What must hold of a record's values together, whatever its state."""
+"""Checks: rules over the values of a record that hold in every state."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A rule over several columns; the same stands as a constraint in the database.
+    """A rule over several columns; the database has a constraint for the same rule.
 
     Attributes:
-        field: The column that is told when it doesn't hold.
+        field: The column that is named when it doesn't hold.
         expected: What was expected of it, as the end of a sentence.
         holds: Whether it holds for these values; a column that is missing counts as empty.
     """
@@ -21,7 +21,7 @@ class Check:
 
 
 def between(field: str, least: float, most: float, unit: str) -> Check:
-    """Return a check that a number, if it is given, lies from *least* to *most*."""
+    """Return a check that a number, if there is one, is between *least* and *most* inclusive."""
     return Check(
         field,
         f"{least:,.10g} to {most:,.10g} {unit}",
@@ -30,7 +30,7 @@ def between(field: str, least: float, most: float, unit: str) -> Check:
 
 
 def ordered(first: str, second: str) -> Check:
-    """Return a check that *second*, if both are given, is not before *first*."""
+    """Return a check that *second*, if both are there, is not before *first*."""
     return Check(
         second,
         f"not before {first}",

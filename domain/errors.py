@@ -1,8 +1,7 @@
-"""Everything that Lockside refuses, by name.
+"""Errors: the exceptions that refuse a whole request, each with its code.
 
-The codes, `retryable`, HTTP statuses and exit codes are the table "Errors" of the
-contract. Expected outcomes of items are values (`Reason`); these classes are what a
-caller sees when a whole request is refused.
+The codes, `retryable`, HTTP statuses and exit codes are the table "Errors" of the contract.
+Expected failures of single items are values (`Reason`), not exceptions.
 """
 
 from collections.abc import Mapping
@@ -12,9 +11,9 @@ from typing import Any
 
 
 class LocksideError(Exception):
-    """The root of all refusals.
+    """The base class of all refusals.
 
-    Facts are given by keyword and stand in `facts`; the message is made from them.
+    Facts are passed by keyword and kept in `facts`; the message is made from them.
 
     Attributes:
         code: The stable name of the refusal, as in the contract.
@@ -30,12 +29,12 @@ class LocksideError(Exception):
         super().__init__(self.template.format_map(facts))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Celery and multiprocessing rebuild an exception from its class and arguments;
-        # without this the keywords would be lost and the class with them.
+        # Celery and multiprocessing rebuild an exception from its class and positional
+        # arguments; without this the keywords would be lost and the class with them.
         return _rebuild, (type(self), self.facts)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the refusal as the interfaces show it: `error`, `message`, `retryable`, facts."""
+        """Return the error as every interface shows it: `error`, `message`, `retryable`, facts."""
         facts = {name: _plain(value) for name, value in self.facts.items() if name != "message"}
         return {"error": self.code, "message": str(self), "retryable": self.retryable, **facts}
 
@@ -45,13 +44,13 @@ def _rebuild(kind: type[LocksideError], facts: Mapping[str, Any]) -> LocksideErr
 
 
 def _plain(value: object) -> object:
-    # What a caller handed in can be anything; what goes out is JSON.
+    # What a caller submitted can be of any type; the answer has to be JSON.
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each) for each in value]
+        return [_plain(item) for item in value]
     if isinstance(value, float):
         return value if isfinite(value) else str(value)
     return value if value is None or isinstance(value, str | int) else str(value)
@@ -65,7 +64,7 @@ class IllegalTransition(LocksideError):
 
 
 class RuleRefused(LocksideError):
-    """A rule of the machine speaks against the transition; `code` of each reason says which."""
+    """A rule of the machine refuses the transition; the `code` of each reason says which."""
 
     code = "rule_refused"
 
@@ -77,7 +76,7 @@ class PermissionDenied(LocksideError):
 
 
 class StaleVersion(LocksideError):
-    """The row has another version than the caller expected."""
+    """The row has another version than the caller expected (optimistic lock)."""
 
     code = "concurrency_conflict"
     retryable = True
@@ -93,7 +92,7 @@ class LockBusy(LocksideError):
 class NotFound(LocksideError):
     """There is no such thing, or it belongs to another tenant: the answer is the same.
 
-    Of what isn't kept for ever, `kept_days` tells for how long.
+    For things that are deleted after a time, `kept_days` says after how many days.
     """
 
     code = "not_found"
@@ -119,7 +118,7 @@ class InvalidInput(LocksideError):
 
 
 class IdempotencyMismatch(LocksideError):
-    """The idempotency key was used before, for another content."""
+    """The idempotency key was used before, for a request with other content."""
 
     code = "idempotency_mismatch"
     template = (
@@ -129,7 +128,7 @@ class IdempotencyMismatch(LocksideError):
 
 
 class RateLimited(LocksideError):
-    """Too many requests in the window."""
+    """Too many requests in a span of time."""
 
     code = "rate_limited"
     retryable = True
@@ -143,7 +142,7 @@ class Unavailable(LocksideError):
 
 
 def error_named(code: str) -> type[LocksideError]:
-    """Return the class that stands for an item's failure code; rules share `RuleRefused`."""
+    """Return the error class of an item's failure code; the codes of rules share `RuleRefused`."""
     for kind in LocksideError.__subclasses__():
         if kind.code == code:
             return kind

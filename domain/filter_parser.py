@@ -1,4 +1,4 @@
-"""Read a filter: from its words, such as `state=OPEN and created_at < -7d`, to comparisons."""
+"""Filter parser: parse a filter such as `state=OPEN and created_at < -7d` into comparisons."""
 
 from functools import cache
 from typing import Any, NoReturn
@@ -16,11 +16,11 @@ from domain.selection import (
     Comparison,
     Filter,
     Negation,
-    _walk,
+    walk,
 )
 
-# Which words are looked for depends on the place (the lexer is contextual), so that a value may
-# be called `in` or `empty`.
+# The lexer is contextual: it expects other words in other places, so that a value may be called
+# `in` or `empty`.
 _GRAMMAR = r"""
 ?filter: all ("or"i all)*        -> any_of
 ?all: one ("and"i one)*          -> all_of
@@ -46,7 +46,7 @@ QUOTED: /"(?:[^"]|"")*"|'(?:[^']|'')*'/
 """
 
 
-_WANTED = {
+_EXPECTED_PHRASES = {
     "FIELD": "a field",
     "VALUE": "a value",
     "COMPARES": "one of = != < <= > >=, in, contains, is empty",
@@ -60,7 +60,7 @@ _WANTED = {
 
 
 class _Reader(Transformer[Any, Filter]):
-    """Makes a filter of what the grammar finds, from the inside out."""
+    """Builds a filter from the parse tree, from the inside out."""
 
     def any_of(self, parts: list[Filter]) -> Filter:
         return parts[0] if len(parts) == 1 else Combination(is_all=False, parts=tuple(parts))
@@ -102,7 +102,7 @@ class _Reader(Transformer[Any, Filter]):
 
 
 def parse_filter(text: str) -> Filter:
-    """Return what a filter says.
+    """Return the parsed form of a filter.
 
     Raises:
         InvalidInput: It is empty, too long or too deep, or can't be read; the error shows where.
@@ -112,12 +112,12 @@ def parse_filter(text: str) -> Filter:
     if len(text) > LONGEST:
         _refuse(f"{len(text):,} characters", f"at most {LONGEST:,}; long lists of ids go by file")
     try:
-        read: Any = _parser().parse(text)
+        parsed: Any = _parser().parse(text)
     except (UnexpectedCharacters, UnexpectedToken) as error:
         _refuse_at(text, error)
-    if any(depth > DEEPEST for depth, _ in _walk(read)):
+    if any(depth > DEEPEST for depth, _ in walk(parsed)):
         _refuse("too many parentheses in each other", f"at most {DEEPEST}")
-    return read  # type: ignore[no-any-return]
+    return parsed  # type: ignore[no-any-return]
 
 
 @cache
@@ -128,14 +128,15 @@ def _parser() -> Lark:
 def _refuse_at(text: str, error: UnexpectedCharacters | UnexpectedToken) -> NoReturn:
     place: Any = error.pos_in_stream
     if isinstance(error, UnexpectedCharacters):
-        wanted = error.allowed or set()
+        accepted = error.allowed or set()
     else:
-        wanted = error.accepts or error.expected
+        accepted = error.accepts or error.expected
         if error.token.type == "$END":
             place = len(text)
-    found = text[place : place + 20] or "the end"
-    told = [each for name, each in _WANTED.items() if name in wanted]
-    _refuse(f"{found} at character {place + 1} of {text}", told[0] if told else _WANTED["AND"])
+    got = text[place : place + 20] or "the end"
+    phrases = (phrase for name, phrase in _EXPECTED_PHRASES.items() if name in accepted)
+    expected = next(phrases, _EXPECTED_PHRASES["AND"])
+    _refuse(f"{got} at character {place + 1} of {text}", expected)
 
 
 def _refuse(got: str, expected: str) -> NoReturn:

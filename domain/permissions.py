@@ -1,4 +1,4 @@
-"""Which role holds which permission, unless a tenant says otherwise."""
+"""Permissions: the roles and what each may do, unless a tenant defines its own roles."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from domain.machines.machine import Machine
 
 RECORD_VERBS = ("view", "create", "update", "delete")
-"""What interfaces do with any record."""
+"""What can be done with any record."""
 
 WORK_VERBS = (*RECORD_VERBS, "assign", "import")
-"""What interfaces do with work beside its machine's own verbs."""
+"""What can be done with work beside its machine's own verbs."""
 
 STEERING_VERBS = ("cancel", "pause", "resume", "retry", "execute", "undo")
-"""What is done with other people's operations; with their own, everybody may."""
+"""What can be done with other people's operations; everybody may do it with their own."""
 
 AUDIT_VERBS = ("view", "verify")
-"""What is done with the records of everything; erasing is the administrators' alone."""
+"""What can be done with audit records; erasing is for administrators only."""
 
 _READING = ("view",)
 _TECHNICIAN = ("start", "work", "hold", "resume", "maintain", "complete", "partial", "resolve")
@@ -38,15 +38,15 @@ _VERBS: dict[str, frozenset[str]] = {
 }
 """What each role may do with work; `manager` and `admin` may do everything.
 
-Other records anybody may view. Managers change them, payroll its periods; roles and who holds
-them are the administrators' alone.
+Everybody may view other records. Managers may change them, payroll its periods; roles and who
+holds them are for administrators only.
 """
 
 ROLES = (*_VERBS, "manager", "admin")
 _ADMINISTRATION = frozenset({"person", "person_role", "role"})
 _OF_PAYROLL = ("create", "update")
 _OF_TECHNICIANS = ("attendance.create", "ticket.create")
-"""They punch in, and report what they find."""
+"""Technicians punch in, and report problems."""
 
 
 def permissions_of(
@@ -56,28 +56,32 @@ def permissions_of(
 
     Args:
         role: One of `ROLES`.
-        machines: Of every kind of work.
-        resource_types: Every other record; a kind's name among them is left out.
+        machines: The machine of every kind of work.
+        resource_types: Every other resource type; a kind of work among them is left out.
 
     Raises:
         KeyError: There is no such role.
     """
-    known = {each.kind: each for each in machines}
+    machine_of = {machine.kind: machine for machine in machines}
     everything = role in ("manager", "admin")
     verbs = None if everything else _VERBS[role]
     held = {
         f"{kind}.{verb}"
-        for kind, machine in known.items()
+        for kind, machine in machine_of.items()
         for verb in (*machine.verbs, *WORK_VERBS, "record")
         if verbs is None or verb in verbs
     }
-    others = [each for each in resource_types if each not in known]
+    others = [name for name in resource_types if name not in machine_of]
     held |= {f"{resource_type}.view" for resource_type in others}
     if everything:
         changed = set(others) - (set() if role == "admin" else _ADMINISTRATION)
         held |= {f"{resource_type}.{verb}" for resource_type in changed for verb in RECORD_VERBS}
     if role == "technician":
-        held |= {each for each in _OF_TECHNICIANS if each.partition(".")[0] in known}
+        held |= {
+            permission
+            for permission in _OF_TECHNICIANS
+            if permission.partition(".")[0] in machine_of
+        }
     if role == "payroll" and "payroll_period" in others:
         held |= {f"payroll_period.{verb}" for verb in _OF_PAYROLL}
     if everything or role == "auditor":
@@ -90,37 +94,40 @@ def permissions_of(
 
 
 def states_open_to(machine: Machine, held: Collection[str] | None) -> tuple[str, ...]:
-    """Return the states that new work may begin in for somebody, in the table's order.
+    """Return the states in which an actor may create new work, in the table's order.
 
-    Who may not move work to a state doesn't bring it there either: they need the permission of
-    one of the arrows into it.
+    Creating work in a state takes the same right as moving it there: the permission of one of
+    the arrows into that state. The initial state is open to everybody.
 
     Args:
-        machine: Of the kind of work.
-        held: What they may do; None is the system, which may do everything.
+        machine: The machine of the kind of work.
+        held: The actor's permissions; None is the system, which may do everything.
     """
-    arrows = machine.transitions
-    reached = {each.target for each in arrows if held is None or machine.permission(each) in held}
-    return tuple(each for each in machine.states if each in {machine.initial, *reached})
+    reached = {
+        transition.target
+        for transition in machine.transitions
+        if held is None or machine.permission(transition) in held
+    }
+    return tuple(state for state in machine.states if state in {machine.initial, *reached})
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from, as its interface knows it.
+    """Where a request came from, as far as its interface knows.
 
     Attributes:
-        session_id: The same for all that one login, or one run of a program, asks for.
-        ip_address: Of whoever asks, where they come over a network.
+        session_id: The same for all requests of one login, or of one run of a program.
+        ip_address: The address of the client, if it came over a network.
     """
 
     session_id: str | None = None
     ip_address: str | None = None
 
     @property
-    def told(self) -> dict[str, str]:
-        """Return what is known of it, by name."""
-        known = {"session_id": self.session_id, "ip_address": self.ip_address}
-        return {name: value for name, value in known.items() if value is not None}
+    def as_dict(self) -> dict[str, str]:
+        """Return its known attributes by name, as JSON holds them."""
+        parts = {"session_id": self.session_id, "ip_address": self.ip_address}
+        return {name: value for name, value in parts.items() if value is not None}
 
 
 NOWHERE = Origin()
@@ -128,10 +135,10 @@ NOWHERE = Origin()
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: a person of a tenant, or with `person_id` None the system itself.
+    """The actor of a request: a person of a tenant, or with `person_id` None the system itself.
 
     Attributes:
-        origin: Where they ask from; it makes nobody somebody else.
+        origin: Where the request came from; it doesn't count when actors are compared.
     """
 
     tenant_id: int
@@ -142,14 +149,18 @@ class Actor:
 def granted(
     held: Iterable[tuple[int, str, Sequence[str]]], person_id: int
 ) -> tuple[frozenset[str], bool]:
-    """Return what a person may do, and whether anybody named is a manager.
+    """Return a person's permissions, and whether they or their approver are a manager.
 
     Args:
-        held: Roles with their permissions, by person: the actor's, and those of the person
-            named as `approved_by`, whose permissions don't count but whose being a manager
-            does.
+        held: Person, role and its permissions: of the actor, and of the person named as
+            `approved_by`, whose permissions don't count but whose role as a manager does.
         person_id: The actor.
     """
     roles = list(held)
-    permissions = {each for person, _, given in roles if person == person_id for each in given}
+    permissions = {
+        permission
+        for person, _, role_permissions in roles
+        if person == person_id
+        for permission in role_permissions
+    }
     return frozenset(permissions), any(name == "manager" for _, name, _ in roles)

@@ -1,9 +1,9 @@
-"""Filters: which rows are meant, in words such as `state=OPEN and created_at < -7d`.
+"""Filters: the parsed form of a selection of rows such as `state=OPEN and created_at < -7d`.
 
     state in (OPEN, NEW) and not (priority=LOW or site="Head Office")
     due_at < now and vendor is empty and title contains pump
 
-A filter is read here and means nothing yet: fields and values are looked at where rows are.
+Only the syntax is known here: fields and values are checked where the rows are selected.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 LONGEST = 4_000
 DEEPEST = 50
-"""Characters of a filter, and how deep its parentheses and negations go."""
+"""The most characters of a filter, and levels of parentheses and negations."""
 
 CONTAINS = "contains"
 EMPTY = "is empty"
@@ -20,7 +20,7 @@ IN = "in"
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What one field has to be; `operator` is =, !=, <, <=, >, >=, `in`, `contains`, `is empty`."""
+    """A condition on one field; `operator` is =, !=, <, <=, >, >=, `in`, `contains`, `is empty`."""
 
     field: str
     operator: str
@@ -29,14 +29,14 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Negation:
-    """What must not hold."""
+    """A filter that must not hold."""
 
     part: "Filter"
 
 
 @dataclass(frozen=True, slots=True)
 class Combination:
-    """Parts of which all must hold, or any of them."""
+    """Several filters of which all must hold, or any of them."""
 
     is_all: bool
     parts: tuple["Filter", ...]
@@ -45,18 +45,19 @@ class Combination:
 Filter = Comparison | Negation | Combination
 
 
-def comparisons(read: Filter) -> list[Comparison]:
+def comparisons(selection: Filter) -> list[Comparison]:
     """Return every comparison of a filter, in its order."""
-    return [each for _, each in _walk(read) if isinstance(each, Comparison)]
+    return [node for _, node in walk(selection) if isinstance(node, Comparison)]
 
 
-def _walk(read: Filter) -> Iterator[tuple[int, Filter]]:
+def walk(selection: Filter) -> Iterator[tuple[int, Filter]]:
+    """Yield every part of a filter with its depth, in its order."""
     # Without recursion: a filter comes from outside, and may be as deep as it is long.
-    waiting = [(0, read)]
+    waiting = [(0, selection)]
     while waiting:
-        depth, each = waiting.pop()
-        yield depth, each
-        if isinstance(each, Negation):
-            waiting.append((depth + 1, each.part))
-        elif isinstance(each, Combination):
-            waiting += [(depth + 1, part) for part in reversed(each.parts)]
+        depth, node = waiting.pop()
+        yield depth, node
+        if isinstance(node, Negation):
+            waiting.append((depth + 1, node.part))
+        elif isinstance(node, Combination):
+            waiting += [(depth + 1, part) for part in reversed(node.parts)]

@@ -1,4 +1,4 @@
-"""Tags: the words that people put on work, to find it by."""
+"""Tags: parse and check the words that people attach to work to find it again."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,27 +8,30 @@ _MOST = 100
 _LONGEST = 100
 
 
-def parse_tags(given: Any) -> list[str]:
-    """Return tags without the blanks around them, each once, in the order that they came in.
+def parse_tags(tags: Any) -> list[str]:
+    """Return tags without the blanks around them, without duplicates, in their order.
+
+    Args:
+        tags: A text with commas between the tags, or a list of texts.
 
     Raises:
-        ValueError: One is no text that can be stored, is empty, too long or holds a comma; or
+        ValueError: A tag can't be stored as text, is empty, too long or contains a comma; or
             there are too many.
         TypeError: They are neither text nor a list.
     """
-    parts: Iterable[Any] = given.split(",") if isinstance(given, str) else given
-    if not isinstance(parts, list | tuple):
+    words: Iterable[Any] = tags.split(",") if isinstance(tags, str) else tags
+    if not isinstance(words, list | tuple):
         raise TypeError
-    tags = list(dict.fromkeys(map(_tag, parts)))
-    if len(tags) > _MOST:
+    unique = list(dict.fromkeys(map(_tag, words)))
+    if len(unique) > _MOST:
         raise ValueError
-    return tags
+    return unique
 
 
-def _tag(given: Any) -> str:
-    if not isinstance(given, str):
+def _tag(word: Any) -> str:
+    if not isinstance(word, str):
         raise TypeError
-    tag = given.strip()
+    tag = word.strip()
     if not 0 < len(tag) <= _LONGEST or "," in tag or "\x00" in tag:
         raise ValueError
     tag.encode()

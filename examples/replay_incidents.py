@@ -1,13 +1,12 @@
-"""Replay a real event log: incidents become tickets, and walk their ways again.
+"""Replay a real event log: incidents become tickets, and their changes of state are repeated.
 
     python examples/replay_incidents.py [LOG]
 
-Every incident is imported as a ticket in its first logged state. Then each change of state is
-made again, in order of time, as bulk operations: what happened in the same minute in the same
-way is one operation. Where the log jumps (New to Resolved), the ticket walks the machine's
-shortest way. At the end the records are compared with the log.
+Incidents are imported as tickets in their first logged state. Then each change of state is
+repeated in order of time; equal changes of the same minute are one bulk operation. Where the log
+jumps (New to Resolved), the ticket takes the shortest path. Records and log are compared.
 
-Every operation carries a key made of what it does: a second run changes nothing.
+Every operation has an idempotency key made of its content: a second run changes nothing.
 """
 
 import argparse
@@ -38,7 +37,7 @@ PRIORITIES = {"1": "CRITICAL", "2": "HIGH", "3": "MEDIUM", "4": "LOW"}
 IN_FLIGHT = 32
 PATIENCE_S = 60.0
 
-# What is known of the part of the log that lies beside the project.
+# The known content of the part of the log that comes with the project.
 KNOWN_SIZES = 890, 2527, 18  # incidents, changes, those of them that are none for a ticket
 KNOWN = {
     ("Resolved", "Closed"): 890,
@@ -57,7 +56,7 @@ class ReplayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An incident came from one logged state to another at a logged minute.
+    """A change of an incident from one logged state to another, in a logged minute.
 
     `order` is when it is replayed: never before an earlier change of the same incident, even
     where the log's times run backwards.
@@ -72,7 +71,7 @@ class Change:
 
     @property
     def way(self) -> tuple[str, ...]:
-        """Return the states of tickets to walk; none if the change is none for a ticket."""
+        """Return the states that the ticket goes through; none if its state doesn't change."""
         way = shortest_path(TICKET, state_of(self.source), state_of(self.target))
         if way is None:
             raise ReplayError(f"{self.number}: no way from {self.source} to {self.target}.")
@@ -81,7 +80,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transition of a ticket, its `turn`-th in this minute; `walked` if the log jumps it."""
+    """One transition of a ticket, the `turn`-th of its minute; `walked` if the log skips it."""
 
     change: Change
     to: str
@@ -89,8 +88,8 @@ class Step:
     walked: bool
 
     @property
-    def kin(self) -> tuple[Any, ...]:
-        """Return what steps have in common that are made by one operation."""
+    def batch_key(self) -> tuple[Any, ...]:
+        """Return what all steps of one operation have in common."""
         c = self.change
         return c.order, self.turn, self.to, c.source, c.target, c.at, self.walked
 
@@ -126,15 +125,14 @@ def changes_of(number: str, rows: Sequence[Mapping[str, str]]) -> Iterator[Chang
 
 
 def steps_of(changes: Iterable[Change]) -> Iterator[Step]:
-    """Yield the transitions that lead one ticket through its changes."""
-    for _, minute in groupby(changes, key=lambda each: each.order):
-        ways = ((change, state) for change in minute for state in change.way)
-        for turn, (change, state) in enumerate(ways):
+    """Yield the transitions that take one ticket through its changes."""
+    for _, minute in groupby(changes, key=lambda change: change.order):
+        for turn, (change, state) in enumerate((c, state) for c in minute for state in c.way):
             yield Step(change, state, turn, walked=state != change.way[-1])
 
 
 def ticket_of(number: str, first: Mapping[str, str]) -> dict[str, Any]:
-    """Return the columns of the ticket that stands for an incident."""
+    """Return the columns of an incident's ticket."""
     return {
         "reference": number,
         "title": f"{first['category']}, {first['subcategory']}",
@@ -144,7 +142,7 @@ def ticket_of(number: str, first: Mapping[str, str]) -> dict[str, Any]:
 
 
 class Replay:
-    """Submits operations and keeps several in flight, but one at a time of each ticket."""
+    """Submits operations, several at a time, but only one at a time for each ticket."""
 
     def __init__(self, site: lockside.Session, ids: Mapping[str, int]) -> None:
         self._site = site
@@ -153,33 +151,33 @@ class Replay:
         self._busy: set[int] = set()
 
     def run(self, steps: Sequence[Step]) -> int:
-        """Make all steps, sorted by kin; return how many operations that took."""
+        """Submit all steps, sorted by batch key; return how many operations it took."""
         operations = 0
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("transitions,"))
         counted = TextColumn("{task.fields[operations]} operations")
         with Progress("Replaying", *columns, counted, TimeElapsedColumn(), console=console) as bar:
             task = bar.add_task("", total=len(steps), operations=0)
-            for operations, (_, kin) in enumerate(groupby(steps, lambda each: each.kin), start=1):
-                bar.update(task, advance=self._submit(list(kin)), operations=operations)
+            for operations, (_, batch) in enumerate(groupby(steps, lambda s: s.batch_key), start=1):
+                bar.update(task, advance=self._submit(list(batch)), operations=operations)
             self._wait_until(lambda: not self._in_flight)
         return operations
 
-    def _submit(self, group: Sequence[Step]) -> int:
-        ids = [self._ids[each.change.number] for each in group]
+    def _submit(self, batch: Sequence[Step]) -> int:
+        ids = [self._ids[step.change.number] for step in batch]
         self._wait_until(lambda: self._busy.isdisjoint(ids) and len(self._in_flight) < IN_FLIGHT)
-        step, change = group[0], group[0].change
-        content = [*map(str, step.kin), *sorted(each.change.number for each in group)]
-        who = ", ".join(sorted({each.change.resolved_by for each in group}))
+        first, change = batch[0], batch[0].change
+        content = [*map(str, first.batch_key), *sorted(step.change.number for step in batch)]
+        who = ", ".join(sorted({step.change.resolved_by for step in batch}))
         operation = self._site.transition(
             "ticket",
-            to=step.to,
+            to=first.to,
             ids=ids,
             comments=f"{change.target} in the event log; resolved by {who}",
             metadata={
                 "logged_at": change.at.isoformat(),
                 "incident_state": change.target,
                 "from_incident_state": change.source,
-                "walked": step.walked,
+                "walked": first.walked,
                 "source": SOURCE,
             },
             reason="import",
@@ -199,17 +197,17 @@ class Replay:
 
 
 def read_records(site: lockside.Session, row_id: int, deadline: float) -> list[dict[str, Any]]:
-    """Return the records of a ticket, as soon as every version has its own."""
+    """Wait until every version of a ticket has its record, and return the records."""
     version = site.row("ticket", row_id)["version"]
     while True:
-        records = [each for each in site.timeline("ticket", row_id) if each["success"]]
+        records = [record for record in site.timeline("ticket", row_id) if record["success"]]
         if len(records) >= version or time.monotonic() > deadline:
             return records
         time.sleep(0.05)
 
 
 def is_logged(record: Mapping[str, Any]) -> bool:
-    """Say whether a record stands for a change in the log, not for a step walked to it."""
+    """Say whether a record is of a change in the log, not of a step on the way to it."""
     metadata = record["metadata"] or {}
     return metadata.get("source") == SOURCE and not metadata["walked"]
 
@@ -217,16 +215,16 @@ def is_logged(record: Mapping[str, Any]) -> bool:
 def faults_of(
     first_state: str, changes: Sequence[Change], records: Sequence[Mapping[str, Any]]
 ) -> Iterator[str]:
-    """Yield where a ticket's records don't tell the log's story exactly."""
-    logged = [(each.way[-1], each.at.isoformat()) for each in changes if each.way]
+    """Yield each difference between a ticket's records and the log."""
+    logged = [(change.way[-1], change.at.isoformat()) for change in changes if change.way]
     exact = filter(is_logged, records)
-    told = [(each["to_state"], each["metadata"]["logged_at"]) for each in exact]
-    if told != logged:
-        yield f"the log says {logged}, the records say {told}"
-    states = [first_state, *(each["to_state"] for each in records[1:])]
-    if [each["from_state"] for each in records[1:]] != states[:-1]:
+    recorded = [(record["to_state"], record["metadata"]["logged_at"]) for record in exact]
+    if recorded != logged:
+        yield f"the log says {logged}, the records say {recorded}"
+    states = [first_state, *(record["to_state"] for record in records[1:])]
+    if [record["from_state"] for record in records[1:]] != states[:-1]:
         yield f"a record doesn't begin where the one before it ended: {states}"
-    if [each["version"] for each in records] != list(range(1, len(records) + 1)):
+    if [record["version"] for record in records] != list(range(1, len(records) + 1)):
         yield "a version has no record, or two"
     if states[-1] != "CLOSED":
         yield f"it is {states[-1]}, not CLOSED"
@@ -235,48 +233,50 @@ def faults_of(
 def report(
     changes: Sequence[Change], records: Sequence[Mapping[str, Any]], operations: int
 ) -> list[str]:
-    """Print what the records hold; return what differs from what is known of the log."""
-    told = [each["metadata"] for each in records if is_logged(each)]
-    made = Counter((each["from_incident_state"], each["incident_state"]) for each in told)
-    none = sum(not each.way for each in changes)
+    """Print a summary of the records; return what differs from the known content of the log."""
+    metadata = [record["metadata"] for record in records if is_logged(record)]
+    counts = Counter(
+        (logged["from_incident_state"], logged["incident_state"]) for logged in metadata
+    )
+    none = sum(not change.way for change in changes)
     table = Table("change of state", "recorded")
-    for pair in dict.fromkeys([*(pair for pair, _ in made.most_common(6)), *KNOWN]):
-        table.add_row(" → ".join(pair), str(made[pair]))
+    for pair in dict.fromkeys([*(pair for pair, _ in counts.most_common(6)), *KNOWN]):
+        table.add_row(" → ".join(pair), str(counts[pair]))
     console.print(table)
     console.print(
         f"{len(changes):,} changes of state in the log, {none} of them none for a ticket.\n"
-        f"{len(records):,} transitions recorded, {len(records) - len(told):,} of them walked "
+        f"{len(records):,} transitions recorded, {len(records) - len(metadata):,} of them walked "
         f"where the log jumps, in {operations:,} operations."
     )
-    sizes = len({each.number for each in changes}), len(changes), none
+    sizes = len({change.number for change in changes}), len(changes), none
     if sizes[0] != KNOWN_SIZES[0]:
         return []
-    wrong = [f"{a} → {b}: not {n}" for (a, b), n in KNOWN.items() if made[a, b] != n]
+    wrong = [f"{a} → {b}: not {n}" for (a, b), n in KNOWN.items() if counts[a, b] != n]
     return wrong if sizes == KNOWN_SIZES else [*wrong, f"{sizes}, not {KNOWN_SIZES}"]
 
 
 def replay(site: lockside.Session, path: Path) -> list[str]:
-    """Replay a log and compare; return every fault, none if the records tell its story."""
+    """Replay a log and compare; return every fault, none if the records match the log."""
     incidents = read_log(path)
     changes = {number: list(changes_of(number, rows)) for number, rows in incidents.items()}
     new = site.import_work("ticket", [ticket_of(n, rows[0]) for n, rows in incidents.items()])
     console.print(f"{len(incidents):,} incidents in the log, {len(new):,} imported as tickets.")
     ids = site.ids_by_reference("ticket", list(incidents))
-    steps = chain.from_iterable(steps_of(each) for each in changes.values())
-    operations = Replay(site, ids).run(sorted(steps, key=lambda each: each.kin))
+    steps = chain.from_iterable(map(steps_of, changes.values()))
+    operations = Replay(site, ids).run(sorted(steps, key=lambda step: step.batch_key))
     deadline = time.monotonic() + PATIENCE_S
     records = {row_id: read_records(site, row_id, deadline) for row_id in ids.values()}
     faults = []
     for number, rows in incidents.items():
         first = state_of(rows[0]["incident_state"])
-        found = faults_of(first, changes[number], records[ids[number]])
-        faults += [f"{number}: {fault}" for fault in found]
-    moved = [each for row in records.values() for each in row[1:]]
+        differences = faults_of(first, changes[number], records[ids[number]])
+        faults += [f"{number}: {fault}" for fault in differences]
+    moved = [record for of_ticket in records.values() for record in of_ticket[1:]]
     return faults + report(list(chain.from_iterable(changes.values())), moved, operations)
 
 
 def main() -> int:
-    """Return 0 if the records tell the log's story, 1 if not, 2 without a log, 75 alone."""
+    """Return 0 if the records match the log, 1 if not, 2 without a log, 75 without servers."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("log", nargs="?", type=Path, default=LOG, help="the event log, a CSV file")
     path = parser.parse_args().log

@@ -1,4 +1,4 @@
-"""The Python interface, and the only name that other people's scripts import.
+"""The Python interface: the only package that other people's scripts import.
 
 import lockside
 
@@ -62,7 +62,7 @@ _HOMES = {
     "StillRunning": "lockside.session.operation",
     "connect": "lockside.session.session",
 }
-"""Imported at their first use: a script that only names an error shouldn't wait for a database."""
+"""Imported at first use: a script that only needs an error class shouldn't load the database."""
 
 
 def __getattr__(name: str) -> Any:

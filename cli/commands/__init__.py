@@ -1,1 +1,1 @@
-"""Commands: one module a group of commands; each asks `lockside` and prints."""
+"""Commands: one module for each group of commands, which calls `lockside` and prints."""

@@ -1,4 +1,4 @@
-"""`lockside audit archives`: old records, out of their tables and still at hand."""
+"""`lockside audit archives`: list, make, search, restore, hold and release archives."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,21 +44,21 @@ def archives() -> None:
 def list_all(invocation: Invocation, *, month: str | None, record: str | None) -> None:
     """List the archives, oldest months first, with what became of each."""
     with invocation.connect() as site:
-        found = site.archives.list(month=month, record=_plain(record))
+        listed = site.archives.list(month=month, record=_plain(record))
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(listed)
         return
-    if not found:
+    if not listed:
         invocation.output.note("There is no archive here.")
         return
     shown = table("month", "record", "records", "bytes", "state", right=("records", "bytes"))
-    for each in found:
+    for archive in listed:
         shown.add_row(
-            each["month"],
-            each["record"],
-            f"{each['records']:,}",
-            f"{each['bytes']:,}",
-            _state(each),
+            archive["month"],
+            archive["record"],
+            f"{archive['records']:,}",
+            f"{archive['bytes']:,}",
+            _state(archive),
         )
     invocation.output.say_table(shown)
 
@@ -78,12 +78,12 @@ def make(invocation: Invocation, *, even_restored: bool) -> None:
     with invocation.connect() as site, invocation.output.status("Archiving"):
         done = site.archives.archive_now(even_restored=even_restored)
     if invocation.output.as_json:
-        told = ("records", "files", "bytes", "stays")
-        invocation.output.json({name: getattr(done, name) for name in told})
+        names = ("records", "files", "bytes", "stays")
+        invocation.output.json({name: getattr(done, name) for name in names})
         return
     invocation.output.say(f"Archived {done.records:,} records in {done.files:,} files.")
-    for each in done.stays:
-        invocation.output.note(f"It stays: {each}.", "yellow")
+    for reason in done.stays:
+        invocation.output.note(f"It stays: {reason}.", "yellow")
 
 
 @archives.command(
@@ -108,21 +108,21 @@ def search(
     row_id: str | None,
     since: str | None,
     until: str | None,
-    **wanted: Any,
+    **filters: Any,
 ) -> None:
     """Search the archives without restoring them, oldest months first."""
     with invocation.connect() as site:
-        found = site.archives.search(
+        records = site.archives.search(
             kind=_plain(resource_type),
             row_id=None if row_id is None else read_id(row_id),
             since=read_moment("since", since),
             until=read_moment("until", until),
-            **wanted,
+            **filters,
         )
         if invocation.output.as_json:
-            invocation.output.json_list(found)
+            invocation.output.json_list(records)
         else:
-            invocation.output.lines(_line(each) for each in found)
+            invocation.output.lines(_line(record) for record in records)
 
 
 @archives.command(
@@ -199,5 +199,5 @@ def _state(archive: Mapping[str, Any]) -> str:
 def _line(record: Mapping[str, Any]) -> str:
     names = ("occurred_at", "kind", "entity_id", "version", "from_state", "to_state", "event_type")
     more = ("attempted_action", "operation_type", "actor_id", "correlation_id", "comments")
-    told = (f"{name}={brief(record[name])}" for name in (*names, *more) if record.get(name))
-    return f"{record['record']} {' '.join(told)}"
+    facts = (f"{name}={brief(record[name])}" for name in (*names, *more) if record.get(name))
+    return f"{record['record']} {' '.join(facts)}"

@@ -1,4 +1,4 @@
-"""`lockside audit`: what happened, what it was before, and the proof that nothing is missing."""
+"""`lockside audit`: the commands that read, verify, erase and archive audit records."""
 
 import rich_click as click
 

@@ -1,4 +1,4 @@
-"""`lockside audit as-of | times`: what rows were at a past time, and how long in which state."""
+"""`lockside audit as-of` and `times`: show rows at a past time, and their times in states."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,7 +34,7 @@ from domain.errors import InvalidInput
 def as_of(invocation: Invocation, *, resource_type: str, row_id: str | None, at: str) -> None:
     """Show what a record was at a past time; without an ID how many were in which state.
 
-    What no record tells is told as unknown, and why.
+    What no record tells is shown as unknown, with the reason.
     """
     time = read_time("at", at)
     output = invocation.output
@@ -42,15 +42,15 @@ def as_of(invocation: Invocation, *, resource_type: str, row_id: str | None, at:
         if time is None:
             raise InvalidInput(field="at", got=at, expected="a time")
         if row_id is None:
-            found = site.states_as_of(resource_type, time)
+            past = site.states_as_of(resource_type, time)
         else:
-            found = site.as_of(resource_type, read_id(row_id), time)
+            past = site.as_of(resource_type, read_id(row_id), time)
     if output.as_json:
-        output.json(found)
+        output.json(past)
     elif row_id is None:
-        _print_counts(output, found)
+        _print_counts(output, past)
     else:
-        _print_past(output, found)
+        _print_past(output, past)
 
 
 @click.command(
@@ -74,30 +74,30 @@ def times(
     number = None if row_id is None else read_id(row_id)
     begin, end = read_time("since", since), read_time("until", until)
     with invocation.connect() as site:
-        found = site.time_in_states(kind, number, since=begin, until=end)
+        result = site.time_in_states(kind, number, since=begin, until=end)
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(result)
     elif number is None:
-        _print_usual(invocation.output, found)
+        _print_usual(invocation.output, result)
     else:
-        _print_stays(invocation.output, found)
+        _print_stays(invocation.output, result)
 
 
-def _print_past(output: Output, found: Mapping[str, Any]) -> None:
-    named = f"{found['kind']} {found['id']}"
-    if not found["exists"]:
-        is_before = found["since"] > found["at"]
-        told = "came only" if is_before else "was deleted"
-        output.say(f"{named} wasn't there: it {told} at {format_time(found['since'])}.")
+def _print_past(output: Output, past: Mapping[str, Any]) -> None:
+    name = f"{past['kind']} {past['id']}"
+    if not past["exists"]:
+        is_before = past["since"] > past["at"]
+        verb = "came only" if is_before else "was deleted"
+        output.say(f"{name} wasn't there: it {verb} at {format_time(past['since'])}.")
         return
-    version = "an unknown version" if found["version"] is None else f"version {found['version']}"
-    output.say(f"{named} at {format_time(found['at'])}, {version}:")
-    output.say(_fields(found))
-    for part, pasts in found.items():
-        if isinstance(pasts, list):
-            for each in pasts:
+    version = "an unknown version" if past["version"] is None else f"version {past['version']}"
+    output.say(f"{name} at {format_time(past['at'])}, {version}:")
+    output.say(_fields(past))
+    for part, children in past.items():
+        if isinstance(children, list):
+            for child in children:
                 output.say(f"\n{part.removesuffix('s').replace('_', ' ')}", "bold")
-                output.say(_fields(each))
+                output.say(_fields(child))
 
 
 def _fields(past: Mapping[str, Any]) -> Any:
@@ -112,52 +112,52 @@ def _fields(past: Mapping[str, Any]) -> Any:
     return shown
 
 
-def _print_counts(output: Output, found: Mapping[str, Any]) -> None:
-    counts = dict(found["states"])
-    if found["unknown"]:
-        counts["unknown"] = found["unknown"]
+def _print_counts(output: Output, past: Mapping[str, Any]) -> None:
+    counts = dict(past["states"])
+    if past["unknown"]:
+        counts["unknown"] = past["unknown"]
     if not counts:
-        output.note(f"There was no {found['kind']} at {format_time(found['at'])}.")
+        output.note(f"There was no {past['kind']} at {format_time(past['at'])}.")
         return
     shown = table("state", "rows", "", right=("rows",))
     most = max(counts.values())
     for state, rows in counts.items():
         shown.add_row(state, f"{rows:,}", bar(rows / most))
-    output.say(f"{found['kind']} at {format_time(found['at'])}:")
+    output.say(f"{past['kind']} at {format_time(past['at'])}:")
     output.say_table(shown)
 
 
-def _print_stays(output: Output, found: Mapping[str, Any]) -> None:
+def _print_stays(output: Output, stays: Mapping[str, Any]) -> None:
     shown = table("state", "time", "visits", "", right=("time", "visits"))
-    whole = sum(each["seconds"] for each in found["states"]) or 1.0
-    for each in found["states"]:
-        is_here = " ← now" if each["is_present"] else ""
-        share = each["seconds"] / whole
+    total = sum(stay["seconds"] for stay in stays["states"]) or 1.0
+    for stay in stays["states"]:
+        is_here = " ← now" if stay["is_present"] else ""
+        share = stay["seconds"] / total
         shown.add_row(
-            each["state"],
-            how_long(each["seconds"]),
-            f"{each['visits']}",
+            stay["state"],
+            how_long(stay["seconds"]),
+            f"{stay['visits']}",
             f"{bar(share)} {share:.0%}{is_here}",
         )
     output.say_table(shown)
-    if found["unknown_s"] >= 1:
-        output.say(f"Of {how_long(found['unknown_s'])} the records don't tell.", "yellow")
+    if stays["unknown_s"] >= 1:
+        output.say(f"Of {how_long(stays['unknown_s'])} the records don't tell.", "yellow")
 
 
-def _print_usual(output: Output, found: Mapping[str, Any]) -> None:
-    if not found["states"]:
-        output.note(f"No {found['kind']} left a state in that span.")
+def _print_usual(output: Output, usual: Mapping[str, Any]) -> None:
+    if not usual["states"]:
+        output.note(f"No {usual['kind']} left a state in that span.")
         return
     right = ("stays", "median", "mean", "9 of 10 within")
     shown = table("state", *right, "", right=right)
-    longest = max(each["median_s"] for each in found["states"]) or 1.0
-    for each in found["states"]:
+    longest = max(stay["median_s"] for stay in usual["states"]) or 1.0
+    for stay in usual["states"]:
         shown.add_row(
-            each["state"],
-            f"{each['stays']:,}",
-            how_long(each["median_s"]),
-            how_long(each["mean_s"]),
-            how_long(each["p90_s"]),
-            bar(each["median_s"] / longest),
+            stay["state"],
+            f"{stay['stays']:,}",
+            how_long(stay["median_s"]),
+            how_long(stay["mean_s"]),
+            how_long(stay["p90_s"]),
+            bar(stay["median_s"] / longest),
         )
     output.say_table(shown)

@@ -1,4 +1,4 @@
-"""`lockside audit verify`, `pin` and `erase`: the records as a whole."""
+"""`lockside audit verify`, `pin` and `erase`: verify and pin the seals, erase a person."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,12 +43,12 @@ def verify(invocation: Invocation, *, seals: str | None, complete: bool) -> None
     """
     first, last = _range(seals)
     with invocation.connect() as site, _shown(invocation.output, site.audit.newest) as show:
-        seen = site.audit.verify(first=first, last=last, complete=complete, on_progress=show)
+        verified = site.audit.verify(first=first, last=last, complete=complete, on_progress=show)
     if invocation.output.as_json:
-        invocation.output.json({**asdict(seen), "whole": not seen.findings})
+        invocation.output.json({**asdict(verified), "whole": not verified.findings})
     else:
-        _say(invocation.output, seen, complete=complete)
-    if seen.findings:
+        _say(invocation.output, verified, complete=complete)
+    if verified.findings:
         raise Exit(CONFLICT)
 
 
@@ -69,11 +69,11 @@ def pin(invocation: Invocation) -> None:
         pinned = site.audit.pin()
         path = site.settings.anchors
     if invocation.output.as_json:
-        told = [{**asdict(each), "digest": each.digest.hex()} for each in pinned]
-        invocation.output.json({"file": str(path), "pinned": told})
+        anchors = [{**asdict(anchor), "digest": anchor.digest.hex()} for anchor in pinned]
+        invocation.output.json({"file": str(path), "pinned": anchors})
         return
-    for each in pinned:
-        invocation.output.say(f"Seal {each.seal_no:,} is pinned: {each.digest.hex()}")
+    for anchor in pinned:
+        invocation.output.say(f"Seal {anchor.seal_no:,} is pinned: {anchor.digest.hex()}")
     if not pinned:
         invocation.output.say("The newest seal is pinned already.")
     invocation.output.note(f"In {path}, and in the log.")
@@ -89,14 +89,14 @@ def pin(invocation: Invocation) -> None:
     """,
 )
 @click.argument("person", type=int, metavar="PERSON")
-@click.option("--also", multiple=True, metavar="TEXT", help="What tells of them as well.")
+@click.option("--also", multiple=True, metavar="TEXT", help="Other words that identify them.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @click.pass_obj
 def erase(invocation: Invocation, *, person: int, also: Sequence[str], yes: bool) -> None:
     """Erase a person who was deleted: their name goes from records, archives and operations.
 
     PERSON is their id. It can't be taken back. Records keep what was done, when, and by which
-    id; the seals still hold. Rows of work that tell of them are listed, to be changed.
+    id; the seals still hold. Rows of work that name them are listed, to be changed.
     """
     if not yes and not invocation.output.as_json:
         click.confirm(f"Erase person {person} for ever?", abort=True, err=True)
@@ -110,8 +110,9 @@ def erase(invocation: Invocation, *, person: int, also: Sequence[str], yes: bool
         f"Erased from {done.records:,} records and {beside:,} other rows: {done.erasure_id}"
     )
     for kind, ids in done.mentions.items():
-        told = " ".join(map(str, ids))
-        invocation.output.note(f"Still told in {kind.replace('_', '-')} {told}: change them there.")
+        numbers = " ".join(map(str, ids))
+        where = f"{kind.replace('_', '-')} {numbers}"
+        invocation.output.note(f"Still named in {where}: change them there.")
 
 
 def _range(text: str | None) -> tuple[int, int | None]:
@@ -126,31 +127,31 @@ def _range(text: str | None) -> tuple[int, int | None]:
         ) from None
 
 
-def _say(output: Output, seen: "Verified", *, complete: bool) -> None:
-    erased = f", {seen.erased:,} of them with their words erased" if seen.erased else ""
-    archived = f", {seen.archived:,} of them archived" if seen.archived else ""
-    dropped = f", {seen.dropped:,} dropped as too old" if seen.dropped else ""
-    records = f"{seen.records:,} records{archived}{dropped}{erased}"
-    looked = f"{records} in {seen.seals:,} seal{_s(seen.seals)}"
-    if seen.unsealed:
-        output.note(f"{seen.unsealed:,} records are from before sealing began.")
-    if not seen.pinned:
+def _say(output: Output, verified: "Verified", *, complete: bool) -> None:
+    erased = f", {verified.erased:,} of them with their words erased" if verified.erased else ""
+    archived = f", {verified.archived:,} of them archived" if verified.archived else ""
+    dropped = f", {verified.dropped:,} dropped as too old" if verified.dropped else ""
+    records = f"{verified.records:,} records{archived}{dropped}{erased}"
+    looked = f"{records} in {verified.seals:,} seal{_s(verified.seals)}"
+    if verified.unsealed:
+        output.note(f"{verified.unsealed:,} records are from before sealing began.")
+    if not verified.pinned:
         output.note(
             "No seal of this tenant is pinned where LOCKSIDE_ANCHOR_FILE says: a chain "
             "written anew as a whole would go unseen. `lockside audit pin` pins it."
         )
-    if seen.waiting:
+    if verified.waiting:
         output.note(
-            f"{seen.waiting:,} changes have yet to become records, the oldest since "
-            f"{format_time(seen.waiting_since)}: they aren't among these.",
+            f"{verified.waiting:,} changes have yet to become records, the oldest since "
+            f"{format_time(verified.waiting_since)}: they aren't among these.",
             "yellow",
         )
-    for each in seen.findings:
-        output.say(f"{each.code}  {each.message}", "red")
-    if seen.more:
-        output.say(f"… and {seen.more:,} more.")
-    count = len(seen.findings) + seen.more
-    if seen.findings:
+    for finding in verified.findings:
+        output.say(f"{finding.code}  {finding.message}", "red")
+    if verified.more:
+        output.say(f"… and {verified.more:,} more.")
+    count = len(verified.findings) + verified.more
+    if verified.findings:
         output.say(f"Not whole: {count:,} finding{_s(count)}. Looked at {looked}.")
         return
     rows = " Every version of every row has its record." if complete else ""
@@ -163,7 +164,7 @@ def _s(count: int) -> str:
 
 @contextmanager
 def _shown(output: Output, newest: Callable[[], int]) -> Iterator[Callable[[Any], None]]:
-    """Give a function that shows how far a verification is; on a terminal only."""
+    """Yield a function that shows the progress of a verification; on a terminal only."""
     bar = Progress(
         TextColumn("{task.percentage:>3.0f} %"),
         BarColumn(30),
@@ -174,4 +175,4 @@ def _shown(output: Output, newest: Callable[[], int]) -> Iterator[Callable[[Any]
     )
     with bar:
         task = bar.add_task("", total=newest() or 1, records=0)
-        yield lambda seen: bar.update(task, completed=seen.seals, records=seen.records)
+        yield lambda verified: bar.update(task, completed=verified.seals, records=verified.records)

@@ -1,4 +1,4 @@
-"""`lockside audit trail | export | anomalies`: what happened, and what of it is unusual."""
+"""`lockside audit trail`, `export` and `anomalies`: search the records, find unusual hours."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ _MOST = 1_000_000
 
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command take what a trail is searched by."""
+    """Add the options that filter a trail to a command."""
     for add in (
         click.option("--oldest-first", is_flag=True, help="The other order."),
         click.option("--denied", is_flag=True, help="Only denials."),
@@ -77,14 +77,14 @@ def trail(invocation: Invocation, /, *, limit: int, after: str | None, **filters
     One row takes the permission to view it; everything else takes audit.view.
     """
     output = invocation.output
-    kind, row_id, wanted = _wanted(filters)
+    kind, row_id, options = _parse_filters(filters)
     with invocation.connect() as site:
-        found = site.trail(kind, row_id, limit=limit + 1, after=after, **wanted)
+        records = site.trail(kind, row_id, limit=limit + 1, after=after, **options)
         if output.as_json:
-            output.json_list(islice(found, limit))
+            output.json_list(islice(records, limit))
             return
-        page = list(islice(found, limit))
-        is_more = next(found, None) is not None
+        page = list(islice(records, limit))
+        is_more = next(records, None) is not None
         cursor = site.cursor_of(page[-1]) if page else ""
     if not page:
         output.note("Nothing. What happened in the last seconds may yet have to be written.")
@@ -114,14 +114,14 @@ def export_trail(
     Cells hold what the records hold: a spreadsheet may take some for formulas.
     """
     output = invocation.output
-    kind, row_id, wanted = _wanted(filters)
+    kind, row_id, options = _parse_filters(filters)
     with invocation.connect() as site:
         if out is None and output.as_json:
-            output.json_list(site.trail(kind, row_id, **wanted))
+            output.json_list(site.trail(kind, row_id, **options))
             return
 
         def pieces(form: str, show: Callable[[int], None]) -> Iterator[str]:
-            return site.trail_text(form, kind, row_id, on_progress=show, **wanted)
+            return site.trail_text(form, kind, row_id, on_progress=show, **options)
 
         write_out(output, out, form, pieces, what="records")
 
@@ -144,44 +144,44 @@ def anomalies(invocation: Invocation, *, since: str | None, until: str | None) -
     output = invocation.output
     begin, end = read_time("since", since), read_time("until", until)
     with invocation.connect() as site:
-        found = site.anomalies(since=begin, until=end)
+        spikes = site.anomalies(since=begin, until=end)
     if output.as_json:
-        output.json(found)
-    elif not found:
+        output.json(spikes)
+    elif not spikes:
         output.note("Nothing unusual.")
     else:
-        _print_anomalies(output, found)
+        _print_anomalies(output, spikes)
 
 
-def _wanted(filters: Mapping[str, Any]) -> tuple[str | None, int | None, dict[str, Any]]:
-    given = dict(filters)
-    resource_type, row_id = given.pop("resource_type"), given.pop("row_id")
-    failed, done = given.pop("failed"), given.pop("done")
+def _parse_filters(filters: Mapping[str, Any]) -> tuple[str | None, int | None, dict[str, Any]]:
+    options = dict(filters)
+    resource_type, row_id = options.pop("resource_type"), options.pop("row_id")
+    failed, done = options.pop("failed"), options.pop("done")
     if failed and done:
         raise InvalidInput(field="--done", got="--failed beside it", expected="one of them")
-    by_system = given.pop("by_system")
-    if by_system and given["by"] is not None:
+    by_system = options.pop("by_system")
+    if by_system and options["by"] is not None:
         raise InvalidInput(field="--by-system", got="--by beside it", expected="one of them")
-    by = "" if by_system else given["by"]
-    given |= {
+    by = "" if by_system else options["by"]
+    options |= {
         "by": int(by) if by and by.isdecimal() else by,
         "failed": True if failed else False if done else None,
-        "since": read_time("since", given["since"]),
-        "until": read_time("until", given["until"]),
+        "since": read_time("since", options["since"]),
+        "until": read_time("until", options["until"]),
     }
-    return resource_type, None if row_id is None else read_id(row_id), given
+    return resource_type, None if row_id is None else read_id(row_id), options
 
 
 def _print_trail(output: Output, page: Sequence[Mapping[str, Any]]) -> None:
     shown = table("when", "which", "what", "by", "reason", "comments")
-    for each in page:
+    for record in page:
         shown.add_row(
-            format_time(each["occurred_at"]),
-            _which(each),
-            _what(each),
-            each["actor"] or "system",
-            each["reason"] or "",
-            brief(each["comments"] or ""),
+            format_time(record["occurred_at"]),
+            _which(record),
+            _what(record),
+            record["actor"] or "system",
+            record["reason"] or "",
+            brief(record["comments"] or ""),
         )
     output.say_table(shown, is_wrapped=True)
 
@@ -191,34 +191,32 @@ def _which(record: Mapping[str, Any]) -> str:
 
 
 def _what(record: Mapping[str, Any]) -> str:
-    told: Mapping[str, Any] = record["metadata"] or {}
+    metadata: Mapping[str, Any] = record["metadata"] or {}
     if record["record"] == "bulk_operation":
-        return (
-            f"{told['operation_type']}: {told['successful_items']:,} of {told['total_items']:,} "
-            f"done, {told['state']}"
-        )
+        done, total = metadata["successful_items"], metadata["total_items"]
+        return f"{metadata['operation_type']}: {done:,} of {total:,} done, {metadata['state']}"
     if record["record"] == "permission_denial":
-        needed = " or ".join(told["required_permissions"])
-        return f"denied: {needed} (risk {told['risk_score']})"
+        needed = " or ".join(metadata["required_permissions"])
+        return f"denied: {needed} (risk {metadata['risk_score']})"
     return what_happened(record)
 
 
-def _print_anomalies(output: Output, found: Sequence[Mapping[str, Any]]) -> None:
+def _print_anomalies(output: Output, spikes: Sequence[Mapping[str, Any]]) -> None:
     shown = table(
         "what", "since", "for", "usual", "came", "total", right=("usual", "came", "total")
     )
-    for each in found:
-        whose = f" of {each['kind'] or each['actor']}" if each["kind"] or each["actor"] else ""
+    for spike in spikes:
+        whose = f" of {spike['kind'] or spike['actor']}" if spike["kind"] or spike["actor"] else ""
         shown.add_row(
-            f"{each['what']}{whose}",
-            format_time(each["since"]),
-            how_long((each["until"] - each["since"]).total_seconds()),
-            f"{each['usual']:,.0f}",
-            f"{each['came']:,}",
-            f"{each['total']:,}",
+            f"{spike['what']}{whose}",
+            format_time(spike["since"]),
+            how_long((spike["until"] - spike["since"]).total_seconds()),
+            f"{spike['usual']:,.0f}",
+            f"{spike['came']:,}",
+            f"{spike['total']:,}",
         )
     output.say_table(shown)
-    output.say(f"Look at the first:\n{_look(found[0])}", "dim")
+    output.say(f"Look at the first:\n{_look(spikes[0])}", "dim")
 
 
 def _look(spike: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`lockside autoclose`: what the clock does with work, and how to look before it does it."""
+"""`lockside autoclose`: list, preview, run and steer policies, and list their runs and alerts."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -62,11 +62,11 @@ def policies(invocation: Invocation) -> None:
     They are records: `lockside records create policy` makes another, `update` changes one.
     """
     with invocation.connect() as site:
-        found = site.autoclose.policies()
+        listed = site.autoclose.policies()
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(listed)
     else:
-        print_policies(invocation.output, found)
+        print_policies(invocation.output, listed)
 
 
 @autoclose.command(
@@ -81,24 +81,24 @@ def policies(invocation: Invocation) -> None:
 @_LIMIT
 @click.pass_obj
 def preview(invocation: Invocation, *, policy: str, at: str | None, limit: int) -> None:
-    """Tell which rows a policy would take now, each with its reason; nothing is changed."""
+    """Show which rows a policy would take now, each with its reason; nothing is changed."""
     moment = read_moment("at", at)
     with invocation.connect() as site, site.autoclose.preview(policy, at=moment) as stages:
-        told = [
+        previews = [
             {
-                "stage": each.stage,
-                "matched": each.matched,
-                "left": each.left,
-                "exempt": each.exempt,
-                "waits": each.waits,
-                "rows": list(islice(each.rows, limit)),
+                "stage": stage.stage,
+                "matched": stage.matched,
+                "left": stage.left,
+                "exempt": stage.exempt,
+                "waits": stage.waits,
+                "rows": list(islice(stage.rows, limit)),
             }
-            for each in stages
+            for stage in stages
         ]
     if invocation.output.as_json:
-        invocation.output.json(told)
+        invocation.output.json(previews)
     else:
-        print_preview(invocation.output, policy, told)
+        print_preview(invocation.output, policy, previews)
 
 
 @autoclose.command(
@@ -121,7 +121,7 @@ def run(invocation: Invocation, *, policy: str, wait: bool, timeout: float, yes:
             return CANCELLED
         done = site.autoclose.run(policy)
         if done.operation_id is None or not wait:
-            return _told(invocation, done)
+            return _print_run(invocation, done)
         if done.left and not output.as_json:
             output.note(f"{done.left:,} rows are left for the next run.", "yellow")
         operation = site.operation(done.operation_id)
@@ -188,11 +188,11 @@ def history(invocation: Invocation, *, policy: str | None, idle: bool, limit: in
     its policy waits until somebody lets it go on.
     """
     with invocation.connect() as site:
-        found = site.autoclose.history(policy, idle=idle, limit=limit)
+        runs = site.autoclose.history(policy, idle=idle, limit=limit)
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(runs)
     else:
-        print_history(invocation.output, found)
+        print_history(invocation.output, runs)
 
 
 @autoclose.command(
@@ -208,11 +208,11 @@ def history(invocation: Invocation, *, policy: str | None, idle: bool, limit: in
 def alerts(invocation: Invocation, *, policy: str | None, everything: bool, limit: int) -> None:
     """List what somebody should look at: breaches, warnings, policies that were stopped."""
     with invocation.connect() as site:
-        found = site.autoclose.alerts(policy, everything=everything, limit=limit)
+        listed = site.autoclose.alerts(policy, everything=everything, limit=limit)
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(listed)
     else:
-        print_alerts(invocation.output, found)
+        print_alerts(invocation.output, listed)
 
 
 @autoclose.command(
@@ -229,7 +229,7 @@ def acknowledge(invocation: Invocation, *, ids: tuple[str, ...], everything: boo
     if bool(ids) == everything:
         raise click.UsageError("Give the ids of alerts, or --all.")
     with invocation.connect() as site:
-        done = site.autoclose.acknowledge(None if everything else [read_id(each) for each in ids])
+        done = site.autoclose.acknowledge(None if everything else list(map(read_id, ids)))
     if invocation.output.as_json:
         invocation.output.json({"acknowledged": done})
     else:
@@ -239,7 +239,8 @@ def acknowledge(invocation: Invocation, *, ids: tuple[str, ...], everything: boo
 def _is_meant(site: "lockside.Session", policy: str) -> bool:
     with site.autoclose.preview(policy) as stages:
         matched = stages[-1].matched - stages[-1].left
-    kind = next(each["kind"] for each in site.autoclose.policies() if policy in _names(each))
+    listed = site.autoclose.policies()
+    kind = next(stored["kind"] for stored in listed if policy in _names(stored))
     return is_meant(matched, kind, f"Run {policy} over {{rows}}")
 
 
@@ -247,13 +248,13 @@ def _names(policy: Mapping[str, Any]) -> tuple[str, str]:
     return policy["name"], str(policy["id"])
 
 
-def _told(invocation: Invocation, done: Any) -> int:
+def _print_run(invocation: Invocation, done: Any) -> int:
     output = invocation.output
     stopped = done.outcome in ("stopped", "failed")
     if output.as_json:
         names = ("outcome", "matched", "taken", "left", "message")
-        told = {name: getattr(done, name) for name in names}
-        output.json({"policy": done.policy["name"], **told, "operation_id": done.operation_id})
+        counts = {name: getattr(done, name) for name in names}
+        output.json({"policy": done.policy["name"], **counts, "operation_id": done.operation_id})
     elif stopped:
         output.note(f"Not done: {done.message}.", "red")
     elif done.operation_id is None:

@@ -1,4 +1,4 @@
-"""`lockside demo`: the platform at work, from nothing to nothing, in a minute."""
+"""`lockside demo`: show the platform at work in a minute, and leave nothing behind."""
 
 import time
 from itertools import islice
@@ -52,15 +52,15 @@ def demo(invocation: Invocation) -> int:
         up(settings, flower=False, tell=lambda text: _step(output, text)) as running,
     ):
         with connect(settings=running.settings) as site:
-            told = _show_or_stop(site, output)
+            summary = _show_or_stop(site, output)
         _step(output, "Stopping everything")
     seconds = time.monotonic() - begun
     if output.as_json:
-        output.json({**told, "seconds": round(seconds, 1)})
+        output.json({**summary, "seconds": round(seconds, 1)})
     else:
         output.say(f"\nDone in {seconds:.0f} s; nothing was left behind. Try next:", "bold")
         _print_next(output)
-    return DONE if all(told["as_promised"].values()) else TRY_LATER
+    return DONE if all(summary["as_promised"].values()) else TRY_LATER
 
 
 _NEXT = (
@@ -77,9 +77,9 @@ _NEXT = (
 def _print_next(output: Output) -> None:
     first, *others = _NEXT
     words = activation()
-    found = [(words, "so that `lockside` is found")] if words else []
+    activate = [(words, "so that `lockside` is found")] if words else []
     width = max(len(command) for command, _ in _NEXT) + 3
-    for command, what in [first, *found, *others]:
+    for command, what in [first, *activate, *others]:
         output.say(f"  {command:<{width}}{what}")
 
 
@@ -87,7 +87,7 @@ def _show_or_stop(site: "lockside.Session", output: Output) -> dict[str, Any]:
     try:
         return _show(site, output)
     except GoesOn as error:
-        # Here nothing goes on: the servers are about to be stopped.
+        # Here the operation doesn't go on: the servers are about to be stopped.
         if error.facts["why"] == DETACHED:
             raise click.Abort from None
         raise Unavailable(
@@ -147,9 +147,9 @@ def _approve(site: "lockside.Session", output: Output) -> tuple[dict[str, Any], 
 
 def _explain(site: "lockside.Session", output: Output, failed_id: int) -> None:
     _step(output, f"Why not {failed_id}? What could happen to it instead?")
-    told = site.explain(_KIND, failed_id)
+    explanation = site.explain(_KIND, failed_id)
     if not output.as_json:
-        print_row(output, told)
+        print_row(output, explanation)
 
 
 def _all_or_nothing(
@@ -167,13 +167,14 @@ def _all_or_nothing(
 
 
 def _clock(site: "lockside.Session", output: Output) -> bool:
-    """Close what is overdue, as the clock does every few minutes; say whether all of it is."""
+    """Run the policy that closes overdue tasks; say whether all of them are closed."""
     _step(output, "Letting the clock close overdue tasks, and looking at why")
     with site.autoclose.preview(_POLICY) as (stage,):
-        told = {"stage": stage.stage, "matched": stage.matched, "left": stage.left}
-        told |= {"exempt": stage.exempt, "waits": stage.waits, "rows": list(islice(stage.rows, 3))}
+        preview = {"stage": stage.stage, "matched": stage.matched, "left": stage.left}
+        preview |= {"exempt": stage.exempt, "waits": stage.waits}
+        preview |= {"rows": list(islice(stage.rows, 3))}
     if not output.as_json:
-        print_preview(output, _POLICY, [told])
+        print_preview(output, _POLICY, [preview])
     # Beat's own tick may have come first.
     if not _runs(site):
         site.autoclose.run(_POLICY)
@@ -189,7 +190,7 @@ def _runs(site: "lockside.Session") -> list[dict[str, Any]]:
 
 
 def _records(site: "lockside.Session", output: Output) -> bool:
-    """Show the life of one row; say whether each of its versions has its record."""
+    """Show the records of one row; say whether each of its versions has one."""
     row_id = site.ids(_KIND, state="APPROVED", limit=1)[0]
     _step(output, f"Starting one of the approved, {row_id}, and reading its records")
     operation = site.transition(_KIND, to="IN_PROGRESS", ids=row_id)
@@ -198,18 +199,18 @@ def _records(site: "lockside.Session", output: Output) -> bool:
     records = _wait_for_records(site, row_id, versions)
     if not output.as_json:
         print_trail(output, records)
-    return [each["version"] for each in records] == versions
+    return [record["version"] for record in records] == versions
 
 
 def _wait_for_records(
     site: "lockside.Session", row_id: int, versions: list[int]
 ) -> list[dict[str, Any]]:
-    """Return a row's records when each version has its own: soon after the change."""
+    """Wait until each version of a row has its record, soon after the change; return them."""
     deadline = time.monotonic() + _WITHIN_S
     while True:
         records = site.timeline(_KIND, row_id)
-        # Several write at once, so the newest may be there before the oldest.
-        if [each["version"] for each in records] == versions or time.monotonic() > deadline:
+        # Several workers write records, so the newest may be there before the oldest.
+        if [record["version"] for record in records] == versions or time.monotonic() > deadline:
             return records
         time.sleep(_ASK_EVERY_S)
 

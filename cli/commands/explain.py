@@ -1,4 +1,4 @@
-"""`lockside explain` and `lockside check-machines`: what is possible, and why not more."""
+"""`lockside explain` and `check-machines`: explain refused transitions, check the machines."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -47,45 +47,46 @@ def explain(
     Comments count as missing, so that it shows where they will be wanted. A dash reads IDS from
     standard input.
     """
-    given = gather_ids(ids, ids_file) if where is None else gather_rows(ids, ids_file, where)
-    # Whoever chooses by a filter asks for counts, however few it matches.
-    is_one = given is not None and len(given) == 1
+    chosen = gather_ids(ids, ids_file) if where is None else gather_rows(ids, ids_file, where)
+    # A filter always gives counts, even if it matches a single row.
+    is_one = chosen is not None and len(chosen) == 1
     with invocation.connect() as site:
-        rows = site.ids(kind, where=where) if given is None else given
-        told = site.explain(kind, rows[0] if is_one else rows, to=to)
+        rows = site.ids(kind, where=where) if chosen is None else chosen
+        explanation = site.explain(kind, rows[0] if is_one else rows, to=to)
     if invocation.output.as_json:
-        invocation.output.json(told)
+        invocation.output.json(explanation)
     elif is_one:
-        print_row(invocation.output, told)
+        print_row(invocation.output, explanation)
     else:
-        _print_selection(invocation.output, told)
+        _print_selection(invocation.output, explanation)
 
 
-def print_row(output: Output, told: Mapping[str, Any]) -> None:
-    """Print what `Site.explain` told of one row."""
-    output.say(f"{told['kind']} {told['id']} is {told['state']}, version {told['version']}.")
-    if told["already_there"]:
+def print_row(output: Output, explanation: Mapping[str, Any]) -> None:
+    """Print what `Session.explain` returned for one row."""
+    row, state = f"{explanation['kind']} {explanation['id']}", explanation["state"]
+    output.say(f"{row} is {state}, version {explanation['version']}.")
+    if explanation["already_there"]:
         output.say("It is there already: submitting it would leave it as it is.")
         return
-    if not told["transitions"]:
-        output.say(f"{told['state']} is final: nothing leads on from it.")
+    if not explanation["transitions"]:
+        output.say(f"{state} is final: nothing leads on from it.")
         return
     shown = table("to", "verb", "may", "why not")
-    for each in told["transitions"]:
-        why = "\n".join(f"{reason['code']}: {reason['message']}" for reason in each["reasons"])
-        shown.add_row(each["to"], each["verb"] or "", "yes" if each["allowed"] else "no", why)
+    for arrow in explanation["transitions"]:
+        why = "\n".join(f"{reason['code']}: {reason['message']}" for reason in arrow["reasons"])
+        shown.add_row(arrow["to"], arrow["verb"] or "", "yes" if arrow["allowed"] else "no", why)
     output.say(shown)
 
 
-def _print_selection(output: Output, told: Mapping[str, Any]) -> None:
+def _print_selection(output: Output, explanation: Mapping[str, Any]) -> None:
     output.say(
-        f"{told['allowed']:,} of {told['total']:,} may go to {told['to']}; "
-        f"{told['already_there']:,} are there already."
+        f"{explanation['allowed']:,} of {explanation['total']:,} may go to {explanation['to']}; "
+        f"{explanation['already_there']:,} are there already."
     )
-    if told["blocked_by"]:
+    if explanation["blocked_by"]:
         shown = table("blocked", "code", "why", right=("blocked",))
-        for each in told["blocked_by"]:
-            shown.add_row(f"{each['items']:,}", each["code"], each["message"])
+        for group in explanation["blocked_by"]:
+            shown.add_row(f"{group['items']:,}", group["code"], group["message"])
         output.say(shown)
 
 
@@ -107,14 +108,14 @@ def check_machines(invocation: Invocation) -> int:
         invocation.output.json(checked)
     else:
         shown = table("kind", "states", "arrows", "final", "verdict", right=("states", "arrows"))
-        for each in checked:
-            verdict = "; ".join(each["faults"]) or "sound"
+        for machine in checked:
+            verdict = "; ".join(machine["faults"]) or "sound"
             shown.add_row(
-                each["kind"],
-                f"{each['states']}",
-                f"{each['arrows']}",
-                ", ".join(each["final"]),
+                machine["kind"],
+                f"{machine['states']}",
+                f"{machine['arrows']}",
+                ", ".join(machine["final"]),
                 verdict,
             )
         invocation.output.say(shown)
-    return SOME_FAILED if any(each["faults"] for each in checked) else DONE
+    return SOME_FAILED if any(machine["faults"] for machine in checked) else DONE

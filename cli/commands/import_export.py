@@ -1,4 +1,4 @@
-"""`lockside import` and `lockside export`: files of work in and out."""
+"""`lockside import` and `lockside export`: read work from files, and write it to files."""
 
 import re
 import time
@@ -15,7 +15,7 @@ from cli.input.completion import complete_kinds, complete_states
 from cli.input.ids import where_option
 from cli.printing.output import Output
 from cli.printing.output_file import FORMATS, write_out
-from cli.printing.rejects import Rejects, taking
+from cli.printing.rejects import Rejects, collect_rejects
 from cli.program.command import Command, Invocation
 from domain.errors import InvalidInput
 
@@ -73,7 +73,7 @@ def import_file(
     rejects_file: Path | None,
     **options: Any,
 ) -> int:
-    """Bring a file of work in: good lines go in, bad ones are told with what is wrong.
+    """Import a file of work: good lines are stored, bad ones are listed with what is wrong.
 
     FILE is CSV with a header, or one JSON object a line; - is standard input. What names other
     records holds ids or names. The same command again, also after a crash, goes on from there
@@ -85,10 +85,10 @@ def import_file(
     output = invocation.output
     columns = _read_map(mapped)
     last = [Loaded()]
-    with invocation.connect() as site, taking(output, rejects_file, file) as rejects:
+    with invocation.connect() as site, collect_rejects(output, rejects_file, file) as rejects:
         with _bytes_shown(output, file) as show:
 
-            def tell(loaded: "Loaded") -> None:
+            def keep_and_show(loaded: "Loaded") -> None:
                 last[:] = [loaded]
                 show(loaded)
 
@@ -99,7 +99,7 @@ def import_file(
                     columns=columns,
                     delimiter="\t" if delimiter == "tab" else delimiter,
                     on_reject=rejects,
-                    on_progress=tell,
+                    on_progress=keep_and_show,
                     **options,
                 )
             except BaseException as error:
@@ -107,12 +107,12 @@ def import_file(
                 if last[0].read:
                     output.note(f"Stopped: {_counts(last[0])}. {_AGAIN}", "yellow")
                 if is_interrupted and output.as_json:
-                    rejects.print_json(_told(last[0], begun) | {"interrupted": True})
+                    rejects.print_json(_as_json(last[0], begun) | {"interrupted": True})
                 if not is_interrupted or not last[0].read:
                     raise
                 return INTERRUPTED
         if output.as_json:
-            rejects.print_json(_told(last[0], begun))
+            rejects.print_json(_as_json(last[0], begun))
         else:
             _say(output, last[0], rejects, time.monotonic() - begun, rejects_file)
     return SOME_FAILED if last[0].bad else DONE
@@ -134,7 +134,7 @@ def import_file(
 @click.option(
     "--fields", metavar="FIELD,…", help="These columns; by default those that an import takes."
 )
-@click.option("--names", is_flag=True, help="Tell other records by their name, not their id.")
+@click.option("--names", is_flag=True, help="Show other records by their name, not their id.")
 @click.option("--format", "form", type=FORMATS, help="By the ending of --out, or csv.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write to this file, when all is out.")
 @click.pass_obj
@@ -146,7 +146,7 @@ def export(
     fields: str | None,
     form: str | None,
     out: Path | None,
-    **wanted: Any,
+    **selection: Any,
 ) -> None:
     """Write the rows of a kind as a file, in the order of their ids.
 
@@ -154,14 +154,14 @@ def export(
     the rows hold: a spreadsheet may take some for formulas.
     """
     output = invocation.output
-    wanted["fields"] = None if fields is None else [each.strip() for each in fields.split(",")]
+    selection["fields"] = None if fields is None else [field.strip() for field in fields.split(",")]
     with invocation.connect() as site:
         if out is None and output.as_json:
-            output.json_list(site.export(kind, **wanted))
+            output.json_list(site.export(kind, **selection))
             return
 
         def pieces(form: str, show: Callable[[int], None]) -> Iterator[str]:
-            return site.export_text(kind, form, on_progress=show, **wanted)
+            return site.export_text(kind, form, on_progress=show, **selection)
 
         write_out(output, out, form, pieces, what=f"rows of {kind}")
 
@@ -171,13 +171,13 @@ def _read_map(mapped: Sequence[str]) -> dict[str, str]:
     for text in mapped:
         place = 0
         while place < len(text):
-            found = _PAIR.match(text, place)
-            column = found and found[1]
-            if found is None or column in columns:
+            pair = _PAIR.match(text, place)
+            column = pair and pair[1]
+            if pair is None or column in columns:
                 expected = "pairs such as Title=title,Where=site, each column once"
                 raise InvalidInput(field="map", got=text, expected=expected)
-            columns[found[1]] = found[2]
-            place = found.end()
+            columns[pair[1]] = pair[2]
+            place = pair.end()
     return columns
 
 
@@ -194,18 +194,18 @@ def _bytes_shown(output: Output, file: str) -> Iterator[Callable[["Loaded"], Non
     with bar:
         size = Path(file).stat().st_size if Path(file).is_file() else None
         task = bar.add_task("", total=size)
-        yield lambda each: bar.update(
-            task, completed=each.read_bytes, description=f"{each.new:,} new, {each.bad:,} bad"
+        yield lambda loaded: bar.update(
+            task, completed=loaded.read_bytes, description=f"{loaded.new:,} new, {loaded.bad:,} bad"
         )
 
 
 def _counts(loaded: "Loaded") -> str:
     counts = {"new": loaded.new, "there already": loaded.there, "bad": loaded.bad}
-    told = ", ".join(f"{rows:,} {name}" for name, rows in counts.items())
-    return f"{loaded.read:,} read, {told}"
+    summary = ", ".join(f"{rows:,} {name}" for name, rows in counts.items())
+    return f"{loaded.read:,} read, {summary}"
 
 
-def _told(loaded: "Loaded", begun: float) -> dict[str, Any]:
+def _as_json(loaded: "Loaded", begun: float) -> dict[str, Any]:
     return {
         "read": loaded.read,
         "new": loaded.new,

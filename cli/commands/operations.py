@@ -1,4 +1,4 @@
-"""`lockside operations`: what was handed in, how far it is, what became of each item."""
+"""`lockside operations`: list, show and watch operations, and the outcome of each item."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ import rich_click as click
 from cli.commands.steer import cancel, pause, resume, retry, undo
 from cli.input.completion import complete_operation_states
 from cli.input.options import timeout_option
-from cli.printing.output import Output, counted, format_time, table
+from cli.printing.output import Output, counts_text, format_time, table
 from cli.printing.progress import watch as follow
 from cli.printing.results import print_failures, print_result
 from cli.program.command import Group, Invocation
@@ -34,7 +34,7 @@ _CSV_COLUMNS = ("id", "outcome", "version", "code", "message", "retryable")
     """,
 )
 def operations() -> None:
-    """Look at work that was handed in, wait for it, steer it."""
+    """Look at work that was submitted, wait for it, steer it."""
 
 
 for command in (cancel, pause, resume, retry, undo):
@@ -65,16 +65,16 @@ for command in (cancel, pause, resume, retry, undo):
 def list_newest(invocation: Invocation, *, state: str | None, limit: int) -> None:
     """List the newest operations."""
     with invocation.connect() as site:
-        found = site.operations(state=state, limit=limit)
+        newest = site.operations(state=state, limit=limit)
     output = invocation.output
     if output.as_json:
-        output.json(found)
-    elif found:
-        _print_list(output, found)
+        output.json(newest)
+    elif newest:
+        _print_list(output, newest)
     elif state is not None:
         output.note(f"No operation in {state.upper()}.")
     else:
-        output.note("No operation yet. `lockside submit --help` shows how to hand work in.")
+        output.note("No operation yet. `lockside submit --help` shows how to submit work.")
 
 
 @operations.command(
@@ -88,12 +88,12 @@ def show(invocation: Invocation, *, operation_id: str) -> None:
     """Show one operation with its counts, as stored now, and what came out of it."""
     with invocation.connect() as site:
         operation = site.operation(operation_id)
-        found = operation.show()
+        stored = operation.show()
         if invocation.output.as_json:
-            invocation.output.json(found)
+            invocation.output.json(stored)
             return
-        _print_operation(invocation.output, found)
-        if found["result"] and found["result"]["failed_items"]:
+        _print_operation(invocation.output, stored)
+        if stored["result"] and stored["result"]["failed_items"]:
             print_failures(invocation.output, operation)
 
 
@@ -132,72 +132,73 @@ def results(invocation: Invocation, *, operation_id: str, failed: bool, form: st
         raise InvalidInput(field="--json", got=f"--{form} beside it", expected="one form")
     with invocation.connect() as site:
         operation = site.operation(operation_id)
-        found = operation.show()  # refused before the first line, if it isn't there
+        stored = operation.show()  # raises NotFound before the first line is printed
         items = operation.results(only="FAILED" if failed else None)
         if form == "csv":
             own, is_even = _columns_of_file(operation.results())
-            if not is_even and found["operation_type"] == "update":
+            if not is_even and stored["operation_type"] == "update":
                 invocation.output.note(_UNEVEN)
             _write_csv(items, own)
         elif form == "ndjson":
-            sys.stdout.writelines(json.dumps(each) + "\n" for each in items)
+            sys.stdout.writelines(json.dumps(item) + "\n" for item in items)
         elif form == "ids":
-            invocation.output.lines(each["id"] for each in items if each["id"] is not None)
+            invocation.output.lines(item["id"] for item in items if item["id"] is not None)
         elif invocation.output.as_json:
             invocation.output.json_list(items)
         else:
             _write_lines(items)
 
 
-def _print_list(output: Output, found: Iterable[Mapping[str, Any]]) -> None:
+def _print_list(output: Output, newest: Iterable[Mapping[str, Any]]) -> None:
     shown = table(
-        *("id", "state", "items", "failed", "what", "by", "handed in"),
+        *("id", "state", "items", "failed", "what", "by", "submitted"),
         whole=("id",),
         right=("items", "failed"),
     )
-    for each in found:
+    for operation in newest:
         shown.add_row(
-            each["id"],
-            each["state"],
-            f"{each['total']:,}",
-            f"{each['counts']['failed']:,}",
-            _what(each),
-            each["actor"] or "system",
-            format_time(each["created_at"]),
+            operation["id"],
+            operation["state"],
+            f"{operation['total']:,}",
+            f"{operation['counts']['failed']:,}",
+            _what(operation),
+            operation["actor"] or "system",
+            format_time(operation["created_at"]),
         )
     output.say_table(shown)
 
 
-def _what(found: Mapping[str, Any]) -> str:
-    done = found["operation_type"].replace("undo_", "undo of ").replace("transition_to_", "→ ")
-    what = f"{found['kind']} {done}"
-    return f"{what} (dry run)" if found["dry_run"] else what
+def _what(operation: Mapping[str, Any]) -> str:
+    done = operation["operation_type"].replace("undo_", "undo of ").replace("transition_to_", "→ ")
+    what = f"{operation['kind']} {done}"
+    return f"{what} (dry run)" if operation["dry_run"] else what
 
 
-def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
+def _print_operation(output: Output, operation: Mapping[str, Any]) -> None:
     shown = table("", "")
     shown.show_header = False
     facts = {
-        "operation": found["id"],
-        "what": _what(found),
-        "state": found["state"],
-        "items": f"{found['total']:,}: {counted(found['counts'])}",
-        "mode": _mode(found),
-        "by": found["actor"] or "system",
-        "comments": found["comments"],
-        "handed in": format_time(found["created_at"]),
-        "chosen by": found["where"],
-        "out of": found["parent_id"] and f"{found['parent_id']} ({found['purpose']})",
-        "canary": found["canary"] and f"the first {found['canary']:,} items, then a pause",
+        "operation": operation["id"],
+        "what": _what(operation),
+        "state": operation["state"],
+        "items": f"{operation['total']:,}: {counts_text(operation['counts'])}",
+        "mode": _mode(operation),
+        "by": operation["actor"] or "system",
+        "comments": operation["comments"],
+        "submitted": format_time(operation["created_at"]),
+        "chosen by": operation["where"],
+        "out of": operation["parent_id"] and f"{operation['parent_id']} ({operation['purpose']})",
+        "canary": operation["canary"] and f"the first {operation['canary']:,} items, then a pause",
         "led to": "\n".join(
-            f"{each['id']} ({each['purpose']}, {each['state']})" for each in found["children"]
+            f"{child['id']} ({child['purpose']}, {child['state']})"
+            for child in operation["children"]
         ),
-        "rate": found["rate"] and f"at most {found['rate']:,g} items a second",
-        "not before": format_time(found["run_at"]),
-        "started": format_time(found["started_at"]),
-        "paused by": found["paused_by"],
-        "cancelled by": found["cancelled_by"],
-        "ended": format_time(found["finished_at"]),
+        "rate": operation["rate"] and f"at most {operation['rate']:,g} items a second",
+        "not before": format_time(operation["run_at"]),
+        "started": format_time(operation["started_at"]),
+        "paused by": operation["paused_by"],
+        "cancelled by": operation["cancelled_by"],
+        "ended": format_time(operation["finished_at"]),
     }
     for name, value in facts.items():
         if value:
@@ -205,48 +206,48 @@ def _print_operation(output: Output, found: Mapping[str, Any]) -> None:
     output.say(shown)
 
 
-def _mode(found: Mapping[str, Any]) -> str:
-    return "all or nothing" if found["atomic"] else "each item for itself"
+def _mode(operation: Mapping[str, Any]) -> str:
+    return "all or nothing" if operation["atomic"] else "each item for itself"
 
 
 def _columns_of_file(items: Iterable[Mapping[str, Any]]) -> tuple[list[str], bool]:
-    """Return the columns of the file that named the rows, and whether each line has them all.
+    """Return the columns of an operation's row file, and whether each line has all of them.
 
-    Rows that no file named have none.
+    Without a row file there are none.
     """
     own: dict[str, None] = {}
     fewest = sys.maxsize
-    for each in items:
-        if "cells" not in each:
+    for item in items:
+        if "cells" not in item:
             break
-        own |= dict.fromkeys(each["cells"])
-        if each["cells"] and each.get("code") != "wrong_columns":
-            fewest = min(fewest, len(each["cells"]))
+        own |= dict.fromkeys(item["cells"])
+        if item["cells"] and item.get("code") != "wrong_columns":
+            fewest = min(fewest, len(item["cells"]))
     return list(own), fewest >= len(own)
 
 
 def _write_csv(items: Iterable[Mapping[str, Any]], own: Sequence[str]) -> None:
-    """Write outcomes; of a file's rows behind its own columns, so that it can be sent again."""
+    """Write outcomes; for a row file behind its own columns, so that it can be submitted again."""
     beside = [name for name in _BESIDE_CELLS if name not in own]
     columns = [*own, *beside] if own else list(_CSV_COLUMNS)
-    # Results that were sent again: what was wrong then is over.
+    # If the row file was such a result itself, its old outcomes are replaced.
     over = () if beside else _BESIDE_CELLS
     writer = csv.DictWriter(sys.stdout, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    for each in items:
-        cells = each.get("cells", {}).items()
-        told = {name: _as_cell(value) for name, value in cells if name not in over}
-        writer.writerow({**each, **told})
+    for item in items:
+        cells = item.get("cells", {}).items()
+        values = {name: _as_cell(value) for name, value in cells if name not in over}
+        writer.writerow({**item, **values})
 
 
 def _as_cell(value: Any) -> Any:
-    """Return what CSV holds; of JSON that is more than a value it is JSON."""
+    """Return a value for a cell of CSV; objects and lists as JSON."""
     return json.dumps(value) if isinstance(value, dict | list) else value
 
 
 def _write_lines(items: Iterable[Mapping[str, Any]]) -> None:
-    for each in items:
-        why = f"{each['code']}: {each['message']}" if each.get("code") else ""
-        version = each["version"] or ""
-        item = each["id"] or f"line {each['line']}"
-        sys.stdout.write(f"{item:>10}  {each['outcome']:<9}  {version:>4}  {why}".rstrip() + "\n")
+    for item in items:
+        why = f"{item['code']}: {item['message']}" if item.get("code") else ""
+        version = item["version"] or ""
+        name = item["id"] or f"line {item['line']}"
+        sys.stdout.write(f"{name:>10}  {item['outcome']:<9}  {version:>4}  {why}".rstrip() + "\n")

@@ -1,4 +1,4 @@
-"""`lockside records`: one record created, shown, listed, changed, deleted; what happened to it."""
+"""`lockside records`: create, show, list, update and delete records, and show their history."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -24,7 +24,7 @@ _EXPECTED = "FIELD=VALUE such as title=Pump; FIELD= empties one"
 _RESOURCE_TYPE = click.argument("resource_type", shell_complete=complete_resource_types)
 _ID = click.argument("row_id", metavar="ID")
 _NAMES = click.option(
-    "--names", is_flag=True, help="Tell other records by their name, not their id."
+    "--names", is_flag=True, help="Show other records by their name, not their id."
 )
 _VERSION = click.option(
     "--expected-version", type=int, metavar="N", help="Refuse if the record has another version."
@@ -56,17 +56,17 @@ def records() -> None:
 def create(invocation: Invocation, *, resource_type: str, values: Sequence[str]) -> None:
     """Create a record; work begins in its first state.
 
-    NOUN is work or what it refers to, such as work-order or vendor. A field of another record,
-    such as vendor, takes its name or its id.
+    RESOURCE_TYPE is work or what it refers to, such as work-order or vendor. A field of another
+    record, such as vendor, takes its name or its id.
     """
-    given = _values(invocation, values)
+    fields = _values(invocation, values)
     with invocation.connect() as site:
-        made = site.records(resource_type).create(**given)
+        record = site.records(resource_type).create(**fields)
     if invocation.output.as_json:
-        invocation.output.json(made)
+        invocation.output.json(record)
         return
-    invocation.output.say(f"Created {resource_type} {made['id']}.")
-    print_warnings(invocation.output, made)
+    invocation.output.say(f"Created {resource_type} {record['id']}.")
+    print_warnings(invocation.output, record)
 
 
 @records.command(
@@ -80,13 +80,13 @@ def create(invocation: Invocation, *, resource_type: str, values: Sequence[str])
 @_NAMES
 @click.pass_obj
 def show(invocation: Invocation, *, resource_type: str, row_id: str, names: bool) -> None:
-    """Show a record with its parts and, of work, its warnings."""
+    """Show a record with its children and, for work, its warnings."""
     with invocation.connect() as site:
-        found = site.records(resource_type).get(read_id(row_id), names=names)
+        record = site.records(resource_type).get(read_id(row_id), names=names)
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(record)
     else:
-        print_record(invocation.output, found)
+        print_record(invocation.output, record)
 
 
 @records.command(
@@ -127,21 +127,21 @@ def list_them(
     state: str | None,
     limit: int,
     only_ids: bool,
-    **asked: Any,
+    **selection: Any,
 ) -> None:
     """List records in the order of their ids."""
     output = invocation.output
     with invocation.connect() as site:
-        found = _pages(site.records(resource_type), limit + 1, state=state, **asked)
-        rows = _Counted(islice(found, limit))
+        matching = _rows(site.records(resource_type), limit + 1, state=state, **selection)
+        rows = _Counted(islice(matching, limit))
         if output.as_json:
-            output.json_list((each["id"] for each in rows) if only_ids else rows)
+            output.json_list((row["id"] for row in rows) if only_ids else rows)
             return
         if only_ids:
-            output.lines(str(each["id"]) for each in rows)
+            output.lines(str(row["id"]) for row in rows)
         else:
             print_list(output, list(rows))
-        is_more = next(found, None) is not None
+        is_more = next(matching, None) is not None
     if not rows.count:
         output.note(f"No {resource_type} here{f' in {state.upper()}' if state else ''}.")
     if is_more:
@@ -168,10 +168,10 @@ def update(
     expected_version: int | None,
 ) -> None:
     """Change fields of a record; with nothing behind its = a field becomes empty."""
-    given = _values(invocation, values)
+    fields = _values(invocation, values)
     with invocation.connect() as site:
         now = site.records(resource_type).update(
-            read_id(row_id), expected_version=expected_version, **given
+            read_id(row_id), expected_version=expected_version, **fields
         )
     if invocation.output.as_json:
         invocation.output.json(now)
@@ -216,7 +216,7 @@ def history(invocation: Invocation, *, resource_type: str, row_id: str) -> None:
     with invocation.connect() as site:
         trail = site.timeline(resource_type, number)
         if not trail:
-            site.records(resource_type).get(number)  # refused, if it isn't there
+            site.records(resource_type).get(number)  # raises NotFound if it doesn't exist
         if invocation.output.as_json:
             invocation.output.json(trail)
         elif trail:
@@ -226,7 +226,7 @@ def history(invocation: Invocation, *, resource_type: str, row_id: str) -> None:
 
 
 class _Counted:
-    """Passes rows on, and knows how many there were and the id of the last."""
+    """Iterates over rows, and keeps how many there were and the id of the last one."""
 
     def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
         self._rows = rows
@@ -234,10 +234,10 @@ class _Counted:
         self.last_id = 0
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for each in self._rows:
+        for row in self._rows:
             self.count += 1
-            self.last_id = each["id"]
-            yield each
+            self.last_id = row["id"]
+            yield row
 
 
 def _values(invocation: Invocation, words: Sequence[str]) -> dict[str, str]:
@@ -250,9 +250,11 @@ def _values(invocation: Invocation, words: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _pages(known: "Records", limit: int, *, after: int, **asked: Any) -> Iterator[dict[str, Any]]:
+def _rows(
+    source: "Records", limit: int, *, after: int, **selection: Any
+) -> Iterator[dict[str, Any]]:
     size = min(limit, _PAGE)
-    while page := known.list(after=after, limit=size, **asked):
+    while page := source.list(after=after, limit=size, **selection):
         yield from page
         if len(page) < size:
             return

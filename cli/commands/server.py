@@ -1,4 +1,4 @@
-"""`lockside up`, `seed`, `doctor` and `db upgrade`: the machine room."""
+"""`lockside up`, `seed`, `doctor` and `db upgrade`: run, fill, check and upgrade Lockside."""
 
 import sys
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def up(invocation: Invocation) -> None:
     quieten()
     output = invocation.output
     with run_everything(tell=lambda text: output.note(f"{text} …", "dim")) as running:
-        with suppress(KeyboardInterrupt):  # asked to stop before it begins to wait
+        with suppress(KeyboardInterrupt):  # a stop may be requested before `wait` begins
             _print_addresses(output, running)
             running.wait()
         output.note("Stopping …", "dim")
@@ -48,22 +48,22 @@ def up(invocation: Invocation) -> None:
 
 
 def _print_addresses(output: Output, running: "Running") -> None:
-    told = asdict(running.addresses)
+    addresses = asdict(running.addresses)
     if running.settings.flower_password:
-        told["flower_password"] = "as set in LOCKSIDE_FLOWER_PASSWORD"  # noqa: S105 -- a dispatch message
+        addresses["flower_password"] = "as set in LOCKSIDE_FLOWER_PASSWORD"  # noqa: S105 -- no password
     if output.as_json:
-        output.json(told)
+        output.json(addresses)
         sys.stdout.flush()
         return
     shown = table("", "")
     shown.show_header = False
-    for name, value in told.items():
+    for name, value in addresses.items():
         shown.add_row(name.replace("_", " "), value)
     shown.add_row("data and logs", str(running.settings.home))
     output.say("Lockside is up.", "bold green")
     output.say(shown)
     words = [activation(), "lockside seed", "lockside doctor", "lockside --help"]
-    output.say(f"In another terminal: {', '.join(each for each in words if each)}")
+    output.say(f"In another terminal: {', '.join(word for word in words if word)}")
     output.say("Ctrl-C stops it all.")
 
 
@@ -100,7 +100,7 @@ def _rows_option(name: str, default: int) -> Callable[[Callable[..., Any]], Call
 @click.pass_obj
 def seed(invocation: Invocation, /, *, start: int, **rows: int) -> None:
     """Fill the tenant with realistic work of every kind; again adds nothing."""
-    # Help and completion don't wait for these.
+    # Imported here so that help and completion are fast.
     from lockside.demo_data.seed import seed as seed_work
     from lockside.local import setup
     from lockside.session.configuration import read_settings
@@ -138,14 +138,14 @@ def doctor(invocation: Invocation) -> int:
     quieten()
     with invocation.output.status("Looking …"):
         checks = list(examine(tenant=invocation.tenant, actor=invocation.actor))
-    is_well = all(each.status != "fail" for each in checks)
+    is_well = all(check.status != "fail" for check in checks)
     if invocation.output.as_json:
-        invocation.output.json({"ok": is_well, "checks": [asdict(each) for each in checks]})
+        invocation.output.json({"ok": is_well, "checks": [asdict(check) for check in checks]})
     else:
         shown = table("", "what", "found", "how to mend")
-        for each in checks:
-            status = Text(each.status, _STYLES[each.status])
-            shown.add_row(status, each.name, each.found, each.mend)
+        for check in checks:
+            status = Text(check.status, _STYLES[check.status])
+            shown.add_row(status, check.name, check.found, check.mend)
         invocation.output.say(shown)
     return DONE if is_well else TRY_LATER
 

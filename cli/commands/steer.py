@@ -1,4 +1,4 @@
-"""Steering what was handed in, and what comes out of it: pause, resume, retry, undo, plan."""
+"""Steering: pause, resume and cancel operations, and submit their retries, undos and plans."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ import rich_click as click
 from cli.exits import CANCELLED, DONE
 from cli.input.confirmation import is_asked, is_meant, yes_option
 from cli.input.options import timeout_option
-from cli.printing.output import counted
+from cli.printing.output import counts_text
 from cli.printing.progress import watch
 from cli.printing.results import print_result
 from cli.program.command import Command, Invocation
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ID = click.argument("operation_id", metavar="ID")
 _WAIT = click.option(
-    "--wait/--detach", default=True, show_default=True, help="Wait for the end, or only hand in."
+    "--wait/--detach", default=True, show_default=True, help="Wait for the end, or only submit."
 )
 
 
@@ -33,7 +33,7 @@ _WAIT = click.option(
 def cancel(invocation: Invocation, *, operation_id: str) -> int:
     """Cancel what has not begun; what is being changed right now ends as it is.
 
-    Who handed it in may, and who holds the permission operation.cancel.
+    Whoever submitted it may, and whoever holds the permission operation.cancel.
     """
     return _steer(invocation, operation_id, lambda operation: operation.cancel())
 
@@ -49,7 +49,7 @@ def cancel(invocation: Invocation, *, operation_id: str) -> int:
 def pause(invocation: Invocation, *, operation_id: str) -> int:
     """Let what waits go on waiting; what is being changed right now ends as it is.
 
-    Who handed it in may, and who holds the permission operation.pause.
+    Whoever submitted it may, and whoever holds the permission operation.pause.
     """
     return _steer(invocation, operation_id, lambda operation: operation.pause())
 
@@ -67,7 +67,7 @@ def pause(invocation: Invocation, *, operation_id: str) -> int:
 def resume(invocation: Invocation, *, operation_id: str, rate: float | None) -> int:
     """Let a paused operation go on, after its canary too.
 
-    Who handed it in may, and who holds the permission operation.resume.
+    Whoever submitted it may, and whoever holds the permission operation.resume.
     """
     return _steer(invocation, operation_id, lambda operation: operation.resume(rate=rate))
 
@@ -85,18 +85,18 @@ def resume(invocation: Invocation, *, operation_id: str, rate: float | None) -> 
 @timeout_option
 @yes_option
 @click.pass_obj
-def retry(invocation: Invocation, /, *, only: str | None, **given: Any) -> int:
+def retry(invocation: Invocation, /, *, only: str | None, **options: Any) -> int:
     """Try again what failed, as a new operation; once for each code, however often it is asked.
 
     What --only has taken is not tried once more without it. A conflict stays one; --only
     concurrency_conflict takes such rows as they are now.
     """
-    return _derive(
+    return _submit_follow_up(
         invocation,
         lambda operation: operation.retry(only=only),
-        lambda operation: _undone(operation, only),
+        lambda operation: _count_to_retry(operation, only),
         "Try {rows} again?",
-        **given,
+        **options,
     )
 
 
@@ -111,14 +111,14 @@ def retry(invocation: Invocation, /, *, only: str | None, **given: Any) -> int:
 @timeout_option
 @yes_option
 @click.pass_obj
-def undo(invocation: Invocation, /, **given: Any) -> int:
+def undo(invocation: Invocation, /, **options: Any) -> int:
     """Take back what an operation did, row by row, where nobody changed it since.
 
-    What was changed since is left alone and told as a conflict. Who handed it in may, and who
-    holds the permission operation.undo.
+    What was changed since is left alone and reported as a conflict. Whoever submitted it may, and
+    whoever holds the permission operation.undo.
     """
-    return _derive(
-        invocation, lambda operation: operation.undo(), _done, "Take back {rows}?", **given
+    return _submit_follow_up(
+        invocation, lambda operation: operation.undo(), _succeeded, "Take back {rows}?", **options
     )
 
 
@@ -134,16 +134,20 @@ def undo(invocation: Invocation, /, **given: Any) -> int:
 @timeout_option
 @yes_option
 @click.pass_obj
-def plan(invocation: Invocation, /, **given: Any) -> int:
+def plan(invocation: Invocation, /, **options: Any) -> int:
     """Do what a dry run found that can be done; ID is the dry run's.
 
     Each row is judged again: what has changed since the dry run is a conflict, what it saw fail
     is left out. All or nothing leaves nothing out: it is refused if the dry run saw one fail. A
     plan is executed once, however often it is asked for, with the canary and the rate that the dry
-    run was handed in with.
+    run was submitted with.
     """
-    return _derive(
-        invocation, lambda operation: operation.execute(), _done, "Do {rows} as planned?", **given
+    return _submit_follow_up(
+        invocation,
+        lambda operation: operation.execute(),
+        _succeeded,
+        "Do {rows} as planned?",
+        **options,
     )
 
 
@@ -153,17 +157,17 @@ def _steer(
     with invocation.connect() as site:
         operation = site.operation(operation_id)
         steer(operation)
-        found = operation.show()
+        stored = operation.show()
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(stored)
     else:
-        invocation.output.say(f"{found['state']}: {counted(found['counts'])}")
+        invocation.output.say(f"{stored['state']}: {counts_text(stored['counts'])}")
     return DONE
 
 
-def _derive(
+def _submit_follow_up(
     invocation: Invocation,
-    derive: "Callable[[lockside.Operation], lockside.Operation]",
+    submit: "Callable[[lockside.Operation], lockside.Operation]",
     count: "Callable[[lockside.Operation], int]",
     question: str,
     *,
@@ -178,9 +182,9 @@ def _derive(
         if is_asked(invocation.output, yes=yes) and not is_meant(
             count(parent), parent.show()["kind"], question
         ):
-            output.note("Nothing was handed in.")
+            output.note("Nothing was submitted.")
             return CANCELLED
-        operation = derive(parent)
+        operation = submit(parent)
         if wait:
             result = watch(site, operation, output, within_s=timeout)
             return print_result(output, operation, result)
@@ -188,21 +192,21 @@ def _derive(
         output.json({"operation_id": operation.id})
     else:
         output.say(operation.id)
-        output.note(f"Handed in. Watch it with `lockside operations watch {operation.id}`.")
+        output.note(f"Submitted. Watch it with `lockside operations watch {operation.id}`.")
     return DONE
 
 
-def _done(parent: "lockside.Operation") -> int:
+def _succeeded(parent: "lockside.Operation") -> int:
     return int(parent.show()["counts"]["succeeded"])
 
 
-def _undone(parent: "lockside.Operation", only: str | None) -> int:
+def _count_to_retry(parent: "lockside.Operation", only: str | None) -> int:
     if only is not None:
         groups = parent.failure_groups()
-        return sum(each["items"] for each in groups if each["code"] == only)
-    found = parent.show()
-    tried = {each["purpose"] for each in found["children"]}
-    groups = [each for each in parent.failure_groups() if f"retry:{each['code']}" in tried]
-    counts = found["counts"]
-    taken = sum(each["items"] for each in groups)
+        return sum(group["items"] for group in groups if group["code"] == only)
+    stored = parent.show()
+    tried = {group["purpose"] for group in stored["children"]}
+    groups = [group for group in parent.failure_groups() if f"retry:{group['code']}" in tried]
+    counts = stored["counts"]
+    taken = sum(group["items"] for group in groups)
     return int(counts["failed"] + counts["cancelled"] - taken)

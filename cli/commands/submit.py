@@ -1,4 +1,4 @@
-"""`lockside submit`: hand work in, and wait for it unless told otherwise."""
+"""`lockside submit`: submit changes of rows as operations, and wait for them by default."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,19 +11,19 @@ from cli.input.ids import takes_rows
 from cli.input.name_value_pairs import read_pairs
 from cli.input.options import read_request, submission_options
 from cli.program.command import Command, Group, Invocation
-from cli.program.submit_and_wait import hand_in
+from cli.program.submit_and_wait import submit_and_wait
 from domain.errors import InvalidInput
 
 _KIND = click.argument("kind", shell_complete=complete_kinds)
 
 
 class _Submit(Group):
-    """The named ways to submit, and a shortcut for every verb that some machine knows."""
+    """The named commands, and a shortcut for every verb of any machine."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         """Return the named commands, then the verbs."""
-        named = super().list_commands(context)
-        return named + [each for each in verbs() if each not in named]
+        names = super().list_commands(context)
+        return names + [verb for verb in verbs() if verb not in names]
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """Return the command of a name or of a verb."""
@@ -46,7 +46,7 @@ class _Submit(Group):
     ],
 )
 def submit() -> None:
-    """Hand work in: one row or a hundred thousand, as one operation.
+    """Submit work: one row or a hundred thousand, as one operation.
 
     Every verb of a kind of work is a command, too: `submit approve work-order` is `submit
     transition work-order --to APPROVED`.
@@ -78,15 +78,15 @@ def submit() -> None:
 )
 @submission_options
 @click.pass_obj
-def transition(invocation: Invocation, /, *, target: str, **given: Any) -> int:
+def transition(invocation: Invocation, /, *, target: str, **parameters: Any) -> int:
     """Move rows to another state, one or a hundred thousand of them.
 
     KIND is a kind of work such as work-order. IDS are numbers; a dash reads them from standard
     input. A filter compares fields: = != < <= > >=, in (A, B), contains, is empty, joined by and,
     or, not and parentheses; -7d is seven days ago. It chooses the rows once, now.
     """
-    request = read_request(given)
-    return hand_in(
+    request = read_request(parameters)
+    return submit_and_wait(
         invocation,
         request,
         f"Move {{rows}} to {target.upper()}?",
@@ -107,16 +107,18 @@ def transition(invocation: Invocation, /, *, target: str, **given: Any) -> int:
 @click.option("--team", metavar="NAME|ID", help="Which team's the rows become.")
 @submission_options
 @click.pass_obj
-def assign(invocation: Invocation, /, *, user: str | None, team: str | None, **given: Any) -> int:
+def assign(
+    invocation: Invocation, /, *, user: str | None, team: str | None, **parameters: Any
+) -> int:
     """Assign rows to a person, a team or both; what isn't given stays as it is.
 
     KIND is work that can be assigned. IDS are numbers; a dash reads them from standard input.
     """
-    request = read_request(given)
+    request = read_request(parameters)
     if user is None and team is None and "file" not in request.options:
         expected = "a person, a --team, or a file with a column for them"
         raise InvalidInput(field="assigned_to_user", got=None, expected=expected)
-    return hand_in(
+    return submit_and_wait(
         invocation,
         request,
         "Assign {rows}?",
@@ -144,7 +146,7 @@ def assign(invocation: Invocation, /, *, user: str | None, team: str | None, **g
 )
 @submission_options
 @click.pass_obj
-def update(invocation: Invocation, /, *, values: Sequence[str], **given: Any) -> int:
+def update(invocation: Invocation, /, *, values: Sequence[str], **parameters: Any) -> int:
     """Write the same values to rows; a field of a record such as vendor takes its name or id.
 
     KIND is a kind of work such as work-order. IDS are numbers; a dash reads them from standard
@@ -152,11 +154,11 @@ def update(invocation: Invocation, /, *, values: Sequence[str], **given: Any) ->
     """
     pairs = read_pairs(values, where="--set", expected="FIELD=VALUE such as remarks=Checked")
     invocation.names |= {field: f"--set {name}" for name in pairs for field in (name, f"{name}_id")}
-    request = read_request(given)
+    request = read_request(parameters)
     if not pairs and "file" not in request.options:
         expected = "FIELD=VALUE at least once, or a file with columns for them"
         raise InvalidInput(field="--set", got=None, expected=expected)
-    return hand_in(
+    return submit_and_wait(
         invocation,
         request,
         "Update {rows}?",
@@ -174,13 +176,13 @@ def update(invocation: Invocation, /, *, values: Sequence[str], **given: Any) ->
 @click.option("--priority", required=True, metavar="PRIORITY", help="In any case.")
 @submission_options
 @click.pass_obj
-def update_priority(invocation: Invocation, /, *, priority: str, **given: Any) -> int:
+def update_priority(invocation: Invocation, /, *, priority: str, **parameters: Any) -> int:
     """Give rows another priority.
 
     KIND is work that has one. IDS are numbers; a dash reads them from standard input.
     """
-    request = read_request(given)
-    return hand_in(
+    request = read_request(parameters)
+    return submit_and_wait(
         invocation,
         request,
         f"Give {{rows}} the priority {priority.upper()}?",
@@ -194,18 +196,18 @@ submit.add_command(plan)
 
 
 def _shortcut(verb: str) -> click.Command | None:
-    """Return the command for a verb, if some machine knows it."""
+    """Return the command for a verb, if any machine has it."""
     targets = verbs().get(verb)
     if targets is None:
         return None
-    ways = _ways(targets)
+    rows_and_state = _rows_and_state(targets)
     kind = next(iter(targets))
 
     @click.command(
         verb,
         cls=Command,
-        help=f"Move {ways}.\n\nKIND is {' or '.join(targets)}. IDS are numbers; a dash reads them "
-        "from standard input.",
+        help=f"Move {rows_and_state}.\n\nKIND is {' or '.join(targets)}. IDS are numbers; a dash "
+        "reads them from standard input.",
         examples=f"""
         lockside submit {verb} {kind} 17 18 19
         lockside submit {verb} {kind} --dry-run --ids-file ids.txt
@@ -215,9 +217,9 @@ def _shortcut(verb: str) -> click.Command | None:
     @takes_rows
     @submission_options
     @click.pass_obj
-    def perform(invocation: Invocation, /, **given: Any) -> int:
-        request = read_request(given)
-        return hand_in(
+    def perform(invocation: Invocation, /, **parameters: Any) -> int:
+        request = read_request(parameters)
+        return submit_and_wait(
             invocation,
             request,
             f"{verb.capitalize()} {{rows}}?",
@@ -227,9 +229,9 @@ def _shortcut(verb: str) -> click.Command | None:
     return perform
 
 
-def _ways(targets: dict[str, str]) -> str:
-    """Return where a verb leads, as a sentence has it: `task or ticket to INPROGRESS`."""
+def _rows_and_state(targets: dict[str, str]) -> str:
+    """Return the kinds and the target of a verb, as in `task or ticket to INPROGRESS`."""
     kinds: dict[str, list[str]] = {}
     for kind, target in targets.items():
         kinds.setdefault(target, []).append(kind)
-    return ", ".join(f"{' or '.join(each)} to {target}" for target, each in kinds.items())
+    return ", ".join(f"{' or '.join(names)} to {target}" for target, names in kinds.items())

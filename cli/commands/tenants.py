@@ -1,4 +1,4 @@
-"""`lockside tenants`: companies, with who works for them."""
+"""`lockside tenants`: open and list tenants."""
 
 from collections.abc import Sequence
 from shlex import quote
@@ -75,18 +75,18 @@ def list_all(invocation: Invocation) -> None:
     Only an administrator may.
     """
     with invocation.connect() as site:
-        found = site.tenants()
+        listed = site.tenants()
     if invocation.output.as_json:
-        invocation.output.json(found)
+        invocation.output.json(listed)
         return
     shown = table("tenant", "people", right=("people",))
-    for each in found:
-        shown.add_row(each["name"], f"{each['people']:,}")
+    for tenant in listed:
+        shown.add_row(tenant["name"], f"{tenant['people']:,}")
     invocation.output.say_table(shown)
 
 
 def _roles(person: str, text: str) -> list[str]:
-    roles = [each.strip().lower() for each in text.split(",")]
+    roles = [role.strip().lower() for role in text.split(",")]
     if not set(roles) <= set(ROLES):
         raise InvalidInput(field="--person", got=f"{person}={text}", expected=_EXPECTED)
     return roles

@@ -1,1 +1,1 @@
-"""Input of the command line: options, ids, times and confirmations, and what TAB completes."""
+"""Input of the command line: options, ids, times, confirmations and TAB completion."""

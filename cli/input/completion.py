@@ -1,4 +1,4 @@
-"""Words that TAB completes: kinds of work and their states, without waiting for the platform."""
+"""Completion: the words that TAB completes, such as kinds of work and states, without a server."""
 
 from collections.abc import Iterable
 from importlib import import_module
@@ -15,67 +15,68 @@ ISOLATION_LEVELS = ("read-committed", "repeatable-read", "serializable")
 
 
 def verbs() -> dict[str, dict[str, str]]:
-    """Return every verb that some machine knows, with the kinds that know it and where it leads."""
-    found: dict[str, dict[str, str]] = {}
+    """Return every verb of any machine, with its target state for each kind that has it."""
+    targets: dict[str, dict[str, str]] = {}
     for kind, machine in _machines().items():
         for verb, target in machine.verbs.items():
-            found.setdefault(verb, {})[kind.replace("_", "-")] = target
-    return found
+            targets.setdefault(verb, {})[kind.replace("_", "-")] = target
+    return targets
 
 
-def complete_kinds(context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
-    """Return the kinds of work that begin like *begun*, for a verb those that know it."""
-    known = [kind.replace("_", "-") for kind in _machines()]
-    return _beginning(begun, verbs().get(str(context.info_name), known))
+def complete_kinds(context: click.Context, _option: click.Parameter, prefix: str) -> list[str]:
+    """Return the kinds of work that begin with *prefix*; for a verb only those that have it."""
+    kinds = [kind.replace("_", "-") for kind in _machines()]
+    return _beginning(prefix, verbs().get(str(context.info_name), kinds))
 
 
 def complete_resource_types(
-    _context: click.Context, _option: click.Parameter, begun: str
+    _context: click.Context, _option: click.Parameter, prefix: str
 ) -> list[str]:
-    """Return what records are called that begin like *begun*; here the platform is waited for."""
+    """Return the resource types that begin with *prefix*; this imports the whole platform."""
     from lockside.session.records import known_resource_types
 
-    return _beginning(begun, [each.replace("_", "-") for each in known_resource_types()])
+    return _beginning(prefix, [name.replace("_", "-") for name in known_resource_types()])
 
 
-def complete_states(context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
-    """Return the states that begin like *begun*, of the kind that stands before if one does."""
+def complete_states(context: click.Context, _option: click.Parameter, prefix: str) -> list[str]:
+    """Return the states that begin with *prefix*, of the kind that was typed before, or of all."""
     machines = _machines()
-    # An option without its value isn't parsed; what stands before it is left over.
+    # click stops parsing at an option without a value; the words before it are in `args`.
     written = [str(context.params.get(name)) for name in ("kind", "resource_type")] + context.args
-    named = [machines[word] for each in written if (word := each.replace("-", "_")) in machines]
-    states = {state for machine in named or machines.values() for state in machine.states}
-    return sorted(_beginning(begun.upper(), states))
+    kinds = [word.replace("-", "_") for word in written]
+    chosen = [machines[kind] for kind in kinds if kind in machines]
+    states = {state for machine in chosen or machines.values() for state in machine.states}
+    return sorted(_beginning(prefix.upper(), states))
 
 
 def complete_operation_states(
-    _context: click.Context, _option: click.Parameter, begun: str
+    _context: click.Context, _option: click.Parameter, prefix: str
 ) -> list[str]:
-    """Return the states of operations that begin like *begun*."""
-    return _beginning(begun.upper(), OPERATION.states)
+    """Return the states of operations that begin with *prefix*."""
+    return _beginning(prefix.upper(), OPERATION.states)
 
 
 def complete_isolation_levels(
-    _context: click.Context, _option: click.Parameter, begun: str
+    _context: click.Context, _option: click.Parameter, prefix: str
 ) -> list[str]:
-    """Return PostgreSQL's isolation levels that begin like *begun*."""
-    return _beginning(begun, ISOLATION_LEVELS)
+    """Return PostgreSQL's isolation levels that begin with *prefix*."""
+    return _beginning(prefix, ISOLATION_LEVELS)
 
 
-def _beginning(begun: str, words: Iterable[str]) -> list[str]:
-    return [each for each in words if each.startswith(begun)]
+def _beginning(prefix: str, words: Iterable[str]) -> list[str]:
+    return [word for word in words if word.startswith(prefix)]
 
 
 def _machines() -> dict[str, Machine]:
     modules = [
-        import_module(f"{machine_modules.__name__}.{each.name}")
-        for each in iter_modules(machine_modules.__path__)
+        import_module(f"{machine_modules.__name__}.{module.name}")
+        for module in iter_modules(machine_modules.__path__)
     ]
-    values = [value for each in modules for value in vars(each).values()]
-    found = [each for each in values if isinstance(each, Machine) and each is not OPERATION]
-    return {each.kind: each for each in found}
+    values = [value for module in modules for value in vars(module).values()]
+    machines = (value for value in values if isinstance(value, Machine))
+    return {machine.kind: machine for machine in machines if machine is not OPERATION}
 
 
-def complete_policies(_context: click.Context, _option: click.Parameter, begun: str) -> list[str]:
-    """Return the policies that every tenant begins with and that begin like *begun*."""
-    return _beginning(begun, [each["name"] for each in DEFAULTS])
+def complete_policies(_context: click.Context, _option: click.Parameter, prefix: str) -> list[str]:
+    """Return the names of default policies that begin with *prefix*."""
+    return _beginning(prefix, [policy["name"] for policy in DEFAULTS])

@@ -1,4 +1,4 @@
-"""Confirmation: ask before many rows are changed, if somebody is there to answer."""
+"""Confirmation: ask before many rows are changed, if the program runs at a terminal."""
 
 import sys
 
@@ -8,7 +8,7 @@ from cli.printing.output import Output
 from domain.errors import InvalidInput
 
 ASK_ABOVE = 1000
-"""More rows than these are asked about, if somebody is there to answer."""
+"""More rows than these need a confirmation at a terminal."""
 
 yes_option = click.option(
     "--yes",
@@ -20,18 +20,18 @@ yes_option = click.option(
 
 
 def is_asked(output: Output, *, yes: bool) -> bool:
-    """Say whether somebody who is there has to answer before many rows, or to have said yes."""
-    is_there = any(each.isatty() for each in (sys.stdin, sys.stdout, sys.stderr))
+    """Say whether many rows need a confirmation: at a terminal, without --yes and --json."""
+    is_there = any(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     return is_there and not yes and not output.as_json
 
 
 def is_meant(total: int, kind: str, question: str) -> bool:
-    """Say whether so many rows are meant; of more than a thousand somebody is asked.
+    """Ask whether so many rows are meant; up to `ASK_ABOVE` the answer is yes.
 
     Args:
         total: How many rows.
         kind: The kind of work.
-        question: What is asked, with `{rows}` in it.
+        question: The question, with `{rows}` in it.
 
     Raises:
         InvalidInput: There are many rows, and nobody can be asked.

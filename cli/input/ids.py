@@ -1,4 +1,4 @@
-"""Ids of rows as they are typed: arguments, standard input, files."""
+"""Row ids: read them from arguments, standard input and files."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -11,13 +11,12 @@ from domain.errors import InvalidInput
 
 _EXPECTED = "whole numbers such as 17, separated by spaces or commas"
 _MARK = "\ufeff"
-"""What some editors put before the first line of a file."""
+"""The byte order mark, which some editors write before the first line of a file."""
 
 _HEADER = "id"
-"""The first line of a CSV file of one column; it is passed over."""
+"""The first line of a CSV file with one column; it is skipped."""
 
 _LONGEST = len(str(2**63))
-
 
 _FILE = click.Path(path_type=Path, allow_dash=True)
 
@@ -29,7 +28,7 @@ where_option = click.option(
 
 
 def takes_ids(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command take `ids` as arguments, a dash among them, and `ids_file`."""
+    """Add the arguments `ids`, which may contain a dash, and the option `ids_file` to a command."""
     for add in (
         click.option(
             "--ids-file",
@@ -43,7 +42,7 @@ def takes_ids(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def takes_rows(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command take rows by a filter or a file, as well as by their ids."""
+    """Add the options for rows by a filter or a file, beside their ids, to a command."""
     for add in (
         click.option(
             "--expect-count", type=int, metavar="N", help="Refuse unless the rows are so many."
@@ -66,12 +65,12 @@ def takes_rows(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def gather_rows(words: Sequence[str], file: Path | None, *others: object) -> list[int] | None:
-    """Return the ids that were given, or None if one of *others* says which rows are meant.
+    """Return the typed ids, or None if one of *others* chooses the rows.
 
     Raises:
-        InvalidInput: Rows are given in two ways, or in none; or as `gather_ids`.
+        InvalidInput: Rows are chosen in two ways, or in none; or as `gather_ids`.
     """
-    ways = sum(each is not None for each in others) + bool(words or file is not None)
+    ways = sum(choice is not None for choice in others) + bool(words or file is not None)
     if ways > 1:
         raise InvalidInput(
             field="ids", got="rows in two ways", expected="one: ids, --where, a file"
@@ -81,11 +80,11 @@ def gather_rows(words: Sequence[str], file: Path | None, *others: object) -> lis
             "at least one: as arguments, as -, by --ids-file, --where, --from-csv or --from-ndjson"
         )
         raise InvalidInput(field="ids", got=None, expected=expected)
-    return None if any(each is not None for each in others) else gather_ids(words, file)
+    return None if any(choice is not None for choice in others) else gather_ids(words, file)
 
 
 def gather_ids(words: Sequence[str], file: Path | None) -> list[int]:
-    """Return the ids that were given as arguments, by a dash on standard input, by a file.
+    """Return the ids from arguments, from standard input for a dash, and from a file.
 
     Raises:
         InvalidInput: There are none, one is no whole number, or the file can't be read.
@@ -96,7 +95,7 @@ def gather_ids(words: Sequence[str], file: Path | None) -> list[int]:
             got=None,
             expected="at least one: as arguments, as -, by --ids-file, or by --where",
         )
-    ids = _from_text(" ".join(each for each in words if each != "-"), "ids")
+    ids = _from_text(" ".join(word for word in words if word != "-"), "ids")
     if "-" in words:
         ids += _from_lines(sys.stdin.read(), "standard input")
     if file is not None:
@@ -105,7 +104,7 @@ def gather_ids(words: Sequence[str], file: Path | None) -> list[int]:
 
 
 def read_id(word: str) -> int:
-    """Return the one id that a word stands for.
+    """Return the id that was typed as one word.
 
     Raises:
         InvalidInput: It is no whole number.
@@ -139,10 +138,10 @@ def _from_lines(text: str, name: str) -> list[int]:
 
 def _from_text(text: str, where: str) -> list[int]:
     words = text.replace(",", " ").split()
-    wrong = next((each for each in words if not _is_whole(each)), None)
-    if wrong is not None:
-        raise InvalidInput(field=where, got=wrong, expected=_EXPECTED)
-    return [int(each) for each in words]
+    invalid = next((word for word in words if not _is_whole(word)), None)
+    if invalid is not None:
+        raise InvalidInput(field=where, got=invalid, expected=_EXPECTED)
+    return [int(word) for word in words]
 
 
 def _is_whole(word: str) -> bool:

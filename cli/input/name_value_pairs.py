@@ -1,4 +1,4 @@
-"""Words of the form `name=value`."""
+"""Name-value pairs: parse words of the form `name=value`."""
 
 from collections.abc import Sequence
 
@@ -6,15 +6,15 @@ from domain.errors import InvalidInput
 
 
 def read_pairs(words: Sequence[str], *, where: str, expected: str) -> dict[str, str]:
-    """Return what stands before and behind the first equals sign of each word.
+    """Return the values by their names; the first equals sign of each word separates them.
 
     Args:
-        words: As they were typed.
-        where: What an error calls them.
-        expected: What an error says that they should be.
+        words: The words as they were typed.
+        where: The name of the option or argument in an error.
+        expected: The expected form in an error.
 
     Raises:
-        InvalidInput: A word has no name or no equals sign, or a name stands twice.
+        InvalidInput: A word has no name or no equals sign, or a name is there twice.
     """
     pairs: dict[str, str] = {}
     for word in words:

@@ -1,4 +1,4 @@
-"""What every `lockside submit` takes beside what it asks for: which rows, how, and how to wait."""
+"""Submission options: the options that every `lockside submit` shares, and how they are read."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +19,16 @@ _TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span from now s
 
 
 class Seconds(click.FloatRange):
-    """A span of at least 0 seconds."""
+    """A number of seconds, at least 0."""
 
     name = "seconds"
 
     def __init__(self) -> None:
-        """Take everything from 0 on."""
+        """Accept every number from 0 on."""
         super().__init__(min=0)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the number; what is none, such as `nan`, is refused."""
+        """Return the number; anything else, `nan` as well, is refused."""
         try:
             is_number = not isnan(float(value))
         except ValueError:
@@ -128,7 +128,7 @@ _OPTIONS = (
     click.option(
         "--wait/--detach",
         default=None,
-        help="Wait for the end, or only hand in; waits by default, but not for --run-at.",
+        help="Wait for the end, or only submit; waits by default, but not for --run-at.",
     ),
     timeout_option,
     yes_option,
@@ -136,7 +136,7 @@ _OPTIONS = (
 
 
 def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command take the options of all submissions; `read_request` reads them."""
+    """Add the options of all submissions to a command; `read_request` reads them."""
     for add in reversed(_OPTIONS):
         command = add(command)
     return command
@@ -144,15 +144,15 @@ def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @dataclass(frozen=True, slots=True)
 class SubmitRequest:
-    """What the shared words of a command line ask for.
+    """The arguments and options that all submissions share, as they were read.
 
     Attributes:
         kind: The kind of work, as it was typed.
-        ids: The rows; None if a filter among the options chooses them.
-        options: What goes with them to `Site.transition` and its like.
+        ids: The rows; None if a filter or a file among the options chooses them.
+        options: The keyword arguments for `Session.transition` and its like.
         wait: Whether to wait for the end.
-        timeout_s: For how long.
-        yes: Whether the answer to every question is yes.
+        timeout_s: How long to wait.
+        yes: Whether to skip the confirmation.
     """
 
     kind: str
@@ -163,13 +163,13 @@ class SubmitRequest:
     yes: bool
 
 
-def read_request(given: Mapping[str, Any]) -> SubmitRequest:
-    """Return what the shared arguments and options ask for, by the names of click.
+def read_request(parameters: Mapping[str, Any]) -> SubmitRequest:
+    """Return the request of click's parameters, by their names.
 
     Raises:
-        InvalidInput: One of them isn't understood.
+        InvalidInput: One of them can't be read.
     """
-    options = dict(given)
+    options = dict(parameters)
     kind, wait, yes = (options.pop(name) for name in ("kind", "wait", "yes"))
     ids = _rows(options)
     timeout_s = options.pop("timeout")
@@ -224,17 +224,17 @@ def _check_key(key: str | None, run_at: str | None) -> None:
     if not key.strip():
         raise InvalidInput(field="idempotency_key", got=key, expected="a key that isn't empty")
     if run_at is not None and run_at.startswith("+"):
-        # Sent again it would be another request, for another time.
+        # The same command sent again would be another request, for another time.
         raise InvalidInput(
             field="run_at", got=run_at, expected="a fixed time beside an idempotency key"
         )
 
 
 def read_moment(field: str, text: str | None) -> datetime | None:
-    """Return the time that somebody wrote, or that a span from now leads to.
+    """Return the time that was typed, or the time a span from now.
 
     Raises:
-        InvalidInput: It is neither.
+        InvalidInput: It is neither a time with a zone nor a span.
     """
     if text is None:
         return None

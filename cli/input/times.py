@@ -1,4 +1,4 @@
-"""Times as people type them: with a zone, or as a span back from now."""
+"""Times: read times as people type them, with a zone or as a span back from now."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,25 +13,25 @@ _TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span back from 
 
 
 def read_time(field: str, text: str | None) -> datetime | None:
-    """Return a time, or how far back a span is from now.
+    """Return the time that was typed, or the time a span before now.
 
     Raises:
-        InvalidInput: It is neither.
+        InvalidInput: It is neither a time with a zone nor a span.
     """
     if text is None:
         return None
     try:
         back = from_now(text if text[:1] in "+-" else f"-{text}", datetime.now(UTC))
-        found = back or datetime.fromisoformat(text)
+        moment = back or datetime.fromisoformat(text)
     except (ValueError, OverflowError) as error:
         raise InvalidInput(field=field, got=text, expected=_TIME) from error
-    if found.tzinfo is None:
+    if moment.tzinfo is None:
         raise InvalidInput(field=field, got=text, expected=_TIME)
-    return found
+    return moment
 
 
 def span_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a command take `--since` and `--until`."""
+    """Add the options `--since` and `--until` to a command."""
     for add in (
         click.option("--until", metavar="TIME", help="Before this time; now by default."),
         click.option(

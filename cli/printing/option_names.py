@@ -1,4 +1,4 @@
-"""What a refused field is called on the command line: errors name the option that was typed."""
+"""Option names: let an error name the option that was typed in place of a field."""
 
 from collections.abc import Mapping
 
@@ -18,11 +18,11 @@ _OPTIONS = {
     "assigned_to_user": ("--user",),
     "assigned_to_team": ("--team",),
 }
-"""Where an option isn't called as its field is; the first that the command has counts."""
+"""The options with another name than their field; the first one that the command has counts."""
 
 
 class _GotNothing(InvalidInput):
-    """A value is missing: people aren't told of None."""
+    """A value is missing: the message says "nothing" in place of None."""
 
     template = "{field}: got nothing, expected {expected}"
 
@@ -30,25 +30,25 @@ class _GotNothing(InvalidInput):
 def as_typed(
     error: InvalidInput, command: Command | None, names: Mapping[str, str]
 ) -> InvalidInput:
-    """Return the refusal with what was typed in the place of the field's name.
+    """Return the error with the name that was typed in place of the field's name.
 
-    For people: what programs read keeps the field's name, which is the same at every interface.
+    For people only: JSON keeps the field's name, which is the same at every interface.
 
     Args:
-        error: The refusal.
-        command: Whose options count.
-        names: What this call calls its fields, before the options.
+        error: The error.
+        command: The command whose options are known.
+        names: Typed names by field, which come before the options.
     """
     typed = _typed(str(error.facts["field"]), command, names)
-    told = _GotNothing if error.facts["got"] in (None, "") else InvalidInput
-    return told(**{**error.facts, "field": typed})
+    error_class = _GotNothing if error.facts["got"] in (None, "") else InvalidInput
+    return error_class(**{**error.facts, "field": typed})
 
 
 def _typed(field: str, command: Command | None, names: Mapping[str, str]) -> str:
     if field in names:
         return names[field]
     params = command.params if command else []
-    # The options that all commands share are never refused by a use case.
-    known = {each for param in params if param.expose_value for each in param.opts}
-    wanted = _OPTIONS.get(field, (f"--{field.replace('_', '-')}",))
-    return next((each for each in wanted if each in known), field)
+    # A use case never refuses the options that all commands share.
+    own_options = {option for param in params if param.expose_value for option in param.opts}
+    candidates = _OPTIONS.get(field, (f"--{field.replace('_', '-')}",))
+    return next((option for option in candidates if option in own_options), field)

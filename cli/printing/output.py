@@ -1,4 +1,4 @@
-"""What the command line prints: data on stdout, everything about it on stderr."""
+"""Output: print results on stdout and everything else on stderr, for people or as JSON."""
 
 import json
 import sys
@@ -25,17 +25,17 @@ class Output:
     """Prints for people, or one JSON document for programs."""
 
     def __init__(self, *, as_json: bool = False) -> None:
-        """Print for people unless told otherwise."""
+        """Print for people, or with *as_json* for programs."""
         self.as_json = as_json
 
     @property
     def out(self) -> Console:
-        """Return the console of results."""
+        """Return the console for results, on stdout."""
         return _console(sys.stdout)
 
     @property
     def err(self) -> Console:
-        """Return the console of everything else."""
+        """Return the console for everything else, on stderr."""
         return _console(sys.stderr)
 
     def json(self, value: object) -> None:
@@ -43,34 +43,34 @@ class Output:
         sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
 
     def json_list(self, values: Iterable[object]) -> None:
-        """Print a JSON array, element by element, so that a million of them take no memory."""
+        """Print a JSON array, element by element, so that a million elements take no memory."""
         before = "[\n"
-        for each in values:
-            sys.stdout.write(before + json.dumps(each, default=_plain, ensure_ascii=False))
+        for value in values:
+            sys.stdout.write(before + json.dumps(value, default=_plain, ensure_ascii=False))
             before = ",\n"
         sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print plain lines, for a pipe."""
-        sys.stdout.writelines(f"{each}\n" for each in lines)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
 
     def say(self, text: str | Text | Table = "", style: str = "") -> None:
-        """Print a result for people; square brackets in it are just that."""
+        """Print a result for people; square brackets in it are no markup."""
         self.out.print(text, style=style, markup=False, highlight=False, soft_wrap=_is_text(text))
 
     def say_table(self, shown: Table, *, is_wrapped: bool = False) -> None:
-        """Print a table; where the terminal is too narrow for it, each row as a block.
+        """Print a table; if the terminal is too narrow for it, print each row as a block.
 
         Args:
             shown: The table.
-            is_wrapped: Whether cells may take several lines before that, broken between words.
+            is_wrapped: Whether cells may be wrapped between words before that.
         """
         excess = _natural_width(self.out, shown) - self.out.width
         if excess <= 0 or (is_wrapped and _narrow(shown, excess)):
             self.say(shown)
             return
-        headings = [str(each.header) for each in shown.columns]
-        for row in zip(*(each.cells for each in shown.columns), strict=True):
+        headings = [str(column.header) for column in shown.columns]
+        for row in zip(*(column.cells for column in shown.columns), strict=True):
             first, *rest = map(str, row)
             facts = (
                 f"{name} {cell}" for name, cell in zip(headings[1:], rest, strict=True) if cell
@@ -78,7 +78,7 @@ class Output:
             self.say(f"{first}\n{self._block(', '.join(facts))}")
 
     def _block(self, text: str) -> str:
-        # A terminal would break lines within words; into a pipe a row's facts go as one line.
+        # A terminal would break lines within words; in a pipe a row's facts are one line.
         if not self.out.is_terminal:
             return f"{_INDENT}{text}"
         return fill(
@@ -91,23 +91,23 @@ class Output:
         )
 
     def note(self, text: str | Text, style: str = "") -> None:
-        """Print something beside the result; kept quiet for programs."""
+        """Print a note beside the result; nothing for programs."""
         if not self.as_json:
             self.err.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def refuse(self, error: LocksideError) -> None:
-        """Print why nothing came of it."""
+        """Print an error."""
         if self.as_json:
             self.json(error.to_dict())
         elif exit_code_of_error(error.code) == GOES_ON:
-            self.note(str(error))  # nobody failed: the work goes on without us
+            self.note(str(error))  # no error: the operation goes on
         else:
-            told = f"{error}{_resolution(error.facts)}"
-            self.note(Text.assemble(("Error: ", "bold red"), told))
+            message = f"{error}{_resolution(error.facts)}"
+            self.note(Text.assemble(("Error: ", "bold red"), message))
 
     @contextmanager
     def status(self, text: str) -> Iterator[None]:
-        """Show on a terminal what is waited for while the block runs."""
+        """Show what the program waits for while the block runs, on a terminal only."""
         if self.as_json or not self.err.is_terminal:
             yield
             return
@@ -120,38 +120,40 @@ def table(*columns: str, whole: Sequence[str] = (), right: Sequence[str] = ()) -
 
     Args:
         columns: The headings.
-        whole: Columns that are never cut or wrapped, such as ids.
+        whole: Columns that are never truncated or wrapped, such as ids.
         right: Columns of numbers.
     """
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    empty = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
-        made.add_column(
+        empty.add_column(
             name,
             no_wrap=name in whole,
             overflow="fold",
             min_width=36 if name in whole else None,
             justify="right" if name in right else "left",
         )
-    return made
+    return empty
 
 
 def format_time(value: datetime | str | None) -> str:
-    """Return a time as people read it, in UTC."""
+    """Return a time for people, in UTC."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return "" if value is None else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
 
 
 def _resolution(facts: Mapping[str, Any]) -> str:
-    """Return what to do about a conflict, as the contract's body tells it to programs."""
+    """Return a sentence for the `resolution` that a conflict has for programs."""
     if "resolution" not in facts:
         return ""
-    seen, now = (facts["resolution"][f"{whose}_version"] for whose in ("your", "current"))
+    expected, now = (facts["resolution"][f"{whose}_version"] for whose in ("your", "current"))
     last = facts.get("current", {})
     state = f" in {last['state']}" if "state" in last else ""
     who = f", by {last['updated_by']}" if last.get("updated_by") else ""
     when = f" at {format_time(last['updated_at'])}" if last.get("updated_at") else ""
-    return f" You saw version {seen}, it is at {now}{state}{who}{when}. Look at it and try again."
+    return (
+        f" You saw version {expected}, it is at {now}{state}{who}{when}. Look at it and try again."
+    )
 
 
 def _plain(value: object) -> Any:
@@ -167,10 +169,10 @@ def _natural_width(console: Console, shown: Table) -> int:
 
 
 def _narrow(shown: Table, excess: int) -> bool:
-    """Take a number of characters off the widest columns; False if words would break."""
-    texts = [[str(each.header), *map(str, each.cells)] for each in shown.columns]
-    widths = [max(map(cell_len, each)) for each in texts]
-    longest = [max(cell_len(word) for text in each for word in text.split()) for each in texts]
+    """Narrow the widest columns by *excess* characters; return False if words would break."""
+    texts = [[str(column.header), *map(str, column.cells)] for column in shown.columns]
+    widths = [max(map(cell_len, column)) for column in texts]
+    longest = [max(cell_len(word) for text in column for word in text.split()) for column in texts]
     for _ in range(excess):
         spare = [
             width if width > least else 0 for width, least in zip(widths, longest, strict=True)
@@ -184,8 +186,8 @@ def _narrow(shown: Table, excess: int) -> bool:
 
 
 def _console(stream: Any) -> Console:
-    # Made at each use: the streams may have been replaced. What goes into a file or a pipe
-    # isn't folded at 80 columns.
+    # Made at each use: the streams may have been replaced. Output into a file or a pipe isn't
+    # folded at 80 columns.
     width = None if stream.isatty() else _WIDTH_WITHOUT_TERMINAL
     return Console(file=stream, width=width, emoji=False)
 
@@ -194,6 +196,6 @@ def _is_text(value: object) -> bool:
     return not isinstance(value, Table)
 
 
-def counted(counts: Mapping[str, int]) -> str:
-    """Return counts of items as a sentence has them: `3 succeeded, 1 failed`."""
+def counts_text(counts: Mapping[str, int]) -> str:
+    """Return counts of items as in `3 succeeded, 1 failed`; zeros are left out."""
     return ", ".join(f"{items:,} {name}" for name, items in counts.items() if items)

@@ -1,4 +1,4 @@
-"""Files that go out: to standard output, or whole into a file."""
+"""Output files: write an export to standard output, or atomically to a file."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,37 +18,37 @@ def write_out(
     output: Output,
     out: Path | None,
     form: str | None,
-    pieces_of: Callable[[str, Callable[[int], None]], Iterable[str]],
+    make_pieces: Callable[[str, Callable[[int], None]], Iterable[str]],
     *,
     what: str,
 ) -> None:
     """Write the pieces of a file, to standard output if no file is named.
 
     Args:
-        output: Where to say how many there are.
-        out: The file; it is there as a whole, or not at all.
-        form: `csv` or `ndjson`; by the file's ending, or CSV.
-        pieces_of: Gives the pieces in a form, and tells how many rows are out.
-        what: What is written, such as `rows of ticket`.
+        output: Where to print how many rows there are.
+        out: The file; it is written completely, or not at all.
+        form: `csv` or `ndjson`; by default by the file's extension, or CSV.
+        make_pieces: Yields the pieces in a form, and reports how many rows have been written.
+        what: What the rows are, such as `rows of ticket`.
 
     Raises:
         InvalidInput: The file can't be written, or its form isn't known.
     """
-    counted = [0]
-    with _rows_shown(output, counted) as show:
-        pieces = pieces_of(_form(out, form), show)
+    count = [0]
+    with _rows_shown(output, count) as show:
+        pieces = make_pieces(_form(out, form), show)
         if out is None:
             sys.stdout.writelines(pieces)
             return
         _write_whole(out, pieces)
     if output.as_json:
-        output.json({"rows": counted[0], "file": str(out)})
+        output.json({"rows": count[0], "file": str(out)})
     else:
-        output.say(f"{counted[0]:,} {what} are in {out}.")
+        output.say(f"{count[0]:,} {what} are in {out}.")
 
 
 @contextmanager
-def _rows_shown(output: Output, counted: list[int]) -> Iterator[Callable[[int], None]]:
+def _rows_shown(output: Output, count: list[int]) -> Iterator[Callable[[int], None]]:
     bar = Progress(
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} rows"),
@@ -60,7 +60,7 @@ def _rows_shown(output: Output, counted: list[int]) -> Iterator[Callable[[int], 
         task = bar.add_task("", total=None)
 
         def show(rows: int) -> None:
-            counted[0] = rows
+            count[0] = rows
             bar.update(task, completed=rows)
 
         yield show
@@ -75,7 +75,7 @@ def _form(out: Path | None, form: str | None) -> str:
 
 
 def _write_whole(out: Path, pieces: Iterable[str]) -> None:
-    """Write a file that is there as a whole or, if it is an ordinary one, not at all."""
+    """Write a file; a regular file is replaced only when it is complete."""
     is_ordinary = out.is_file() or not out.exists()
     target = out.with_name(f"{out.name}.part") if is_ordinary else out
     try:

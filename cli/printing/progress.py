@@ -1,4 +1,4 @@
-"""Waiting for an operation: a bar on a terminal, a line now and then elsewhere."""
+"""Progress: wait for an operation, with a bar on a terminal and a line each second elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
     import lockside
 
 _QUIET_S = 0.3
-"""What ends so soon needs no bar."""
+"""An operation that ends within this time needs no bar."""
 
 _SUSPICIOUS_S = 3.0
-"""After this time without a start it is looked whether anybody is there to do the work."""
+"""After this time without an end it is checked whether any worker runs."""
 
 _LINE_EVERY_S = 1.0
 
-Told = Mapping[str, Any]
-
+Message = Mapping[str, Any]
+"""The progress of an operation, or its result, which has a `state`."""
 
 DETACHED = "Detached"
-"""Why `GoesOn` was raised, if it was Ctrl-C."""
+"""The cause in `GoesOn` if it was Ctrl-C."""
 
 
 class GoesOn(LocksideError):
-    """Nobody waits any more; the work goes on."""
+    """The program stops waiting; the operation goes on."""
 
     code = "still_running"
     retryable = True
@@ -44,7 +44,7 @@ class GoesOn(LocksideError):
 def watch(
     site: "lockside.Session", operation: "lockside.Operation", output: Output, *, within_s: float
 ) -> dict[str, Any]:
-    """Return the operation's result, showing its progress on stderr until then.
+    """Wait for an operation's result and return it, with its progress on stderr.
 
     Raises:
         GoesOn: The time is over, or Ctrl-C was pressed.
@@ -56,7 +56,7 @@ def watch(
         result = _end_of(_follow(operation, deadline, _QUIET_S), lambda _: None)
         if result is None:
             with _shown(output) as shown:
-                show = _hinting(shown, operation, output)
+                show = _with_pause_notes(shown, operation, output)
                 result = _end_of(_follow(operation, deadline, _SUSPICIOUS_S), show)
                 if result is None and time.monotonic() < deadline:
                     _look_for_workers(site, operation, output)
@@ -68,38 +68,40 @@ def watch(
     return result
 
 
-def _end_of(told: Iterator[dict[str, Any]], show: Callable[[Told], None]) -> dict[str, Any] | None:
-    """Show all progress; return the result, or None if the time was over before it."""
-    for each in told:
-        show(each)
-        if "state" in each:
-            return each
+def _end_of(
+    messages: Iterator[dict[str, Any]], show: Callable[[Message], None]
+) -> dict[str, Any] | None:
+    """Show all progress; return the result, or None if the time is over before it."""
+    for message in messages:
+        show(message)
+        if "state" in message:
+            return message
     return None
 
 
-def _hinting(
-    show: Callable[[Told], None], operation: "lockside.Operation", output: Output
-) -> Callable[[Told], None]:
-    """Return what shows progress, and says once for each pause how it ends.
+def _with_pause_notes(
+    show: Callable[[Message], None], operation: "lockside.Operation", output: Output
+) -> Callable[[Message], None]:
+    """Return a function that shows progress, and notes once for each pause how to resume.
 
-    After a canary nobody waits any longer, and is told as they leave.
+    After a canary there is no such note: then `Paused` ends the waiting and says so.
     """
     paused_by = None
 
-    def hint(told: Told) -> None:
+    def show_and_note(message: Message) -> None:
         nonlocal paused_by
-        show(told)
-        before, paused_by = paused_by, told.get("paused_by", paused_by)
-        if paused_by not in (before, None) and not told.get("held"):
+        show(message)
+        before, paused_by = paused_by, message.get("paused_by", paused_by)
+        if paused_by not in (before, None) and not message.get("held"):
             resume = f"`lockside operations resume {operation.id}`"
             output.note(f"Paused by {paused_by}; {resume} lets it go on.")
 
-    return hint
+    return show_and_note
 
 
 @contextmanager
 def seeding(output: Output) -> Iterator[Callable[[int, int], None]]:
-    """Give a function that shows how many rows are in; on a terminal only."""
+    """Yield a function that shows how many rows are stored; on a terminal only."""
     bar = Progress(
         BarColumn(30),
         TextColumn("{task.completed:,.0f} of {task.total:,.0f}"),
@@ -121,10 +123,10 @@ def _follow(
 def _look_for_workers(
     site: "lockside.Session", operation: "lockside.Operation", output: Output
 ) -> None:
-    found = operation.show()
-    if found["state"] != "QUEUED":
+    stored = operation.show()
+    if stored["state"] != "QUEUED":
         return
-    due = found["run_at"]
+    due = stored["run_at"]
     if due is not None and due > datetime.now(UTC):
         output.note(f"It waits for its time, {format_time(due)}.")
         return
@@ -144,7 +146,7 @@ def _look_for_workers(
 
 
 @contextmanager
-def _shown(output: Output) -> Iterator[Callable[[Told], None]]:
+def _shown(output: Output) -> Iterator[Callable[[Message], None]]:
     if output.as_json:
         yield lambda _: None
     elif output.err.is_terminal:
@@ -155,8 +157,8 @@ def _shown(output: Output) -> Iterator[Callable[[Told], None]]:
 
 
 @contextmanager
-def progress_bar(console: Console) -> Iterator[Callable[[Told], None]]:
-    """Give a function that shows progress as a bar, which is gone afterwards."""
+def progress_bar(console: Console) -> Iterator[Callable[[Message], None]]:
+    """Yield a function that shows progress as a bar, which is removed afterwards."""
     bar = Progress(
         BarColumn(20, table_column=Column(min_width=10)),
         TextColumn("{task.percentage:>3.0f} %", table_column=Column(min_width=5)),
@@ -167,36 +169,37 @@ def progress_bar(console: Console) -> Iterator[Callable[[Told], None]]:
     with bar:
         task = bar.add_task("waiting", total=100)
 
-        def show(told: Told) -> None:
+        def show(message: Message) -> None:
             # The percentage is never 100 before the end, whatever the counts say.
-            if "state" in told:
-                all_of_it = f"{told['total_items']:,} of {told['total_items']:,}"
-                bar.update(task, completed=100, description=all_of_it)
+            if "state" in message:
+                all_items = f"{message['total_items']:,} of {message['total_items']:,}"
+                bar.update(task, completed=100, description=all_items)
             else:
-                bar.update(task, completed=told["percent"], description=_sentence(told))
+                bar.update(task, completed=message["percent"], description=_sentence(message))
 
         yield show
 
 
-def _lines(output: Output) -> Callable[[Told], None]:
+def _lines(output: Output) -> Callable[[Message], None]:
     last = time.monotonic() - _LINE_EVERY_S
 
-    def show(told: Told) -> None:
+    def show(message: Message) -> None:
         nonlocal last
-        if "state" not in told and time.monotonic() - last >= _LINE_EVERY_S:
+        if "state" not in message and time.monotonic() - last >= _LINE_EVERY_S:
             last = time.monotonic()
-            output.note(f"{told['percent']} %  {_sentence(told)}")
+            output.note(f"{message['percent']} %  {_sentence(message)}")
 
     return show
 
 
-def _sentence(told: Told) -> str:
-    parts = [f"{told['done']:,} of {told['total']:,}", f"{told['succeeded']:,} ok"]
-    if told.get("paused_by"):
-        parts.insert(0, f"paused by {told['paused_by']}")
-    parts += [f"{told[name]:,} {name}" for name in ("skipped", "failed", "cancelled") if told[name]]
-    if told["eta_s"] is not None:
-        parts.append(f"{told['eta_s']:.0f} s left")
-    if told["rate_per_s"]:
-        parts.append(f"{told['rate_per_s']:,}/s")
+def _sentence(message: Message) -> str:
+    parts = [f"{message['done']:,} of {message['total']:,}", f"{message['succeeded']:,} ok"]
+    if message.get("paused_by"):
+        parts.insert(0, f"paused by {message['paused_by']}")
+    others = ("skipped", "failed", "cancelled")
+    parts += [f"{message[name]:,} {name}" for name in others if message[name]]
+    if message["eta_s"] is not None:
+        parts.append(f"{message['eta_s']:.0f} s left")
+    if message["rate_per_s"]:
+        parts.append(f"{message['rate_per_s']:,}/s")
     return " · ".join(parts)

@@ -1,4 +1,4 @@
-"""What was wrong with the lines of a file: some for people, all for a file and for programs."""
+"""Rejects: collect the faults of a file's lines, print the first, write all as CSV or JSON."""
 
 import csv
 import json
@@ -22,50 +22,50 @@ _COLUMNS = ("line", "field", "value", "code", "reason", "text")
 
 
 class Rejects:
-    """Takes what was wrong, fault by fault; there may be as many as the file has lines."""
+    """Collects faults one by one; there may be more than fit in memory."""
 
     def __init__(self, output: Output, writer: Any, kept: IO[str]) -> None:
-        """Print to *output*, write to the CSV *writer* if there is one, keep all in a file."""
+        """Print to *output*, write to the CSV *writer* if there is one, keep JSON in a file."""
         self._output = output
         self._writer = writer
         self._first: list[Reject] = []
         self._count = 0
         self._all = kept
 
-    def __call__(self, each: "Reject") -> None:
-        """Take one fault."""
+    def __call__(self, reject: "Reject") -> None:
+        """Add one fault."""
         self._count += 1
-        told = asdict(each)
+        fields = asdict(reject)
         if self._writer is not None:
-            self._writer.writerow([told[name] for name in _COLUMNS])
+            self._writer.writerow([fields[name] for name in _COLUMNS])
         if self._output.as_json:
             from lockside.session.import_export import readable  # noqa: PLC0415 -- only when it is needed
 
-            self._all.write(json.dumps(told | {"text": readable(each.text)}) + "\n")
+            self._all.write(json.dumps(fields | {"text": readable(reject.text)}) + "\n")
         elif len(self._first) < _SHOWN:
-            self._first.append(each)
+            self._first.append(reject)
 
     def say(self, codes: Mapping[str, int]) -> None:
-        """Print for people how many faults there are of which sort, and the first of them."""
+        """Print for people how many faults there are of each code, and the first of them."""
         if not self._count:
             return
         counts = table("faults", "code", right=("faults",))
-        for code, faults in sorted(codes.items(), key=lambda each: (-each[1], each[0])):
+        for code, faults in sorted(codes.items(), key=lambda item: (-item[1], item[0])):
             counts.add_row(f"{faults:,}", code)
         self._output.say()
         self._output.say(counts)
         self._output.say()
-        for each in self._first:
-            place = f"line {each.line}" + (f", {each.field}" if each.field else "")
-            came = "" if each.value in (None, "") else f" {each.value!r},"
-            self._output.say(f"{place}:{came} {each.reason}")
+        for reject in self._first:
+            place = f"line {reject.line}" + (f", {reject.field}" if reject.field else "")
+            came = "" if reject.value in (None, "") else f" {reject.value!r},"
+            self._output.say(f"{place}:{came} {reject.reason}")
         if self._count > _SHOWN:
             self._output.say(f"\nThese are the first {_SHOWN} of {self._count:,} faults.")
 
-    def print_json(self, told: Mapping[str, Any]) -> None:
-        """Print one document: *told* and all `rejects`, one by one."""
+    def print_json(self, summary: Mapping[str, Any]) -> None:
+        """Print one document: *summary* and all `rejects`, one by one."""
         self._all.seek(0)
-        sys.stdout.write(json.dumps(told, indent=2).removesuffix("\n}") + ',\n  "rejects": [')
+        sys.stdout.write(json.dumps(summary, indent=2).removesuffix("\n}") + ',\n  "rejects": [')
         between = "\n    "
         for line in self._all:
             sys.stdout.write(between + line.rstrip("\n"))
@@ -74,11 +74,11 @@ class Rejects:
 
 
 @contextmanager
-def taking(output: Output, path: Path | None, source: str) -> Iterator[Rejects]:
-    """Give what takes everything that is wrong with a file; it goes to *path* if there is one.
+def collect_rejects(output: Output, path: Path | None, source: str) -> Iterator[Rejects]:
+    """Yield a collector for the faults of a file; they are written to *path* if there is one.
 
     Raises:
-        InvalidInput: That file can't be written, or it is the one that is read.
+        InvalidInput: *path* can't be written, or it is the file that is read.
     """
     with ExitStack() as files:
         kept = files.enter_context(SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""How the outcome of an operation looks to people."""
+"""Results: print the result of an operation for people, and return its exit code."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = 3
 
-_TOLD = {
+_HEADLINES = {
     "SUCCEEDED": ("Done", "bold green"),
     "COMPLETED_WITH_ERRORS": ("Done with errors", "bold yellow"),
     "ROLLED_BACK": ("Nothing was changed", "bold red"),
@@ -41,11 +41,11 @@ def print_result(
     """Print an ended operation's result; return the exit code for it.
 
     Args:
-        output: Where to.
-        operation: What has ended.
+        output: Where to print.
+        operation: The operation, which has ended.
         result: Its result.
-        was_done: It had ended before it was handed in now.
-        is_kept: It can be asked for later.
+        was_done: Whether an earlier request with the same key had done it already.
+        is_kept: Whether the operation can be read later.
     """
     if output.as_json:
         output.json(result)
@@ -78,9 +78,9 @@ def _print_next(
     is_dry: bool,
 ) -> None:
     if lines:
-        told = f"{lines:,} {'lines' if lines > 1 else 'line'} of the file"
+        what = f"{lines:,} {'lines' if lines > 1 else 'line'} of the file"
         command = f"lockside operations results {operation.id} --failed --csv"
-        output.say(f"Mend {told}, and send it again: {command}")
+        output.say(f"Mend {what}, and send it again: {command}")
     if is_dry and result["failed_items"] and operation.show()["atomic"]:
         output.say("Mend them, or ask with --continue for what can be done.")
     elif operation.show()["by_clock"]:
@@ -96,23 +96,23 @@ def _print_refusal(
 ) -> None:
     ((row_id, sentence),) = result["failure_details"].items()
     (code,) = result["failure_codes"]
-    told = "Would be refused" if is_dry else "Refused before" if was_done else "Refused"
-    output.say(Text.assemble((told, "bold red"), f": {row_id}: {sentence} ({code})."))
+    headline = "Would be refused" if is_dry else "Refused before" if was_done else "Refused"
+    output.say(Text.assemble((headline, "bold red"), f": {row_id}: {sentence} ({code})."))
 
 
 def print_failures(output: Output, operation: "lockside.Operation", *, is_kept: bool = True) -> int:
-    """Print how many items failed for which reason, each with its sentence and some ids.
+    """Print how many items failed with each code, with a sentence and some ids.
 
     Returns:
-        How many of them are lines of a file that name no row.
+        How many of them are lines of a file without a row.
     """
     shown = table("failed", "code", "for example", "ids", right=("failed",))
     failed = lines = 0
-    for each in operation.failure_groups(examples=_EXAMPLES):
-        failed += each["items"]
-        lines += each["lines"]
-        ids = " ".join(each["ids"]) + (" …" if each["items"] > _EXAMPLES else "")
-        shown.add_row(f"{each['items']:,}", each["code"], each["message"], ids)
+    for group in operation.failure_groups(examples=_EXAMPLES):
+        failed += group["items"]
+        lines += group["lines"]
+        ids = " ".join(group["ids"]) + (" …" if group["items"] > _EXAMPLES else "")
+        shown.add_row(f"{group['items']:,}", group["code"], group["message"], ids)
     output.say()
     output.say(shown)
     if failed > _EXAMPLES and is_kept:
@@ -121,13 +121,15 @@ def print_failures(output: Output, operation: "lockside.Operation", *, is_kept: 
 
 
 def _headline(result: Mapping[str, Any], *, is_dry: bool, was_done: bool) -> Text:
-    told, style = _DRY_RUN if is_dry else _TOLD[result["state"]]
+    headline, style = _DRY_RUN if is_dry else _HEADLINES[result["state"]]
     if was_done:
-        told = f"{told}, before" if is_dry or result["state"] != "SUCCEEDED" else "Already done"
+        is_plain = not is_dry and result["state"] == "SUCCEEDED"
+        headline = "Already done" if is_plain else f"{headline}, before"
     counts = ", ".join(
         f"{result[name]:,} {words[is_dry]}" for name, words in _COUNTED.items() if result.get(name)
     )
-    return Text.assemble((told, style), f": {counts} of {result['total_items']:,}{_time(result)}.")
+    of_all = f": {counts} of {result['total_items']:,}{_time(result)}."
+    return Text.assemble((headline, style), of_all)
 
 
 def _time(result: Mapping[str, Any]) -> str:

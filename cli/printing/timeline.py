@@ -1,4 +1,4 @@
-"""What happened to one record, as people read it."""
+"""Timeline: print the changes and refusals of one record for people."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,16 +9,16 @@ _LONGEST = 40
 
 
 def print_trail(output: Output, trail: Sequence[Mapping[str, Any]]) -> None:
-    """Print the records of one row, as `Site.timeline` returns them."""
+    """Print the audit records of one row, as `Session.timeline` returns them."""
     shown = table("version", "what", "reason", "by", "when", "comments", right=("version",))
-    for each in trail:
+    for record in trail:
         shown.add_row(
-            f"{each['version']}",
-            what_happened(each),
-            each["reason"] or "",
-            _who(each),
-            format_time(each["occurred_at"]),
-            each["comments"] or "",
+            f"{record['version']}",
+            what_happened(record),
+            record["reason"] or "",
+            _who(record),
+            format_time(record["occurred_at"]),
+            record["comments"] or "",
         )
     output.say_table(shown, is_wrapped=True)
 
@@ -29,9 +29,9 @@ def _who(record: Mapping[str, Any]) -> str:
 
 
 def what_happened(record: Mapping[str, Any]) -> str:
-    """Return what a record says was done, or refused and why."""
-    told = _change(record)
-    return told if record["success"] else f"{told}, refused: {record['error_message']}"
+    """Return the change of an audit record, or the refusal with its reason, as text."""
+    change = _change(record)
+    return change if record["success"] else f"{change}, refused: {record['error_message']}"
 
 
 def _change(record: Mapping[str, Any]) -> str:
@@ -40,22 +40,22 @@ def _change(record: Mapping[str, Any]) -> str:
     if record["event_type"] != "UPDATED":
         return str(record["event_type"]).lower().replace("_", " ")
     return "; ".join(
-        f"{field}: {brief(each['before'])} → {brief(each['after'])}"
-        for field, each in (record["changes"] or {}).items()
+        f"{field}: {brief(values['before'])} → {brief(values['after'])}"
+        for field, values in (record["changes"] or {}).items()
     )
 
 
 def listed(values: Sequence[object]) -> str:
-    """Return several values as they are typed, with commas; one alone may have blanks in it."""
+    """Return several values as one text, with commas between them."""
     return ", ".join(map(str, values))
 
 
 def brief(value: object) -> str:
-    """Return a value as a cell shows it: never more than a few words of it."""
+    """Return a value as a short text for a table's cell."""
     if value is None:
         return "—"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {brief(each)}" for name, each in value.items()) or "—"
+        return ", ".join(f"{name} {brief(member)}" for name, member in value.items()) or "—"
     if isinstance(value, list | tuple):
         return brief(listed(value))
     text = str(value).replace("\n", " ")

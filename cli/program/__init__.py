@@ -1,1 +1,1 @@
-"""Program: what all commands share: the session, errors, and waiting for what was submitted."""
+"""Program: what all commands share: the session, errors, submitting and waiting."""

@@ -1,4 +1,4 @@
-"""The shell that the program was called from."""
+"""Activation: find out what to type so that the shell finds the program."""
 
 import shutil
 import sys
@@ -8,7 +8,7 @@ from cli.program.command import PROGRAM
 
 
 def activation() -> str | None:
-    """Return what to type so that the shell finds the program; None if it does already."""
+    """Return what to type so that the shell finds the program; None if it finds it already."""
     script = Path(sys.prefix) / "bin" / "activate"
     if shutil.which(PROGRAM) is not None or not script.exists():
         return None

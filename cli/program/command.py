@@ -1,4 +1,4 @@
-"""What all commands share: options that are taken anywhere, examples in the help, errors."""
+"""Commands: the base classes with shared options, examples in the help, and error handling."""
 
 import os
 import sys
@@ -25,22 +25,22 @@ PROGRAM = "lockside"
 _WATCH = "watch"
 
 _DEFAULTS = {"tenant": "LOCKSIDE_TENANT or demo", "actor": "LOCKSIDE_ACTOR or admin"}
-"""Where the options that all commands share may stand else."""
+"""Where the values of the shared options come from when they aren't typed."""
 
 _HELP = {"padding_helptext_first_line": (0, 0, 1, 0), "text_paragraph_linebreaks": "\n\n"}
 
 
 class Misused(LocksideError):
-    """The command line itself isn't understood."""
+    """The command line can't be parsed."""
 
     code = "invalid_input"
 
 
 class Invocation:
-    """What one call of the command line knows: who acts, how to print, what was called."""
+    """The state of one call of the command line: who acts, how to print, what was called."""
 
     def __init__(self) -> None:
-        """Act for whom the environment names, and print for people."""
+        """Act for the person that the environment names, and print for people."""
         self.tenant: str | None = None
         self.actor: str | None = None
         self.output = Output()
@@ -49,15 +49,15 @@ class Invocation:
 
     @contextmanager
     def connect(self) -> Iterator["lockside.Session"]:
-        """Give a site, acting for the person of `--tenant` and `--actor`."""
+        """Yield a session that acts for the person of `--tenant` and `--actor`."""
         import lockside
 
         quieten()
         with lockside.connect(tenant=self.tenant, actor=self.actor) as site:
             yield site
 
-    def in_its_words(self, error: LocksideError) -> LocksideError:
-        """Return a refusal with the options that were typed in the place of fields."""
+    def with_typed_options(self, error: LocksideError) -> LocksideError:
+        """Return an error that names the typed options in place of fields."""
         if isinstance(error, InvalidInput):
             return as_typed(error, self.command, self.names)
         return error
@@ -67,7 +67,7 @@ class Command(click.RichCommand):
     """A command with the shared options and with examples in its help."""
 
     def __init__(self, *args: Any, examples: str = "", **more: Any) -> None:
-        """Make the command; *examples* are shown as they stand, below its description."""
+        """Make the command; *examples* are shown unchanged below its description."""
         more["help"] = _with_examples(more.get("help"), examples)
         more["context_settings"] = {"rich_help_config": _HELP}
         super().__init__(*args, **more)
@@ -83,7 +83,7 @@ class Command(click.RichCommand):
         except KeyboardInterrupt:
             if self.name != _WATCH:
                 raise
-            # Whoever only watches stops nothing, not even before the first look.
+            # Ctrl-C while watching stops nothing, not even before the first progress.
             raise GoesOn(operation_id=ctx.params["operation_id"], why=DETACHED) from None
 
 
@@ -93,29 +93,29 @@ class Group(click.RichGroup):
     command_class = Command
 
     def __init__(self, *args: Any, examples: str = "", **more: Any) -> None:
-        """Make the group; *examples* are shown as they stand, below its description."""
+        """Make the group; *examples* are shown unchanged below its description."""
         more["help"] = _with_examples(more.get("help"), examples)
         more["context_settings"] = {"rich_help_config": _HELP}
         super().__init__(*args, **more)
         self.params += _shared_options()
 
     def list_commands(self, _context: click.Context) -> list[str]:
-        """Return the commands in the order in which they are met, not by the alphabet."""
+        """Return the commands in the order in which they were added, not alphabetically."""
         return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the first word names; of an unknown one what is like it."""
+        """Return the command that the first word names; for an unknown one suggest similar ones."""
         try:
             return super().resolve_command(ctx, args)
         except NoSuchCommand as error:
-            # click looks among the named commands only, not among shortcuts.
-            known = self.list_commands(ctx)
-            raise NoSuchCommand(error.command_name, possibilities=known, ctx=ctx) from None
+            # click itself suggests only added commands, not shortcuts.
+            names = self.list_commands(ctx)
+            raise NoSuchCommand(error.command_name, possibilities=names, ctx=ctx) from None
 
     def main(self, args: Sequence[str] | None = None, *_: Any, **more: Any) -> Any:
-        """Run a command and end the program with the exit code that tells what came of it."""
+        """Run a command and end the program with its exit code."""
         words = list(sys.argv[1:] if args is None else args)
         self._main_shell_completion(more, PROGRAM)
         invocation = Invocation()
@@ -131,40 +131,40 @@ Group.group_class = Group
 
 
 def _exit_code(run: Callable[[], Any], invocation: Invocation, words: Sequence[str]) -> int:
-    # A command that isn't understood hasn't come to its options yet.
+    # If parsing fails, the option --json may not have been parsed yet.
     output = Output(as_json="--json" in words)
     try:
-        code = _ended(run, invocation, output)
+        code = _run_and_report(run, invocation, output)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever read has seen enough.
+        # The reader of the pipe has closed it.
         _leave_stdout()
         return PIPE_CLOSED
     except OSError as error:
         if not _is_stdout_broken():
             raise
         _leave_stdout()
-        told = f"Standard output can't be written: {error.strerror}. Make room and try again."
-        Output().refuse(Unavailable(message=told))
+        message = f"Standard output can't be written: {error.strerror}. Make room and try again."
+        Output().refuse(Unavailable(message=message))
         return TRY_LATER
     return code
 
 
-def _ended(run: Callable[[], Any], invocation: Invocation, output: Output) -> int:
+def _run_and_report(run: Callable[[], Any], invocation: Invocation, output: Output) -> int:
     try:
         code = run()
     except Exit as ended:
         return ended.exit_code
     except LocksideError as error:
-        output.refuse(error if output.as_json else invocation.in_its_words(error))
+        output.refuse(error if output.as_json else invocation.with_typed_options(error))
         return exit_code_of_error(error.code)
     except click.UsageError as error:
-        return _misused(error, output)
+        return _report_misuse(error, output)
     except (click.Abort, KeyboardInterrupt):
         output.note("Stopped.")
         return INTERRUPTED
     except Exception as error:
-        # A bug of ours: people see its traceback, programs get valid JSON all the same.
+        # A bug: people see its traceback, programs get valid JSON as well.
         if output.as_json and not isinstance(error, BrokenPipeError):
             output.json({"error": "bug", "message": repr(error), "retryable": False})
         raise
@@ -172,7 +172,7 @@ def _ended(run: Callable[[], Any], invocation: Invocation, output: Output) -> in
 
 
 def _is_stdout_broken() -> bool:
-    # An error doesn't say what it was that couldn't be written: one more character tells.
+    # An OSError doesn't say which file couldn't be written: writing one more character shows it.
     try:
         sys.stdout.write("\n")
         sys.stdout.flush()
@@ -182,23 +182,23 @@ def _is_stdout_broken() -> bool:
 
 
 def _leave_stdout() -> None:
-    # Python would complain of what waits in the buffer at its exit as well.
+    # Otherwise Python would fail again at exit, when it flushes the buffer.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _misused(error: click.UsageError, output: Output) -> int:
-    bare = isinstance(error, NoArgsIsHelpError)
-    if bare and not output.as_json:
+def _report_misuse(error: click.UsageError, output: Output) -> int:
+    is_bare = isinstance(error, NoArgsIsHelpError)
+    if is_bare and not output.as_json:
         sys.stdout.write(f"{error.message}\n")
         return USAGE
-    said = "no command was given." if bare else error.format_message()
-    hint = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
-    output.refuse(Misused(message=f"{said}{hint}"))
+    message = "no command was given." if is_bare else error.format_message()
+    help_command = f" See `{error.ctx.command_path} --help`." if error.ctx else ""
+    output.refuse(Misused(message=f"{message}{help_command}"))
     return USAGE
 
 
 def _with_examples(text: str | None, examples: str) -> str:
-    # The \b keeps the lines as they are.
+    # click doesn't wrap the lines after a \b.
     shown = indent(dedent(examples).strip(), "$ ")
     return f"{cleandoc(text or '')}\n\n\b\nExamples:\n{shown}"
 
@@ -236,7 +236,7 @@ def _shared_options() -> list[click.Parameter]:
 
 
 def quieten() -> None:
-    """Let through only the log lines that somebody at a terminal should see."""
+    """Log only warnings and errors, which somebody at a terminal should see."""
     from lockside.session.configuration import configure_logs
 
     configure_logs("WARNING")

@@ -1,4 +1,4 @@
-"""Handing work in: ask where somebody may want to think again, submit, wait, tell."""
+"""Submitting: ask for confirmation of many rows, submit, wait for the end and print the result."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import lockside
 
 
-def hand_in(
+def submit_and_wait(
     invocation: Invocation,
     request: SubmitRequest,
     question: str,
@@ -26,19 +26,19 @@ def hand_in(
     """Submit a request and, if it says so, wait for its end; return the exit code.
 
     Args:
-        invocation: Who acts.
-        request: The rows, and how to wait.
-        question: What is asked before many rows, with `{rows}` in it.
+        invocation: The call, with its actor and output.
+        request: The rows, and whether and how long to wait.
+        question: The question before many rows are changed, with `{rows}` in it.
         submit: Submits the request.
 
     Raises:
-        InvalidInput: There are many rows, somebody is there, and can't be asked.
+        InvalidInput: There are many rows, and standard input is no terminal to ask at.
         GoesOn: The time to wait is over, or Ctrl-C was pressed.
     """
     output = invocation.output
     with invocation.connect() as site:
         if not _is_meant(invocation, site, request, question):
-            output.note("Nothing was handed in.")
+            output.note("Nothing was submitted.")
             return CANCELLED
         begun = time.monotonic()
         operation = submit(site)
@@ -55,9 +55,9 @@ def hand_in(
     else:
         output.say(operation.id)
         later = f" for {format_time(due)}" if due and not is_late else ""
-        handed_in = f"Handed in{later}. Watch"
-        told = "Already done. See" if was_done else handed_in
-        output.note(f"{told} it with `lockside operations watch {operation.id}`.")
+        submitted = f"Submitted{later}. Watch"
+        sentence = "Already done. See" if was_done else submitted
+        output.note(f"{sentence} it with `lockside operations watch {operation.id}`.")
     return DONE
 
 
@@ -66,12 +66,12 @@ def _is_meant(
 ) -> bool:
     where = request.options["where"]
     if request.ids is None and where is None:
-        return True  # whoever made a file of rows has looked at them
+        return True  # the rows of a file were chosen one by one
     if request.options["dry_run"] or not is_asked(invocation.output, yes=request.yes):
         return True
     total = len(request.ids or ()) if where is None else site.count(request.kind, where)
     if total > ASK_ABOVE and where is not None and request.options["expect_count"] is None:
-        # What was looked at is what is done, or nothing is.
+        # If the filter matches other rows by then, nothing is changed.
         request.options["expect_count"] = total
     return is_meant(total, request.kind, question)
 
@@ -79,12 +79,12 @@ def _is_meant(
 def _was_done(
     invocation: Invocation, request: SubmitRequest, operation: "lockside.Operation", begun: float
 ) -> bool:
-    """Say whether the work was done before it was handed in now, under the same key."""
+    """Say whether an earlier request with the same idempotency key has done the work already."""
     if invocation.output.as_json or request.options["idempotency_key"] is None:
         return False
     if operation.age_s() <= time.monotonic() - begun:
         return False
     if operation.show()["finished_at"] is not None:
         return True
-    invocation.output.note("Handed in before, under the same key; this is that operation.")
+    invocation.output.note("Submitted before, under the same key; this is that operation.")
     return False

@@ -1,1 +1,1 @@
-"""Audit rules: how records are digested, sealed, replayed, kept and weighed."""
+"""Audit rules: digest, seal, replay and retain audit records, and rate denials and anomalies."""

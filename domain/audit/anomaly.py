@@ -1,9 +1,9 @@
-"""What is far more than usual: hours compared with hours like them, by robust statistics.
+"""Anomalies: find hours with far more events than comparable hours, by robust statistics.
 
-The usual is the median, its spread the median of the distances from it (MAD): a few wild hours
+The usual count is the median, its spread the median absolute deviation (MAD): a few extreme hours
 among many move neither. The score is the modified z-score of Iglewicz and Hoaglin (1993), whose
-limit is 3.5. Counts scatter by their square root at least, so steady small counts aren't taken
-for certain.
+limit is 3.5. The spread is at least the square root of the count, so that small counts that
+happened to be steady don't give high scores.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,19 +14,19 @@ from statistics import median
 
 LIMIT = 3.5
 _AS_SIGMA = 1.4826
-"""What makes a MAD comparable with a standard deviation."""
+"""The factor that makes a MAD comparable with a standard deviation."""
 
-_SO_MUCH_MORE = 2.0
-"""Nobody calls a few per cent a spike, however steady the hours were."""
+_LEAST_RATIO = 2.0
+"""A spike has at least so many times the usual count, however steady the hours were."""
 
 HOUR = timedelta(hours=1)
 _DAY, _WEEK = timedelta(days=1), timedelta(weeks=1)
 HISTORY = timedelta(weeks=8)
-"""So far back hours are compared."""
+"""How far back hours are compared."""
 
-# The nearest likeness for which there is enough history: a weekly run isn't a spike, nor is
-# the morning.
-_LIKE = (
+# The first row with enough history is used, so that neither a weekly run nor the start of every
+# working day is a spike: name, step back, least hours, most hours.
+_COMPARISONS = (
     ("the same hour of the week", _WEEK, 4, 8),
     ("the same hour of the day", _DAY, 7, 28),
     ("the hours before", HOUR, 24, 168),
@@ -35,16 +35,16 @@ _LIKE = (
 
 @dataclass(frozen=True, slots=True)
 class Spike:
-    """Hours that follow each other, each with far more than usual.
+    """Consecutive hours, each with far more events than usual.
 
     Attributes:
         since: When the first of them began.
         until: When the last of them ends.
-        usual: In the first of them, by its history.
-        came: In the hour with the most.
-        total: In all of them.
-        score: The largest.
-        compared_with: What the first hour was compared with.
+        usual: The usual count of the first hour, by its history.
+        came: The count of the hour with the most.
+        total: The count of all of them.
+        score: The largest score of an hour.
+        compared_with: Which hours the first one was compared with.
     """
 
     since: datetime
@@ -57,9 +57,9 @@ class Spike:
 
 
 def score_of(came: int, history: Sequence[int]) -> tuple[float, float]:
-    """Return what was usual, and by how many of its spreads this is more."""
+    """Return the usual count, and by how many of its spreads *came* exceeds it."""
     usual = float(median(history))
-    spread = _AS_SIGMA * median(abs(each - usual) for each in history)
+    spread = _AS_SIGMA * median(abs(count - usual) for count in history)
     return usual, (came - usual) / max(spread, sqrt(usual), 1.0)
 
 
@@ -71,37 +71,37 @@ def spikes_of(
     until: datetime,
     least: int,
 ) -> list[Spike]:
-    """Return the spikes of a span, in order; none where there is too little history.
+    """Return the spikes of a span of time, in order; none where there is too little history.
 
     Args:
-        counts: By the hour's beginning; an hour that isn't there counts as 0.
+        counts: Counts by the beginning of their hour; an hour that is missing counts as 0.
         first: The first hour of which anything is known.
-        since: The beginning of the span, a whole hour.
-        until: Its end.
-        least: So much more than usual it has to be, whatever its score.
+        since: The beginning of the span, a full hour.
+        until: The end of the span.
+        least: By how much a count must exceed the usual one, whatever its score.
     """
-    found: list[Spike] = []
-    for hour in (each for each in sorted(counts) if since <= each < until):
+    spikes: list[Spike] = []
+    for hour in (moment for moment in sorted(counts) if since <= moment < until):
         spike = _judge(counts, hour, first, least)
         if spike is None:
             continue
-        if found and found[-1].until == hour:
-            found[-1] = _joined(found[-1], spike)
+        if spikes and spikes[-1].until == hour:
+            spikes[-1] = _joined(spikes[-1], spike)
         else:
-            found.append(spike)
-    return found
+            spikes.append(spike)
+    return spikes
 
 
 def _judge(
     counts: Mapping[datetime, int], hour: datetime, first: datetime, least: int
 ) -> Spike | None:
     came = counts[hour]
-    for name, step, enough, most in _LIKE:
-        history = [counts.get(each, 0) for each in _before(hour, step, most) if each >= first]
+    for name, step, enough, most in _COMPARISONS:
+        history = [counts.get(moment, 0) for moment in _before(hour, step, most) if moment >= first]
         if len(history) < enough:
             continue
         usual, score = score_of(came, history)
-        if score < LIMIT or came - usual < least or came < _SO_MUCH_MORE * usual:
+        if score < LIMIT or came - usual < least or came < _LEAST_RATIO * usual:
             return None
         return Spike(hour, hour + HOUR, usual, came, came, score, name)
     return None

@@ -1,14 +1,14 @@
-"""How much a denial should worry somebody: a score from 0 to 100, by rule."""
+"""Denial risk: rate a denied request with a score from 0 to 100, by rule, and flag it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 HIGHEST = 100
 SUSPICIOUS_FROM = 60
-"""From this score on a denial is marked as suspicious."""
+"""A denial with this score or more is suspicious."""
 
 REPEATS_COUNTED = 6
-"""More denials of the hour before add nothing, and needn't be counted."""
+"""Further denials of the hour before don't raise the score, and needn't be counted."""
 
 ELEVATED = "elevated"
 FOREIGN_IDS = "foreign_ids"
@@ -31,17 +31,17 @@ _ELEVATED = ("role", "person_role", "tenant")
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Somebody asked for what they may not do.
+    """A request that was denied, as far as its risk depends on it.
 
     Attributes:
-        kind: What they wanted to touch, e.g. `work_order` or `role`.
-        action: What they wanted to do with it, e.g. `approve`.
-        required: The permissions that they would have needed; none where no permission helps.
-        held: The permissions that they have.
-        ids: The rows that they named; none for a new row or a list.
-        recent: How many denials they had in the hour before.
-        is_cross_tenant: They named what is another tenant's.
-        is_out_of_hours: They came when nobody usually works.
+        kind: The resource type that was requested, e.g. `work_order` or `role`.
+        action: What was to be done with it, e.g. `approve`.
+        required: The permissions that were needed; none where no permission helps.
+        held: The permissions that the actor has.
+        ids: The rows that were named; none for a new row or a list.
+        recent: How many denials the actor had in the hour before.
+        is_cross_tenant: Whether it named rows of another tenant.
+        is_out_of_hours: Whether it came outside of the usual working hours.
     """
 
     kind: str
@@ -55,10 +55,10 @@ class Denial:
 
     @property
     def risk_score(self) -> int:
-        """Return 0 to 100: what was wanted, on how many rows, by whom, when, how often before.
+        """Return 0 to 100, by the action, the number of rows, the actor, the time and repeats.
 
-        Reaching for another tenant's rows weighs most: by itself it is suspicious. Then
-        reaching for roles and people: it would open everything else.
+        Naming another tenant's rows weighs most: it is suspicious by itself. Then come roles and
+        people, because they would give access to everything else.
         """
         score = _BY_VERB.get(self.action, _ANOTHER_VERB)
         score += _OWN_ROLES if self.kind in _ADMINISTRATION else 0
@@ -76,23 +76,24 @@ class Denial:
 
     @property
     def flags(self) -> list[str]:
-        """Return what about it should catch the eye, sorted."""
-        told = {
+        """Return its flags, such as `elevated` or `repeated`, sorted."""
+        flags = {
             ELEVATED: self.kind in _ELEVATED,
             FOREIGN_IDS: self.is_cross_tenant,
             OUT_OF_HOURS: self.is_out_of_hours,
             REPEATED: self.recent > 0,
         }
-        return sorted(name for name, is_so in told.items() if is_so)
+        return sorted(name for name, is_so in flags.items() if is_so)
 
 
 def flags_of_write(kind: str, reason: str, more: Iterable[str] = ()) -> list[str]:
-    """Return what about a write should catch the eye, sorted.
+    """Return the flags of a write, sorted.
 
     Args:
-        kind: What is written; roles, who holds them, and tenants are `elevated`.
-        reason: Why; `override` is one.
-        more: What else is known of it.
+        kind: The resource type that is written; roles, who holds them, and tenants are
+            `elevated`.
+        reason: Why it is written; `override` is a flag as well.
+        more: Further flags.
     """
-    told = {ELEVATED: kind in _ELEVATED, OVERRIDE: reason == OVERRIDE}
-    return sorted({*more, *(name for name, is_so in told.items() if is_so)})
+    flags = {ELEVATED: kind in _ELEVATED, OVERRIDE: reason == OVERRIDE}
+    return sorted({*more, *(name for name, is_so in flags.items() if is_so)})

@@ -1,7 +1,8 @@
-"""What an erasure records of what it emptied, so that nobody else can empty or change a record.
+"""Erasure evidence: what an erasure records, so that no other change to a record goes unnoticed.
 
-It tells which records lost words, and a digest over what was left of these. What a later erasure
-empties again is the later one's: it tells what the earlier one had left.
+It records which audit records lost words, and a digest over what was left of them. A record that
+a later erasure empties again counts for the later one, which records what the earlier one had
+left.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,60 +13,68 @@ from uuid import UUID
 from domain.audit.seal import digest_of_events, digest_of_rests
 
 Rests = Mapping[UUID, bytes]
-"""By the event ids of records, a digest over what is left of their words."""
+"""Digests over what is left of the words of records, by event id."""
 
-_ID = 32
+_ID_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Emptied:
-    """A record that lost words: what is left of them, and what an earlier erasure left."""
+    """A record that lost words: a digest of what is left, and what an earlier erasure had left."""
 
     event_id: UUID
     rest: bytes
     former: tuple[UUID, bytes] | None = None
 
 
-def told_of_erasure(emptied: Mapping[UUID, Emptied]) -> dict[str, Any]:
-    """Return what an erasure records, as JSON.
+def erasure_evidence(emptied: Mapping[UUID, Emptied]) -> dict[str, Any]:
+    """Return the evidence that an erasure records, as JSON.
 
-    Ids and digests stand there without a dash: some would pass for a number of somebody's else.
+    Ids and digests are written without dashes: with them some would pass for a personal number
+    and be redacted.
     """
-    told = {
+    details = {
         "records": len(emptied),
         "digest": digest_of_events(emptied),
-        "left": digest_of_rests({each.event_id: each.rest for each in emptied.values()}),
+        "left": digest_of_rests({record.event_id: record.rest for record in emptied.values()}),
     }
     again: dict[str, list[str]] = {}
-    for each in sorted(emptied.values(), key=lambda each: each.event_id):
-        if each.former is not None:
-            erasure_id, rest = each.former
-            again.setdefault(erasure_id.hex, []).append(each.event_id.hex + rest.hex())
-    return told | ({"again": again} if again else {})
+    for record in sorted(emptied.values(), key=lambda record: record.event_id):
+        if record.former is not None:
+            erasure_id, rest = record.former
+            again.setdefault(erasure_id.hex, []).append(record.event_id.hex + rest.hex())
+    return details | ({"again": again} if again else {})
 
 
-def emptied_again(told: Any) -> Iterator[tuple[UUID, UUID, bytes]]:
-    """Yield what an erasure emptied after another: that one, which record, what it had left."""
+def emptied_again(evidence: Any) -> Iterator[tuple[UUID, UUID, bytes]]:
+    """Yield what an erasure emptied after an earlier one: its id, the record, what it had left."""
     try:
-        again = [(UUID(one), each) for one, many in told["again"].items() for each in many]
-        yield from ((one, UUID(each[:_ID]), bytes.fromhex(each[_ID:])) for one, each in again)
+        again = [
+            (UUID(erasure_id), entry)
+            for erasure_id, entries in evidence["again"].items()
+            for entry in entries
+        ]
+        yield from (
+            (erasure_id, UUID(entry[:_ID_DIGITS]), bytes.fromhex(entry[_ID_DIGITS:]))
+            for erasure_id, entry in again
+        )
     except (AttributeError, LookupError, TypeError, ValueError):
         return
 
 
-def is_as_told(told: Any, rests: Rests) -> bool:
-    """Say whether records, and what is left of them, are those that an erasure tells.
+def matches_evidence(evidence: Any, rests: Rests) -> bool:
+    """Say whether the records, and what is left of them, are those of an erasure's evidence.
 
-    Erasures of before tell nothing of what was left.
+    Old erasures recorded no digest of what was left.
     """
-    if not isinstance(told, dict):
+    if not isinstance(evidence, dict):
         return False
-    left = {"left": digest_of_rests(rests)} if "left" in told else {}
-    same = {"records": len(rests), "digest": digest_of_events(rests), **left}
-    return {name: each for name, each in told.items() if name != "again"} == same
+    left = {"left": digest_of_rests(rests)} if "left" in evidence else {}
+    expected = {"records": len(rests), "digest": digest_of_events(rests), **left}
+    return {name: value for name, value in evidence.items() if name != "again"} == expected
 
 
-def is_part_told(told: Any, rests: Rests) -> bool:
-    """Say whether records are fewer than an erasure tells."""
-    known = told.get("records") if isinstance(told, dict) else None
-    return isinstance(known, int) and len(rests) < known
+def is_part_of_evidence(evidence: Any, rests: Rests) -> bool:
+    """Say whether there are fewer records than an erasure's evidence counts."""
+    records = evidence.get("records") if isinstance(evidence, dict) else None
+    return isinstance(records, int) and len(rests) < records

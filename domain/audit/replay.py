@@ -1,8 +1,8 @@
-"""What a row was at a past time, from its records and from what it is now.
+"""Replay: reconstruct a row at a past time from its audit records and its present values.
 
-From the present back, each record tells what stood there before it; from the row's creation
-on, what stood there after it. Where a record is missing, the other way may still lead there.
-What neither tells, and what was redacted, is told as unknown, never guessed.
+Going back from the present, each record gives the values before it; going forward from the row's
+creation, the values after it. Where a record is missing in one direction, the other may still
+lead there. What neither gives, and what was redacted, is reported as unknown, never guessed.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,23 +19,23 @@ UNKNOWN = {
     "outside": "it was changed past the platform, and nobody recorded how",
     "contradicted": "the records tell something else than what the row held later",
 }
-"""Why a value can't be told."""
+"""Why a value is unknown, by code."""
 
 _STATE, _SINCE = "state", "state_since"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One version of a row, as its record tells it.
+    """One version of a row, from its audit record.
 
     Attributes:
-        version: Which.
+        version: The version's number.
         occurred_at: When it was written.
-        actor_id: By whom; None is the system.
-        before: What was there until then, by field, of what it changed.
-        after: What has been there since, by field.
-        why_not: Why it doesn't tell all that it changed, a word of `UNKNOWN`; None if it does.
-        is_first: It made the row: what it doesn't tell was empty.
+        actor_id: Who wrote it; None is the system.
+        before: The values before, of the fields that it changed.
+        after: The values since, of the fields that it changed.
+        why_not: Why it doesn't list all changes, a code of `UNKNOWN`; None if it does.
+        is_first: Whether it created the row: a field that it doesn't list was empty.
     """
 
     version: int
@@ -49,14 +49,14 @@ class Step:
 
 @dataclass(slots=True)
 class Past:
-    """What is known of a row at a time.
+    """What is known of a row at a past time.
 
     Attributes:
-        exists: Whether it was there.
-        since: When it came, or of what is not there any more when it went.
-        version: Which it was; None if that isn't known.
-        values: By field; without what isn't known.
-        unknown: Why not, by field: a word of `UNKNOWN`.
+        exists: Whether it existed.
+        since: When it was created; of a row that doesn't exist any more, when it was deleted.
+        version: Its version; None if that isn't known.
+        values: The known values, by field.
+        unknown: Why other values aren't known, by field: a code of `UNKNOWN`.
     """
 
     exists: bool
@@ -65,27 +65,29 @@ class Past:
     values: dict[str, Any] = field(default_factory=dict)
     unknown: dict[str, str] = field(default_factory=dict)
 
-    def tell(self, name: str, found: "_Found") -> None:
-        """Add a field, or why it isn't known."""
-        if found.why_not is None:
-            self.values[name] = found.value
+    def add(self, name: str, result: "_Lookup") -> None:
+        """Add the value of a field, or why it isn't known."""
+        if result.why_not is None:
+            self.values[name] = result.value
         else:
-            self.unknown[name] = found.why_not
+            self.unknown[name] = result.why_not
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Lookup:
+    """The value of a field, or why it isn't known."""
+
     value: Any = None
     why_not: str | None = None
 
 
 def is_masked(value: Any) -> bool:
-    """Say whether a recorded value holds a mask, in any depth."""
+    """Say whether a recorded value contains a mask, at any depth."""
     if isinstance(value, str):
         return has_mask(value)
     if isinstance(value, Mapping):
-        return any(is_masked(each) for each in value.values())
-    return isinstance(value, list | tuple) and any(is_masked(each) for each in value)
+        return any(is_masked(member) for member in value.values())
+    return isinstance(value, list | tuple) and any(is_masked(member) for member in value)
 
 
 def past_of(
@@ -95,19 +97,20 @@ def past_of(
     *,
     defaulted: Collection[str] = (),
 ) -> Past:
-    """Return what a row was at a time.
+    """Return a row as it was at a past time.
 
     Args:
         steps: Its recorded versions, in any order, perhaps not all.
         present: All its columns as they are now.
         at: The time.
-        defaulted: Fields that the database fills: a first record without them says nothing.
+        defaulted: Fields that the database fills: they may be missing in the first record without
+            having been empty.
     """
     if present["created_at"] > at:
         return Past(exists=False, since=present["created_at"])
     if present["deleted_at"] is not None and present["deleted_at"] <= at:
         return Past(exists=False, since=present["deleted_at"])
-    history = _History({each.version: each for each in steps}, present, defaulted)
+    history = _History({step.version: step for step in steps}, present, defaulted)
     first, last = history.versions_at(at)
     past = Past(exists=True, since=present["created_at"])
     past.version = first if first == last else None
@@ -115,9 +118,9 @@ def past_of(
         if name in _NEVER_CHANGE:
             past.values[name] = present[name]
         elif name not in _NOT_REPLAYED:
-            past.tell(name, history.find(name, first, last))
-    for name, found in history.write(past.version).items():
-        past.tell(name, found)
+            past.add(name, history.find(name, first, last))
+    for name, value in history.version_fields(past.version).items():
+        past.add(name, value)
     return past
 
 
@@ -127,7 +130,7 @@ _NOT_REPLAYED = frozenset({"tenant_id", "deleted_at", "version", "updated_at", "
 
 @dataclass(frozen=True, slots=True)
 class _History:
-    """The versions of a row that are known, and how to go from one to another."""
+    """The known versions of a row, and the look-up of its values in them."""
 
     steps: Mapping[int, Step]
     present: Mapping[str, Any]
@@ -138,76 +141,80 @@ class _History:
         return int(self.present["version"])
 
     def versions_at(self, at: datetime) -> tuple[int, int]:
-        """Return the first and the last version that the row can have had at a time."""
+        """Return the first and the last version that the row may have had at a time."""
         times = {self.newest: self.present["updated_at"]}
-        times |= {version: each.occurred_at for version, each in self.steps.items()}
+        times |= {version: step.occurred_at for version, step in self.steps.items()}
         times[1] = self.present["created_at"]
         first = max(version for version, time in times.items() if time <= at)
         later = [version for version, time in times.items() if time > at]
         return first, min(later, default=self.newest + 1) - 1
 
-    def find(self, name: str, first: int, last: int) -> _Found:
-        """Return a field's value at one of these versions, which should be one."""
-        back, on = self._back(name, last), self._on(name, first)
+    def find(self, name: str, first: int, last: int) -> _Lookup:
+        """Return a field's value at a version between these two, which are usually the same."""
+        later, earlier = self._find_from_later(name, last), self._find_from_earlier(name, first)
+        both_known = later.why_not is None and earlier.why_not is None
         if first != last:
-            # One version of an unknown time: what it was before and after it, it was at it.
-            agree = back.why_not is None and on.why_not is None and back.value == on.value
-            return back if agree and last - first == 1 else _Found(why_not="not_recorded")
-        if back.why_not is None and on.why_not is None and back.value != on.value:
-            return _Found(why_not="contradicted")
-        return on if back.why_not is not None and on.why_not is None else back
+            # One version of unknown time between them: what didn't change across it, it had too.
+            agree = both_known and later.value == earlier.value
+            return later if agree and last - first == 1 else _Lookup(why_not="not_recorded")
+        if both_known and later.value != earlier.value:
+            return _Lookup(why_not="contradicted")
+        return earlier if later.why_not is not None and earlier.why_not is None else later
 
-    def write(self, version: int | None) -> dict[str, _Found]:
-        """Return which version it was, and who wrote that when."""
+    def version_fields(self, version: int | None) -> dict[str, _Lookup]:
+        """Return the version's number, and who wrote it when."""
         step = self.steps.get(version or 0)
-        nobody = _Found(why_not="not_recorded")
-        told = {"version": nobody, "updated_at": nobody, "updated_by": nobody}
+        nobody = _Lookup(why_not="not_recorded")
+        values = {"version": nobody, "updated_at": nobody, "updated_by": nobody}
         if version is not None:
-            told["version"] = _Found(version)
+            values["version"] = _Lookup(version)
         if version == self.newest:
-            told |= {name: _Found(self.present[name]) for name in ("updated_at", "updated_by")}
+            values |= {name: _Lookup(self.present[name]) for name in ("updated_at", "updated_by")}
         elif step is not None:
-            told |= {"updated_at": _Found(step.occurred_at), "updated_by": _Found(step.actor_id)}
-        return told
+            values |= {
+                "updated_at": _Lookup(step.occurred_at),
+                "updated_by": _Lookup(step.actor_id),
+            }
+        return values
 
-    def _back(self, name: str, version: int) -> _Found:
-        """Follow the versions after this one up to what is told to have been before."""
+    def _find_from_later(self, name: str, version: int) -> _Lookup:
+        """Return the value before the next later change of a field, or its present value."""
         for later in range(version + 1, self.newest + 1):
             step = self.steps.get(later)
             if step is not None and name in step.before:
-                return _told(step.before[name])
-            why_not = _silence(step)
+                return _unless_masked(step.before[name])
+            why_not = _why_unlisted(step)
             if why_not is not None:
-                return _Found(why_not=why_not)
-        return _Found(self.present[name])
+                return _Lookup(why_not=why_not)
+        return _Lookup(self.present[name])
 
-    def _on(self, name: str, version: int) -> _Found:
-        """Follow this version and those before it down to what is told to have come."""
+    def _find_from_earlier(self, name: str, version: int) -> _Lookup:
+        """Return the value after the last change of a field, at this version or earlier."""
         for earlier in range(version, 0, -1):
             step = self.steps.get(earlier)
             if step is not None and name in step.after:
-                return _told(step.after[name])
-            why_not = _silence(step)
+                return _unless_masked(step.after[name])
+            why_not = _why_unlisted(step)
             if why_not is None and step is not None and step.is_first:
                 why_not = "not_recorded" if name in self.defaulted else None
-                return _Found(why_not=why_not)
+                return _Lookup(why_not=why_not)
             if why_not is not None:
-                return _Found(why_not=why_not)
-        return _Found(why_not="not_recorded")
+                return _Lookup(why_not=why_not)
+        return _Lookup(why_not="not_recorded")
 
 
-def _silence(step: Step | None) -> str | None:
-    """Return why a version that doesn't tell of a field may have changed it all the same."""
+def _why_unlisted(step: Step | None) -> str | None:
+    """Return why a version may have changed a field that it doesn't list; None if it can't."""
     return "not_recorded" if step is None else step.why_not
 
 
-def _told(value: Any) -> _Found:
-    return _Found(why_not="redacted") if is_masked(value) else _Found(value)
+def _unless_masked(value: Any) -> _Lookup:
+    return _Lookup(why_not="redacted") if is_masked(value) else _Lookup(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """How long a row was in a state, all its stays together."""
+    """How long a row was in a state, all its visits together."""
 
     state: str
     seconds: float
@@ -221,23 +228,25 @@ def stays_of(
     """Return how long a row was in each state, in the order of first visits.
 
     Returns:
-        The stays, and the seconds of its life of which the records tell no state.
+        The stays, and the seconds of its life for which no record gives the state.
     """
     end = present["deleted_at"] or now
     spans: list[tuple[str, datetime, datetime]] = [
         (step.before[_STATE], step.before[_SINCE], step.occurred_at)
-        for step in sorted(steps, key=lambda each: each.version)
+        for step in sorted(steps, key=lambda step: step.version)
         if None not in (step.before.get(_STATE), step.before.get(_SINCE))
     ]
     spans.append((present[_STATE], present[_SINCE], end))
-    known = timedelta()
+    recorded = timedelta()
     seconds: dict[str, float] = {}
     visits: dict[str, int] = {}
     for state, came, left in spans:
-        known += left - came
+        recorded += left - came
         seconds[state] = seconds.get(state, 0.0) + (left - came).total_seconds()
         visits[state] = visits.get(state, 0) + 1
-    whole = end - min(present["created_at"], spans[0][1])
+    lifetime = end - min(present["created_at"], spans[0][1])
     last = present[_STATE] if present["deleted_at"] is None else None
-    stays = [Stay(each, seconds[each], visits[each], each == last) for each in seconds]
-    return stays, max((whole - known).total_seconds(), 0.0)
+    stays = [
+        Stay(visited, seconds[visited], visits[visited], visited == last) for visited in seconds
+    ]
+    return stays, max((lifetime - recorded).total_seconds(), 0.0)

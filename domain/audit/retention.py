@@ -1,4 +1,4 @@
-"""How long things are kept: keys, operations, and records in tables and then in archives."""
+"""Retention: how long keys and operations are kept, and records in tables and in archives."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """The spans of a record's life, from when it occurred; of an operation's, from its end.
+    """Retention periods: of records from when they occurred, of operations from their end.
 
     Attributes:
-        hot_days: So many a record stays in its table at least.
-        kept_years: Then it is in an archive, until it is so old.
-        restored_days: What was restored stays in its table for so many, by default.
-        key_days: For so many the same idempotency key gives the same operation.
-        operation_days: For so many an operation can be looked at, retried, taken back.
+        hot_days: How many days a record stays in its table at least.
+        kept_years: How many years it is kept in all; after `hot_days` it is in an archive.
+        restored_days: How many days restored records stay in their table, by default.
+        key_days: How many days the same idempotency key gives the same operation.
+        operation_days: How many days an operation can be looked at, retried and undone.
     """
 
     hot_days: int = 90
@@ -23,7 +23,7 @@ class Retention:
     operation_days: int = 90
 
     def cold_before(self, now: datetime) -> date:
-        """Return the month before which every month is cold to its last record."""
+        """Return the first month that isn't cold; all records of earlier months may be archived."""
         return month_of(now - timedelta(days=self.hot_days))
 
     def gone_before(self, now: datetime) -> datetime:
@@ -31,23 +31,23 @@ class Retention:
         return _years_earlier(now, self.kept_years)
 
     def keys_gone_before(self, now: datetime) -> datetime:
-        """Return the moment before which an operation's end lets go of its key."""
+        """Return the moment before which an operation must have ended to lose its key."""
         return now - timedelta(days=self.key_days)
 
     def operations_gone_before(self, now: datetime) -> datetime:
-        """Return the moment before which operations ended that aren't kept any more."""
+        """Return the moment before which an operation must have ended to be deleted."""
         return now - timedelta(days=self.operation_days)
 
     def surely_kept_from(self, now: datetime) -> datetime:
-        """Return the moment from which on everything has to be there.
+        """Return the moment since which every record must still be there.
 
-        A span above two years says nothing here: it may have been shorter once.
+        A period of more than two years doesn't count in full: it may have been shorter once.
         """
         return _years_earlier(now, min(self.kept_years, 2))
 
 
 def month_of(moment: datetime) -> date:
-    """Return the first day of the month in which a moment is, by UTC."""
+    """Return the first day of a moment's month, by UTC."""
     return moment.astimezone(UTC).date().replace(day=1)
 
 
@@ -57,7 +57,7 @@ def month_after(month: date) -> date:
 
 
 def span_of(month: date) -> tuple[datetime, datetime]:
-    """Return the first moment of a month, and that of the next."""
+    """Return the first moment of a month, and the first of the next month."""
     return _midnight(month), _midnight(month_after(month))
 
 

@@ -1,8 +1,8 @@
-"""Seals: how a batch of records is pinned, so that no record can change, come or go unseen.
+"""Seals: digest a batch of audit records, so that no record is changed, added or removed unseen.
 
 A record's digest is SHA-256 over what the database stores of it. The digests of a batch are the
-leaves of a Merkle tree, and a seal binds its root to the seal before it. The prefixes keep a
-leaf, a node and a seal from ever being taken for each other (RFC 6962, section 2.1).
+leaves of a Merkle tree, and a seal chains its root to the seal before it. The prefixes keep a
+leaf, a node and a seal from ever being mistaken for each other (RFC 6962, section 2.1).
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,18 +16,18 @@ LEAF = b"\x00"
 _NODE = b"\x01"
 _SEAL = b"\x02"
 FIRST = bytes(DIGEST_BYTES)
-"""What the first seal of a tenant names as the one before it."""
+"""The digest that the first seal of a tenant names as the one before it."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def merkle_root(leaves: bytes) -> bytes:
-    """Return the root over a batch's digests, which stand one after another.
+    """Return the Merkle root over a batch's digests, which are concatenated.
 
-    A node without a neighbour goes up as it is, so that the tree is that of RFC 6962.
+    A node without a neighbour moves up unchanged, as in the tree of RFC 6962.
 
     Raises:
-        ValueError: There is none, or one of them isn't whole.
+        ValueError: There is no digest, or one of them isn't complete.
     """
     if not leaves or len(leaves) % DIGEST_BYTES:
         raise ValueError(f"{len(leaves)} bytes are no batch of digests")
@@ -43,26 +43,27 @@ def merkle_root(leaves: bytes) -> bytes:
 
 
 def digest_of_events(event_ids: Iterable[UUID]) -> str:
-    """Return what stands for a set of records: a digest over their event ids in order."""
-    return sha256(b"".join(each.bytes for each in sorted(event_ids))).hexdigest()
+    """Return a digest that identifies a set of records: over their event ids in order."""
+    return sha256(b"".join(event_id.bytes for event_id in sorted(event_ids))).hexdigest()
 
 
 def digest_of_rests(rests: Mapping[UUID, bytes]) -> str:
-    """Return what stands for what was left of a set of records: over each event id and digest."""
-    return sha256(b"".join(each.bytes + rests[each] for each in sorted(rests))).hexdigest()
+    """Return a digest over what was left of a set of records: each event id and its digest."""
+    parts = (event_id.bytes + rests[event_id] for event_id in sorted(rests))
+    return sha256(b"".join(parts)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What pins one batch of a tenant's records.
+    """A seal over one batch of a tenant's audit records.
 
     Attributes:
-        tenant_id: Whose records they are.
+        tenant_id: The tenant of the records.
         seal_no: 1, 2, 3 and so on, without a gap.
         previous: The digest of the seal before; `FIRST` if there is none.
         root: The Merkle root over the records' digests.
-        records: So many they are.
-        sealed_at: When, to the microsecond.
+        records: The number of records.
+        sealed_at: When it was made, to the microsecond.
     """
 
     tenant_id: int
@@ -74,9 +75,9 @@ class Seal:
 
     @property
     def digest(self) -> bytes:
-        """Return what the next seal, and an anchor, says of this one."""
+        """Return the digest by which the next seal and an anchor refer to this one."""
         since = self.sealed_at - _EPOCH
         micros = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
         numbers = (self.tenant_id, self.seal_no, self.records, micros)
-        fixed = b"".join(each.to_bytes(8, "big") for each in numbers)
+        fixed = b"".join(number.to_bytes(8, "big") for number in numbers)
         return sha256(_SEAL + fixed + self.previous + self.root).digest()

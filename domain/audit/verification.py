@@ -1,19 +1,19 @@
-"""What a verification of the seals looks at, and what it finds."""
+"""Seal verification: what a verification of the seals has compared, and its findings."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-_TOLD = 100
-"""Findings that are kept; the others are counted."""
+_MOST_FINDINGS = 100
+"""How many findings are kept; further ones are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
     """A seal as it was pinned outside the database.
 
-    `unsealed` is how many records of the tenant were from before there were seals; None where it
-    wasn't told yet.
+    `unsealed` is how many records the tenant had from before there were seals; None in anchors
+    that didn't record it yet.
     """
 
     tenant_id: int
@@ -25,13 +25,13 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that isn't as it was sealed.
+    """A difference between a seal and what is stored.
 
     Attributes:
-        code: What it is, e.g. `record_changed`.
-        message: The same as a sentence, with what to do.
-        seal_no: The seal that shows it.
-        record: Which record, where there is one: `record`, `event_id`, `kind`, `entity_id`,
+        code: The kind of difference, e.g. `record_changed`.
+        message: A sentence that says what it is and what to do.
+        seal_no: The seal that doesn't match.
+        record: The record concerned, if there is one: `record`, `event_id`, `kind`, `entity_id`,
             `version`.
     """
 
@@ -43,20 +43,20 @@ class Finding:
 
 @dataclass(slots=True)
 class Verified:
-    """What a verification looked at and found, in the order of the chain.
+    """What a verification has compared, and its findings in the order of the chain.
 
     Attributes:
-        seals: So many seals were verified.
-        records: With so many records.
-        archived: So many of these are in archives.
-        dropped: So many of these were dropped from archives, as too old to be kept.
-        erased: So many of these without their words, which were erased.
-        unsealed: Records from before there were seals.
-        pinned: So many seals that were pinned outside were compared with.
-        waiting: So many changes have yet to become records.
-        waiting_since: Since when the oldest of them waits.
-        findings: The first hundred.
-        more: How many findings there are beyond.
+        seals: How many seals were verified.
+        records: How many records these seals cover.
+        archived: How many of these records are in archives.
+        dropped: How many of them were dropped from archives, as too old to be kept.
+        erased: How many of them were verified without their words, which were erased.
+        unsealed: How many records are from before there were seals.
+        pinned: How many seals were compared with anchors outside the database.
+        waiting: How many changes in the outbox have yet to become records.
+        waiting_since: When the oldest of these changes was made.
+        findings: The first hundred findings.
+        more: How many further findings there are.
     """
 
     seals: int = 0
@@ -72,8 +72,8 @@ class Verified:
     more: int = 0
 
     def tell(self, code: str, message: str, **which: Any) -> None:
-        """Keep a finding, or count it if there are too many."""
-        if len(self.findings) < _TOLD:
+        """Keep a finding, or only count it if there are too many."""
+        if len(self.findings) < _MOST_FINDINGS:
             self.findings.append(Finding(code, message, **which))
         else:
             self.more += 1

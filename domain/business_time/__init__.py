@@ -1,1 +1,1 @@
-"""Business time: working hours, holidays and time zones, and spans counted by them."""
+"""Business time: working hours, holidays, time zones, and durations counted by them."""

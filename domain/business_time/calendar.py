@@ -1,8 +1,8 @@
-"""Business time: how long somebody was at work between two moments, in their zone.
+"""Business calendar: count the working time between two moments, in the calendar's zone.
 
-A moment is working time if the wall clock of the zone then shows a time within the hours of that
-weekday, and the day is no holiday. So an hour that the clocks skip counts for nothing, and one
-that they repeat counts twice: as it does for whoever works through it.
+A moment is working time if the wall clock of the zone shows a time within the hours of that
+weekday, and the day is no holiday. So an hour that the clocks skip doesn't count, and one that
+they repeat counts twice, as it does for people who work through it.
 """
 
 from bisect import bisect_right
@@ -17,20 +17,20 @@ _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
 _BLOCK = timedelta(days=14)
 _FURTHEST = timedelta(days=10 * 366)
-"""Whoever works so seldom that a limit isn't reached in this time never reaches it."""
+"""How far back `Calendar.ago` searches; a limit not reached within this time is never reached."""
 
 Span = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenHours:
-    """A span of the wall clock; `until` of midnight is the day's end."""
+    """A span of working hours on the wall clock; an `until` of midnight is the end of the day."""
 
     since: time
     until: time
 
     def __post_init__(self) -> None:
-        """Refuse a span that is none.
+        """Check the order of the two times.
 
         Raises:
             InvalidInput: It ends before it begins.
@@ -44,7 +44,7 @@ class OpenHours:
 
     @property
     def length(self) -> timedelta:
-        """Return how long it lasts on a day on which the clocks don't change."""
+        """Return how long it is on a day on which the clocks don't change."""
         return (_since_midnight(self.until) or _DAY) - _since_midnight(self.since)
 
 
@@ -53,10 +53,10 @@ ALL_DAY = (OpenHours(time.min, time.min),)
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """When somebody works.
+    """Working hours of a week, less holidays, in a time zone.
 
     Attributes:
-        zone: Whose wall clock tells.
+        zone: The zone whose wall clock counts.
         week: The hours of each weekday, from Monday on.
         holidays: Days without work, by the zone's date.
     """
@@ -75,21 +75,22 @@ class Calendar:
 
     @property
     def is_always(self) -> bool:
-        """Say whether every moment is working time: then no day has to be looked at."""
+        """Say whether every moment is working time, so that no day has to be looked at."""
         off = self.holidays
         return isinstance(off, frozenset) and not off and tuple(self.week) == (ALL_DAY,) * 7
 
     def elapsed(self, since: datetime, until: datetime) -> timedelta:
-        """Return the business time between two moments; none if they are the other way round."""
+        """Return the business time between two moments; zero if they are in the other order."""
         if self.is_always:
             return _apart(since, until)
         spans = self.working(since, until)
         return sum((end - begin for begin, end in spans), timedelta())
 
     def ago(self, until: datetime, amount: timedelta) -> datetime | None:
-        """Return the last moment since which so much business time has passed; None if never.
+        """Return the latest moment since which *amount* of business time has passed; None if none.
 
-        What began at it or before has had its time: one comparison for any number of rows.
+        Whatever began at that moment or earlier has reached the limit: any number of rows take
+        one comparison each.
         """
         if amount <= timedelta():
             return until
@@ -107,13 +108,15 @@ class Calendar:
         return None
 
     def working(self, since: datetime, until: datetime) -> Iterator[Span]:
-        """Yield the spans of work between two moments in order, in UTC."""
-        for begin, end in self._steady(since.astimezone(UTC), until.astimezone(UTC)):
+        """Yield the spans of working time between two moments in order, in UTC."""
+        for begin, end in self._split_at_changes(since.astimezone(UTC), until.astimezone(UTC)):
             offset = begin.astimezone(self.zone).utcoffset() or timedelta()
-            yield from self._of_wall(begin, end, offset)
+            yield from self._working_at_offset(begin, end, offset)
 
-    def _of_wall(self, begin: datetime, end: datetime, offset: timedelta) -> Iterator[Span]:
-        """Yield the spans of work of a time in which the zone keeps its offset."""
+    def _working_at_offset(
+        self, begin: datetime, end: datetime, offset: timedelta
+    ) -> Iterator[Span]:
+        """Yield the spans of working time within a span in which the zone keeps its offset."""
         day = (begin + offset).date()
         while (midnight := datetime.combine(day, time.min, UTC) - offset) < end:
             if day not in self.holidays:
@@ -124,20 +127,20 @@ class Calendar:
                         yield max(opens, begin), min(closes, end)
             day += _DAY
 
-    def _steady(self, begin: datetime, end: datetime) -> Iterator[Span]:
-        """Cut a time in UTC where the zone's offset changes."""
+    def _split_at_changes(self, begin: datetime, end: datetime) -> Iterator[Span]:
+        """Split a span in UTC where the zone's offset changes."""
         while begin < end:
             stop = min(begin + _DAY, end)
             if self._offset(begin) != self._offset(stop - _SECOND):
-                stop = self._change(begin, stop)
+                stop = self._find_change(begin, stop)
             yield begin, stop
             begin = stop
 
     def _offset(self, moment: datetime) -> timedelta | None:
         return moment.astimezone(self.zone).utcoffset()
 
-    def _change(self, begin: datetime, stop: datetime) -> datetime:
-        """Return the first moment, to the second, at which the offset isn't that of *begin*."""
+    def _find_change(self, begin: datetime, stop: datetime) -> datetime:
+        """Return the first moment, to the second, whose offset differs from that of *begin*."""
         low = begin.replace(microsecond=0)
         before = self._offset(begin)
         same, other = 0, int((stop - low) / _SECOND) + 1
@@ -160,7 +163,7 @@ def _since_midnight(moment: time) -> timedelta:
 
 
 def _apart(since: datetime, until: datetime) -> timedelta:
-    # Two times of one zone differ by what its clock shows, which isn't what has passed.
+    # Python subtracts two times of one zone by the wall clock, which isn't the time that passed.
     return max(until.astimezone(UTC) - since.astimezone(UTC), timedelta())
 
 
@@ -171,23 +174,24 @@ def _before(moment: datetime, amount: timedelta) -> datetime | None:
         return None
 
 
-class Passed:
-    """How much business time has passed at one moment, since any others.
+class ElapsedTime:
+    """Counts the business time from many earlier moments to one moment.
 
-    Days are looked at once, however many beginnings are asked for.
+    Each day is looked at once, however many moments are counted from.
     """
 
     def __init__(self, calendar: Calendar, until: datetime) -> None:
         """Count up to *until*."""
         self._calendar = calendar
         self._until = self._far = until.astimezone(UTC)
-        # Of each span of work, newest first: its age when it began, its end, the time since.
+        # For each span of working time, newest first: the age of its beginning, its end, and the
+        # business time from its beginning on.
         self._ages: list[timedelta] = []
         self._ends: list[datetime] = []
         self._sums = [timedelta()]
 
     def since(self, moment: datetime) -> timedelta:
-        """Return the business time from a moment on; none if it is yet to come."""
+        """Return the business time since a moment; zero if that is yet to come."""
         age = _apart(moment, self._until)
         if not age or self._calendar.is_always:
             return age
@@ -195,7 +199,7 @@ class Passed:
             self._look_back()
         newer = bisect_right(self._ages, age)
         passed = self._sums[newer]
-        # The span in which the moment lies counts from there.
+        # The span that contains the moment counts from the moment on.
         if newer < len(self._ends) and self._ends[newer] > moment:
             passed += _apart(moment, self._ends[newer])
         return passed

@@ -1,4 +1,4 @@
-"""Days without work: a country's public holidays, with a tenant's own exceptions."""
+"""Public holidays: the days off of a country, with a tenant's own exceptions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _MOST_DAYS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class DaysOff:
-    """The days on which nobody works; `day in days_off` makes the years that it asks for.
+    """The days on which nobody works; `day in days_off` computes holidays a year at a time.
 
     Attributes:
-        country: Whose public holidays count; none without one.
+        country: The country whose public holidays count; none without one.
         subdivision: The part of the country.
-        more: Days off beside these.
+        more: Days off beside the public holidays.
         worked: Public holidays that are worked.
     """
 
@@ -31,7 +31,7 @@ class DaysOff:
     worked: frozenset[date] = frozenset()
 
     def __contains__(self, day: object) -> bool:
-        """Say whether nobody works on a day."""
+        """Say whether a day is off."""
         if day in self.more:
             return True
         if self.country is None or not isinstance(day, date) or day in self.worked:
@@ -43,7 +43,8 @@ class DaysOff:
 def public_holidays(country: str, subdivision: str | None, year: int) -> frozenset[date]:
     """Return a year's public holidays of a country or of a part of it.
 
-    None for a code that the library has lost since it was stored: that stops nobody's work.
+    They are empty for a code that the library has dropped since it was stored, so that nobody's
+    work stops.
     """
     import holidays  # noqa: PLC0415 -- takes a fifth of a second, and few ask for it
 
@@ -54,44 +55,47 @@ def public_holidays(country: str, subdivision: str | None, year: int) -> frozens
 
 
 def parse_country(code: Any) -> str:
-    """Return the code of a country of which the holidays are known.
+    """Return the code of a country whose holidays are known, in capitals.
 
     Raises:
-        InvalidInput: There is none.
+        InvalidInput: There is no such country.
     """
-    found = code.strip().upper() if isinstance(code, str) else None
-    if found not in _parts_by_country():
+    known_code = code.strip().upper() if isinstance(code, str) else None
+    if known_code not in _parts_by_country():
         raise InvalidInput(field="country", got=str(code)[:100], expected=COUNTRY)
-    return found
+    return known_code
 
 
 def is_part(country: str | None, subdivision: str | None) -> bool:
-    """Say whether a country has this part; every country, and no country, has no part."""
+    """Say whether a country has this subdivision; None is valid with any country, and without."""
     if subdivision is None:
         return True
     return country is not None and subdivision in _parts_by_country().get(country, ())
 
 
-def parse_days(given: Any) -> list[str]:
-    """Return days in ISO form, each once and in order.
+def parse_days(days: Any) -> list[str]:
+    """Return days in ISO form, without duplicates and in order.
+
+    Args:
+        days: A text with commas between the days, or a list of texts or dates.
 
     Raises:
         ValueError: One of them is no day, or there are too many.
         TypeError: They are neither text nor a list.
     """
-    parts: Iterable[Any] = given.split(",") if isinstance(given, str) else given
-    days = {_day(each) for each in parts}
-    if len(days) > _MOST_DAYS:
+    listed: Iterable[Any] = days.split(",") if isinstance(days, str) else days
+    distinct = {_day(day) for day in listed}
+    if len(distinct) > _MOST_DAYS:
         raise ValueError
-    return sorted(each.isoformat() for each in days)
+    return sorted(day.isoformat() for day in distinct)
 
 
-def _day(given: Any) -> date:
-    if isinstance(given, str):
-        return date.fromisoformat(given.strip())
-    if not isinstance(given, date) or isinstance(given, datetime):
+def _day(day: Any) -> date:
+    if isinstance(day, str):
+        return date.fromisoformat(day.strip())
+    if not isinstance(day, date) or isinstance(day, datetime):
         raise TypeError
-    return given
+    return day
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Spans as people write them: `7d`, `2h30m`."""
+"""Time spans: parse spans as people write them, such as `7d` or `2h30m`."""
 
 import re
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ _SIGNED = re.compile(rf"([+-])({_WHOLE.pattern})")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Days, which need not have 24 hours for everybody, and a rest that is the same for all."""
+    """A number of days, whose length depends on the calendar, and a remainder of fixed length."""
 
     days: int = 0
     rest: timedelta = timedelta()
 
     def as_time(self, day: timedelta) -> timedelta:
-        """Return how long it is for somebody whose day is so long.
+        """Return its length, if a day has the length *day*.
 
         Raises:
-            OverflowError: Longer than can be told.
+            OverflowError: It is longer than a `timedelta` can hold.
         """
         return self.days * day + self.rest
 
@@ -36,8 +36,8 @@ def parse_span(text: str) -> Span:
     The units are seconds, minutes, hours, days and weeks of seven days.
 
     Raises:
-        ValueError: It is none.
-        OverflowError: It is longer than can be told.
+        ValueError: It isn't a span.
+        OverflowError: It is longer than a `timedelta` can hold.
     """
     plain = text.strip().lower()
     if _WHOLE.fullmatch(plain) is None:
@@ -49,15 +49,15 @@ def parse_span(text: str) -> Span:
 
 
 def from_now(text: str, now: datetime) -> datetime | None:
-    """Return the time that a span such as `-7d` or `+2h30m` leads to; None if it is no span.
+    """Return the time that is a span such as `-7d` or `+2h30m` from *now*; None if it is no span.
 
     Its days have 24 hours.
 
     Raises:
-        OverflowError: It leads beyond the years that can be told.
+        OverflowError: The time is beyond the years that a `datetime` can hold.
     """
-    found = _SIGNED.fullmatch(text.lower())
-    if found is None:
+    match = _SIGNED.fullmatch(text.lower())
+    if match is None:
         return None
-    span = parse_span(found[2]).as_time(timedelta(days=1))
-    return now + span if found[1] == "+" else now - span
+    span = parse_span(match[2]).as_time(timedelta(days=1))
+    return now + span if match[1] == "+" else now - span

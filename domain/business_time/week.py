@@ -1,7 +1,7 @@
-"""A week's hours as people write them: `Mon-Fri 08:00-18:00, Sat 09:00-13:00`.
+"""Weekly hours: parse and write them as in `Mon-Fri 08:00-18:00, Sat 09:00-13:00`.
 
 Days are English short names; a range of them may go past Sunday (`Sun-Thu`), and several may
-share their hours (`Mon, Wed 09:00-17:00`). Hours without a day are those of the days before
+share their hours (`Mon, Wed 09:00-17:00`). Hours without a day belong to the days before them
 (`Mon-Fri 08:00-12:00, 13:00-17:00`). A span that ends at 24:00 or 00:00 ends with the day; a
 night is two spans: `Mon 22:00-24:00, Tue 00:00-06:00`.
 """
@@ -16,7 +16,7 @@ from domain.business_time.calendar import OpenHours
 from domain.errors import InvalidInput
 
 Week = tuple[tuple[OpenHours, ...], ...]
-"""The hours of each day in their order, from Monday on."""
+"""The hours of each day, in order, from Monday on."""
 
 EXPECTED = "hours such as Mon-Fri 08:00-18:00, Sat 09:00-13:00"
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -46,40 +46,40 @@ def parse_week(text: Any) -> Week:
 
 
 def write_week(week: Sequence[Sequence[OpenHours]]) -> str:
-    """Return the hours of a week in one way only: `parse_week` of it is the same week."""
-    told = []
+    """Return the hours of a week in their canonical form; `parse_week` of it is the same week."""
+    written = []
     for spans, days in groupby(range(len(_DAYS)), key=lambda day: tuple(week[day])):
         first, *rest = days
         name = f"{_DAYS[first]}-{_DAYS[rest[-1]]}" if rest else _DAYS[first]
         if spans:
-            told.append(f"{name} {', '.join(map(_written, spans))}")
-    return ", ".join(told)
+            written.append(f"{name} {', '.join(map(_written, spans))}")
+    return ", ".join(written)
 
 
 def _spans(text: str) -> Iterator[tuple[Sequence[int], OpenHours]]:
-    """Yield each span with its days; days wait for the hours that come behind them."""
+    """Yield each span with its days; days are collected until their hours follow."""
     days: list[int] = []
     has_hours = True
-    for part in (each.strip() for each in text.split(",")):
-        found = _PART.fullmatch(part)
-        if not part or found is None or (found["last"] and not found["first"]):
+    for part in (piece.strip() for piece in text.split(",")):
+        match = _PART.fullmatch(part)
+        if not part or match is None or (match["last"] and not match["first"]):
             _refuse(part or "nothing between commas", EXPECTED)
-        if found["first"]:
-            named = _range(found["first"], found["last"] or found["first"])
-            days = named if has_hours else days + named
+        if match["first"]:
+            range_of_days = _range(match["first"], match["last"] or match["first"])
+            days = range_of_days if has_hours else days + range_of_days
             has_hours = False
-        if found["since"]:
+        if match["since"]:
             if not days:
                 _refuse(part, "a day before the hours, such as Mon-Fri 08:00-18:00")
             has_hours = True
-            yield sorted(set(days)), _hours(part, found["since"], found["until"])
+            yield sorted(set(days)), _hours(part, match["since"], match["until"])
     if not has_hours:
         _refuse(part, "hours behind the days, such as Mon-Fri 08:00-18:00")
 
 
 def _range(first: str, last: str) -> list[int]:
     begin, end = _day(first), _day(last)
-    return [each % len(_DAYS) for each in range(begin, begin + (end - begin) % len(_DAYS) + 1)]
+    return [number % len(_DAYS) for number in range(begin, begin + (end - begin) % len(_DAYS) + 1)]
 
 
 def _day(name: str) -> int:
@@ -104,17 +104,17 @@ def _time(text: str) -> time:
 
 
 def _in_order(day: int, spans: Iterable[OpenHours]) -> tuple[OpenHours, ...]:
-    """Return the spans of a day in their order; those that touch are one."""
-    ordered = sorted(spans, key=lambda each: each.since)
+    """Return the spans of a day in order; spans that touch are joined."""
+    ordered = sorted(spans, key=lambda span: span.since)
     for one, other in pairwise(ordered):
         if one.until == time.min or other.since < one.until:
             got = f"{_DAYS[day]} {_written(one)}, {_written(other)}"
             _refuse(got, "spans of a day that don't overlap")
     joined: list[OpenHours] = []
-    for each in ordered:
-        if joined and joined[-1].until == each.since:
-            each = OpenHours(joined.pop().since, each.until)  # noqa: PLW2901 -- grown by its neighbour
-        joined.append(each)
+    for span in ordered:
+        if joined and joined[-1].until == span.since:
+            span = OpenHours(joined.pop().since, span.until)  # noqa: PLW2901 -- grown by its neighbour
+        joined.append(span)
     return tuple(joined)
 
 

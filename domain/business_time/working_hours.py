@@ -1,4 +1,4 @@
-"""Working hours: whether a moment lies outside of them, wherever somebody works."""
+"""Usual working hours: decide whether a moment is outside of them, in their time zone."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ class WorkingHours:
 
     Attributes:
         begin: The first hour of the day, 0 to 23.
-        end: The hour with which the day is over.
+        end: The hour at which the working day ends.
         days: The days of the week; Monday is 0.
-        zone: Where the clock hangs.
+        zone: The time zone of the hours.
     """
 
     begin: int = 5
@@ -24,10 +24,10 @@ class WorkingHours:
     zone: tzinfo = UTC
 
     def are_over(self, moment: datetime) -> bool:
-        """Say whether nobody usually works at a moment, which has a zone."""
+        """Say whether a moment, which has a zone, is outside of the usual working hours."""
         there = moment.astimezone(self.zone)
         return there.weekday() not in self.days or not self.begin <= there.hour < self.end
 
 
 USUAL = WorkingHours()
-"""Not at night from 22 to 5 and not at weekends, by UTC: of tenants without a calendar."""
+"""The hours of tenants without a calendar: 5 to 22 o'clock UTC, not at weekends."""

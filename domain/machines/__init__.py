@@ -1,1 +1,1 @@
-"""State machines: the states and arrows of each kind of work, as tables with their rules."""
+"""State machines: the states and transitions of each kind of work, as tables with their rules."""

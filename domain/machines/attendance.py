@@ -34,8 +34,8 @@ _PUNCHES = (
 def lies_within_geofence(facts: Facts) -> bool:
     """Say whether every punch lies within the fence of its site.
 
-    A site without a fence holds everything. The punch in has to say where it was; a punch out
-    counts as soon as it does.
+    Every punch lies within a site without a fence. A punch in must have a position; a punch out
+    counts only if it has one.
     """
     latitude, longitude, radius_m = (facts[name] for name in _FENCE)
     if radius_m is None:
@@ -43,8 +43,8 @@ def lies_within_geofence(facts: Facts) -> bool:
     places = [(facts[north], facts[east]) for north, east in _PUNCHES]
     if None in places[0]:
         return False
-    known = (place for place in places if None not in place)
-    return all(distance_m(*place, latitude, longitude) <= radius_m for place in known)
+    recorded = (place for place in places if None not in place)
+    return all(distance_m(*place, latitude, longitude) <= radius_m for place in recorded)
 
 
 def _is_before_cutoff(facts: Facts, request: Request) -> bool:
@@ -72,7 +72,7 @@ ATTENDANCE = Machine(
     initial="PENDING",
     final=("LOCKED",),
     intake=(_within_geofence,),
-    # What was approved is adjusted, by a manager and with comments, and not just overwritten.
+    # Approved punches are adjusted by a manager with comments, and never just overwritten.
     settled={"APPROVED": _PUNCHED},
     transitions=(
         arrow("PENDING", "APPROVED", "approve", _before_cutoff, _within_geofence, undo=True),

@@ -1,10 +1,10 @@
-"""A machine as a Mermaid state diagram and as a table for the documents."""
+"""Machine diagrams: write a machine as a Mermaid state diagram and as a Markdown table."""
 
 from domain.machines.machine import Machine, Transition
 
 
 def mermaid(machine: Machine) -> str:
-    """Return the machine as a Mermaid `stateDiagram-v2`, one line an arrow."""
+    """Return the machine as a Mermaid `stateDiagram-v2`, one line for each arrow."""
     arrows = [f"    {t.source} --> {t.target}: {t.verb}{_marks(t)}" for t in machine.transitions]
     ends = [f"    {state} --> [*]" for state in machine.final]
     return "\n".join(["stateDiagram-v2", f"    [*] --> {machine.initial}", *arrows, *ends])

@@ -17,7 +17,7 @@ needs_readings = Rule(
 )
 
 DONE = ("COMPLETED", "PARTIALLYCOMPLETED")
-"""In these a technician has done their part."""
+"""The states in which the technician has finished."""
 
 OPEN_STATES = ("ASSIGNED", "INPROGRESS", "WORKING", "STANDBY", "MAINTENANCE")
 
@@ -34,7 +34,7 @@ FIELD_TASK = Machine(
         arrow("MAINTENANCE", "WORKING", "work"),
         arrow("INPROGRESS", "COMPLETED", "complete", needs_readings, undo=True),
         arrow("WORKING", "COMPLETED", "complete", needs_readings, undo=True),
-        # People make the first two of these, with comments; the system makes them all.
+        # People take the first two of these, with comments; the system takes them all.
         arrow("WORKING", "PARTIALLYCOMPLETED", "partial", needs_comments, undo=True),
         arrow("COMPLETED", "PARTIALLYCOMPLETED", "partial", needs_comments, undo=True),
         *(

@@ -1,4 +1,4 @@
-"""Whether a point lies within a site's geofence: a circle on the ground."""
+"""Geofence: the distance between two points on the ground."""
 
 from math import asin, cos, radians, sin, sqrt
 
@@ -9,7 +9,8 @@ EARTH_RADIUS_M = 6_371_008.8
 def distance_m(latitude: float, longitude: float, to_latitude: float, to_longitude: float) -> float:
     """Return the distance of two points in metres, along the great circle (haversine).
 
-    Latitudes and longitudes are degrees; half a per cent off at most, for the Earth is no ball.
+    Latitudes and longitudes are in degrees. The error is at most half a per cent, because the
+    Earth isn't a sphere.
     """
     north, to_north = radians(latitude), radians(to_latitude)
     half_chord = (

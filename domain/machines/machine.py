@@ -1,7 +1,7 @@
-"""A machine is a table of arrows; judging a row is looking it up and asking its rules.
+"""State machine: a table of transitions with rules, and the judgement of rows against it.
 
-Everything here is pure: no I/O, no clock. Rules never raise and never stop at the first
-reason, so a refusal always tells all of them.
+Everything here is pure: no I/O, no clock. Rules never raise, and judging never stops at the
+first reason, so a refusal always lists all of them.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Any
 
 Facts = Mapping[Any, Any]
-"""What rules look at, by name: a row of a table or a plain dict."""
+"""The values that rules look at, by name: a row of a table or a plain dict."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why something is refused: a stable code and a sentence for people.
 
-    The detail is of one row, such as which readings; the reason is the same without it.
+    The detail belongs to one row, such as which readings are missing; reasons that differ only in
+    it are equal.
     """
 
     code: str
@@ -25,22 +26,23 @@ class Reason:
     detail: str = field(default="", compare=False)
 
     @property
-    def told(self) -> str:
-        """Return the sentence with its detail, as one row is told."""
+    def sentence(self) -> str:
+        """Return the message with the detail of the row, if there is one."""
         return f"{self.message}: {self.detail}" if self.detail else self.message
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody wants to happen to rows, as far as rules look at it.
+    """A requested transition, as far as rules look at it.
 
     Attributes:
         to: The target state, in capitals.
-        permissions: What the actor may do, e.g. `work_order.approve`.
+        permissions: The actor's permissions, e.g. `work_order.approve`.
         comments: Free text; blank counts as missing.
         by_manager: The actor, or the person named as `approved_by`, is a manager.
-        by_system: The platform itself asks; it needs no permission.
-        now: When it is judged; None, where nothing is decided yet, is before every deadline.
+        by_system: The actor is the platform itself; it needs no permission.
+        now: When it is judged; None counts as before every deadline, where nothing is decided
+            yet.
     """
 
     to: str
@@ -56,11 +58,11 @@ class Rule:
     """A condition of a transition.
 
     Attributes:
-        reason: What is told when the rule doesn't hold.
+        reason: Why the transition is refused when the rule doesn't hold.
         holds: Whether it holds for these facts and this request.
         facts: The names of the facts it looks at; without any it judges the request alone.
         mark: How diagrams and tables show the rule.
-        lists: The fact that holds what is missing, to be told with the reason.
+        lists: The fact that lists what is missing, which becomes the detail of the reason.
     """
 
     reason: Reason
@@ -69,8 +71,8 @@ class Rule:
     mark: str = ""
     lists: str | None = None
 
-    def broken(self, facts: Facts) -> Reason:
-        """Return the reason as a row gives it."""
+    def reason_for(self, facts: Facts) -> Reason:
+        """Return the reason with the detail of a row."""
         if self.lists is None:
             return self.reason
         return replace(self.reason, detail=", ".join(facts[self.lists]))
@@ -78,7 +80,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One arrow: from a state to another, the verb for it, its rules; `undo` may go back."""
+    """One arrow from a state to another: its verb, its rules, and whether `undo` may reverse it."""
 
     source: str
     target: str
@@ -88,12 +90,12 @@ class Transition:
 
 
 def arrow(source: str, target: str, verb: str, *rules: Rule, undo: bool = False) -> Transition:
-    """Return the transition `source` → `target`; reads well in a machine's table."""
+    """Return the transition `source` → `target`, for the table of a machine."""
     return Transition(source, target, verb, rules, undo)
 
 
 def needs(fact: str, *, code: str, message: str) -> Rule:
-    """Return a rule that wants the row's *fact* to be there: neither None, empty nor zero."""
+    """Return a rule that the row's *fact* must be there: neither None, empty nor zero."""
     return Rule(Reason(code, message), lambda facts, _: bool(facts[fact]), (fact,), f"needs {fact}")
 
 
@@ -122,8 +124,8 @@ class Verdict:
     """Whether one row may take a transition.
 
     Attributes:
-        transition: The arrow, or None where the machine has none.
-        reasons: Every reason against it; empty means it may.
+        transition: The arrow, or None if the machine has none.
+        reasons: Every reason against it; none if it may be taken.
     """
 
     transition: Transition | None
@@ -131,21 +133,21 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Say whether nothing speaks against it."""
+        """Say whether there is no reason against it."""
         return not self.reasons
 
 
 @dataclass(frozen=True)
 class Machine:
-    """The states of one kind of work and every legal way between them.
+    """The states of one kind of work and every legal transition between them.
 
     Attributes:
         kind: The kind of work, e.g. `work_order`.
         initial: The state of a new row.
-        final: The states that are meant to be left by nothing; a row in one changes no more.
-        settled: The fields that change no more in a state, by state: what was approved stays as
-            it was approved.
-        intake: Rules that are judged when a row comes in, too, and only warn then.
+        final: The states that no transition leaves; a row in one can't be changed any more.
+        settled: By state, the fields that can't be changed in it: what was approved stays as it
+            was approved.
+        intake: Rules that are judged when a row is created as well, where they only warn.
     """
 
     kind: str
@@ -157,21 +159,21 @@ class Machine:
     _by_arrow: dict[tuple[str, str], Transition] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        by_arrow = {(each.source, each.target): each for each in self.transitions}
+        by_arrow = {(arrow.source, arrow.target): arrow for arrow in self.transitions}
         object.__setattr__(self, "_by_arrow", by_arrow)
 
     @property
     def states(self) -> tuple[str, ...]:
         """Return every state once, the initial one first, in the table's order."""
-        named = [self.initial]
-        for each in self.transitions:
-            named += [each.source, each.target]
-        return tuple(dict.fromkeys([*named, *self.final]))
+        states = [self.initial]
+        for transition in self.transitions:
+            states += [transition.source, transition.target]
+        return tuple(dict.fromkeys([*states, *self.final]))
 
     @property
     def facts(self) -> tuple[str, ...]:
-        """Return the names of all facts that some rule looks at."""
-        rules = (rule for each in self.transitions for rule in each.rules)
+        """Return the names of all facts that any rule looks at."""
+        rules = (rule for transition in self.transitions for rule in transition.rules)
         return tuple(dict.fromkeys(fact for rule in rules for fact in rule.facts))
 
     def transition(self, source: str, target: str) -> Transition | None:
@@ -180,12 +182,12 @@ class Machine:
 
     def leaving(self, source: str) -> tuple[Transition, ...]:
         """Return the arrows out of a state, in the table's order."""
-        return tuple(each for each in self.transitions if each.source == source)
+        return tuple(transition for transition in self.transitions if transition.source == source)
 
     @property
     def verbs(self) -> dict[str, str]:
-        """Return where each verb leads, in the table's order: `approve` to `APPROVED`."""
-        return {each.verb: each.target for each in self.transitions}
+        """Return the target of each verb, in the table's order: `approve` leads to `APPROVED`."""
+        return {transition.verb: transition.target for transition in self.transitions}
 
     def permission(self, transition: Transition) -> str:
         """Return the permission for an arrow, e.g. `work_order.approve`."""
@@ -195,8 +197,8 @@ class Machine:
 class Judge:
     """Judges many rows against one request.
 
-    What depends on the request alone (is there an arrow, the permission, comments, a
-    manager) is asked once per state, so that a hundred thousand rows cost a look-up each.
+    What depends on the request alone (the arrow, the permission, comments, a manager) is judged
+    once for each state, so that each of a hundred thousand rows costs only a look-up.
     """
 
     def __init__(self, machine: Machine, request: Request) -> None:
@@ -205,15 +207,15 @@ class Judge:
         self._by_state: dict[str, tuple[Verdict, tuple[Rule, ...]]] = {}
 
     def judge(self, state: str, facts: Facts) -> Verdict:
-        """Say whether a row in *state* may go where the request wants it, and why not."""
-        known = self._by_state.get(state)
-        if known is None:
-            known = self._by_state[state] = self._judge_request(state)
-        verdict, row_rules = known
+        """Say whether a row in *state* may take the requested transition, and why not."""
+        judged = self._by_state.get(state)
+        if judged is None:
+            judged = self._by_state[state] = self._judge_request(state)
+        verdict, row_rules = judged
         if not row_rules:
             return verdict
         broken = tuple(
-            rule.broken(facts) for rule in row_rules if not rule.holds(facts, self._request)
+            rule.reason_for(facts) for rule in row_rules if not rule.holds(facts, self._request)
         )
         return Verdict(verdict.transition, verdict.reasons + broken) if broken else verdict
 
@@ -239,27 +241,27 @@ def explain_transitions(
     machine: Machine, state: str, facts: Facts, request: Request
 ) -> tuple[Verdict, ...]:
     """Return a verdict for every arrow out of *state*; `request.to` doesn't matter."""
-    asked = (replace(request, to=each.target) for each in machine.leaving(state))
-    return tuple(judge(machine, state, facts, each) for each in asked)
+    attempts = (replace(request, to=arrow.target) for arrow in machine.leaving(state))
+    return tuple(judge(machine, state, facts, attempt) for attempt in attempts)
 
 
 def no_change(machine: Machine, state: str, names: Iterable[str] = ()) -> Reason | None:
-    """Return why the fields *names* of a row in *state* can't change; None if they can.
+    """Return why the fields *names* of a row in *state* can't be changed; None if they can.
 
-    Without names it is asked whether anything can.
+    Without names, return why no field at all can be changed.
     """
     if state in machine.final:
         return Reason("record_locked", f"{state} is final: the {machine.kind} changes no more")
     settled = sorted(machine.settled.get(state, frozenset()).intersection(names))
     if settled:
-        told = f"{', '.join(settled)} can't change while the {machine.kind} is {state}"
-        return Reason("record_locked", told)
+        message = f"{', '.join(settled)} can't change while the {machine.kind} is {state}"
+        return Reason("record_locked", message)
     return None
 
 
 def no_arrow(machine: Machine, state: str, target: str) -> Reason:
-    """Return the reason for a missing arrow, with the allowed targets in its sentence."""
-    allowed = [each.target for each in machine.leaving(state)]
+    """Return the reason why a transition doesn't exist; its message lists the allowed targets."""
+    allowed = [transition.target for transition in machine.leaving(state)]
     where = f"allowed from {state}: {', '.join(allowed)}" if allowed else f"{state} is final"
     return Reason("illegal_transition", f"No transition from {state} to {target} ({where})")
 

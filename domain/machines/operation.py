@@ -1,4 +1,4 @@
-"""The life of an operation: what was submitted, from its plan to its end."""
+"""The operation's machine: the states of a submitted operation, from its plan to its end."""
 
 from domain.machines.machine import Machine, arrow
 
@@ -32,7 +32,8 @@ OPERATION = Machine(
         arrow("PAUSED", "CANCELLING", "cancel"),
         *(
             arrow(source, end, verb)
-            # When its last chunk ends nothing is left to pause, or to begin again once resumed.
+            # An operation may end from any of these: when its last chunk has ended, nothing is
+            # left to pause, or to start again once resumed.
             for source in ("QUEUED", "RUNNING", "PAUSED", "CANCELLING")
             for end, verb in _ENDS.items()
         ),

@@ -1,40 +1,41 @@
-"""The ways through a machine, and the proof that its table is sound."""
+"""Soundness: shortest paths through a machine, and the faults of its table."""
 
 from domain.machines.machine import Machine
 
 
 def shortest_path(machine: Machine, source: str, target: str) -> tuple[str, ...] | None:
-    """Return the states to walk from *source* to *target*, the target last.
+    """Return the states on the shortest path from *source* to *target*, the target last.
 
     Returns:
-        An empty tuple if the row is there already, None where no way leads there. Of
-        several shortest ways it is the one that stands first in the machine's table.
+        An empty tuple if both are the same, None if there is no path. Of several shortest
+        paths it is the one that comes first in the machine's table.
     """
-    ways: dict[str, tuple[str, ...]] = {source: ()}
+    paths: dict[str, tuple[str, ...]] = {source: ()}
     queue = [source]
     for state in queue:
         if state == target:
-            return ways[state]
-        for each in machine.leaving(state):
-            if each.target not in ways:
-                ways[each.target] = (*ways[state], each.target)
-                queue.append(each.target)
+            return paths[state]
+        for transition in machine.leaving(state):
+            if transition.target not in paths:
+                paths[transition.target] = (*paths[state], transition.target)
+                queue.append(transition.target)
     return None
 
 
 def find_faults(machine: Machine) -> tuple[str, ...]:
-    """Prove the machine: return every fault of its table as a sentence, none if it is sound.
+    """Return every fault of a machine's table as a sentence; none if it is sound.
 
-    A sound machine names each arrow once, reaches every state from the initial one, lets
-    every state end in a final one, leaves no final state, and has one target for each verb.
+    In a sound machine each arrow is listed once, every state can be reached from the initial one,
+    a final state can be reached from every state, no arrow leaves a final state, and each verb
+    has one target.
     """
     faults = []
     for verb, target in machine.verbs.items():
-        others = {each.target for each in machine.transitions if each.verb == verb} - {target}
-        faults += [f"{verb} leads to {other} and to {target}" for other in sorted(others)]
-    if len({(each.source, each.target) for each in machine.transitions}) != len(
-        machine.transitions
-    ):
+        targets = {arrow.target for arrow in machine.transitions if arrow.verb == verb}
+        others = sorted(targets - {target})
+        faults += [f"{verb} leads to {other} and to {target}" for other in others]
+    arrows = {(arrow.source, arrow.target) for arrow in machine.transitions}
+    if len(arrows) != len(machine.transitions):
         faults.append("an arrow stands in the table twice")
     for state in machine.states:
         if state in machine.final and machine.leaving(state):

@@ -5,7 +5,7 @@ from domain.machines.machine import Machine, arrow, needs, needs_comments, needs
 _vendor = needs(
     "vendor_id", code="vendor_missing", message="Cannot approve without vendor assignment"
 )
-# Whom it was approved for does it: another vendor is another approval.
+# An approval is for one vendor: another vendor needs another approval.
 _ORDERED = frozenset({"vendor_id"})
 _lines = needs("line_count", code="lines_missing", message="Cannot complete without any line")
 

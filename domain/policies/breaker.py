@@ -1,16 +1,16 @@
-"""The breaker: stops a run that matches far more than usual, until somebody has looked at it."""
+"""Circuit breaker: stop a policy run that matches far more rows than usual until it is released."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 HISTORY = 30
-"""So many earlier runs say what is usual."""
+"""The number of earlier runs that are compared with."""
 
 ENOUGH = 3
-"""From so many earlier runs on something is usual."""
+"""The least number of earlier runs from which anything usual can be derived."""
 
-_TWICE = 2
-_MOST = 0.9
+_RELEASED_FACTOR = 2
+_QUANTILE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Breaker:
     """How much more than usual a run may match.
 
     Attributes:
-        factor: So many times what nine of ten earlier runs matched at most.
-        least: Up to so many rows are never too many.
+        factor: The limit is so many times what nine of ten earlier runs matched at most.
+        least: So many rows are always allowed.
     """
 
     factor: int
@@ -28,16 +28,16 @@ class Breaker:
     def most(
         self, earlier: Sequence[int], *, periods: int = 1, released: int | None = None
     ) -> int | None:
-        """Return how many rows a run may match; None as long as nobody knows what is usual.
+        """Return how many rows a run may match; None while there are too few earlier runs.
 
         Args:
-            earlier: How many the runs before it matched that matched any.
-            periods: So many periods lie between the last run and this one: after an outage
-                there is as much more to do.
-            released: What matched when somebody last looked and said that it is right.
+            earlier: How many rows each earlier run matched, of those that matched any.
+            periods: The number of periods since the last run: after an outage there is as much
+                more to do.
+            released: How many rows matched when somebody last released the breaker.
         """
         if len(earlier) < ENOUGH:
             return None
-        # Most of what was matched lies below; the few wildest runs don't count.
-        usual = sorted(earlier)[int(_MOST * (len(earlier) - 1))] * max(1, periods)
-        return max(self.least, self.factor * usual, _TWICE * (released or 0))
+        # A quantile, so that a few extreme runs don't raise the limit.
+        usual = sorted(earlier)[int(_QUANTILE * (len(earlier) - 1))] * max(1, periods)
+        return max(self.least, self.factor * usual, _RELEASED_FACTOR * (released or 0))

@@ -1,7 +1,7 @@
-"""The policies that a new tenant begins with; each is a row of its own that it may change.
+"""Default policies: the policies that a new tenant starts with, as rows that it may change.
 
-Closing what is overdue, locking what is paid and alerting are on. What takes work away from
-people, or moves it to others, is in shadow mode until somebody has looked at what it would do.
+Policies that close overdue work, lock paid attendance or alert are on. Policies that cancel work
+or escalate it are in shadow mode until somebody has looked at what they would do.
 """
 
 from collections.abc import Mapping

@@ -1,10 +1,10 @@
-"""Policies: which work the clock acts on, when its time has come, and how that is told.
+"""Policies: the terms that make a row due, the limits they set, and the sentence that says why.
 
     resolved 2026-11-14 09:12 CET, 73 business hours, limit 72
 
-A row's time begins with a named event (its clock). It is due when `after` has passed since, in
-the time of its calendar; with a `grace` somebody is warned then, and it is due when that has
-passed as well.
+A row's time begins with a named event (its clock). The row is due when `after` has passed since,
+in the time of its calendar; with a `grace` somebody is warned then, and the row is due when the
+grace has passed as well.
 """
 
 import re
@@ -28,13 +28,13 @@ TIMES = (ELAPSED, BUSINESS)
 WARN, ACT = "warn", "act"
 STAGES = (WARN, ACT)
 
-_WORD = re.compile(r"\s*[-:,]?\s*\{(\w+)\}")
+_PLACEHOLDER = re.compile(r"\s*[-:,]?\s*\{(\w+)\}")
 _HOUR = timedelta(hours=1)
 _MINUTE = timedelta(minutes=1)
 _SHORT = 2 * _HOUR
 LONGEST = timedelta(days=3_650)
 LONGEST_BUSINESS = timedelta(days=365)
-"""No policy waits for longer, in days of 24 hours; of working days there are fewer a year."""
+"""The longest time of a policy, in days of 24 hours and in working days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class Terms:
 
     Attributes:
         kind: The kind of work.
-        selection: A filter for the rows that are meant.
-        exempt: A filter for those that are left alone; None for no such.
-        clock: The named event that their time begins with.
-        after: How long after it they are due, or somebody is warned.
-        grace: How long after a warning they are due; none for no warning.
+        selection: A filter for the rows that it applies to.
+        exempt: A filter for rows that it doesn't apply to; None if there are none.
+        clock: The named event with which their time begins.
+        after: How long after the event they are due, or somebody is warned.
+        grace: How long after the warning they are due; `NO_SPAN` for no warning.
         business: Whether only working time counts.
     """
 
@@ -78,41 +78,44 @@ class Terms:
         return self.grace != NO_SPAN
 
     def limit(self, calendar: Calendar, stage: str, extra_minutes: int = 0) -> timedelta:
-        """Return how much of a calendar's time passes before a stage."""
+        """Return how much of a calendar's time passes before a stage, `WARN` or `ACT`."""
         day = working_day(calendar)
         limit = self.after.as_time(day) + extra_minutes * _MINUTE
         return limit + self.warned(calendar) if stage == ACT else limit
 
     def warned(self, calendar: Calendar) -> timedelta:
-        """Return how much of a calendar's time passes between a warning and a row's end."""
+        """Return how much of a calendar's time passes between the warning and the action."""
         return self.grace.as_time(working_day(calendar))
 
 
 def working_day(calendar: Calendar) -> timedelta:
-    """Return how long a day is for somebody: the hours of their week over its working days."""
-    days = [sum((each.length for each in day), timedelta()) for day in calendar.week if day]
+    """Return the average length of a calendar's working day."""
+    days = [sum((hours.length for hours in day), timedelta()) for day in calendar.week if day]
     return sum(days, timedelta()) / len(days) if days else timedelta(days=1)
 
 
-def told_due(
+def due_sentence(
     event: str, since: datetime, passed: timedelta, zone: tzinfo, limit: timedelta, *, unit: str
 ) -> str:
     """Return why a row is due, as in `due 2026-11-14 09:12 CET, 73 business hours, limit 72`.
 
     Args:
-        event: What it began with, e.g. `due`.
-        since: When.
+        event: The event with which its time began, e.g. `due`.
+        since: When that was.
         passed: How much time has passed since.
-        zone: In whose time it is told.
-        limit: How much of it may pass.
+        zone: The time zone in which `since` is written.
+        limit: How much time may pass.
         unit: What is put before hours: `business ` or nothing.
     """
     there = since.astimezone(zone)
     short = passed < _SHORT
-    # The limit is told in the same unit, unless it isn't whole in it.
-    same = short or not limit % _HOUR
-    told = f"{limit // (_MINUTE if short else _HOUR):,}" if same else _amount(limit, short=True)
-    return f"{event} {there:%Y-%m-%d %H:%M %Z}, {_amount(passed, unit, short=short)}, limit {told}"
+    elapsed = _amount(passed, unit, short=short)
+    # The limit is written in the same unit, without its name, unless it is a fraction of it.
+    if short or not limit % _HOUR:
+        most = f"{limit // (_MINUTE if short else _HOUR):,}"
+    else:
+        most = _amount(limit, short=True)
+    return f"{event} {there:%Y-%m-%d %H:%M %Z}, {elapsed}, limit {most}"
 
 
 def _amount(span: timedelta, unit: str = "", *, short: bool) -> str:
@@ -122,10 +125,10 @@ def _amount(span: timedelta, unit: str = "", *, short: bool) -> str:
 
 
 def plain_comment(template: str | None) -> str | None:
-    """Return a comment without what a row may say in it, such as ` - {ticket_category}`."""
-    return None if template is None else _WORD.sub("", template)
+    """Return a comment without the placeholders for a row's fields, such as ` - {category}`."""
+    return None if template is None else _PLACEHOLDER.sub("", template)
 
 
 def template_fields(template: str | None) -> tuple[str, ...]:
-    """Return the names of what rows say in a comment."""
-    return tuple(_WORD.findall(template or ""))
+    """Return the names of the fields that a comment has placeholders for."""
+    return tuple(_PLACEHOLDER.findall(template or ""))

@@ -1,4 +1,4 @@
-"""E-mail addresses in free text, written plainly or so that robots don't see them."""
+"""E-mail addresses: find them in free text, plain or disguised (`name at site dot com`)."""
 
 import re
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ _PLAIN = re.compile(
     rf"|(?<![A-Za-z0-9_.+-])([A-Za-z0-9_.+-]++)%40{_DOMAIN}"
 )
 _QUOTED = re.compile(rf"\"[^\"\n@\x01]{{1,64}}\"@{_DOMAIN}")
-# Letters of any script, where the plain ones don't fit.
-_FOREIGN = re.compile(r"(?<![\w.+-])[\w.+-]++@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}")
+# Letters of any script, where the pattern for ASCII doesn't match.
+_NOT_ASCII = re.compile(r"(?<![\w.+-])[\w.+-]++@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}")
 
 _AT = r"\s?[\[({<]\s?(?:at|@|arroba|ed|chez|kukac|malpa|zavinac|chiocciola)\s?[\])}>]\s?"
 _DOT = r"\s?(?:\.|[\[({<]\s?(?:dot|\.|punto|ponto|punkt|point|kropka|tecka)\s?[\])}>])\s?"
@@ -33,25 +33,30 @@ _SPACED = re.compile(
 
 
 def addresses_in(text: Folded, plain: str) -> Iterator[Span]:
-    """Yield the addresses of a folded text; *plain* is it without what is something else."""
+    """Yield the span of every e-mail address of a folded text.
+
+    Args:
+        text: The text.
+        plain: The text with everything that was recognized before blanked.
+    """
     if "@" in plain or "%40" in plain:
-        seen = set()
-        for found in _PLAIN.finditer(plain):
-            group = 1 if found[1] is not None else 2
-            local = found[group].lstrip(".+%'!#$^{|}~-")
-            seen.add(found.end(group))
-            if local and not _is_remote(plain, local, found.end()):
-                yield found.end(group) - len(local), found.end(), "email"
-        yield from ((*each.span(), "email") for each in _QUOTED.finditer(plain))
+        at_signs = set()
+        for match in _PLAIN.finditer(plain):
+            group = 1 if match[1] is not None else 2
+            local = match[group].lstrip(".+%'!#$^{|}~-")
+            at_signs.add(match.end(group))
+            if local and not _is_git_remote(plain, local, match.end()):
+                yield match.end(group) - len(local), match.end(), "email"
+        yield from ((*match.span(), "email") for match in _QUOTED.finditer(plain))
         if not plain.isascii():
-            for found in _FOREIGN.finditer(plain):
-                if plain.index("@", found.start()) not in seen:
-                    yield (*found.span(), "email")
-        yield from ((*each.span(), "email") for each in _SPACED.finditer(plain))
-    if any(each in text.low for each in ("at", "arroba", "(", "[", "{")):
-        yield from ((*each.span(), "email") for each in _HIDDEN.finditer(plain))
+            for match in _NOT_ASCII.finditer(plain):
+                if plain.index("@", match.start()) not in at_signs:
+                    yield (*match.span(), "email")
+        yield from ((*match.span(), "email") for match in _SPACED.finditer(plain))
+    if any(clue in text.low for clue in ("at", "arroba", "(", "[", "{")):
+        yield from ((*match.span(), "email") for match in _HIDDEN.finditer(plain))
 
 
-def _is_remote(plain: str, local: str, end: int) -> bool:
+def _is_git_remote(plain: str, local: str, end: int) -> bool:
     # git@github.com:owner/name names a repository.
     return local == "git" and plain[end : end + 1] in (":", "/")

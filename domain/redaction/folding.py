@@ -1,4 +1,4 @@
-"""Text made comparable: one sort of digit, blank, dash, quote and accent, each at its place."""
+"""Folding: normalize digits, blanks, dashes, quotes and accents of a text, keeping positions."""
 
 import re
 import unicodedata
@@ -8,8 +8,8 @@ from functools import cache
 _ASCII = 0x80
 _WIDE, _WIDE_END, _NARROW = 0xFF01, 0xFF5E, 0xFEE0
 
-# What nobody sees: soft hyphens, zero widths, directions, and marks that fold away anyway.
-_UNSEEN = re.compile(
+# Invisible characters: soft hyphens, zero widths, directions, and accents that are dropped anyway.
+_INVISIBLE = re.compile(
     "[\u00ad\u0300-\u036f\u0640\u064b-\u0655\u093c\u200b-\u200f\u202a-\u202e\u2060-\u2064"
     "\u2066-\u2069\u3099\u309a\ufe0e\ufe0f\ufeff]"
 )
@@ -33,9 +33,9 @@ class Folded:
     """A text in plain characters.
 
     Attributes:
-        plain: As long as the text without what nobody sees.
+        plain: The text folded; as long as the text without its invisible characters.
         low: The same in small letters, as long as `plain`.
-        places: Where each character stands in the text; None if at its own place.
+        places: The position of each character in the text; None if no position has changed.
     """
 
     plain: str
@@ -43,7 +43,7 @@ class Folded:
     places: list[int] | None = None
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Return where a stretch of the folded text lies in the text."""
+        """Return the span in the original text of a span of the folded text."""
         if self.places is None:
             return start, end
         return self.places[start], self.places[end - 1] + 1
@@ -54,19 +54,19 @@ def fold(text: str) -> Folded:
     if text.isascii():
         return Folded(text, text.lower())
     places = None
-    if _UNSEEN.search(text) is not None:
-        places = [at for at, char in enumerate(text) if _UNSEEN.match(char) is None]
+    if _INVISIBLE.search(text) is not None:
+        places = [at for at, char in enumerate(text) if _INVISIBLE.match(char) is None]
         text = "".join([text[at] for at in places])
-    # The sign that makes a vowel long is typed for a dash between digits.
+    # Between digits the Japanese sign for a long vowel is typed in place of a dash.
     plain = _LONG_VOWEL.sub("-", text.translate(_TABLE))
     low = plain.lower()
     if len(low) != len(plain):
-        low = "".join([each if len(small := each.lower()) != 1 else small for each in plain])
+        low = "".join([char if len(small := char.lower()) != 1 else small for char in plain])
     return Folded(plain, low, places)
 
 
 def folded(text: str) -> str:
-    """Return *text* as `fold` shows it, in small letters."""
+    """Return *text* folded, in small letters."""
     return fold(text).low
 
 
@@ -97,8 +97,8 @@ def _by_category(char: str) -> str:
         return "-"
     parts = unicodedata.normalize("NFD", char)
     base, marks = parts[0], parts[1:]
-    # A letter with accents; what is put together from letters stays.
-    return base if all(unicodedata.category(each) == "Mn" for each in marks) else char
+    # Accents are dropped from a letter; a character composed of several letters stays.
+    return base if all(unicodedata.category(mark) == "Mn" for mark in marks) else char
 
 
 _TABLE = _Table()

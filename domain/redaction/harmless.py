@@ -1,14 +1,17 @@
-"""Numbers that are nobody's: times, amounts, addresses of machines, names of orders and parts."""
+"""Harmless numbers: blank out dates, amounts, network addresses and identifiers before searching.
+
+What is blanked here can't be mistaken for a phone number or another number of a person.
+"""
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
-from domain.redaction.number_words import ID, PHONE
 from domain.redaction.secret_forms import Span
-from domain.redaction.words import pattern_of, words
+from domain.redaction.words import ID, PHONE, pattern_of, words
 
 FILLER = "\x01"
-"""What a blanked character becomes: it ends a number and a label, and says nothing."""
+"""What a blanked character becomes: it ends a number and a label, and is part of neither."""
 
 _YEAR = r"(?:19|20)\d\d"
 _MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
@@ -34,32 +37,36 @@ _PARTS = (
     r"#\d{1,9}(?!\d)",
     r"(?<![A-Za-z])[NSEW] ?\d{1,3}[° ] ?\d{1,2}(?:\.\d+|['′ ]{1,2}\d{1,2}(?:\.\d+)?)",
 )
-_HARMLESS = re.compile("|".join(f"(?:{each})" for each in _PARTS))
+_HARMLESS = re.compile("|".join(f"(?:{part})" for part in _PARTS))
 
 # Letters and digits in one: WO-2026-0001234, HS-2201, E280116060000209A1B2C3D4.
-_NAME = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z0-9_]++(?:[-/#.][A-Za-z0-9_]++)*+")
+_IDENTIFIER = re.compile(r"(?<![A-Za-z0-9_])[A-Za-z0-9_]++(?:[-/#.][A-Za-z0-9_]++)*+")
 _CARRIER = re.compile(r"(?<![a-zA-Z0-9])0[xX][xX](?=\d\d)")
 _AREA = re.compile(
     r"(?<![\dA-Za-z])(0\d{1,4}|(?:\+|00)\d{1,3}[ (]{1,2}\(?\d{1,5}\)?) / "
     r"(?=[1-9](?:[ -]?\d){4,8}(?!\d))"
 )
-_LABELLED = re.compile(
-    rf"(?:{pattern_of(PHONE)}|no|m|p|t|c|h|r|o|h/p)(?:[-/.#]?(?:no|nr|num))?[-/.#]?(?=0?\d)|wa\.me/",
-    re.I,
-)
-_SOMEBODY = re.compile(r"[A-Za-z][a-z]{2,20}[-/.](?=\d)")
-_BEHIND = re.compile(r"(?<=\d{4})(?:[xX]\d{1,6}|ext\.?\d{1,6}|[-/.][A-Z]?[a-z]{3,20})$")
-_ID = words(ID)
+_PERSON_PREFIX = re.compile(r"[A-Za-z][a-z]{2,20}[-/.](?=\d)")
+_SUFFIX = re.compile(r"(?<=\d{4})(?:[xX]\d{1,6}|ext\.?\d{1,6}|[-/.][A-Z]?[a-z]{3,20})$")
 
 
-def blanked(plain: str) -> str:
-    """Return a folded text, as long as before, without the numbers that are nobody's."""
+@cache
+def _phone_prefix() -> re.Pattern[str]:
+    return re.compile(
+        rf"(?:{pattern_of(PHONE)}|no|m|p|t|c|h|r|o|h/p)"
+        r"(?:[-/.#]?(?:no|nr|num))?[-/.#]?(?=0?\d)|wa\.me/",
+        re.I,
+    )
+
+
+def blank_harmless(plain: str) -> str:
+    """Return a folded text, as long as before, with its harmless numbers blanked."""
     plain = _AREA.sub(r"\1 - ", _CARRIER.sub("0  ", plain))
-    return _NAME.sub(_blank_name, _HARMLESS.sub(_blank, plain))
+    return _IDENTIFIER.sub(_blank_identifier, _HARMLESS.sub(_blank, plain))
 
 
 def blank_spans(plain: str, spans: Iterable[Span]) -> str:
-    """Return a folded text with some spans of it blanked."""
+    """Return a folded text, as long as before, with some spans of it blanked."""
     parts, at = [], 0
     for start, end, _ in sorted(spans):
         if start >= at:
@@ -70,21 +77,21 @@ def blank_spans(plain: str, spans: Iterable[Span]) -> str:
     return "".join([*parts, plain[at:]])
 
 
-def _blank(found: re.Match[str]) -> str:
-    return FILLER * len(found[0])
+def _blank(match: re.Match[str]) -> str:
+    return FILLER * len(match[0])
 
 
-def _blank_name(found: re.Match[str]) -> str:
-    name = found[0]
+def _blank_identifier(match: re.Match[str]) -> str:
+    name = match[0]
     if name.isalpha() or name.isdigit():
         return name
-    kept = _BEHIND.sub("", name)
-    label = _LABELLED.match(kept) or _SOMEBODY.match(kept)
-    if label is not None and _ID.search(label[0].lower()):
+    kept = _SUFFIX.sub("", name)
+    label = _phone_prefix().match(kept) or _PERSON_PREFIX.match(kept)
+    if label is not None and words(ID).search(label[0].lower()):
         label = None
     number = kept[label.end() :] if label else kept
-    if not number[-1].isdigit() or any(each.isalpha() or each == "_" for each in number):
-        has_digit = any(each.isdigit() for each in name)
+    if not number[-1].isdigit() or any(char.isalpha() or char == "_" for char in number):
+        has_digit = any(char.isdigit() for char in name)
         return FILLER * len(name) if has_digit else name
-    # A label or a name glued to its number: ph-98450, Mob9820412357, Lata/9820412357.
+    # A label or a person's name joined to a number: ph-98450, Mob9820412357, Lata/9820412357.
     return f"{' ' * (len(kept) - len(number))}{number}{FILLER * (len(name) - len(kept))}"

@@ -1,4 +1,4 @@
-"""Cards, Aadhaar, PAN and social security numbers, told by their check digits and forms."""
+"""Identity numbers: find cards, Aadhaar, PAN and SSN by their form and their check digits."""
 
 import re
 from collections.abc import Iterator
@@ -9,14 +9,15 @@ from stdnum.in_ import aadhaar, pan
 from stdnum.us import ssn
 
 from domain.redaction.folding import Folded
-from domain.redaction.harmless import blank_spans, blanked
-from domain.redaction.labels import is_numbered
+from domain.redaction.harmless import blank_harmless, blank_spans
+from domain.redaction.labels import is_identifier
 from domain.redaction.phones import digits_of, phones_in
 from domain.redaction.secret_forms import Span
 from domain.redaction.words import AADHAAR, PAN, SSN, words
 
-_SSN_WORD, _PAN_WORD, _AADHAAR_WORD = words(f"{SSN}, ss#, tax id"), words(PAN), words(AADHAAR)
 _NEAR = 60
+"""So many characters before a number are searched for a word that names it."""
+
 _LEAST_OF_A_CARD = 14
 
 _EDGE = r"(?<![A-Za-z0-9_])(?<![0-9][-.,/])"
@@ -54,16 +55,16 @@ def numbers_in(text: Folded, plain: str, label: str = "") -> list[Span]:
 
     Args:
         text: The text.
-        plain: It without what is something else.
-        label: What the key of the text says: `phone`, `id`, or nothing.
+        plain: The text with everything that was recognized before blanked.
+        label: What the key of the text says: `phone`, `id`, or an empty text.
     """
-    found: list[Span] = [*_cards(plain), *_identities(plain, text.low)]
-    rest = blanked(blank_spans(plain, found))
-    return found + [(*each, "phone") for each in phones_in(rest, text.low, label)]
+    spans: list[Span] = [*_cards(plain), *_identities(plain, text.low)]
+    rest = blank_harmless(blank_spans(plain, spans))
+    return spans + [(*place, "phone") for place in phones_in(rest, text.low, label)]
 
 
 def is_card(value: str) -> bool:
-    """Say whether digits are a card's: a known brand, of its length, with its check digit."""
+    """Say whether digits are a card number: a known brand, its length, a valid check digit."""
     return _BRANDS.match(value) is not None and luhn.is_valid(value)
 
 
@@ -73,28 +74,33 @@ def is_pan(value: str) -> bool:
 
 
 def _cards(plain: str) -> Iterator[Span]:
-    for found in _CARD.finditer(plain):
-        digits = digits_of(found[0])
+    for match in _CARD.finditer(plain):
+        digits = digits_of(match[0])
         if is_card(digits) and len(digits) >= _LEAST_OF_A_CARD:
-            yield (*found.span(), "card")
+            yield (*match.span(), "card")
 
 
 def _identities(plain: str, low: str) -> Iterator[Span]:
-    for found in _SSN.finditer(plain):
-        is_told = "-" in found[0] or _before(_SSN_WORD, low, found.start())
-        if is_told and _is_ssn(digits_of(found[0])):
-            yield (*found.span(), "ssn")
-    for found in _PAN.finditer(plain):
-        value = found[0].replace(" ", "").replace("-", "")
-        is_told = (value.isupper() and not found[1]) or _before(_PAN_WORD, low, found.start())
-        if is_told and is_pan(value):
-            yield (*found.span(), "pan")
-    for found in _AADHAAR.finditer(plain):
-        if _is_aadhaar(found, low):
-            yield (*found.span(), "aadhaar")
+    for match in _SSN.finditer(plain):
+        is_likely = "-" in match[0] or _follows(_ssn_word(), low, match.start())
+        if is_likely and _is_ssn(digits_of(match[0])):
+            yield (*match.span(), "ssn")
+    for match in _PAN.finditer(plain):
+        value = match[0].replace(" ", "").replace("-", "")
+        is_compact = value.isupper() and not match[1]
+        is_likely = is_compact or _follows(words(PAN), low, match.start())
+        if is_likely and is_pan(value):
+            yield (*match.span(), "pan")
+    for match in _AADHAAR.finditer(plain):
+        if _is_aadhaar(match, low):
+            yield (*match.span(), "aadhaar")
 
 
-def _before(word: re.Pattern[str], low: str, at: int) -> bool:
+def _ssn_word() -> re.Pattern[str]:
+    return words(SSN, more="ss#, tax id")
+
+
+def _follows(word: re.Pattern[str], low: str, at: int) -> bool:
     return word.search(low, max(0, at - _NEAR), at) is not None
 
 
@@ -106,12 +112,12 @@ def _is_ssn(digits: str) -> bool:
     return True
 
 
-def _is_aadhaar(found: re.Match[str], low: str) -> bool:
-    digits = digits_of(found[0])
+def _is_aadhaar(match: re.Match[str], low: str) -> bool:
+    digits = digits_of(match[0])
     if not aadhaar.is_valid(digits):
         return False
-    if _before(_AADHAAR_WORD, low, found.start()) or found["sep"] is not None:
+    if _follows(words(AADHAAR), low, match.start()) or match["sep"] is not None:
         return True
-    if found[0] != digits or _STAMP.match(digits) or digits.startswith(("91", "00")):
+    if match[0] != digits or _STAMP.match(digits) or digits.startswith(("91", "00")):
         return False
-    return not is_numbered(low, found.start())
+    return not is_identifier(low, match.start())

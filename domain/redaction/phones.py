@@ -1,8 +1,8 @@
-"""Phone numbers in free text: by their `+`, by a grouping, or by the word beside them.
+"""Phone numbers: find them in free text by their `+`, their grouping or the words beside them.
 
-A number has no check digit that would tell it from another. What starts with `+` is one if its
-country has such numbers; some groupings people use for nothing else; the rest needs a word such
-as *call* beside it, and a word such as *order* or *meter* speaks against all but the first.
+A phone number has no check digit. What starts with `+` is one if its country has such numbers;
+some groupings are used for nothing else; any other needs a word such as *call* beside it, and a
+word such as *order* or *meter* excludes all but the first.
 """
 
 import re
@@ -38,18 +38,18 @@ def digits_of(value: str) -> str:
 
 
 def phones_in(plain: str, low: str, label: str) -> Iterator[tuple[int, int]]:
-    """Yield the phone numbers of a folded text.
+    """Yield the spans of the phone numbers of a folded text.
 
     Args:
-        plain: The text without what is something else.
-        low: The whole text in small letters: what stands beside a number.
-        label: What the key of the text says: `phone`, `id`, or nothing.
+        plain: The text with everything that was recognized before blanked.
+        low: The whole text in small letters, for the words beside a number.
+        label: What the key of the text says: `phone`, `id`, or an empty text.
     """
     last_end, last_label = -1, ""
     for run in _RUN.finditer(plain):
         groups = [
-            (run.start() + each.start(), run.start() + each.end())
-            for each in _GROUP.finditer(run[0])
+            (run.start() + group.start(), run.start() + group.end())
+            for group in _GROUP.finditer(run[0])
         ]
         if _GLUED.match(plain, groups[-1][1]):
             del groups[-1]
@@ -57,94 +57,95 @@ def phones_in(plain: str, low: str, label: str) -> Iterator[tuple[int, int]]:
             continue
         if sum(end - start for start, end in groups) < _LEAST:
             continue
-        told = ""
+        run_label = ""
         if 0 <= run.start() - last_end <= _BETWEEN and _AND.fullmatch(low, last_end, run.start()):
-            told = last_label
-        told = label_of(low, plain, run.start(), groups[-1][1]) or told or label
-        if told != "phone" and "+" not in run[0] and _UNIT_AFTER.match(low, groups[-1][1]):
+            run_label = last_label
+        run_label = label_of(low, plain, run.start(), groups[-1][1]) or run_label or label
+        if run_label != "phone" and "+" not in run[0] and _UNIT_AFTER.match(low, groups[-1][1]):
             continue
-        for start, end in _split(plain, low, groups, told):
+        for start, end in _split(plain, low, groups, run_label):
             yield start, end
-            told = "phone"
-        last_end, last_label = run.end(), told
+            run_label = "phone"
+        last_end, last_label = run.end(), run_label
 
 
 def _split(
-    plain: str, low: str, groups: list[tuple[int, int]], told: str
+    plain: str, low: str, groups: list[tuple[int, int]], label: str
 ) -> Iterator[tuple[int, int]]:
-    """Yield the phone numbers of one run of groups: those that are sure, or all if so labelled."""
+    """Yield the phone numbers of one run of groups: the sure ones, or all of it if labelled so."""
     first, any_found = 0, False
     while first < len(groups):
-        last = _longest(plain, groups, first, told)
+        last = _longest_sure(plain, groups, first, label)
         if last is None:
             first += 1
             continue
         any_found = True
-        yield _whole(plain, groups[first][0], groups[last][1])
+        yield _with_brackets(plain, groups[first][0], groups[last][1])
         first = last + 1
-    if not any_found and told == "phone":
+    if not any_found and label == "phone":
         start, end = groups[0][0], groups[-1][1]
         value = plain[start:end]
-        is_phone = _LEAST <= len(digits_of(value)) <= _MOST and not _FILED.fullmatch(value)
+        is_phone = _LEAST <= len(digits_of(value)) <= _MOST and not _SERIAL.fullmatch(value)
         if is_phone and not (_UNIT_AFTER.match(low, end) or _is_decimal(value)):
-            yield _whole(plain, start, end)
+            yield _with_brackets(plain, start, end)
 
 
 def _is_decimal(value: str) -> bool:
     return re.fullmatch(r"[1-9]?\d{0,6}\.\d+", value) is not None
 
 
-def _longest(plain: str, groups: list[tuple[int, int]], first: int, told: str) -> int | None:
-    start, count, found = groups[first][0], 0, None
+def _longest_sure(plain: str, groups: list[tuple[int, int]], first: int, label: str) -> int | None:
+    """Return the last group of the longest phone number that begins with group *first*."""
+    start, count, longest = groups[first][0], 0, None
     for last in range(first, min(len(groups), first + _MOST_GROUPS)):
         begin, end = groups[last]
         count += end - begin
         if count > _MOST:
             break
-        # Single digits in a row are a table, not somebody's number.
+        # Single digits in a row are a table, not a phone number.
         is_long = count >= _LEAST and count >= 2 * (last - first)
         if _is_cut(plain, groups, first, last):
             continue
-        if is_long and _is_sure(plain, start, plain[start:end], told):
-            found = last
-    return found
+        if is_long and _is_sure(plain, start, plain[start:end], label):
+            longest = last
+    return longest
 
 
 def _is_cut(plain: str, groups: list[tuple[int, int]], first: int, last: int) -> bool:
-    """Say whether a dash or a dot joins this to more digits: a part of a name is no number."""
+    """Say whether a dash or a dot joins this to more digits: then it is part of an identifier."""
     is_first, is_last = first == 0, last == len(groups) - 1
     before, after = plain[groups[first][0] - 1], plain[groups[last][1] : groups[last][1] + 1]
     return (not is_first and before in "-.") or (not is_last and after in ("-", "."))
 
 
-def _is_sure(plain: str, start: int, value: str, told: str) -> bool:
+def _is_sure(plain: str, start: int, value: str, label: str) -> bool:
     digits = digits_of(value)
     lead = plain[max(0, start - 3) : start]
     if "+" in lead:
-        return _international(digits)
-    if told == "id":
+        return _is_international(digits)
+    if label == "id":
         return False
-    sizes = tuple(len(each) for each in _GROUP.findall(value))
+    sizes = tuple(len(group) for group in _GROUP.findall(value))
     if len(sizes) == 1:
-        return _is_sure_alone(digits, told)
+        return _is_sure_ungrouped(digits, label)
     if "(" in lead and ")" in value and 2 <= sizes[0] <= 5:
         return len(digits) >= 8 and not digits.startswith("00")
-    is_weak = told == "weak" and _is_likely(digits, sizes, value)
+    is_weak = label == "weak" and _is_likely(digits, sizes, value)
     return is_weak or _is_grouped(digits, sizes, value)
 
 
 def _is_likely(digits: str, sizes: tuple[int, ...], value: str) -> bool:
-    """Say whether this is grouped as a phone number may be, where something speaks for one."""
+    """Say whether this is grouped as phone numbers often are: enough where a word suggests one."""
     if digits[0] == "0":
         is_dated = _YEAR.search(value) is not None or min(sizes) < 2 or digits[1] == "0"
         return 8 <= len(digits) <= 12 and len(sizes) <= 4 and max(sizes) > 2 and not is_dated
-    if _FILED.fullmatch(value) or _DAY.fullmatch(value) or value.count("/") > (sizes[-1] == 4):
+    if _SERIAL.fullmatch(value) or _DAY.fullmatch(value) or value.count("/") > (sizes[-1] == 4):
         return False
     return _WEAK_SHAPES.get(sizes, _NEVER).fullmatch(digits) is not None
 
 
 @lru_cache(maxsize=4096)
-def _international(digits: str) -> bool:
+def _is_international(digits: str) -> bool:
     try:
         number = phonenumbers.parse(f"+{digits}", None)
     except phonenumbers.NumberParseException:
@@ -163,10 +164,10 @@ def _is_valid(digits: str) -> bool:
 _ALONE = re.compile(r"[6-9](?!\d*0{5}$)\d{9}|91[6-9]\d{9}|0[1-9]\d{8,9}|00[1-9]\d{10,12}")
 
 
-def _is_sure_alone(digits: str, told: str) -> bool:
-    if told == "weak" and _WEAK_ALONE.fullmatch(digits):
+def _is_sure_ungrouped(digits: str, label: str) -> bool:
+    if label == "weak" and _WEAK_ALONE.fullmatch(digits):
         return True
-    if told == "weak" and len(digits) == _AMERICAN and _NANP.fullmatch(digits):
+    if label == "weak" and len(digits) == _AMERICAN and _NANP.fullmatch(digits):
         return _is_valid(f"1{digits}")
     if _ALONE.fullmatch(digits) is None:
         return False
@@ -216,16 +217,16 @@ _SHAPES = {
     (4, 3, 4): re.compile(r"1[3589]00\d{7}|18[0-9]0\d{7}"),
     (4, 3, 3): re.compile(r"1[3589]00\d{6}|18[0-9]0\d{6}"),
 }
-# Postcodes, and what is counted within a year: 2026-004512.
-_FILED = re.compile(r"\d{5}-\d{3}|(?:19|20)\d\d[-/](?![1-9]\d{3}$)\d{3,}|(?:19|20)\d\d/\d+")
+# Postcodes, and serial numbers within a year: 2026-004512.
+_SERIAL = re.compile(r"\d{5}-\d{3}|(?:19|20)\d\d[-/](?![1-9]\d{3}$)\d{3,}|(?:19|20)\d\d/\d+")
 _DAY = re.compile(r"20\d\d[ -](?:0[1-9]|1[0-2])[ -]?(?:0[1-9]|[12]\d|3[01])")
-# Measures are round, phone numbers hardly ever: 600 300 1200.
+# Measurements are round, phone numbers hardly ever: 600 300 1200.
 _ROUND = re.compile(r"\d+00(?:\D\d+00)+")
 _YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
 
 
 def _is_grouped(digits: str, sizes: tuple[int, ...], value: str) -> bool:
-    """Say whether people group only phone numbers like this."""
+    """Say whether only phone numbers are grouped like this."""
     is_decimal = "." in value and len(sizes) == 2 and digits[0] != "0"
     if is_decimal or _ROUND.fullmatch(value):
         return False
@@ -243,8 +244,8 @@ def _is_grouped(digits: str, sizes: tuple[int, ...], value: str) -> bool:
     return is_with_code and "." not in value and "/" not in value and _is_valid(digits)
 
 
-def _whole(plain: str, start: int, end: int) -> tuple[int, int]:
-    """Return a number with its plus and its brackets."""
+def _with_brackets(plain: str, start: int, end: int) -> tuple[int, int]:
+    """Return the span of a phone number together with its plus and its brackets."""
     while (start and plain[start - 1] in "+(") or (start > 1 and plain[start - 2 : start] == "+ "):
         start -= 1
     value = plain[start:end]

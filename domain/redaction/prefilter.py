@@ -1,25 +1,25 @@
-"""A quick look: may a text hold anything personal? Most hold nothing, and are left at that."""
+"""Prefilter: decide quickly whether a text may hold personal data; most texts hold none."""
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from domain.redaction.folding import folded
-from domain.redaction.words import CODE, SECRET
+from domain.redaction.words import CODE, SECRET, terms
 
 _SHORT, _LONG = 64, 4096
 
 _DIGITS = re.compile(r"[0-9](?:[ ()./+-]{0,3}[0-9]){3}")
 # Seven digits close together that are no date, no fraction and no WO-2026-..., or the end of a
-# PAN. It looks back from its first digit: a pattern that begins with one is found much faster.
+# PAN. It looks back from its first digit: a search for a digit first is much faster.
 _MANY_DIGITS = re.compile(
     r"[0-9](?<![0-9]{2})(?<![0-9]\.[0-9])(?!(?<=[a-z]-[12])[09][0-9]{2}-)"
     r"(?![0-9]{3}-[0-9]{2}-[0-9]{2}(?:[t ]|\b)|[0-9]{0,2}\.[0-9]{3,}(?![.0-9]))"
     r"(?:(?:[ ()./+-]{0,3}[0-9]){6}|[0-9]{3}[ -]?[a-z](?![a-z0-9]))"
 )
 
-# How keys begin that tell themselves what they are; the ends of words that others glue before.
-_KEYS = (
+# How the access keys of known services begin, and the ends of compound words.
+_KEY_STEMS = (
     *("akia", "asia", "abia", "acca", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat"),
     *("glpat", "gldt", "glrt", "glptt", "glcbt", "glsoat", "glft", "xox", "xapp", "sk_", "rk_"),
     *("pk_", "sk-", "aiza", "ya29", "1//0", "sg.", "npm_", "pypi-", "dop_v1", "shpat", "shpca"),
@@ -30,16 +30,16 @@ _KEYS = (
 
 
 def is_suspect(text: str) -> bool:
-    """Say whether a text may hold something personal; if not, it surely holds nothing."""
-    return _short(text) if len(text) <= _SHORT else _looks_so(text)
+    """Say whether a text may hold personal data; if not, it certainly holds none."""
+    return _is_short_suspect(text) if len(text) <= _SHORT else _has_clue(text)
 
 
 @lru_cache(maxsize=8192)
-def _short(text: str) -> bool:
-    return _looks_so(text)
+def _is_short_suspect(text: str) -> bool:
+    return _has_clue(text)
 
 
-def _looks_so(text: str) -> bool:
+def _has_clue(text: str) -> bool:
     is_ascii = text.isascii()
     low = text.lower() if is_ascii else folded(text)
     if _has_piece(low) or _has_sign(low):
@@ -47,16 +47,19 @@ def _looks_so(text: str) -> bool:
     if _DIGITS.search(low) is not None and _MANY_DIGITS.search(low) is not None:
         return True
     if len(low) > _LONG:
-        # Many texts in one: they repeat their words, and each is looked at once.
+        # Many texts in one: they repeat their words, and each word is looked at once.
         low = " ".join(set(low.split()))
-    return _NAMES.search(low) is not None or (not is_ascii and _FREE.search(low) is not None)
+    return _ascii_stem().search(low) is not None or (
+        not is_ascii and _other_stem().search(low) is not None
+    )
 
 
-# Chains instead of loops over words: most texts pass here, and most of the time went there.
+# Chains of `in` instead of loops over words: every text passes here, and loops took most of the
+# time.
 
 
 def _has_piece(low: str) -> bool:
-    """Say whether a word is there that others are glued before, or the beginning of a key."""
+    """Say whether the text holds the end of a compound such as `dbpassword`, or starts a key."""
     return (
         "passw" in low
         or "secret" in low
@@ -72,7 +75,7 @@ def _has_piece(low: str) -> bool:
 
 
 def _has_sign(low: str) -> bool:
-    """Say whether an address may be there, hidden or not."""
+    """Say whether the text may hold an e-mail address, disguised or not."""
     return (
         "@" in low
         or "%40" in low
@@ -88,17 +91,27 @@ def _has_sign(low: str) -> bool:
 
 
 def _stems() -> Iterable[str]:
-    for phrase in f"{SECRET},{CODE}".replace("\n", ",").split(","):
-        parts = folded(phrase.strip()).removesuffix("*").split()
-        if parts:
-            # One word of each that is there whenever the whole is.
-            yield next(
-                (each for each in ("key", "code", "pin") if each in parts), max(parts, key=len)
-            )
+    """Yield one word of each phrase, which is in the text whenever the phrase is."""
+    for phrase in terms(SECRET, CODE):
+        parts = phrase.removesuffix("*").split()
+        yield next(
+            (common for common in ("key", "code", "pin") if common in parts), max(parts, key=len)
+        )
+
+
+@cache
+def _ascii_stem() -> re.Pattern[str]:
+    stems = {*_stems(), *_KEY_STEMS}
+    return re.compile(rf"(?<![a-z])(?:{_tree(stem for stem in stems if stem.isascii())})")
+
+
+@cache
+def _other_stem() -> re.Pattern[str]:
+    return re.compile(_tree(stem for stem in set(_stems()) if not stem.isascii()))
 
 
 def _tree(stems: Iterable[str]) -> str:
-    """Return a pattern that looks at each letter of several words once."""
+    """Return a pattern of several words as a prefix tree: each letter is compared once."""
     heads: dict[str, list[str]] = {}
     for stem in stems:
         heads.setdefault(stem[0], []).append(stem[1:])
@@ -107,8 +120,3 @@ def _tree(stems: Iterable[str]) -> str:
         inner = "" if "" in tails else _tree(tails)
         parts.append(re.escape(head) + inner)
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
-
-
-_ALL = {*_stems(), *_KEYS}
-_NAMES = re.compile(rf"(?<![a-z])(?:{_tree(each for each in _ALL if each.isascii())})")
-_FREE = re.compile(_tree(each for each in _ALL if not each.isascii()))

@@ -1,4 +1,4 @@
-"""Secrets that look like what they are: keys of known services, key blocks, passwords in URLs."""
+"""Secret forms: find access keys of known services, private key blocks and passwords in URLs."""
 
 import re
 from collections.abc import Iterator
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from domain.redaction.folding import Folded
 
 Span = tuple[int, int, str]
-"""Where it begins and ends, and what it is."""
+"""Where something begins and ends in a text, and its kind."""
 
 _HEADER = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _FOOTER = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 
-# Keys that tell by their first letters what they are, as those who give them out say.
-_KNOWN = re.compile(
+# Access keys whose first letters say whose they are, as the services that issue them document.
+_SERVICE_KEY = re.compile(
     r"(?<![A-Za-z0-9_])(?:"
     r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}|gh[pousr]_\w{20,255}|github_pat_\w{20,255}"
     r"|gl(?:pat|dt|rt|ptt|cbt|soat|ft)-[\w-]{12,255}|xox[abeprs]-[\w-]{10,255}|xapp-[\w-]{10,255}"
@@ -27,9 +27,9 @@ _KNOWN = re.compile(
 )
 _HOOK = re.compile(r"hooks\.slack\.com/(?:services|workflows)/([\w/-]{8,255})")
 
-# The last @ before a blank or slash ends the password: it may hold one itself.
+# The last @ before a blank or slash ends the password, which may contain another @.
 _URL = re.compile(r"[a-z][a-z0-9+.-]{1,20}://([^\s/:@]{0,255}):([^\s/]{1,1024})@(?=[^\s@])")
-_PART = re.compile(r"-u(?:ser)?[ =]['\"]?[\w.@-]{1,64}:([^\s'\"]{2,255})")
+_USER_OPTION = re.compile(r"-u(?:ser)?[ =]['\"]?[\w.@-]{1,64}:([^\s'\"]{2,255})")
 _SHORT_OPTION = re.compile(
     r"(?:mysql|mariadb|mysqldump|sshpass)\b[^\n;|]{0,80}? -p ?['\"]?([^\s'\"]{3,255})"
 )
@@ -40,16 +40,16 @@ _LEAST_TOKEN = 8
 
 
 def forms_in(text: Folded) -> Iterator[Span]:
-    """Yield what tells by its form that it is a secret; spans may overlap."""
+    """Yield the span of every secret that can be recognized by its form; spans may overlap."""
     plain = text.plain
     if "-----BEGIN" in plain:
         yield from _blocks(plain)
     if "://" in plain:
-        yield from ((*each.span(2), "secret") for each in _URL.finditer(plain))
-        yield from ((*each.span(1), "secret") for each in _HOOK.finditer(plain))
-    yield from ((*each.span(), "secret") for each in _KNOWN.finditer(plain))
-    for pattern in (_PART, _SHORT_OPTION):
-        yield from ((*each.span(1), "secret") for each in pattern.finditer(plain))
+        yield from ((*match.span(2), "secret") for match in _URL.finditer(plain))
+        yield from ((*match.span(1), "secret") for match in _HOOK.finditer(plain))
+    yield from ((*match.span(), "secret") for match in _SERVICE_KEY.finditer(plain))
+    for pattern in (_USER_OPTION, _SHORT_OPTION):
+        yield from ((*match.span(1), "secret") for match in pattern.finditer(plain))
     yield from _loose_schemes(plain)
 
 
@@ -68,10 +68,11 @@ def _blocks(plain: str) -> Iterator[Span]:
 
 
 def _loose_schemes(plain: str) -> Iterator[Span]:
-    for each in _LOOSE_SCHEME.finditer(plain):
-        value = each[2].rstrip(".")
+    for match in _LOOSE_SCHEME.finditer(plain):
+        value = match[2].rstrip(".")
         is_long = len(value) >= 2 * _LEAST_TOKEN
-        mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
-        cased = not value[1:].islower() and not value[1:].isupper()
-        if (mixed and (is_long or cased)) or (cased and is_long) or value.endswith("="):
-            yield each.start(2), each.start(2) + len(value), "secret"
+        is_mixed = any(c.isdigit() for c in value) and any(c.isalpha() for c in value)
+        is_cased = not value[1:].islower() and not value[1:].isupper()
+        has_form = (is_mixed and (is_long or is_cased)) or (is_cased and is_long)
+        if has_form or value.endswith("="):
+            yield match.start(2), match.start(2) + len(value), "secret"

@@ -1,7 +1,8 @@
-"""Secrets in free text: what stands behind a word such as password, and what tells itself."""
+"""Secrets: find passwords, codes and tokens in free text, by the words before them or by form."""
 
 import re
 from collections.abc import Iterator
+from functools import cache
 
 from domain.redaction.folding import Folded
 from domain.redaction.secret_forms import Span, forms_in
@@ -14,16 +15,12 @@ _PAIR = re.compile(
     r"[\w.@-]{2,64} ?/ ?([^\s/,;]{4,128})"
 )
 
-_WORD = re.compile(
-    pattern_of(f"{SECRET}, pass")
-    + r"|(?:password|passwd|passwort|kennwort|wachtwoord|secret|apikey|token)s?(?![a-z])"
-)
 _JOINED = re.compile(r"[a-z0-9_.-]")
-_GOES_ON = re.compile(r"[\w-]{0,64}(?:\.[a-z_]\w{0,32})?")
+_NAME_TAIL = re.compile(r"[\w-]{0,64}(?:\.[a-z_]\w{0,32})?")
 _SCHEME = re.compile(
     r"(?:bearer|basic|token|digest|apikey|api-key|negotiate|hmac|aws4-hmac-sha256)[ :]+", re.I
 )
-# What may stand between the word and its value.
+# Signs between the word and its value.
 _SIGN = re.compile(r"\s{0,3}[\"'`\])>]{0,3}\\?\"?\s{0,3}(?:=>|:=|->|==?|:|>)\s{0,5}")
 _PHRASE = re.compile(
     r"(?:\s{1,2}[^\W\d_]{1,16}\.?|\s?\([^()\n:=]{1,30}\)){1,4}\s{0,2}(?:=>|:=|->|=|:)\s{0,3}"
@@ -36,8 +33,8 @@ _COPULA = re.compile(
     r"|は|が|是|为|為|은|는|이|가|है|था|هي|هو|คือ|—|-{1,2}|–|-)[\s:]{1,3}|\s{1,2}"
     r"|(?<=[^\x00-\x7f])(?:は|が|是|为|為|은|는)?"
 )
-# What it is for, and then the value without any sign: it has to look like nothing else.
-_USE = re.compile(
+# Its purpose, and then the value without any sign: that has to look like a secret itself.
+_PURPOSE = re.compile(
     r"(?:\s+(?:for|of|to|from|on|fur|vom|zum|pour|du|de|del|de la|do|da|para|per|voor|van|od|do|от"
     r"|для|icin))?"
     r"(?:\s+[^\W\d_]{2,16}){1,3}?(?:\s+(?:is|ist|est|es|e|jest))?\s+(?=[^\s]*\d)"
@@ -47,49 +44,70 @@ _VALUE = re.compile(r"[^\s,;\x00\u0600-\u060c\u3001\u3002\u300c\u300d]{1,16384}"
 _NOT_ASCII_RUN = re.compile("[\u0e00-\u0eff\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _NEXT_PAIR = re.compile(r"&[\w.-]{1,40}=|<|[|]")
 
-_CODE = re.compile(
-    pattern_of(CODE) + r"[\"'\])]{0,2}\s{0,2}"
-    r"(?:(?:(?:no|number|nr|code|kod|is|was|ist|lautet|est|es|e|hai)(?![a-z-])"
-    r"|-\s|->|[:=#/]|は|是|为)\s{0,2}){0,3}[\"']?(?<![\d.])"
-    r"(\d{3,8}(?:[a-z](?![a-z0-9]))?|\d{1,3}[a-z]\d{1,4})"
-    r"(?![\d:/%-]|[.,]\d|\s?[°%]|\s\d)(?![a-z_])"
-)
-_PIN_OF_POST = 6
+_POSTAL_PIN_DIGITS = 6
 
-_PROSE = frozenset(terms(PROSE))
-_SMALL = frozenset(terms("for, of, the, a, an, in, on, at, to, new, old, same, our, my, his, her"))
-_LEAST, _LEAST_TOLD, _LEAST_LOOSE, _LEAST_TOKEN, _LEAST_TICKET = 3, 4, 5, 8, 10
+_ARTICLES = frozenset(
+    terms(more="for, of, the, a, an, in, on, at, to, new, old, same, our, my, his, her")
+)
+# The least length of a value, from the clearest context to the one that says least.
+_LEAST, _LEAST_LABELLED, _LEAST_LOOSE, _LEAST_TOKEN, _LEAST_TICKET = 3, 4, 5, 8, 10
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    return re.compile(
+        pattern_of(SECRET, more="pass")
+        + r"|(?:password|passwd|passwort|kennwort|wachtwoord|secret|apikey|token)s?(?![a-z])"
+    )
+
+
+@cache
+def _code() -> re.Pattern[str]:
+    return re.compile(
+        pattern_of(CODE) + r"[\"'\])]{0,2}\s{0,2}"
+        r"(?:(?:(?:no|number|nr|code|kod|is|was|ist|lautet|est|es|e|hai)(?![a-z-])"
+        r"|-\s|->|[:=#/]|は|是|为)\s{0,2}){0,3}[\"']?(?<![\d.])"
+        r"(\d{3,8}(?:[a-z](?![a-z0-9]))?|\d{1,3}[a-z]\d{1,4})"
+        r"(?![\d:/%-]|[.,]\d|\s?[°%]|\s\d)(?![a-z_])"
+    )
+
+
+@cache
+def _prose() -> frozenset[str]:
+    return frozenset(terms(PROSE))
 
 
 def secrets_in(text: Folded) -> Iterator[Span]:
-    """Yield every secret of a folded text; they may overlap."""
+    """Yield the span of every secret of a folded text; spans may overlap."""
     yield from forms_in(text)
-    yield from ((*each.span(1), "secret") for each in _CODE.finditer(text.low) if _is_code(each))
-    for each in _PAIR.finditer(text.low):
-        if _is_strong(text.plain[slice(*each.span(1))], _LEAST_TOLD):
-            yield (*each.span(1), "secret")
-    yield from _named(text)
+    for match in _code().finditer(text.low):
+        if _is_code(match):
+            yield (*match.span(1), "secret")
+    for match in _PAIR.finditer(text.low):
+        if _is_strong(text.plain[slice(*match.span(1))], _LEAST_LABELLED):
+            yield (*match.span(1), "secret")
+    yield from _labelled_secrets(text)
 
 
-def _is_code(found: re.Match[str]) -> bool:
-    # A PIN of six digits is the post's in India.
-    return not (found[0].startswith(("pin", "पिन")) and len(found[1]) == _PIN_OF_POST)
+def _is_code(match: re.Match[str]) -> bool:
+    # A PIN of six digits is a postal code in India.
+    return not (match[0].startswith(("pin", "पिन")) and len(match[1]) == _POSTAL_PIN_DIGITS)
 
 
-def _named(text: Folded) -> Iterator[Span]:
-    """Yield what stands behind a word that tells a secret."""
+def _labelled_secrets(text: Folded) -> Iterator[Span]:
+    """Yield the values behind words such as `password`."""
     plain, low = text.plain, text.low
     at = 0
-    while (found := _WORD.search(low, at)) is not None:
-        begin, end = _whole_name(low, found.start(), found.end())
-        at = max(end, found.end())
+    while (match := _word().search(low, at)) is not None:
+        begin, end = _whole_name(low, match.start(), match.end())
+        at = max(end, match.end())
         name = plain[begin:end]
         if meaning_of(name).kind != "secret":
             continue
-        if low[found.start() : end].startswith(("cookie", "set-cookie")):
+        if low[match.start() : end].startswith(("cookie", "set-cookie")):
             yield from _cookies(plain, low, end)
             continue
-        value = _value_after(plain, low, found[0], end)
+        value = _value_after(plain, low, match[0], end)
         if value is not None:
             yield (*value, "secret")
             at = max(at, value[1])
@@ -99,8 +117,8 @@ def _whole_name(low: str, start: int, end: int) -> tuple[int, int]:
     begin = start
     while low[start].isascii() and begin > max(0, start - 64) and _JOINED.match(low, begin - 1):
         begin -= 1
-    after = _GOES_ON.match(low, end) if low[end - 1 : end].isascii() else None
-    # A name that goes on in another script is a particle, not a part of it.
+    after = _NAME_TAIL.match(low, end) if low[end - 1 : end].isascii() else None
+    # What continues in another script is a particle, not a part of the name.
     tail = after.end() if after is not None and low[end : after.end()].isascii() else end
     while begin < start and low[begin] in ".-":
         begin += 1
@@ -114,10 +132,10 @@ def _cookies(plain: str, low: str, at: int) -> Iterator[Span]:
     pair = re.compile(r"\s{0,3}([\w.$!-]{1,64})=([^;,\s\"']{1,4096});?")
     kept = ("path", "domain", "expires", "max-age", "samesite", "secure", "httponly", "version")
     at, first = sign.end(), True
-    while (found := pair.match(plain, at)) is not None:
-        if found[1].lower() not in kept:
-            yield (*found.span(2), "secret")
-        at, first = found.end(), False
+    while (match := pair.match(plain, at)) is not None:
+        if match[1].lower() not in kept:
+            yield (*match.span(2), "secret")
+        at, first = match.end(), False
     value = _VALUE.match(plain, at)
     if first and value is not None and _is_strong(value[0], _LEAST_TOKEN):
         yield (*value.span(), "secret")
@@ -127,43 +145,44 @@ def _value_after(plain: str, low: str, word: str, end: int) -> tuple[int, int] |
     sign = _SIGN.match(low, end)
     if sign is not None:
         return _take(plain, low, sign.end(), word, sure="=" in sign[0] or '"' in sign[0])
-    for look in (_behind_phrase, _behind_use, _behind_copula):
-        span = look(plain, low, word, end)
+    for search in (_behind_phrase, _behind_purpose, _behind_copula):
+        span = search(plain, low, word, end)
         if span is not None:
             return span
     return None
 
 
 def _behind_phrase(plain: str, low: str, word: str, end: int) -> tuple[int, int] | None:
-    """Return what stands behind `password for the gate:`."""
+    """Return the span of the value behind `password for the gate:`."""
     phrase = _PHRASE.match(low, end)
     span = phrase and _take(plain, low, phrase.end(), word, sure=False)
     if not phrase or not span:
         return None
     value = plain[slice(*span)]
-    is_state = _tells_state(low[end : phrase.end()])
-    return span if _is_odd(value) or (not is_state and _is_strong(value, _LEAST_TOLD)) else None
+    is_state = _is_about_state(low[end : phrase.end()])
+    is_likely = not is_state and _is_strong(value, _LEAST_LABELLED)
+    return span if _is_surely_secret(value) or is_likely else None
 
 
-def _behind_use(plain: str, low: str, word: str, end: int) -> tuple[int, int] | None:
-    """Return what stands behind `password for the gate`."""
-    use = _USE.match(low, end)
-    if use is None or _tells_state(low[end : use.end()]):
+def _behind_purpose(plain: str, low: str, word: str, end: int) -> tuple[int, int] | None:
+    """Return the span of the value behind `password for the gate`, without a sign."""
+    purpose = _PURPOSE.match(low, end)
+    if purpose is None or _is_about_state(low[end : purpose.end()]):
         return None
-    span = _take(plain, low, use.end(), word, sure=False)
-    return span if span is not None and _is_odd(plain[slice(*span)]) else None
+    span = _take(plain, low, purpose.end(), word, sure=False)
+    return span if span is not None and _is_surely_secret(plain[slice(*span)]) else None
 
 
 def _behind_copula(plain: str, low: str, word: str, end: int) -> tuple[int, int] | None:
-    """Return what stands behind `password is`, or right behind the word."""
+    """Return the span of the value behind `password is`, or directly behind the word."""
     copula = _COPULA.match(low, end)
     span = copula and _take(plain, low, copula.end(), word, sure=False)
     if not span:
         return None
     value = plain[slice(*span)]
     if word == "pass":
-        return span if _is_odd(value) else None
-    # A queue has tokens with numbers, and passwords are shown beside them less often.
+        return span if _is_surely_secret(value) else None
+    # The tokens of a waiting queue are numbered, and here they are more frequent than secrets.
     least = (
         _LEAST_TICKET if word.startswith(("token", "jeton", "senha", "bearer")) else _LEAST_LOOSE
     )
@@ -171,9 +190,9 @@ def _behind_copula(plain: str, low: str, word: str, end: int) -> tuple[int, int]
     return span if is_quoted or _is_strong(value, least) else None
 
 
-def _tells_state(between: str) -> bool:
-    found = re.findall(r"[^\W\d_]+", between)
-    return any(each in _PROSE for each in found if each not in _SMALL)
+def _is_about_state(between: str) -> bool:
+    names = re.findall(r"[^\W\d_]+", between)
+    return any(name in _prose() for name in names if name not in _ARTICLES)
 
 
 def _take(plain: str, low: str, at: int, word: str, *, sure: bool) -> tuple[int, int] | None:
@@ -183,10 +202,10 @@ def _take(plain: str, low: str, at: int, word: str, *, sure: bool) -> tuple[int,
     quoted = _QUOTED.match(plain, at)
     if quoted is not None:
         return quoted.span(2)
-    found = _VALUE.match(plain, at)
-    if found is None:
+    match = _VALUE.match(plain, at)
+    if match is None:
         return None
-    start, value = found.start(), _trimmed(found[0])
+    start, value = match.start(), _trimmed(match[0])
     if not _may_be(value, word, sure=sure):
         return None
     return start, start + len(value)
@@ -202,30 +221,31 @@ def _trimmed(value: str) -> str:
 
 
 def _may_be(value: str, word: str, *, sure: bool) -> bool:
-    if not value or value.lower() in _PROSE or value.startswith(("[", "<", "${", "{{", "*")):
+    if not value or value.lower() in _prose() or value.startswith(("[", "<", "${", "{{", "*")):
         return False
     if word.startswith(("token", "jeton", "clave", "pass", "authorization")) and not sure:
-        # A queue has tokens, a gate passes, and a catalogue claves, by number.
-        has_letter = any(each.isalpha() for each in value)
+        # These words also name numbered things: the token of a queue, a gate pass, a catalogue's
+        # clave.
+        has_letter = any(char.isalpha() for char in value)
         return len(value) >= _LEAST_LOOSE + 1 and (has_letter or len(value) >= _LEAST_TOKEN)
     return len(value) >= _LEAST
 
 
-def _is_odd(value: str) -> bool:
-    """Say whether nobody would write this for anything but a password."""
+def _is_surely_secret(value: str) -> bool:
+    """Say whether a value can hardly be anything but a password."""
     if not _is_strong(value, _LEAST_TOKEN):
         return False
     has_both = not value.isupper() and not value.islower()
-    return any(each in "#@!$_*&%^" for each in value) or (has_both and value[1:].isalnum())
+    return any(char in "#@!$_*&%^" for char in value) or (has_both and value[1:].isalnum())
 
 
 def _is_strong(value: str, least: int) -> bool:
-    """Say whether nobody would write this as a word: letters and something else in it."""
+    """Say whether a value is no plain word: it has letters, and digits, signs or mixed case."""
     body = value.strip(".,:;!?)(")
     if len(body) < least or "://" in body:
         return False
-    has_digit = any(each.isdigit() for each in body)
-    has_letter = any(each.isalpha() for each in body)
-    has_sign = any(not each.isalnum() and each not in "-'.’/()" for each in body)
-    has_hump = any(each.isupper() for each in body[1:]) and any(each.islower() for each in body)
+    has_digit = any(char.isdigit() for char in body)
+    has_letter = any(char.isalpha() for char in body)
+    has_sign = any(not char.isalnum() and char not in "-'.’/()" for char in body)
+    has_hump = any(char.isupper() for char in body[1:]) and any(char.islower() for char in body)
     return has_letter and (has_digit or has_sign or has_hump)

@@ -1,18 +1,20 @@
-"""What the key of a value says about it: a password, a phone number, or nothing that matters."""
+"""Sensitive keys: tell from the key of a value what kind of personal data the value is."""
 
 import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from domain.redaction.folding import folded
-from domain.redaction.number_words import ID, NOT_A_PHONE, PHONE
 from domain.redaction.words import (
     AADHAAR,
     CARD,
     CODE,
     EMAIL,
     FLAGGED,
+    ID,
+    NOT_A_PHONE,
     PAN,
+    PHONE,
     SECRET,
     SSN,
     STATE,
@@ -20,20 +22,20 @@ from domain.redaction.words import (
 )
 
 LONGEST = 100
-"""Characters of a key that are looked at; nobody names a field in more."""
+"""Characters of a key that are looked at; no field name is longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a key says.
+    """What a key says about its value.
 
     Attributes:
         kind: `secret`, `phone`, `email`, `card`, `ssn`, `pan`, `aadhaar`; empty for none.
-        always: Whatever the value is, it is that: the key is one of those that everybody uses.
-        is_id: The value numbers something: an order, a meter, a part.
+        always: The value is of this kind whatever it looks like: the key is a common name for it.
+        is_id: The value identifies a thing: an order, a meter, a part.
         is_name: The value names another entry: `{"field": "phone", "old": ..., "new": ...}`.
-        is_value: It is such another entry.
-        is_word: The key is a word of a program, and holds nothing itself.
+        is_value: The value is such an entry, named by another one.
+        is_word: The key is an identifier of a program, and holds no personal data itself.
     """
 
     kind: str = ""
@@ -70,38 +72,29 @@ _ALWAYS = {
     **dict.fromkeys(("email", "email_address", "e_mail"), "email"),
 }
 
-_KINDS = {
-    "ssn": words(SSN),
-    "aadhaar": words(AADHAAR),
-    "card": words(CARD),
-    "pan": words(PAN),
-    "secret": words(
-        f"{SECRET}, {CODE}, db pass, user pass, smtp pass, admin pass, root pass, ftp pass,"
-        "imap pass, mail pass, wifi pass, login pass, db pw, pass, pin, pins, api secret"
-    ),
-    "email": words(EMAIL),
-    "phone": words(f"{PHONE}, portable, hp, n portable, fono, kontaktnummer, contact, lead no"),
-}
-# Words that others are glued behind: userpassword, dbpassword, contactphone.
-_GLUED = re.compile(
+_MORE_SECRETS = (
+    "db pass, user pass, smtp pass, admin pass, root pass, ftp pass,"
+    "imap pass, mail pass, wifi pass, login pass, db pw, pass, pin, pins, api secret"
+)
+_MORE_PHONES = "portable, hp, n portable, fono, kontaktnummer, contact, lead no"
+# Compounds that end in such a word: userpassword, dbpassword, contactphone.
+_COMPOUND = re.compile(
     r"[a-z]{2,}(?P<secret>password|passwd|passwort|passphrase|wachtwoord|secret|apikey|token"
     r"|kennwort)s?$|[a-z]{2,}(?P<email>email|emailid)$"
     r"|(?<![a-z])(?!micro|head|ear|mega|saxo|xylo|smart|auto|snow|dicta|gramo)[a-z]{2,}"
     r"(?P<phone>phone|phones|phoneno|phonenumber|mobile|mobileno|mobilenumber|telefon|telefono"
     r"|telefone|telefoon|handy|rufnummer|celular|whatsapp)$"
 )
-_STATE, _FLAGGED, _ID = words(STATE), words(FLAGGED), words(ID)
-_NOT_A_PHONE = words(NOT_A_PHONE)
-# A number of something that has to do with phones: mobileOrderNo, callTicket.
-_THING = words(
+# The identifier of a thing that has to do with phones: mobileOrderNo, callTicket.
+_THINGS = (
     "order*, ticket*, invoice*, bill*, receipt*, contract*, asset*, part, item*, batch*, account*"
 )
-# What a key of numbers may end in, however sensitive its first word sounds.
+# The key of an identifier, however sensitive its first word sounds: token_no.
 _NUMBERED = re.compile(
     r"(?:^|_)(?:tokens?|pass|pins?|claves?|senhas?)_(?:.*_)?(?:no|nr|num|number)s?$"
 )
-# Short words with other meanings: a pin has a diameter, and a bearer a load.
-_SHORT = ("pass", "pin", "pins", "bearer")
+# Short words with other meanings: pin_diameter, bearer_load.
+_AMBIGUOUS = ("pass", "pin", "pins", "bearer")
 _AT_END = re.compile(r"(?:_(?:code|token|value|plain|old|new|current|text|digits|key|\d+))*")
 _ISSUED = re.compile(r"(?:^|_)(?:reset|verification|verify|request|invite)_token$")
 _POSTAL = re.compile(r"(?:^|_)pin_?(?:code|codes)(?:_|$)|(?:^|_)pins_")
@@ -167,56 +160,69 @@ _VALUES = frozenset(
 
 
 def meaning_of(key: str) -> Meaning:
-    """Return what a key says, in whatever way and language it is written."""
+    """Return what a key says about its value, in any spelling and language."""
     return _meaning(key) if len(key) <= LONGEST else _meaning(key[:LONGEST])
 
 
 @lru_cache(maxsize=4096)
 def _meaning(key: str) -> Meaning:
-    told = _told(key)
     name = _HUMPS.sub("_", key).lower()
     return replace(
-        told,
+        _meaning_of_words(key),
         is_name=name in _NAMES,
         is_value=name in _VALUES,
         is_word=_WORD.fullmatch(key) is not None,
     )
 
 
-def _told(key: str) -> Meaning:
+def _meaning_of_words(key: str) -> Meaning:
     name = _JOINTS.sub("_", folded(_HUMPS.sub("_", key))).strip("_")
     bare = re.sub(r"_\d+$", "", name)
     if bare in _ALWAYS:
         return Meaning(_ALWAYS[bare], always=True)
-    is_id = _ID.search(name) is not None
-    for kind, pattern in _KINDS.items():
-        found = pattern.search(name)
-        if found is not None and _holds(kind, name, found.start(), found.end()):
+    is_id = words(ID).search(name) is not None
+    for kind, pattern in _kinds().items():
+        match = pattern.search(name)
+        if match is not None and _keeps_meaning(kind, name, match.start(), match.end()):
             return Meaning(kind, is_id=is_id)
-    glued = _GLUED.search(name)
-    if glued is not None and not _FLAGGED.search(name[: glued.start()]):
-        return Meaning(str(glued.lastgroup))
+    compound = _COMPOUND.search(name)
+    if compound is not None and not words(FLAGGED).search(name[: compound.start()]):
+        return Meaning(str(compound.lastgroup))
     return Meaning(is_id=is_id)
 
 
-def _holds(kind: str, name: str, start: int, end: int) -> bool:
-    """Say whether what follows leaves the word its meaning: a token, not when it expires."""
+@cache
+def _kinds() -> dict[str, re.Pattern[str]]:
+    return {
+        "ssn": words(SSN),
+        "aadhaar": words(AADHAAR),
+        "card": words(CARD),
+        "pan": words(PAN),
+        "secret": words(SECRET, CODE, more=_MORE_SECRETS),
+        "email": words(EMAIL),
+        "phone": words(PHONE, more=_MORE_PHONES),
+    }
+
+
+def _keeps_meaning(kind: str, name: str, start: int, end: int) -> bool:
+    """Say whether the rest of a key leaves a word its meaning: `token`, not `token_expires`."""
     if kind == "secret" and _ISSUED.search(name):
         return True
-    if name[start:end] in _SHORT and _AT_END.fullmatch(name, end) is None:
+    if name[start:end] in _AMBIGUOUS and _AT_END.fullmatch(name, end) is None:
         return False
-    if _STATE.search(name, end) or _FLAGGED.search(name[:start]):
-        # AKIA...: what AWS calls an id is handed out beside the secret, and hidden like it.
-        # And an email id is an address, wherever English is spoken in India.
+    if words(STATE).search(name, end) or words(FLAGGED).search(name[:start]):
+        # The access key id of AWS (AKIA...) is issued with the secret, and masked like it.
+        # And in Indian English an "email id" is an address.
         return name.endswith(("access_key_id", "secret_id", "email_id", "emailid", "mail_id"))
     if kind == "phone":
-        return _NOT_A_PHONE.search(name) is None and _THING.search(name, end) is None
+        is_thing = words(more=_THINGS).search(name, end) is not None
+        return words(NOT_A_PHONE).search(name) is None and not is_thing
     if kind == "secret":
         return not (_NUMBERED.search(name) or _POSTAL.search(name))
     return kind != "email" or _NOT_MAIL.search(name) is None
 
 
 def is_state(key: str) -> bool:
-    """Say whether a key below a sensitive one holds a state of it: when it expires, its type."""
+    """Say whether a key inside a sensitive one holds a state of it: its expiry, its type."""
     name = _JOINTS.sub("_", folded(_HUMPS.sub("_", key[:LONGEST])))
-    return _STATE.search(name) is not None or _FLAGGED.match(name) is not None
+    return words(STATE).search(name) is not None or words(FLAGGED).match(name) is not None

@@ -175,7 +175,7 @@ def log_entity_refused(
         "actor_id": actor.person_id,
         "reason": reason,
         "metadata": dict(details),
-        **actor.origin.told,
+        **actor.origin.as_dict,
     }
     _insert_record(
         db,
@@ -204,7 +204,7 @@ def log_permission_denied(
             "kind": denial.kind,
             "correlation_id": correlation_id and str(correlation_id),
             "actor_id": actor.person_id,
-            **actor.origin.told,
+            **actor.origin.as_dict,
             "attempted_action": denial.action,
             "items": len(denial.ids),
             # A value that is no bigint would stop the writer: the column holds bigints only.

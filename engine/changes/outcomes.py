@@ -38,7 +38,7 @@ class Outcomes:
         self.failures[row_id] = Failure(
             id=row_id,
             code=code,
-            message="; ".join(reason.told for reason in reasons),
+            message="; ".join(reason.sentence for reason in reasons),
             codes=tuple(reason.code for reason in reasons),
             retryable=error_named(code).retryable,
             facts=facts or None,

@@ -137,7 +137,7 @@ def insert_work(
         versions=[1] * len(ids),
         changes=_changes_as_json({STATE: begun, **new_columns}, _new_rows(new_columns, returned)),
         now=running.now,
-        origin=actor.origin.told,
+        origin=actor.origin.as_dict,
     )
     note_warnings(running.db, model, actor.tenant_id, ids, running.now)
     return ids

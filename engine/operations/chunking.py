@@ -115,7 +115,7 @@ class ChunkPlan:
 
 def origin_of(actor: Actor) -> str | None:
     """Return where a request came from, as JSON for the operation; None if it isn't known."""
-    return json.dumps(actor.origin.told) if actor.origin.told else None
+    return json.dumps(actor.origin.as_dict) if actor.origin.as_dict else None
 
 
 def materialize(

@@ -104,7 +104,7 @@ def log_steered(
         versions=[None],
         changes=[json.dumps(before_after)],
         now=platform.clock(db),
-        origin=actor.origin.told,
+        origin=actor.origin.as_dict,
     )
 
 

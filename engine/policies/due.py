@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from domain.business_time.calendar import Calendar, Passed
+from domain.business_time.calendar import Calendar, ElapsedTime
 from domain.policies.policy import ACT, ALERT, ASSIGN, ON, TRANSITION, UPDATE, WARN, Terms
 from engine.calendars import ALWAYS, calendars_of
 from engine.input.filters import select_where
@@ -70,7 +70,7 @@ class Due:
     calendars: Mapping[int | None, Calendar]
     joins: Sequence[tuple[Any, Any]]
     now: datetime
-    _passed: dict[int, Passed] = field(default_factory=dict, compare=False)
+    _passed: dict[int, ElapsedTime] = field(default_factory=dict, compare=False)
 
     @property
     def is_due(self) -> ColumnElement[bool]:
@@ -92,7 +92,9 @@ class Due:
         """Return how much of a calendar's time has passed since a moment."""
         passed = self._passed.get(calendar_id)
         if passed is None:
-            passed = self._passed[calendar_id] = Passed(self.calendar_of(calendar_id), self.now)
+            passed = self._passed[calendar_id] = ElapsedTime(
+                self.calendar_of(calendar_id), self.now
+            )
         return passed.since(since)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Connection, Row, and_, any_, literal, not_, t
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain.machines.machine import Reason
-from domain.policies.policy import Terms, told_due
+from domain.policies.policy import Terms, due_sentence
 from engine.policies.due import Due, alert_code, find_due
 from engine.policies.runs import run_of
 from engine.ports.hooks import Hook
@@ -61,7 +61,7 @@ def why_due(policy: Mapping[str, Any], due: Due, row: Row[Any], stage: str) -> s
     terms = Terms.of(policy)
     calendar = due.calendar_of(row.calendar)
     clock = clocks_of(kinds()[terms.kind])[terms.clock]
-    return told_due(
+    return due_sentence(
         clock.event or row.state.lower(),
         row.since,
         due.passed(row.calendar, row.since),

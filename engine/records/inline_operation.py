@@ -132,7 +132,7 @@ def _row(running: InlineOperation, actor: Actor) -> dict[str, Any]:
         "wait_seconds": 0.0,
         "queue": QUEUE,
         "started_at": running.now,
-        "origin": actor.origin.told or None,
+        "origin": actor.origin.as_dict or None,
     }
 
 

@@ -31,7 +31,7 @@ def keep_state_invariants(
     yield
     new = [reason for reason in _broken(db, tenant_id, model, row) if reason not in before]
     if new:
-        why = "; ".join(reason.told for reason in new)
+        why = "; ".join(reason.sentence for reason in new)
         raise RuleRefused(
             message=f"{model.resource_type} {row.id} is {row.state}: {why}",
             reasons=[{"code": reason.code} for reason in new],
@@ -53,7 +53,7 @@ def _broken(db: Connection, tenant_id: int, model: type[Work], row: Row[Any]) ->
     ).one()
     request = Request(row.state, by_system=True)
     return [
-        rule.broken(row_facts._mapping)
+        rule.reason_for(row_facts._mapping)
         for rule in rules
         if not rule.holds(row_facts._mapping, request)
     ]

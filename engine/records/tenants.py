@@ -188,7 +188,7 @@ def _log(
         versions=[1] * len(new),
         changes=[json.dumps(change) for change in changes],
         now=now,
-        origin=None if by is None else by.origin.told,
+        origin=None if by is None else by.origin.as_dict,
     )
 
 

@@ -66,7 +66,7 @@ class VersionedWrite:
             versions=[version],
             changes=[json.dumps(changes)],
             now=self.running.now,
-            origin=self.actor.origin.told,
+            origin=self.actor.origin.as_dict,
         )
 
 

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection, text
 
-from domain.audit.erasure import Emptied, told_of_erasure
+from domain.audit.erasure import Emptied, erasure_evidence
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from domain.permissions import Actor
 from domain.redaction.masks import ERASED
@@ -239,7 +239,7 @@ def _rename(
         ids=[parameters["person_id"]],
         versions=[version],
         changes=[json.dumps({"name": {"before": ERASED, "after": parameters["name"]}})],
-        details={"erased": told_of_erasure(erased)},
+        details={"erased": erasure_evidence(erased)},
         now=parameters["now"],
     )
 

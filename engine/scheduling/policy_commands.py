@@ -161,7 +161,7 @@ def _log(
         changes=[json.dumps(change)],
         details=about,
         now=now,
-        origin=actor.origin.told,
+        origin=actor.origin.as_dict,
     )
 
 

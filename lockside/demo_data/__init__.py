@@ -1,1 +1,1 @@
-"""Demo data: a town's worth of work to try Lockside on, stored through the public import."""
+"""Demo data: realistic work to try Lockside on, stored through the public import."""

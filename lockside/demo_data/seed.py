@@ -1,4 +1,4 @@
-"""Realistic work to try Lockside on: the same rows each time, however often they are sent."""
+"""Demo data: seed realistic work; the same start number gives the same rows, stored once."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,74 +6,12 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from lockside.demo_data.field_work import attended, rounds
-from lockside.demo_data.master_data import (
-    CATEGORIES,
-    PLACES,
-    SITES,
-    TEAMS,
-    VENDORS,
-    MasterData,
-    Rows,
-    furnish,
-    some_time_ago,
-    weighted_choice,
-)
+from lockside.demo_data.choices import choices, some_time_ago
+from lockside.demo_data.field_work import attendance_records, field_tasks
+from lockside.demo_data.master_data import MasterData, Rows, add_master_data
 from lockside.session.session import Session
 
 BATCH = 5_000
-
-# What is ordered, and the vendor whose trade it is.
-_ORDERS = (
-    ("Quarterly inspection of the passenger elevator", 0),
-    ("Replace door rollers of elevator 2", 0),
-    ("Deep cleaning of carpets", 1),
-    ("Window cleaning, outside", 1),
-    ("Replace filters of air handling unit", 2),
-    ("Refill refrigerant of chiller", 2),
-    ("Balance airflow after refit", 2),
-    ("Annual test of sprinklers", 3),
-    ("Renew fire extinguishers", 3),
-    ("Cut hedges and clear gutters", 4),
-    ("Repair leaking circulation pump", 5),
-    ("Descale water heater", 5),
-    ("Unblock floor drain", 5),
-    ("Replace lighting with LED", 6),
-    ("Thermographic check of distribution board", 6),
-    ("Swap batteries of the UPS", 6),
-    ("Move badge reader", 7),
-    ("Adjust automatic sliding door", 8),
-    ("Replace dock leveller hydraulics", 8),
-    ("Rodent control, monthly round", 9),
-)
-
-# What is reported, what the caller says about it, and the category that it is.
-_REPORTS = (
-    ("Elevator stuck between floors", "Doors stay closed, nobody inside. Display shows E-47.", 0),
-    ("Elevator makes a grinding noise", "Worse on the way down, since this morning.", 0),
-    ("Air conditioning blows warm", "Thermostat set to 21, room is at 27.", 1),
-    ("Meeting room far too cold", "Radiator cold although the valve is open.", 1),
-    ("Water leaking from the ceiling", "Bucket is under it, carpet is wet already.", 2),
-    ("Toilet blocked", "Second cubicle from the left.", 2),
-    ("Hot water pump is loud", "Rattles every few minutes and then stops.", 2),
-    ("Lights flicker", "Whole row above the desks.", 3),
-    ("Emergency light out", "Found on the weekly round.", 3),
-    ("Socket without power", "Breaker is on. Tried two devices.", 3),
-    ("Access card not accepted", "Works at the main door, not at this one.", 4),
-    ("Automatic door does not close", "Wind pushes it open again.", 4),
-    ("Bins overflowing", "Missed two collections.", 5),
-    ("Spill on the floor", "Coffee, slippery, sign is up.", 5),
-    ("Smell of burning", "Near the printer, no smoke seen.", 6),
-    ("Fire door wedged open", "Wedge removed, closer is broken.", 6),
-    ("Mice seen", "Droppings behind the vending machine.", 7),
-    ("Broken window pane", "Cracked from corner to corner, taped.", 8),
-)
-
-_PRIORITIES = (("LOW", 25), ("MEDIUM", 45), ("HIGH", 22), ("CRITICAL", 8))
-
-# Most work waits to be approved: that is what a bulk operation is for.
-_ORDER_STATES = (("SUBMITTED", 80), ("DRAFT", 10), ("APPROVED", 6), ("IN_PROGRESS", 4))
-_TICKET_STATES = (("NEW", 40), ("OPEN", 25), ("INPROGRESS", 20), ("ONHOLD", 5), ("RESOLVED", 10))
 _WITHOUT_VENDOR = 0.03
 _DUE_DAYS = 45
 
@@ -88,35 +26,35 @@ def seed(
     start: int = 1,
     on_progress: Callable[[int, int], object] = lambda _done, _total: None,
 ) -> dict[str, int]:
-    """Bring work in; what is there already, by its reference, stays.
+    """Import demo work; rows that exist already, by their reference, don't change.
 
-    A few rows of each kind are stopped by a rule: 3 % of the submitted work orders have no
-    vendor, 5 % of the tasks nobody who does them or readings that are missing, 5 % of the
-    punches lie outside the fence of their site or in a month that is settled. Half of the tasks
-    are overdue, and some are checkpoints of a tour. The sites, jobs, people, teams, vendors,
-    categories and payroll periods that they need come with them.
+    A few rows of each kind are refused by a rule: 3 % of the submitted work orders have no
+    vendor, 5 % of the tasks have no assignee or lack their readings, 5 % of the punches lie
+    outside the fence of their site or in a month that is settled. Half of the tasks are overdue,
+    and some are checkpoints of a tour. The sites, jobs, people, teams, vendors, categories and
+    payroll periods that they need are created first.
 
     Args:
-        site: Whose tenant gets the rows.
+        site: The session; its tenant gets the rows.
         work_orders: How many work orders.
         tasks: How many field tasks.
         attendance: How many attendance records.
         tickets: How many tickets.
-        start: Where the random choices begin; the same number chooses the same.
-        on_progress: Told how many rows are in, and of how many, after each batch.
+        start: The seed of the random choices; the same number gives the same rows.
+        on_progress: Called after each batch with the rows that are in, and with all of them.
 
     Returns:
         How many rows of each kind are new.
 
     Raises:
-        PermissionDenied: The actor may not do all this; an administrator who is a manager may.
+        PermissionDenied: The actor may not do all this; an admin who is also a manager may.
     """
     now = datetime.now(UTC)
-    base = furnish(site, now.date())
+    base = add_master_data(site, now.date())
     plan = {
         "work_order": _work_orders(_chooser(start, "work_order"), work_orders, base, now),
-        "task": rounds(_chooser(start, "task"), tasks, base, now),
-        "attendance": attended(_chooser(start, "attendance"), attendance, base, now),
+        "task": field_tasks(_chooser(start, "task"), tasks, base, now),
+        "attendance": attendance_records(_chooser(start, "attendance"), attendance, base, now),
         "ticket": _tickets(_chooser(start, "ticket"), tickets, base, now),
     }
     total = work_orders + tasks + attendance + tickets
@@ -131,24 +69,26 @@ def seed(
 
 
 def _chooser(start: int, kind: str) -> random.Random:
-    # One for each kind: how many there are of one mustn't change the others.
+    # One for each kind: the number of rows of one kind mustn't change the rows of another.
     return random.Random(f"{start} {kind}")  # noqa: S311 -- chooses examples, no secret
 
 
 def _work_orders(choose: random.Random, count: int, base: MasterData, now: datetime) -> Rows:
+    demo = choices()
+    sites = list(demo.sites)
     for number in range(1, count + 1):
-        what, trade = choose.choice(_ORDERS)
-        state = weighted_choice(choose, _ORDER_STATES)
+        order = choose.choice(demo.orders)
+        state = demo.weighted(choose, "order_state")
         lacks_vendor = state == "DRAFT" or (
             state == "SUBMITTED" and choose.random() < _WITHOUT_VENDOR
         )
-        place = choose.choice(SITES)
+        site = choose.choice(sites)
         yield {
             "reference": f"WO-{number:06}",
-            "title": f"{what}, {place}, {choose.choice(PLACES)}",
+            "title": f"{order['title']}, {site}, {choose.choice(demo.places)}",
             "remarks": None,
-            "vendor_id": None if lacks_vendor else base.vendors[VENDORS[trade]],
-            "site_id": base.sites[place],
+            "vendor_id": None if lacks_vendor else base.vendors[order["vendor"]],
+            "site_id": base.sites[site],
             "due_at": now + timedelta(days=choose.randint(-5, _DUE_DAYS)),
             "state": state,
             "state_since": some_time_ago(choose, now),
@@ -156,17 +96,18 @@ def _work_orders(choose: random.Random, count: int, base: MasterData, now: datet
 
 
 def _tickets(choose: random.Random, count: int, base: MasterData, now: datetime) -> Rows:
-    teams = list(TEAMS)
+    demo = choices()
+    sites, teams = list(demo.sites), list(demo.teams)
     for number in range(1, count + 1):
-        title, description, category = choose.choice(_REPORTS)
-        place, state = choose.choice(SITES), weighted_choice(choose, _TICKET_STATES)
+        report = choose.choice(demo.reports)
+        site, state = choose.choice(sites), demo.weighted(choose, "ticket_state")
         yield {
             "reference": f"TK-{number:06}",
-            "title": f"{title}, {place}, {choose.choice(PLACES)}",
-            "description": description,
-            "priority": weighted_choice(choose, _PRIORITIES),
-            "category_id": base.categories[CATEGORIES[category]],
-            "site_id": base.sites[place],
+            "title": f"{report['title']}, {site}, {choose.choice(demo.places)}",
+            "description": report["description"],
+            "priority": demo.weighted(choose, "ticket_priority"),
+            "category_id": base.categories[report["category"]],
+            "site_id": base.sites[site],
             "assigned_to_team": None if state == "NEW" else base.teams[choose.choice(teams)],
             "state": state,
             "state_since": some_time_ago(choose, now),

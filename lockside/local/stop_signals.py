@@ -1,4 +1,4 @@
-"""Being asked to stop: Ctrl-C, SIGTERM, a closed terminal; once to stop, twice to hurry."""
+"""Stop signals: turn Ctrl-C, SIGTERM and a closed terminal into a stop; a second one hurries it."""
 
 import signal
 import threading
@@ -7,57 +7,57 @@ from contextlib import contextmanager
 
 
 class Stopping:
-    """Turns signals into KeyboardInterrupt at first, and into hurry once the stopping began."""
+    """Raises KeyboardInterrupt for the first signal, and notes further ones while stopping."""
 
     def __init__(self) -> None:
-        """Start unasked."""
-        self._asked = False
-        self._held = False
-        self._begun = False
-        self._hurried = False
+        """Start without any signal received."""
+        self._is_requested = False
+        self._is_deferred = False
+        self._has_begun = False
+        self._is_hurried = False
 
-    def asked(self, _number: int, _frame: object) -> None:
-        """Take a signal."""
-        self._hurried = self._begun
-        self._asked = True
-        self.heed()
+    def receive(self, _number: int, _frame: object) -> None:
+        """Handle a signal."""
+        self._is_hurried = self._has_begun
+        self._is_requested = True
+        self.raise_if_requested()
 
-    def heed(self) -> None:
-        """Raise KeyboardInterrupt if somebody asked and nothing was stopped yet."""
-        if self._asked and not self._begun and not self._held:
+    def raise_if_requested(self) -> None:
+        """Raise KeyboardInterrupt if a stop was requested and hasn't begun."""
+        if self._is_requested and not self._has_begun and not self._is_deferred:
             raise KeyboardInterrupt
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Let the block end first: in the middle of a fork Python drops what is raised."""
-        self._held = True
+    def deferred(self) -> Iterator[None]:
+        """Defer a stop to the end of the block: during a fork Python drops exceptions."""
+        self._is_deferred = True
         try:
             yield
         finally:
-            self._held = False
-        self.heed()
+            self._is_deferred = False
+        self.raise_if_requested()
 
     def begin(self) -> None:
-        """Say that things are being stopped; from now on signals only hurry."""
-        self._begun = True
+        """Note that the stop has begun; from now on signals only hurry it."""
+        self._has_begun = True
 
     def is_hurried(self) -> bool:
-        """Say whether somebody asked again."""
-        return self._hurried
+        """Say whether a signal came after the stop had begun."""
+        return self._is_hurried
 
 
 @contextmanager
 def stop_signals() -> Iterator[Stopping]:
-    """Take the signals that ask to stop while the block runs; in the main thread only."""
+    """Handle the stop signals while the block runs; only in the main thread."""
     stopping = Stopping()
     if threading.current_thread() is not threading.main_thread():
         yield stopping
         return
-    # A shell ignores SIGINT for what it runs in the background; asked to stop, we stop.
+    # A shell ignores SIGINT for background jobs; it is handled all the same.
     numbers = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means it
         numbers.append(signal.SIGHUP)
-    earlier = {each: signal.signal(each, stopping.asked) for each in numbers}
+    earlier = {number: signal.signal(number, stopping.receive) for number in numbers}
     try:
         yield stopping
     finally:

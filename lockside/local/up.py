@@ -1,4 +1,4 @@
-"""Everything on one machine: `up` brings servers, worker, beat and Flower, and ends them all."""
+"""`up`: run servers, worker, beat and Flower on this machine, and stop them all at the end."""
 
 import secrets
 import socket
@@ -27,18 +27,18 @@ _READY_S = 120.0
 _STOP_S = 40.0  # a statement that a worker waits for takes up to 30
 _LOOPBACK = "127.0.0.1"
 _OWNED = "owned-by-up"
-"""This file in the data folder says that `up` started its servers, and so is to stop them."""
+"""A file in the data folder that marks its servers as started by `up`, which has to stop them."""
 
 Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where everything is; the servers' passwords are left out.
+    """The addresses of everything that runs, without the servers' passwords.
 
     Attributes:
-        flower: Its page; empty when Flower was not asked for.
-        flower_password: Made up for this run unless it was set.
+        flower: The address of Flower's page; empty without Flower.
+        flower_password: Random for each run unless it is set.
     """
 
     database: str
@@ -49,7 +49,7 @@ class Addresses:
 
 
 class Running:
-    """What `up` brought up; it ends with the `with` block."""
+    """What `up` has started; it is stopped at the end of the `with` block."""
 
     def __init__(
         self,
@@ -58,21 +58,21 @@ class Running:
         children: list[Child],
         stopping: Stopping,
     ) -> None:
-        """Describe what runs; `up` is the way to get one."""
+        """Keep what runs; use `up` to start it."""
         self.settings = settings
         self.addresses = addresses
         self.children = children
         self._stopping = stopping
 
     def wait(self) -> None:
-        """Return when somebody asks to stop, by Ctrl-C or SIGTERM.
+        """Wait until a stop is requested, by Ctrl-C or SIGTERM.
 
         Raises:
             Unavailable: One of the processes died; the message shows the end of its log.
         """
         with suppress(KeyboardInterrupt):
             while True:
-                self._stopping.heed()
+                self._stopping.raise_if_requested()
                 _check(self.children)
                 time.sleep(_POLL_S)
 
@@ -81,48 +81,48 @@ class Running:
 def up(
     settings: Settings | None = None, *, flower: bool = True, tell: Tell = lambda _: None
 ) -> Iterator[Running]:
-    """Run everything on this machine while the block runs; afterwards nothing is left.
+    """Run everything on this machine while the block runs, and stop it all afterwards.
 
-    Servers of our own are started in the data folder unless both DATABASE_URL and REDIS_URL
-    are set; the database is made and brought up to date, and a first tenant opened if there
-    is none. SIGTERM ends the block as Ctrl-C does; asked again while it stops, it stops at
-    once. To be called from the main thread.
+    Embedded servers are started in the data folder unless both DATABASE_URL and REDIS_URL are
+    set; the database is created and upgraded, and a first tenant opened if there is none. SIGTERM
+    ends the block as Ctrl-C does; a second signal stops everything at once. To be called from the
+    main thread.
 
     Args:
         settings: From the environment by default.
-        flower: Whether Flower is wanted.
-        tell: Told each step, for people.
+        flower: Whether to run Flower.
+        tell: Called with a sentence for people before each step.
 
     Raises:
         Unavailable: Something doesn't start, or another `up` runs in the same data folder.
         InvalidInput: A setting is not what was expected.
     """
-    known = settings or read_settings()
-    known = known.model_copy(update={"home": known.home.expanduser().resolve()})
+    resolved = settings or read_settings()
+    resolved = resolved.model_copy(update={"home": resolved.home.expanduser().resolve()})
     with ExitStack() as undo:
         stopping = undo.enter_context(stop_signals())
-        undo.enter_context(alone_in(known.home))
+        undo.enter_context(alone_in(resolved.home))
         try:
-            end_leftovers(known.home, within_s=LEFTOVER_S)
-            known = _bring_servers(known, undo, tell)
-            upgrade_database(known)
-            open_first_tenant(known)
+            end_leftovers(resolved.home, within_s=LEFTOVER_S)
+            resolved = _start_servers(resolved, undo, tell)
+            upgrade_database(resolved)
+            open_first_tenant(resolved)
             children: list[Child] = []
             undo.callback(stop_all, children, within_s=_STOP_S, is_hurried=stopping.is_hurried)
-            addresses = _start_children(known, children, stopping, flower=flower, tell=tell)
-            stopping.heed()
-            yield Running(known, addresses, children, stopping)
+            addresses = _start_children(resolved, children, stopping, flower=flower, tell=tell)
+            stopping.raise_if_requested()
+            yield Running(resolved, addresses, children, stopping)
         finally:
             stopping.begin()
 
 
-def _bring_servers(settings: Settings, undo: ExitStack, tell: Tell) -> Settings:
+def _start_servers(settings: Settings, undo: ExitStack, tell: Tell) -> Settings:
     if settings.database_url and settings.redis_url:
         return settings
     tell("Starting PostgreSQL and Valkey")
     home = settings.home
     servers, started = embedded.start_servers(home)
-    # Servers that run already are ours to stop if a killed `up` left them.
+    # Servers that run already have to be stopped by us if a killed `up` left them.
     if started or (home / _OWNED).exists():
         (home / _OWNED).touch()
         undo.callback(_stop_servers, home)
@@ -154,12 +154,12 @@ def _start_children(
     tell(f"Starting a worker of {settings.concurrency} processes, beat" + ", Flower" * flower)
 
     def add(name: str, words: list[str], **more: str) -> None:
-        with stopping.held():
+        with stopping.deferred():
             children.append(start_child(name, words, home=home, environment={**common, **more}))
 
     size = f"{settings.concurrency}"
-    # SIGTERM keeps its meaning here, to end what is in hand and go. The soft shutdown of
-    # production (REMAP_SIGTERM=SIGQUIT) sleeps for all of its 30 s if anything runs.
+    # SIGTERM keeps its usual meaning here: finish running tasks and exit. The soft shutdown of
+    # production (REMAP_SIGTERM=SIGQUIT) sleeps for all of its 30 s if any task runs.
     words = ["worker", "-c", size, "--without-mingle", "--without-gossip", "-l", "INFO"]
     add("worker", words, LOCKSIDE_HEARTBEAT_FILE=str(alive))
     add("beat", ["beat", "--schedule", str(home / "beat-schedule"), "--pidfile=", "-l", "INFO"])
@@ -167,7 +167,7 @@ def _start_children(
     password = settings.flower_password or secrets.token_urlsafe(12)
     if flower:
         words = ["flower", f"--address={_LOOPBACK}", f"--port={port}", "--read-only"]
-        # By the environment: arguments are seen by every process of the machine.
+        # By the environment: every process of the machine can see arguments.
         add("flower", words, FLOWER_BASIC_AUTH=f"{settings.flower_user}:{password}")
     page = f"http://{_LOOPBACK}:{port}" if flower else ""
     _wait_for(children, lambda: alive.exists() and (not page or _answers(f"{page}/healthcheck")))
@@ -181,9 +181,9 @@ def _start_children(
 
 
 def _environment(settings: Settings) -> Mapping[str, str]:
-    given = settings.model_dump(exclude_defaults=True, exclude={"flower_password"})
-    named = {f"LOCKSIDE_{name.upper()}": str(value) for name, value in given.items()}
-    return named | {
+    values = settings.model_dump(exclude_defaults=True, exclude={"flower_password"})
+    variables = {f"LOCKSIDE_{name.upper()}": str(value) for name, value in values.items()}
+    return variables | {
         "DATABASE_URL": str(settings.database_url),
         "REDIS_URL": str(settings.redis_url),
         "LOCKSIDE_HOME": str(settings.home),
@@ -200,14 +200,14 @@ def _wait_for(children: list[Child], is_ready: Callable[[], bool]) -> None:
 
 
 def _check(children: list[Child]) -> None:
-    for each in children:
-        if not each.is_alive:
-            _give_up(each, "has died")
+    for child in children:
+        if not child.is_alive:
+            _give_up(child, "has died")
 
 
 def _give_up(child: Child, what: str) -> NoReturn:
     raise Unavailable(
-        message=f"{child.name} {what}. The end of its log, {child.log}:\n{child.said()}"
+        message=f"{child.name} {what}. The end of its log, {child.log}:\n{child.log_tail()}"
     )
 
 
@@ -220,7 +220,7 @@ def _answers(url: str) -> bool:
 
 
 def _free_port(settings: Settings) -> int:
-    """Return Flower's port; another one if it is taken and nobody asked for just this one."""
+    """Return Flower's port; a free one if it is taken and wasn't set explicitly."""
     for port in (settings.flower_port, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,1 +1,1 @@
-"""Session: what a script or an interface can ask of Lockside, in process."""
+"""Session: the Python interface of Lockside, in process, for scripts and other interfaces."""

@@ -1,4 +1,4 @@
-"""Archives of old records: listed, made, searched, restored, held and released."""
+"""Archives: list, make, search, restore, hold and release the archives of old records."""
 
 import re
 from collections.abc import Iterator
@@ -21,43 +21,44 @@ _MOST_DAYS = 366
 
 
 class Archives:
-    """What an actor may ask of a tenant's archives; `site.archives`.
+    """A tenant's archives, for one actor; `site.archives`.
 
-    A month is given as `2026-05` or as any date in it, by UTC; `record` is the table that records
-    are from, such as `audit_log`, and stands for all four if it is left out.
+    A month is written as `2026-05` or is any date in it, by UTC. `record` is the table that the
+    records are from, such as `audit_log`; by default all four tables.
     """
 
     def __init__(self, platform: Platform, actor: Actor) -> None:
-        """Name them; nothing is asked yet."""
+        """Keep the actor; nothing is read yet."""
         self._platform = platform
         self._actor = actor
 
     def list(
         self, *, month: str | date | None = None, record: str | None = None
     ) -> list[dict[str, Any]]:
-        """Return the archives, oldest months first; what was dropped is told as well.
+        """Return the archives, oldest months first; dropped ones are listed as well.
 
         Raises:
             InvalidInput: There is no such month or table.
             PermissionDenied: The actor may not see the records.
         """
-        known = None if month is None else _month(month)
+        first_day = None if month is None else _month(month)
         _records(record)
-        self._demand("view")
+        self._authorize("view")
         with self._platform.database.connect() as db:
-            return list_archives(db, self._actor.tenant_id, month=known, record=record)
+            return list_archives(db, self._actor.tenant_id, month=first_day, record=record)
 
     def archive_now(self, *, even_restored: bool = False) -> Archived:
-        """Archive what is older than the hot days, of all tenants, as the hourly tick does.
+        """Archive the records of all tenants that are older than `hot_days`, as the hourly task.
 
-        With *even_restored* also what the actor's tenant restored for longer; where another one
-        did so, the month stays as it is.
+        With *even_restored* also months that the actor's tenant has restored and that are still
+        to stay; a month that another tenant has restored stays where it is.
 
         Raises:
             PermissionDenied: The actor may not.
-            Unavailable: The folder is full, or isn't there; what wasn't archived is where it was.
+            Unavailable: The folder is full or missing; records not yet archived stay in their
+                tables.
         """
-        self._demand("archive")
+        self._authorize("archive")
         of = self._actor.tenant_id if even_restored else None
         return archive_records(self._platform, even_restored_of=of)
 
@@ -71,35 +72,35 @@ class Archives:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Return the archived records that match all of this, one by one, oldest months first.
+        """Yield the archived records that match all arguments, oldest months first.
 
         Args:
-            kind: Of records of this kind, such as `work_order`.
-            row_id: Of this one.
-            by: What this person did.
-            operation_id: In this operation.
-            since: From then on.
-            until: Before then.
+            kind: Only of this resource type, such as `work_order`.
+            row_id: Only of this row.
+            by: Only what this person did.
+            operation_id: Only of this operation.
+            since: Only from this time on.
+            until: Only before this time.
 
         Raises:
             InvalidInput: A value is not what was expected.
             NotFound: There is no such person.
             PermissionDenied: The actor may not see the records.
-            Unavailable: A file isn't there or can't be read.
-            RuleRefused: One isn't as it was written.
+            Unavailable: A file is missing or can't be read.
+            RuleRefused: A file was changed after it was written.
         """
-        wanted = ArchiveSearch(
+        search = ArchiveSearch(
             kind=kind,
             entity_id=row_id,
             correlation_id=None if operation_id is None else _operation(operation_id),
             since=_moment("since", since),
             until=_moment("until", until),
         )
-        self._demand("view")
+        self._authorize("view")
         if by is not None:
             with self._platform.database.connect() as db:
-                wanted = replace(wanted, actor_ids=people_named(db, self._actor.tenant_id, by))
-        return self._found(wanted)
+                search = replace(search, actor_ids=people_named(db, self._actor.tenant_id, by))
+        return self._search(search)
 
     def restore(
         self, month: str | date, *, record: str | None = None, days: int | None = None
@@ -110,40 +111,42 @@ class Archives:
             InvalidInput: There is no such month or table, or the days aren't a number above 0.
             NotFound: There is no archive of that month.
             PermissionDenied: The actor may not.
-            RuleRefused: All of them were dropped, or one isn't as it was written.
-            Unavailable: A file isn't there or can't be read.
-            LockBusy: The month is being archived, or somebody reads its table for long.
+            RuleRefused: All of them were dropped, or one was changed after it was written.
+            Unavailable: A file is missing or can't be read.
+            LockBusy: The month is being archived, or a long transaction reads its table.
         """
-        known, records = _month(month), _records(record)
+        first_day, records = _month(month), _records(record)
         if days is not None and not 0 < days <= _MOST_DAYS:
             raise InvalidInput(field="days", got=days, expected=f"1 to {_MOST_DAYS}")
-        self._demand("archive")
-        return restore(self._platform, self._actor, known, records=records, days=days)
+        self._authorize("archive")
+        return restore(self._platform, self._actor, first_day, records=records, days=days)
 
     def hold(self, month: str | date, *, because: str, record: str | None = None) -> int:
-        """Keep a month's archives from being dropped; return how many are newly held so.
+        """Put a hold on a month's archives, so that they aren't dropped; return how many are new.
 
         Raises:
-            InvalidInput: There is no such month or table, or no reason.
+            InvalidInput: There is no such month or table, or *because* is empty.
             NotFound: There is no archive of that month.
             PermissionDenied: The actor may not.
             RuleRefused: All of them were dropped.
         """
-        known, records = _month(month), _records(record)
-        self._demand("archive")
-        return hold_archives(self._platform, self._actor, known, because=because, records=records)
+        first_day, records = _month(month), _records(record)
+        self._authorize("archive")
+        return hold_archives(
+            self._platform, self._actor, first_day, because=because, records=records
+        )
 
     def release(self, month: str | date, *, record: str | None = None) -> int:
-        """Let a month's archives be dropped when they are too old; else as `hold`."""
-        known, records = _month(month), _records(record)
-        self._demand("archive")
-        return release_archives(self._platform, self._actor, known, records=records)
+        """Release a month's archives, so that they are dropped when too old; returns as `hold`."""
+        first_day, records = _month(month), _records(record)
+        self._authorize("archive")
+        return release_archives(self._platform, self._actor, first_day, records=records)
 
-    def _found(self, wanted: ArchiveSearch) -> Iterator[dict[str, Any]]:
+    def _search(self, search: ArchiveSearch) -> Iterator[dict[str, Any]]:
         with self._platform.database.connect() as db:
-            yield from search_archives(db, self._actor.tenant_id, self._platform.archives, wanted)
+            yield from search_archives(db, self._actor.tenant_id, self._platform.archives, search)
 
-    def _demand(self, action: str) -> None:
+    def _authorize(self, action: str) -> None:
         authorize(self._platform, self._actor, "audit", action)
 
 

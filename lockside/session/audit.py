@@ -1,4 +1,4 @@
-"""The records as a whole: verified, pinned."""
+"""Audit: verify and pin the audit records of a tenant, and erase a person from them."""
 
 from collections.abc import Callable, Iterable
 
@@ -22,15 +22,15 @@ _SEAL_NO = whole_number(1, 2**63 - 1)
 _NO_LIMIT = text("SET LOCAL statement_timeout = 0")
 
 
-def _untold(_seen: Verified) -> None:
-    """Watch nothing."""
+def _ignore(_verified: Verified) -> None:
+    """Do nothing."""
 
 
 class Audit:
-    """What an actor may ask of the records of their tenant; made by `Site.audit`."""
+    """The audit records of a tenant as a whole, for one actor; made by `Session.audit`."""
 
     def __init__(self, platform: Platform, actor: Actor) -> None:
-        """Name whose records are meant; nothing is asked yet."""
+        """Keep the actor, whose tenant it is about; nothing is read yet."""
         self._platform = platform
         self._actor = actor
 
@@ -40,19 +40,20 @@ class Audit:
         first: int = 1,
         last: int | None = None,
         complete: bool = False,
-        on_progress: Callable[[Verified], None] = _untold,
+        on_progress: Callable[[Verified], None] = _ignore,
     ) -> Verified:
         """Verify that the records are as they were sealed, in one snapshot of the database.
 
         Args:
-            first: The number of the first seal that is verified.
-            last: Of the last; by default all to the head of the chain, and its anchors.
-            complete: Whether every version of every row has its record as well, and every row
-                is what its records say.
-            on_progress: Called with what was seen, batch by batch.
+            first: The number of the first seal to verify.
+            last: The number of the last one; by default all up to the head of the chain, with
+                the anchors.
+            complete: Whether to check as well that every version of every row has its record,
+                and that every row matches its records.
+            on_progress: Called with what has been verified so far, batch by batch.
 
         Returns:
-            What was looked at, and what was found; nothing was found if all is whole.
+            What was verified, and the findings; there are none if nothing was tampered with.
 
         Raises:
             PermissionDenied: The actor may not.
@@ -71,41 +72,41 @@ class Audit:
         with self._platform.database.connect() as db:
             db.execute(_SNAPSHOT)
             db.execute(_NO_LIMIT)
-            seen = Verified()
+            verified = Verified()
             store = ArchiveStore(self._platform.archives, self._platform.retention)
-            for seen in verify_seals(
+            for verified in verify_seals(
                 db, tenant_id, first=first, last=last, anchors=anchors, store=store
             ):
-                on_progress(seen)
+                on_progress(verified)
             newest = int(head_of(db, tenant_id).newest)
             if first > max(1, newest):
                 got, expected = f"from {first} on", f"at most {newest}, the newest"
                 raise InvalidInput(field="seals", got=got, expected=expected)
-            seen.waiting, seen.waiting_since = waiting(db, tenant_id)
+            verified.waiting, verified.waiting_since = waiting(db, tenant_id)
             if complete:
-                find_incomplete(db, tenant_id, seen, store)
-        return seen
+                find_incomplete(db, tenant_id, verified, store)
+        return verified
 
     def erase(self, person_id: int, *, also: Iterable[str] = ()) -> Erased:
-        """Erase a person who was deleted, wherever it is told who they were; seals still hold.
+        """Erase what identifies a deleted person from all records; the seals stay valid.
 
         Args:
-            person_id: Whose name goes.
-            also: Other words that tell of them, such as an address.
+            person_id: The person.
+            also: Other words that identify them, such as an address.
 
         Returns:
-            How much lost words, and the rows of work that still tell of the person.
+            How many records lost words, and the rows of work that still name the person.
 
         Raises:
             PermissionDenied: The actor may not.
             NotFound: There is no such person.
             RuleRefused: The person isn't deleted yet.
-            InvalidInput: A word is too short, or a mere number.
+            InvalidInput: A word is too short, or only a number.
         """
         return erase_person(self._platform, self._actor, person_id, also=also)
 
     def newest(self) -> int:
-        """Return the number of the newest seal; 0 before there is one.
+        """Return the number of the newest seal; 0 if there is none yet.
 
         Raises:
             PermissionDenied: The actor may not.
@@ -115,7 +116,7 @@ class Audit:
             return int(head_of(db, self._actor.tenant_id).newest)
 
     def pin(self) -> list[Anchor]:
-        """Pin the newest seals outside of the database now; return the tenant's own, if it is new.
+        """Pin the newest seals outside the database now; return the tenant's anchor if it is new.
 
         Raises:
             PermissionDenied: The actor may not.
@@ -123,4 +124,4 @@ class Audit:
         """
         authorize(self._platform, self._actor, "audit", "verify")
         pinned = pin_seals(self._platform)
-        return [each for each in pinned if each.tenant_id == self._actor.tenant_id]
+        return [anchor for anchor in pinned if anchor.tenant_id == self._actor.tenant_id]

@@ -1,4 +1,4 @@
-"""Auto-closure: what the clock does with work, previewed, run and looked at."""
+"""Auto-closure: preview, run and steer policies, and list their runs and alerts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,14 +24,14 @@ from reads.policies import PolicyRows, list_alerts, list_policies, list_runs, po
 
 
 class Autoclose:
-    """What an actor may ask of a tenant's policies and their runs; `site.autoclose`.
+    """A tenant's policies and their runs, for one actor; `site.autoclose`.
 
-    A policy is named by its name or id. It is created and changed as any record:
-    `site.records("policy")`.
+    Methods take a policy by its name or id. Policies are created and changed like other records,
+    by `site.records("policy")`.
     """
 
     def __init__(self, platform: Platform, actor: Actor) -> None:
-        """Name them; nothing is asked yet."""
+        """Keep the actor; nothing is read yet."""
         self._platform = platform
         self._actor = actor
 
@@ -41,22 +41,22 @@ class Autoclose:
         Raises:
             PermissionDenied: The actor may not see policies.
         """
-        self._demand("view")
+        self._authorize("view")
         with self._platform.database.connect() as db:
             return list_policies(db, self._actor.tenant_id)
 
     @contextmanager
     def preview(self, policy: str | int, *, at: datetime | None = None) -> Iterator[list[Preview]]:
-        """Tell what a policy would do now, or at a time, with a reason for each row.
+        """Preview what a policy would do now, or at a time, with a reason for each row.
 
-        A policy with a grace has two stages. The rows are read while the block lasts.
+        A policy with a grace has two stages. The rows are read inside the `with` block.
 
         Raises:
             NotFound: There is no such policy.
-            InvalidInput: One of its filters isn't one of its kind, or *at* has no zone.
+            InvalidInput: One of its filters isn't valid for its kind, or *at* has no zone.
             PermissionDenied: The actor may not see policies, or that kind of work.
         """
-        self._demand("view")
+        self._authorize("view")
         if at is not None and at.tzinfo is None:
             raise InvalidInput(field="at", got=at, expected="a time with its zone")
         with self._platform.database.connect() as db:
@@ -64,21 +64,21 @@ class Autoclose:
         # Before the next connection is taken: an authorization takes one of its own.
         authorize(self._platform, self._actor, kind, "view")
         with self._platform.database.connect() as db:
-            found = policy_named(db, self._actor.tenant_id, policy)
-            yield preview_policy(db, found, at or self._platform.clock(db))
+            stored = policy_named(db, self._actor.tenant_id, policy)
+            yield preview_policy(db, stored, at or self._platform.clock(db))
 
     def run(self, policy: str | int) -> Run:
-        """Run a policy now; in shadow mode it only judges.
+        """Run a policy now; in shadow mode it only counts what it would do.
 
         Raises:
             NotFound: There is no such policy.
             PermissionDenied: The actor may not change it.
-            RuleRefused: It is off, it was stopped, or its last run hasn't ended.
+            RuleRefused: It is off, it is stopped, or its last run hasn't ended.
         """
         return run_now(self._platform, self._actor, policy)
 
     def set_mode(self, policy: str | int, mode: str) -> int:
-        """Turn a policy `off` or `on`, or let it only judge in `shadow`; return its version.
+        """Set a policy's mode, `off`, `on` or `shadow`; return its new version.
 
         Raises:
             NotFound: There is no such policy.
@@ -90,7 +90,7 @@ class Autoclose:
         return update_record(self._platform, self._actor, RESOURCE_TYPE, policy_id, {"mode": mode})
 
     def resume(self, policy: str | int) -> int:
-        """Let a policy that was stopped, or undone, go on; return how many runs had stopped it.
+        """Resume a policy that was stopped or undone; return how many runs had stopped it.
 
         Raises:
             NotFound: There is no such policy.
@@ -101,49 +101,49 @@ class Autoclose:
     def history(
         self, policy: str | int | None = None, *, idle: bool = False, limit: int = 20
     ) -> list[dict[str, Any]]:
-        """Return the newest runs, of one policy if it is given; with *idle* also empty ones.
+        """Return the newest runs, of one policy or of all; with *idle* also those without rows.
 
         Raises:
             NotFound: There is no such policy.
             InvalidInput: The limit isn't a number above 0.
             PermissionDenied: The actor may not see policies.
         """
-        return self._listed(list_runs, policy, limit, idle=idle)
+        return self._list(list_runs, policy, limit, idle=idle)
 
     def alerts(
         self, policy: str | int | None = None, *, everything: bool = False, limit: int = 20
     ) -> list[dict[str, Any]]:
-        """Return the newest alerts that nobody has looked at, or all of them.
+        """Return the newest alerts that nobody has acknowledged, or with *everything* all.
 
         Raises:
             NotFound: There is no such policy.
             InvalidInput: The limit isn't a number above 0.
             PermissionDenied: The actor may not see policies.
         """
-        return self._listed(list_alerts, policy, limit, everything=everything)
+        return self._list(list_alerts, policy, limit, everything=everything)
 
     def acknowledge(self, ids: Sequence[int] | None = None) -> int:
-        """Note that somebody has looked at these alerts, or at all; return at how many new ones.
+        """Acknowledge these alerts, or all; return how many weren't acknowledged before.
 
         Raises:
-            NotFound: There is no alert of one of these ids.
-            InvalidInput: An id is none.
+            NotFound: There is no alert with one of these ids.
+            InvalidInput: An id isn't a whole number above 0.
             PermissionDenied: The actor may not change policies.
         """
-        wrong = next((each for each in ids or () if not is_id(each)), None)
-        if wrong is not None:
-            raise InvalidInput(field="ids", got=wrong, expected="whole numbers from 1 on")
+        invalid = next((alert_id for alert_id in ids or () if not is_id(alert_id)), None)
+        if invalid is not None:
+            raise InvalidInput(field="ids", got=invalid, expected="whole numbers from 1 on")
         return acknowledge(self._platform, self._actor, ids)
 
-    def _listed(
+    def _list(
         self, read: Callable[..., PolicyRows], policy: str | int | None, limit: int, **how: bool
     ) -> PolicyRows:
-        self._demand("view")
+        self._authorize("view")
         check("limit", limit, ROWS)
         tenant_id = self._actor.tenant_id
         with self._platform.database.connect() as db:
             policy_id = None if policy is None else policy_id_of(db, tenant_id, policy)
             return read(db, tenant_id, policy_id=policy_id, most=limit, **how)
 
-    def _demand(self, action: str) -> None:
+    def _authorize(self, action: str) -> None:
         authorize(self._platform, self._actor, RESOURCE_TYPE, action)

@@ -1,4 +1,4 @@
-"""Settings and logs of an interface, with refusals that name the variable."""
+"""Configuration: read the settings of an interface; errors name the environment variable."""
 
 from urllib.parse import urlsplit
 
@@ -20,10 +20,10 @@ _ADDRESSES = {
 
 
 def read_settings() -> Settings:
-    """Return the settings that the environment holds.
+    """Return the settings from the environment.
 
     Raises:
-        InvalidInput: A variable is not what was expected; it is named as in the environment.
+        InvalidInput: A variable is not what was expected; `field` is its name.
     """
     try:
         settings = Settings()
@@ -32,7 +32,7 @@ def read_settings() -> Settings:
     for name, (schemes, example) in _ADDRESSES.items():
         url = getattr(settings, name)
         if url and not _is_address(url, schemes):
-            # It isn't repeated: a password may stand in it.
+            # The address isn't repeated: it may contain a password.
             raise InvalidInput(
                 field=name.upper(),
                 got="an address of another form",
@@ -52,7 +52,7 @@ def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
 def _refusal(error: ValidationError) -> InvalidInput:
     first = error.errors()[0]
     if not first["loc"]:
-        # The one thing that the settings as a whole have to agree on.
+        # The only check across several settings.
         return InvalidInput(
             field="LOCKSIDE_ENVIRONMENT",
             got="production",

@@ -1,4 +1,4 @@
-"""Work in and out in bulk: rows and files come in, rows and files go out."""
+"""Import and export: bring work in from rows and files, and write it out to them."""
 
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,13 +31,13 @@ _TABBED = ".tsv"
 
 
 class ImportExport:
-    """What a site takes in and gives out in bulk."""
+    """The part of a session that imports and exports work in bulk."""
 
     platform: Platform
     actor: Actor
 
     def import_work(self, kind: str, rows: Sequence[Mapping[str, Any]]) -> list[int]:
-        """Bring new rows in, all or none; return the ids of those that were not there yet."""
+        """Import rows, all or none; return the ids of those that are new."""
         from engine.importing.insert_rows import import_work
 
         return import_work(self.platform, self.actor, known_kind(kind).resource_type, rows)
@@ -54,38 +54,38 @@ class ImportExport:
         on_reject: Callable[[Reject], object] = lambda _: None,
         on_progress: Callable[[Loaded], object] = lambda _: None,
     ) -> Loaded:
-        """Bring a file of new work in, batch by batch; bad records are told, the rest goes in.
+        """Import a file of new work, batch by batch; bad lines are rejected, all others stored.
 
-        The same call again, also after a crash, goes on and brings no row twice: a row with a
-        `reference` is known by it, a row without by standing in the same place of the same
-        file. What was told as bad is tried again.
+        The same call again, also after a crash, continues and stores no row twice: a row with a
+        `reference` is recognized by it, a row without one by its place in the same file. Lines
+        that were rejected are tried again.
 
         Args:
             kind: The kind of work, e.g. `task`.
             file: A path, `-` for standard input, or a file that is open for reading bytes.
             columns: The field that a column fills, by the column's name; other columns fill
                 the field of their name. References are ids or names.
-            ignore: Columns that are passed over.
-            form: `csv` or `ndjson`; by the file's ending by default, `.tsv` is CSV too.
-            delimiter: What divides the cells of a CSV file; by default a comma, a tabulator if
-                the file's name ends in `.tsv`.
-            on_reject: Told what is wrong with a record, fault by fault.
-            on_progress: Told how far it is, after each batch.
+            ignore: Columns that are skipped.
+            form: `csv` or `ndjson`; by default by the file's extension, `.tsv` is CSV too.
+            delimiter: The separator of a CSV file; by default a comma, or a tab if the file's
+                name ends in `.tsv`.
+            on_reject: Called with each fault of a rejected line.
+            on_progress: Called after each batch with the counts so far.
 
         Returns:
-            How many records were read, are new, were there, were bad, and for what.
+            How many lines were read, are new, existed, were rejected, and for which reasons.
 
         Raises:
             InvalidInput: The file, the kind or a column is not what was expected; nothing was
-                stored. Or the database refuses a value; what is in stays.
+                stored. Or the database refuses a value; batches stored before stay.
             PermissionDenied: The actor may not.
-            LockBusy: Somebody holds what is needed; what is in stays.
+            LockBusy: Somebody holds a lock that is needed; batches stored before stay.
         """
         from engine.importing.load_file import load_file
 
-        with opened_load(kind, file, form, delimiter, columns=columns, ignore=ignore) as found:
-            told = replace(found, on_reject=on_reject, on_progress=on_progress)
-            return load_file(self.platform, self.actor, told)
+        with opened_load(kind, file, form, delimiter, columns=columns, ignore=ignore) as source:
+            load = replace(source, on_reject=on_reject, on_progress=on_progress)
+            return load_file(self.platform, self.actor, load)
 
     def export(
         self,
@@ -100,10 +100,10 @@ class ImportExport:
 
         Args:
             kind: The kind of work.
-            state: Only rows of this state.
+            state: Only rows in this state.
             where: Only rows that a filter matches.
             fields: The columns; by default those that an import takes.
-            names: Tell other records by their name, where they have one; `site_id` becomes
+            names: Show other records by their name, where they have one; `site_id` becomes
                 `site`. So the rows can be imported elsewhere.
 
         Raises:
@@ -111,7 +111,7 @@ class ImportExport:
             NotFound: There is no record of a name in the filter.
             PermissionDenied: The actor may not see such rows.
         """
-        pages = self._pages(self._wanted(kind, state, where, fields, names=names))
+        pages = self._pages(self._export_request(kind, state, where, fields, names=names))
         return (row for page in pages for row in page)
 
     def export_text(
@@ -125,19 +125,20 @@ class ImportExport:
         names: bool = False,
         on_progress: Callable[[int], object] = lambda _: None,
     ) -> Iterator[str]:
-        """Yield a file of rows in pieces, `csv` or `ndjson`.
+        """Yield a file of rows in pieces, as `csv` or `ndjson`.
 
-        Arguments and errors are those of `export`; *on_progress* is told how many rows are out.
+        Arguments and errors are those of `export`; *on_progress* is called with how many rows
+        have been written.
         """
         from reads.records.export import write_csv, write_ndjson
 
-        wanted = self._wanted(kind, state, where, fields, names=names)
-        pages = _counted(self._pages(wanted), on_progress)
+        request = self._export_request(kind, state, where, fields, names=names)
+        pages = _report_progress(self._pages(request), on_progress)
         if form_of("", form) == "csv":
-            return write_csv(wanted.headings, pages)
+            return write_csv(request.headings, pages)
         return write_ndjson(pages)
 
-    def _wanted(
+    def _export_request(
         self,
         kind: str,
         state: str | None,
@@ -148,20 +149,20 @@ class ImportExport:
     ) -> "ExportRequest":
         from reads.records.export import ExportRequest, known_fields
 
-        known, in_state = self._seen(kind, state)
-        wanted = ExportRequest(known, known_fields(known, fields), in_state, names)
+        resource_type, in_state = self._authorize_kind(kind, state)
+        request = ExportRequest(resource_type, known_fields(resource_type, fields), in_state, names)
         if where is None:
-            return wanted
+            return request
         with self.platform.database.connect() as db:
-            return replace(wanted, meant=self._meant(db, known, where))
+            return replace(request, meant=self._condition(db, resource_type, where))
 
-    def _meant(self, db: Connection, kind: str, where: str) -> ColumnElement[bool]:
+    def _condition(self, db: Connection, kind: str, where: str) -> ColumnElement[bool]:
         from engine.input.filters import select_where
 
         now = self.platform.clock(db)
         return select_where(db, self.actor.tenant_id, kinds()[kind], where, now)
 
-    def _pages(self, wanted: "ExportRequest") -> Iterator[list[dict[str, Any]]]:
+    def _pages(self, request: "ExportRequest") -> Iterator[list[dict[str, Any]]]:
         from reads.records.export import read_page
 
         after = 0
@@ -169,11 +170,11 @@ class ImportExport:
         page: list[dict[str, Any]] | None = None
         while page is None or len(page) == most:
             with self.platform.database.connect() as db:
-                page, after = read_page(db, self.actor.tenant_id, wanted, after=after, most=most)
+                page, after = read_page(db, self.actor.tenant_id, request, after=after, most=most)
             yield page
 
-    def _seen(self, kind: str, state: str | None = None) -> tuple[str, str | None]:
-        """Return kind and state as they are known, if the actor may see such rows."""
+    def _authorize_kind(self, kind: str, state: str | None = None) -> tuple[str, str | None]:
+        """Return the names of a kind and a state, if the actor may view such rows."""
         model = known_kind(kind)
         states = model.machine.states
         if state is not None and state.upper() not in states:
@@ -182,29 +183,29 @@ class ImportExport:
         return model.resource_type, None if state is None else state.upper()
 
 
-def _counted(
-    pages: Iterator[list[dict[str, Any]]], tell: Callable[[int], object]
+def _report_progress(
+    pages: Iterator[list[dict[str, Any]]], on_progress: Callable[[int], object]
 ) -> Iterator[list[dict[str, Any]]]:
-    out = 0
+    count = 0
     for page in pages:
-        out += len(page)
+        count += len(page)
         yield page
-        tell(out)
+        on_progress(count)
 
 
 def form_of(name: str, form: str | None = None) -> str:
-    """Return the form of a file: the one that is asked for, or what its name ends in.
+    """Return the form of a file: *form*, or by default by the extension of its name.
 
     Raises:
-        InvalidInput: It is none that is known.
+        InvalidInput: There is no such form.
     """
     from reads.records.export import FORMS
 
-    found = form or _ENDINGS.get(Path(name).suffix.lower())
-    if found not in FORMS:
+    known_form = form or _ENDINGS.get(Path(name).suffix.lower())
+    if known_form not in FORMS:
         got = name if form is None else form
         raise InvalidInput(field="format", got=got, expected=f"{' or '.join(FORMS)}")
-    return found
+    return known_form
 
 
 @contextmanager
@@ -217,7 +218,7 @@ def opened_load(
     columns: Mapping[str, str] | None = None,
     ignore: Collection[str] = (),
 ) -> "Iterator[Load]":
-    """Open a file to be read; `Transfer.load` tells what the arguments mean.
+    """Open a file for reading; `ImportExport.load` explains the arguments.
 
     Raises:
         InvalidInput: It can't be read, or its form isn't known.
@@ -266,4 +267,4 @@ def _buffered(file: Any) -> Iterator[Any]:
     try:
         yield buffered
     finally:
-        buffered.detach()  # or it would close what isn't ours
+        buffered.detach()  # otherwise it would close the caller's file

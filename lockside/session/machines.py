@@ -1,4 +1,4 @@
-"""The machines of all kinds of work, and of operations themselves, proven on request."""
+"""Machine check: list the faults in the machines of all kinds of work and of operations."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ def check_machines() -> list[dict[str, Any]]:
         Dicts with `kind`, `initial`, `final`, how many `states` and `arrows`, and `faults` as
         sentences.
     """
-    machines = [each.machine for each in kinds().values()] + [OPERATION]
+    machines = [machine.machine for machine in kinds().values()] + [OPERATION]
     return [
         {
-            "kind": each.kind,
-            "initial": each.initial,
-            "final": list(each.final),
-            "states": len(each.states),
-            "arrows": len(each.transitions),
-            "faults": list(find_faults(each)),
+            "kind": machine.kind,
+            "initial": machine.initial,
+            "final": list(machine.final),
+            "states": len(machine.states),
+            "arrows": len(machine.transitions),
+            "faults": list(find_faults(machine)),
         }
-        for each in machines
+        for machine in machines
     ]

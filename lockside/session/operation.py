@@ -1,4 +1,4 @@
-"""An operation in the hand of whoever submitted it."""
+"""Operation: follow, steer and read the results of a submitted operation."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,7 +16,7 @@ __all__ = ["Operation", "Paused", "StillRunning"]
 
 
 class StillRunning(LocksideError):
-    """The time to wait is over; the operation goes on, and can be waited for again."""
+    """The time to wait is over; the operation goes on, and one can wait for it again."""
 
     code = "still_running"
     retryable = True
@@ -27,7 +27,7 @@ class StillRunning(LocksideError):
 
 
 class Paused(StillRunning):
-    """Its canary is done; it waits until somebody looks at the outcome and resumes it."""
+    """The operation's canary is done; it is paused until somebody resumes it."""
 
     code = "paused"
     template = (
@@ -37,12 +37,12 @@ class Paused(StillRunning):
 
 
 class Operation:
-    """One submitted piece of work; it lives on without this object."""
+    """A handle for one submitted operation, which doesn't depend on this object."""
 
     def __init__(
         self, platform: Platform, actor: Actor, operation_id: UUID, *, is_own: bool = False
     ) -> None:
-        """Name an operation; nothing is asked yet, not even of one's own whether it is seen."""
+        """Keep the id; nothing is read yet, and the actor's own needs no permission to view."""
         self._is_seen = self._is_own = is_own
         self._platform = platform
         self._actor = actor
@@ -60,8 +60,8 @@ class Operation:
     def show(self) -> dict[str, Any]:
         """Return what is stored of the operation now, with its counts.
 
-        Its `children` are what came out of it: an undo, retries, a plan executed, each with `id`,
-        `purpose` and `state`; and each of these has its `parent_id`.
+        Its `children` are its follow-up operations: an undo, retries, an executed plan, each with
+        `id`, `purpose` and `state`; each of these has a `parent_id`.
 
         Raises:
             NotFound: The tenant has no such operation.
@@ -73,7 +73,7 @@ class Operation:
             return find_operation(db, self._actor.tenant_id, self._id)
 
     def follow(self, timeout_s: float = float("inf")) -> Iterator[dict[str, Any]]:
-        """Yield the progress whenever it moved, and at last the result (it has a `state`).
+        """Yield the progress whenever it has changed, and finally the result (it has a `state`).
 
         Raises:
             Paused: Its canary is done.
@@ -82,7 +82,7 @@ class Operation:
         from reads.operations.progress import follow
 
         self._authorize_view()
-        for told in follow(
+        for message in follow(
             self._platform.database,
             self._platform.results.hear,
             self._actor.tenant_id,
@@ -90,36 +90,36 @@ class Operation:
             timeout_s,
             is_known=self._is_own,
         ):
-            yield told
-            if told.get("held"):
-                by = told["paused_by"]
-                raise Paused(operation_id=self.id, paused_by=by, done=told["done"])
+            yield message
+            if message.get("held"):
+                by = message["paused_by"]
+                raise Paused(operation_id=self.id, paused_by=by, done=message["done"])
 
     def wait(
         self,
         timeout_s: float = float("inf"),
         on_progress: Callable[[dict[str, Any]], object] | None = None,
     ) -> dict[str, Any]:
-        """Return the operation's result when it has ended.
+        """Wait for the end of the operation and return its result.
 
         Args:
-            timeout_s: How long to wait; for ever by default.
+            timeout_s: How long to wait; without limit by default.
             on_progress: Called with each progress before the end.
 
         Raises:
-            StillRunning: The time is over before the end; the work goes on.
+            StillRunning: It hasn't ended in that time; the work goes on.
             Paused: Its canary is done.
             NotFound: The tenant has no such operation.
         """
-        for told in self.follow(timeout_s):
-            if "state" in told:
-                return told
+        for message in self.follow(timeout_s):
+            if "state" in message:
+                return message
             if on_progress is not None:
-                on_progress(told)
+                on_progress(message)
         raise StillRunning(operation_id=self.id, waited_s=timeout_s)
 
     def results(self, *, only: str | None = None) -> Iterator[dict[str, Any]]:
-        """Yield the outcome of each item, or only those of one, such as `failed`, in any case.
+        """Yield the outcome of each item, or only of those with one outcome, such as `failed`.
 
         Raises:
             InvalidInput: There is no such outcome.
@@ -127,38 +127,37 @@ class Operation:
         """
         from reads.operations.operations import iterate_results
 
-        known = {each.name: each for each in Outcome}
+        outcomes = {outcome.name: outcome for outcome in Outcome}
         if only is not None:
-            check("only", only.upper(), one_of([*known]))
+            check("only", only.upper(), one_of([*outcomes]))
         self._authorize_view()
         yield from iterate_results(
             self._platform.database,
             self._actor.tenant_id,
             self._id,
-            only=None if only is None else known[only.upper()],
+            only=None if only is None else outcomes[only.upper()],
         )
 
     def failures(self) -> Iterator[Failure]:
-        """Yield what failed, with code and sentence, in the order of ids."""
-        for each in self.results(only="FAILED"):
-            known = ("id", "outcome", "version", "code", "message", "codes", "retryable")
+        """Yield the failed items, with code and message, in the order of their ids."""
+        for item in self.results(only="FAILED"):
+            own_columns = ("id", "outcome", "version", "code", "message", "codes", "retryable")
             yield Failure(
-                id=int(each["id"] or -each["line"]),
-                code=each["code"],
-                message=each["message"],
-                codes=tuple(each["codes"]),
-                retryable=each["retryable"],
-                facts={name: value for name, value in each.items() if name not in known} or None,
+                id=int(item["id"] or -item["line"]),
+                code=item["code"],
+                message=item["message"],
+                codes=tuple(item["codes"]),
+                retryable=item["retryable"],
+                facts={name: value for name, value in item.items() if name not in own_columns}
+                or None,
             )
 
     def failure_groups(self, *, examples: int = 3) -> list[dict[str, Any]]:
-        """Return each code that items failed with, the most frequent first.
-
-        Quick however many there are.
+        """Return the codes that items failed with, most frequent first; fast for any number.
 
         Returns:
-            Dicts with `code`, how many `items`, how many of them are `lines` of a file that name
-            no row, the `message` of the first of them, and the first `ids`, as many as *examples*.
+            Dicts with `code`, how many `items`, how many of them are `lines` of a file without a
+            row, the `message` of the first of them, and the first `ids`, as many as *examples*.
 
         Raises:
             NotFound: The tenant has no such operation.
@@ -170,9 +169,9 @@ class Operation:
             return group_failures(db, self._actor.tenant_id, self._id, examples=examples)
 
     def age_s(self) -> float:
-        """Return how many seconds ago it was handed in.
+        """Return how many seconds ago it was submitted.
 
-        More than the request took means that it was there before, under the same idempotency
+        If that is longer than the request took, it existed before, under the same idempotency
         key.
 
         Raises:
@@ -185,9 +184,9 @@ class Operation:
             return find_age_s(db, self._actor.tenant_id, self._id)
 
     def cancel(self) -> None:
-        """Cancel what has not begun; chunks that run end as they are.
+        """Cancel all chunks that haven't begun; running ones finish.
 
-        Who handed it in may, and who holds the permission `operation.cancel`.
+        Whoever submitted it may, and whoever holds the permission `operation.cancel`.
 
         Raises:
             NotFound: The tenant has no such operation.
@@ -199,9 +198,9 @@ class Operation:
         cancel(self._platform, self._actor, self._id)
 
     def pause(self) -> None:
-        """Pause it: chunks that wait go on waiting, one that runs ends as it is.
+        """Pause it: chunks that haven't begun wait, running ones finish.
 
-        Who handed it in may, and who holds the permission `operation.pause`.
+        Whoever submitted it may, and whoever holds the permission `operation.pause`.
 
         Raises:
             NotFound: The tenant has no such operation.
@@ -213,15 +212,15 @@ class Operation:
         pause(self._platform, self._actor, self._id)
 
     def resume(self, *, rate: float | None = None) -> None:
-        """Let a paused operation go on, after its canary too.
+        """Resume a paused operation, also one that is paused after its canary.
 
-        Who handed it in may, and who holds the permission `operation.resume`.
+        Whoever submitted it may, and whoever holds the permission `operation.resume`.
 
         Args:
-            rate: At most so many items a second from now on; None leaves it as it was.
+            rate: The most items a second from now on; None leaves the rate as it was.
 
         Raises:
-            InvalidInput: The rate is not what was expected, or it is all or nothing.
+            InvalidInput: The rate is not what was expected, or the operation is all or nothing.
             NotFound: The tenant has no such operation.
             PermissionDenied: It is somebody else's.
             IllegalTransition: It has ended, or is being cancelled.
@@ -231,15 +230,15 @@ class Operation:
         resume(self._platform, self._actor, self._id, rate=rate)
 
     def execute(self) -> "Operation":
-        """Do what this dry run found that can be done, as an operation of its own, once.
+        """Execute this dry run's possible items, once, as a follow-up operation.
 
-        Each item is judged again; what has changed since then is a conflict. It begins with the
-        canary that the dry run was handed in with, and keeps to its rate.
+        Each item is judged again; a row that has changed since then is a conflict. The new
+        operation has the canary and the rate that the dry run was submitted with.
 
         Raises:
             NotFound: The tenant has no such operation.
-            InvalidInput: This is no dry run, or it found nothing that can be done, or not all
-                of what is all or nothing.
+            InvalidInput: This is no dry run; or none of its items is possible, or not every one
+                although it is all or nothing.
             IllegalTransition: It hasn't ended yet.
         """
         from engine.operations.follow_up import execute_plan
@@ -248,14 +247,14 @@ class Operation:
         return self._own(execute_plan(self._platform, self._actor, self._id))
 
     def retry(self, *, only: str | None = None) -> "Operation":
-        """Try again what failed, or what failed by one code, as an operation of its own, once.
+        """Retry the failed items, or those with one code, once, as a follow-up operation.
 
-        A row that somebody changed meanwhile is a conflict again. With *only* at
-        `concurrency_conflict` such rows are taken as they are now.
+        A row that somebody has changed meanwhile is a conflict again. With
+        `only="concurrency_conflict"` such rows are taken in their present version.
 
         Raises:
             NotFound: The tenant has no such operation.
-            InvalidInput: Nothing failed, or nothing by that code; or this is a dry run.
+            InvalidInput: Nothing failed, or nothing with that code; or this is a dry run.
             IllegalTransition: It hasn't ended yet.
         """
         from engine.operations.follow_up import retry
@@ -264,15 +263,15 @@ class Operation:
         return self._own(retry(self._platform, self._actor, self._id, only=only))
 
     def undo(self) -> "Operation":
-        """Take back what it did where nobody changed it since, as an operation of its own, once.
+        """Undo its changes to rows that nobody has changed since, once, as a follow-up operation.
 
-        Who handed it in may, and who holds the permission `operation.undo`; each item needs the
-        permission that its change needed.
+        Whoever submitted it may, and whoever holds the permission `operation.undo`; each item
+        needs the permission that its change needed.
 
         Raises:
             NotFound: The tenant has no such operation.
             PermissionDenied: It is somebody else's.
-            InvalidInput: It did nothing, or nothing that can be taken back.
+            InvalidInput: It changed nothing, or nothing that can be undone.
             IllegalTransition: It hasn't ended yet.
         """
         from engine.operations.follow_up import undo
@@ -283,7 +282,7 @@ class Operation:
         return Operation(self._platform, self._actor, operation_id, is_own=True)
 
     def _authorize_view(self) -> None:
-        """Make sure, once, that it is the actor's own, or of a kind that they may view."""
+        """Check once that it is the actor's own, or of a kind that they may view."""
         from engine.access.cross_tenant_watch import watch_probes
         from engine.operations.steering import operation_not_found
         from reads.operations.operations import find_owner

@@ -1,4 +1,4 @@
-"""Records of one resource type: created, read, listed, updated and deleted, one at a time."""
+"""Records: create, read, list, update and delete the records of one resource type."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,15 +16,15 @@ _PAGE = 1000
 
 
 def known_resource_types() -> list[str]:
-    """Return what everything that interfaces create and change is called, work included."""
+    """Return the names of all resource types, the kinds of work included."""
     return list(records())
 
 
 class Records:
-    """What an actor may ask of the records of one resource type; made by `Site.records`."""
+    """The records of one resource type, for one actor; made by `Session.records`."""
 
     def __init__(self, platform: Platform, actor: Actor, resource_type: str) -> None:
-        """Name the records; nothing is asked yet.
+        """Choose the resource type; nothing is read yet.
 
         Raises:
             InvalidInput: There is no such resource type.
@@ -35,7 +35,7 @@ class Records:
 
     @property
     def resource_type(self) -> str:
-        """Return what the records are called."""
+        """Return the name of the resource type."""
         return self._model.resource_type
 
     def create(self, /, **values: Any) -> dict[str, Any]:
@@ -45,17 +45,17 @@ class Records:
             InvalidInput: A field or a value is not what was expected; nothing was stored.
             NotFound: A record that the values name isn't there.
             PermissionDenied: The actor may not.
-            RuleRefused: It would be a part of work that changes no more.
+            RuleRefused: It would be a child of work that can't be changed any more.
         """
         from engine.records.crud import create_record
 
-        # Who may write a record may see what they wrote.
+        # Whoever may create a record may see what they created.
         return self._find(create_record(self._platform, self._actor, self.resource_type, values))
 
     def get(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
-        """Return all columns of a record, with its parts and, of work, its warnings.
+        """Return all columns of a record, with its children and, for work, its warnings.
 
-        With *names* other records are told by their name; `site_id` becomes `site`.
+        With *names* other records are shown by their name; `site_id` becomes `site`.
 
         Raises:
             NotFound: There is no such record.
@@ -73,10 +73,10 @@ class Records:
         limit: int = 50,
         names: bool = False,
     ) -> list[dict[str, Any]]:
-        """Return records in the order of their ids, from behind the id *after* on.
+        """Return a page of records in the order of their ids, from the first after id *after*.
 
-        With *state* those of one state, with *where* those that a filter matches. With *names*
-        other records are told by their name; `site_id` becomes `site`.
+        With *state* only those in one state, with *where* only those that a filter matches. With
+        *names* other records are shown by their name; `site_id` becomes `site`.
 
         Raises:
             InvalidInput: There is no such state, or the records have none; the filter can't be
@@ -89,20 +89,20 @@ class Records:
 
         check("after", after, ROW_ID_OR_ZERO)
         check("limit", limit, ROWS)
-        known = self._known_state(state)
+        known_state = self._known_state(state)
         self.authorize_view()
         with self._platform.database.connect() as db:
             tenant_id = self._actor.tenant_id
             now = self._platform.clock(db)
-            meant = None
+            condition = None
             if where is not None:
-                meant = select_where(db, tenant_id, self._model, where, now)
+                condition = select_where(db, tenant_id, self._model, where, now)
             return list_records(
                 db,
                 tenant_id,
                 self.resource_type,
-                state=known,
-                meant=meant,
+                state=known_state,
+                meant=condition,
                 after=after,
                 limit=limit,
                 names=names,
@@ -111,7 +111,7 @@ class Records:
     def each(
         self, *, state: str | None = None, where: str | None = None
     ) -> Iterator[dict[str, Any]]:
-        """Yield all records in the order of their ids, a page at a time; as `list` else."""
+        """Yield all records in the order of their ids, read page by page; otherwise as `list`."""
         after = 0
         while page := self.list(state=state, where=where, after=after, limit=_PAGE):
             yield from page
@@ -127,7 +127,7 @@ class Records:
             NotFound: There is no such record, or none that the values name.
             PermissionDenied: The actor may not.
             StaleVersion: The record has another version than *expected_version*.
-            RuleRefused: It is, or it is a part of, work that changes no more.
+            RuleRefused: It is work, or a child of work, that can't be changed any more.
         """
         from engine.records.crud import update_record
 
@@ -159,8 +159,8 @@ class Records:
         Raises:
             PermissionDenied: They may not; the denial is recorded.
         """
-        seen_with = parent_of(self._model) or self._model
-        authorize(self._platform, self._actor, seen_with.resource_type, "view")
+        viewed = parent_of(self._model) or self._model
+        authorize(self._platform, self._actor, viewed.resource_type, "view")
 
     def _find(self, row_id: int, *, names: bool = False) -> dict[str, Any]:
         from reads.records.records import find_record

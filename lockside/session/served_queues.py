@@ -1,4 +1,4 @@
-"""Which queues somebody serves; asked of the workers themselves, over the broker."""
+"""Served queues: count the workers of each queue, by asking them over the broker."""
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -9,7 +9,7 @@ from worker.app import QUEUES
 
 
 def served_queues(app: Celery, *, within_s: float = 1.0) -> dict[str, int]:
-    """Return how many workers serve each queue; waits for answers all of *within_s*.
+    """Return how many workers serve each queue; takes the full *within_s* to collect answers.
 
     Raises:
         Unavailable: The broker doesn't answer.
@@ -18,5 +18,5 @@ def served_queues(app: Celery, *, within_s: float = 1.0) -> dict[str, int]:
         answers = app.control.inspect(timeout=within_s).active_queues() or {}
     except (OperationalError, RedisError, OSError) as error:
         raise Unavailable(message=f"Redis doesn't answer: {error}") from error
-    named = [queue["name"] for queues in answers.values() for queue in queues]
-    return {queue: named.count(queue) for queue in QUEUES}
+    names = [queue["name"] for queues in answers.values() for queue in queues]
+    return {queue: names.count(queue) for queue in QUEUES}

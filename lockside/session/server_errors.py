@@ -1,4 +1,4 @@
-"""What servers answer when they don't serve, as refusals that say what to do."""
+"""Server errors: translate errors of PostgreSQL into refusals that say what to do."""
 
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import SQLAlchemyError as DatabaseTrouble
@@ -8,15 +8,15 @@ from domain.errors import InvalidInput, LocksideError, Unavailable
 __all__ = ["TROUBLES", "refusal_of_server_error"]
 
 TROUBLES = (DatabaseTrouble,)
-"""What `refusal_of` understands."""
+"""The errors that `refusal_of_server_error` may translate."""
 
 _NO_SUCH_TABLE = "42P01"
 
 
 def refusal_of_server_error(error: BaseException | None) -> LocksideError | None:
-    """Return the refusal that stands for a server's trouble, or None if it is something else."""
+    """Return the refusal for an error of the server, or None if it is another kind of error."""
     if isinstance(error, ArgumentError):
-        # The address isn't repeated: a password may stand in it.
+        # The address isn't repeated: it may contain a password.
         return InvalidInput(
             field="DATABASE_URL",
             got="an address that can't be read",

@@ -1,4 +1,4 @@
-"""A connection to Lockside for one actor of one tenant."""
+"""Session: connect to Lockside as one actor of one tenant."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,22 +37,22 @@ def connect(
     settings: Settings | None = None,
     origin: Origin | None = None,
 ) -> "Session":
-    """Return a site, acting for a person of a tenant.
+    """Return a session that acts for a person of a tenant.
 
     Args:
         tenant: The tenant's name; `LOCKSIDE_TENANT` or `demo` by default.
         actor: The person's name; `LOCKSIDE_ACTOR` or `admin` by default.
-        settings: Where the servers are; from the environment by default.
-        origin: Where requests come from, for their records; a session of its own by default.
+        settings: The settings, with the addresses of the servers; from the environment by default.
+        origin: Where requests come from, for their records; with a new session id by default.
 
     Raises:
-        Unavailable: Nothing is running, or PostgreSQL doesn't answer or isn't set up.
+        Unavailable: No server runs, or PostgreSQL doesn't answer or isn't set up.
         InvalidInput: A setting is not what was expected.
         NotFound: There is no such tenant or person.
     """
     try:
-        known = (settings or read_settings()).resolved()
-        return _connect(known, tenant, actor, origin or Origin(session_id=str(uuid4())))
+        resolved = (settings or read_settings()).resolved()
+        return _connect(resolved, tenant, actor, origin or Origin(session_id=str(uuid4())))
     except TROUBLES as error:
         refusal = refusal_of_server_error(error)
         if refusal is None:
@@ -60,11 +60,14 @@ def connect(
         raise refusal from error
 
 
-def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Origin) -> "Session":
-    app = InterfaceApp(known)
-    site = Session(known, app, make_platform(known, Publisher(app)), origin)
+def _connect(
+    settings: Settings, tenant: str | None, actor: str | None, origin: Origin
+) -> "Session":
+    app = InterfaceApp(settings)
+    site = Session(settings, app, make_platform(settings, Publisher(app)), origin)
+    person = settings.actor if actor is None else actor
     try:
-        site.act_as(tenant or known.tenant, known.actor or None if actor is None else actor or None)
+        site.act_as(tenant or settings.tenant, person or None)
     except BaseException:
         site.close()
         raise
@@ -72,12 +75,12 @@ def _connect(known: Settings, tenant: str | None, actor: str | None, origin: Ori
 
 
 class Session(Submit, Tenants, AuditTrail):
-    """What an actor may ask of Lockside; made by `connect`, closed by `close` or `with`."""
+    """The Python interface for one actor; made by `connect`, closed by `close` or `with`."""
 
     def __init__(
         self, settings: Settings, app: InterfaceApp, platform: Platform, origin: Origin
     ) -> None:
-        """Wrap a platform; `connect` is the way to get one."""
+        """Keep the platform; use `connect` to make a session."""
         self.origin = origin
         self.settings = settings
         self._app = app
@@ -86,11 +89,11 @@ class Session(Submit, Tenants, AuditTrail):
 
     @property
     def app(self) -> "Celery":
-        """Return the Celery application, for whoever polls results by its `AsyncResult`."""
+        """Return the Celery application, to poll results by its `AsyncResult`."""
         return self._app()
 
     def __enter__(self) -> Self:
-        """Return the site."""
+        """Return the session."""
         return self
 
     def __exit__(
@@ -99,7 +102,7 @@ class Session(Submit, Tenants, AuditTrail):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close the site.
+        """Close the session.
 
         Raises:
             Unavailable: The block ended because PostgreSQL stopped answering.
@@ -110,12 +113,12 @@ class Session(Submit, Tenants, AuditTrail):
             raise refusal from error
 
     def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         self.platform.database.dispose()
         self._app.close()
 
     def act_as(self, tenant: str, person: str | None) -> None:
-        """Act for a person of a tenant from now on; without a person for the system.
+        """Act for a person of a tenant from now on; with None for the system.
 
         Raises:
             NotFound: There is no such tenant or person.
@@ -137,7 +140,7 @@ class Session(Submit, Tenants, AuditTrail):
 
     @property
     def audit(self) -> "Audit":
-        """Return the records as a whole, to verify and to pin them."""
+        """Return the audit records as a whole, to verify and pin them."""
         from lockside.session.audit import Audit
 
         return Audit(self.platform, self.actor)
@@ -151,16 +154,16 @@ class Session(Submit, Tenants, AuditTrail):
 
     @property
     def autoclose(self) -> "Autoclose":
-        """Return what the clock does with work, to preview, run and look at."""
+        """Return the policies of auto-closure, to preview, run and steer them."""
         from lockside.session.autoclose import Autoclose
 
         return Autoclose(self.platform, self.actor)
 
     def operation(self, operation_id: str | UUID) -> "Operation":
-        """Return the operation of an id; whether it exists shows when it is asked.
+        """Return the operation of an id; its methods raise NotFound if it doesn't exist.
 
         Raises:
-            InvalidInput: That is no operation's id.
+            InvalidInput: The id isn't a UUID.
         """
         from lockside.session.operation import Operation
 
@@ -172,7 +175,7 @@ class Session(Submit, Tenants, AuditTrail):
             ) from error
 
     def operations(self, *, state: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
-        """Return the newest operations, of one state if it is given.
+        """Return the newest operations that the actor may see, of one state or of all.
 
         Raises:
             InvalidInput: There is no such state, or *limit* is out of its range.
@@ -193,15 +196,15 @@ class Session(Submit, Tenants, AuditTrail):
     def explain(
         self, kind: str, ids: Sequence[int] | int, *, to: str | None = None
     ) -> dict[str, Any]:
-        """Say why transitions are blocked: for one row all reasons, for many how often each.
+        """Explain why transitions are refused: for one row all reasons, for many how often each.
 
         Raises:
             NotFound: There is no such row.
-            InvalidInput: The kind or state is not known, or many rows without a target.
+            InvalidInput: The kind or state is not known, or there are many rows and no target.
         """
         from reads.records.explain import explain_row, explain_selection
 
-        kind, target = self._seen(kind, to)
+        kind, target = self._authorize_kind(kind, to)
         watch = watch_probes(self.platform, self.actor, "view")
         with watch, self.platform.database.connect() as db:
             if isinstance(ids, int):
@@ -218,7 +221,7 @@ class Session(Submit, Tenants, AuditTrail):
         where: str | None = None,
         limit: int | None = None,
     ) -> list[int]:
-        """Return the ids of rows, of one state or those that a filter matches.
+        """Return the ids of rows: all, those in one state or those that a filter matches.
 
         Raises:
             InvalidInput: The kind or state is not known, or the filter can't be read.
@@ -228,34 +231,36 @@ class Session(Submit, Tenants, AuditTrail):
 
         if limit is not None:
             check("limit", limit, ROWS)
-        kind, known = self._seen(kind, state)
+        kind, in_state = self._authorize_kind(kind, state)
         with self.platform.database.connect() as db:
-            meant = None if where is None else self._meant(db, kind, where)
-            return list_ids(db, self.actor.tenant_id, kind, state=known, meant=meant, limit=limit)
+            condition = None if where is None else self._condition(db, kind, where)
+            return list_ids(
+                db, self.actor.tenant_id, kind, state=in_state, meant=condition, limit=limit
+            )
 
     def count(self, kind: str, where: str) -> int:
         """Return how many rows a filter matches now; errors are those of `ids`."""
         from reads.records.records import count_rows
 
-        kind, _ = self._seen(kind)
+        kind, _ = self._authorize_kind(kind)
         with self.platform.database.connect() as db:
-            return count_rows(db, kind, self._meant(db, kind, where))
+            return count_rows(db, kind, self._condition(db, kind, where))
 
     def ids_by_reference(self, kind: str, references: Sequence[str]) -> dict[str, int]:
-        """Return the ids of rows by the reference that another system knows them by."""
+        """Return the ids of rows, by their reference: their name in another system."""
         from reads.records.records import ids_by_reference
 
-        seen, _ = self._seen(kind)
+        resource_type, _ = self._authorize_kind(kind)
         with self.platform.database.connect() as db:
-            return ids_by_reference(db, self.actor.tenant_id, seen, references)
+            return ids_by_reference(db, self.actor.tenant_id, resource_type, references)
 
     def states(self, kind: str) -> dict[str, int]:
         """Return how many rows of a kind are in each state."""
         from reads.records.records import count_by_state
 
-        seen, _ = self._seen(kind)
+        resource_type, _ = self._authorize_kind(kind)
         with self.platform.database.connect() as db:
-            return count_by_state(db, self.actor.tenant_id, seen)
+            return count_by_state(db, self.actor.tenant_id, resource_type)
 
     def row(self, kind: str, row_id: int) -> dict[str, Any]:
         """Return all columns of one row.
@@ -266,7 +271,7 @@ class Session(Submit, Tenants, AuditTrail):
         return self.records(kind).get(row_id)
 
     def timeline(self, kind: str, row_id: int) -> list[dict[str, Any]]:
-        """Return what happened to one record, done and refused, oldest first."""
+        """Return the changes and refusals of one record, oldest first."""
         from reads.audit.timeline import timeline
 
         records = self.records(kind)
@@ -275,7 +280,7 @@ class Session(Submit, Tenants, AuditTrail):
             return timeline(db, self.actor.tenant_id, records.resource_type, row_id)
 
     def served_queues(self) -> dict[str, int]:
-        """Return how many workers serve each queue; takes a second, to let all answer.
+        """Return how many workers serve each queue; takes a second to collect their answers.
 
         Raises:
             Unavailable: The broker doesn't answer.

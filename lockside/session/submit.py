@@ -1,4 +1,4 @@
-"""Handing work in: every change of many rows is an operation."""
+"""Submission: submit changes of many rows, each as an operation."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -15,7 +15,7 @@ _OF_FILES = ("file", "form", "delimiter", "columns", "ignore")
 
 
 class Submit(ImportExport):
-    """The part of a site that hands work in."""
+    """The part of a session that submits operations."""
 
     def transition(
         self, kind: str, *, to: str, ids: Iterable[int] | int | None = None, **options: Any
@@ -29,30 +29,30 @@ class Submit(ImportExport):
             options: As in `engine.operations.request.Submission`: where, expect_count, comments,
                 metadata, approved_by, atomic, dry_run, idempotency_key, expected_versions,
                 lease_s, wait_s, isolation_level, max_retries, reason, chunk_items, run_at,
-                stop_at_first_failure, parallel, canary, rate. Or a `file` names the rows, by
-                `id` or `reference`, with values of their own: `comments`, the `version` that
-                is expected, `reading:NAME` or `readings` of what brings such home, and for
+                stop_at_first_failure, parallel, canary, rate. Or a row `file` names the rows, by
+                `id` or `reference`, with values of their own: `comments`, the expected
+                `version`, `reading:NAME` or `readings` for work that takes readings, and for
                 assignments and updates the fields that are written; with `form`, `delimiter`,
                 `columns` and `ignore` as in `load`.
 
         Raises:
             InvalidInput: A value is not what was expected; nothing was stored.
             NotFound: There is no person of the name in `approved_by`.
-            IdempotencyMismatch: The key was used for another content.
+            IdempotencyMismatch: The key was used for a request with other content.
         """
         return self._submit(kind, ids, options | {"target": to})
 
     def perform(
         self, kind: str, verb: str, ids: Iterable[int] | int | None = None, **options: Any
     ) -> "Operation":
-        """Submit a transition by its verb: to approve work orders, to lock attendance.
+        """Submit a transition by its verb, such as `approve` or `lock`.
 
-        Args and errors are those of `transition`; an unknown verb is an InvalidInput.
+        Arguments and errors are those of `transition`; an unknown verb is an InvalidInput.
         """
-        known = known_kind(kind).machine.verbs
-        if verb not in known:
-            raise InvalidInput(field="verb", got=verb, expected=f"one of {', '.join(known)}")
-        return self.transition(kind, to=known[verb], ids=ids, **options)
+        verbs = known_kind(kind).machine.verbs
+        if verb not in verbs:
+            raise InvalidInput(field="verb", got=verb, expected=f"one of {', '.join(verbs)}")
+        return self.transition(kind, to=verbs[verb], ids=ids, **options)
 
     def assign(
         self,
@@ -65,13 +65,14 @@ class Submit(ImportExport):
     ) -> "Operation":
         """Submit the assignment of rows to a person, a team or both, by id or by name.
 
-        What isn't given stays as it is. Options and errors are those of `transition`.
+        Without *user*, or without *team*, that one isn't changed. Options and errors are those of
+        `transition`.
 
         Raises:
             NotFound: There is no such person or team.
         """
-        given = {"assigned_to_user": user, "assigned_to_team": team}
-        values = {name: each for name, each in given.items() if each is not None} or None
+        assignees = {"assigned_to_user": user, "assigned_to_team": team}
+        values = {name: value for name, value in assignees.items() if value is not None} or None
         return self._submit(kind, ids, options | {"verb": "assign", "values": values})
 
     def update(
@@ -81,10 +82,10 @@ class Submit(ImportExport):
         values: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> "Operation":
-        """Submit the same new values for rows, by field; None empties one.
+        """Submit the same new values for many rows, by field; None empties a field.
 
-        Options and errors are those of `transition`. One row at once, without an operation
-        to wait for, is `records(kind).update`.
+        Options and errors are those of `transition`. To update one row immediately, without an
+        operation to wait for, use `records(kind).update`.
         """
         return self._submit(kind, ids, options | {"verb": "update", "values": values})
 
@@ -97,16 +98,20 @@ class Submit(ImportExport):
         from lockside.session.operation import Operation
 
         rows: Any = [ids] if isinstance(ids, int) else ids
-        read = {name: options.pop(name) for name in _OF_FILES if name in options}
-        known = Submission.__dataclass_fields__.keys()
-        unknown = options.keys() - known
+        file_options = {name: options.pop(name) for name in _OF_FILES if name in options}
+        names = Submission.__dataclass_fields__.keys()
+        unknown = options.keys() - names
         if unknown:
             raise InvalidInput(
                 field=min(unknown),
                 got=options[min(unknown)],
-                expected=f"an option among {', '.join(sorted({*known, *_OF_FILES}))}",
+                expected=f"an option among {', '.join(sorted({*names, *_OF_FILES}))}",
             )
-        wanted = Submission(kind=kind, ids=rows, **options)
-        with opened_load(kind, **read) if read.get("file") else nullcontext() as row_file:
-            operation_id = submit(self.platform, self.actor, wanted, row_file=row_file)
+        submission = Submission(kind=kind, ids=rows, **options)
+        with (
+            opened_load(kind, **file_options)
+            if file_options.get("file")
+            else nullcontext() as row_file
+        ):
+            operation_id = submit(self.platform, self.actor, submission, row_file=row_file)
         return Operation(self.platform, self.actor, operation_id, is_own=True)

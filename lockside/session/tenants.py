@@ -1,4 +1,4 @@
-"""Tenants and their first records: opened, listed, named."""
+"""Tenants: open and list tenants, and add records that have only a name."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from engine.ports.platform import Platform
 
 
 class Tenants:
-    """What a site does for tenants as a whole."""
+    """The part of a session for tenants."""
 
     platform: Platform
     actor: Actor
@@ -20,13 +20,13 @@ class Tenants:
 
         Raises:
             InvalidInput: There is no such role, a new tenant would have no admin, or the
-                tenant is another one's.
+                name belongs to a tenant that isn't the actor's.
             PermissionDenied: The actor may not open tenants.
         """
         from engine.records.tenants import open_tenant
 
-        known = {each["name"] for each in self.tenants()}
-        if name not in known and not any("admin" in roles for roles in people.values()):
+        existing = {tenant["name"] for tenant in self.tenants()}
+        if name not in existing and not any("admin" in roles for roles in people.values()):
             got = ", ".join(people) or None
             raise InvalidInput(field="people", got=got, expected="at least one admin among them")
         return open_tenant(self.platform, name, people, by=self.actor)
@@ -44,10 +44,10 @@ class Tenants:
             return list_tenants(db)
 
     def add_named(self, resource_type: str, names: Sequence[str]) -> dict[str, int]:
-        """Make sure that records of these names exist; return the ids of all, by name.
+        """Make sure that records of these names exist; return the ids of all records, by name.
 
         Raises:
-            InvalidInput: There is no such resource type, or its records have more than a name.
+            InvalidInput: There is no such resource type, or its records need more than a name.
             PermissionDenied: The actor may not create them.
         """
         from engine.records.tenants import add_named

@@ -1,4 +1,4 @@
-"""The audit as it is read: the trail, the past of rows, their times in states, what is unusual."""
+"""Audit trail: read the records, the past of rows, their times in states, and anomalies."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -20,46 +20,46 @@ if TYPE_CHECKING:
     from reads.audit.trail import PageEnd, TrailSearch
 
 SYSTEM = ""
-"""In the place of a person's name: the system itself."""
+"""The person's name that stands for the system itself."""
 
 _DAY, _MONTH = timedelta(days=1), timedelta(days=30)
 
 
 class AuditTrail:
-    """What a site tells of what happened."""
+    """The part of a session that reads the audit records."""
 
     platform: Platform
     actor: Actor
 
     def trail(
-        self, kind: str | None = None, row_id: int | None = None, **wanted: Any
+        self, kind: str | None = None, row_id: int | None = None, **filters: Any
     ) -> Iterator[dict[str, Any]]:
-        """Yield records of all four sorts, newest first; page by page, in flat memory.
+        """Yield the records of all four tables, newest first, read page by page.
 
-        What happened in the last seconds may yet have to be written.
+        Changes of the last seconds may not be written to the records yet.
 
         Args:
             kind: Only of rows of this resource type.
-            row_id: Only of this row; then the permission to view it is enough, else it takes
-                `audit.view`.
-            wanted: `by` a person, by name or id (an empty name is the system itself), of an
-                `operation`, `since` a time and `until` before one, of one sort of `record` or
-                of one `event`, only what `failed` (or with False only what was done), only
-                `denied`; `oldest_first`; at most `limit`; from behind the cursor `after` on,
-                which `cursor_of` tells of the last record that was seen.
+            row_id: Only of this row; then the permission to view it is enough, otherwise
+                `audit.view` is needed.
+            filters: `by` a person, by name or id (an empty name is the system itself); of an
+                `operation`; `since` a time and `until` before one; of one table of `record` or
+                of one `event`; only what `failed`, or with False only what succeeded; only
+                `denied`; `oldest_first`; at most `limit`; from after the cursor `after`, which
+                `cursor_of` returns for the last record of the page before.
 
         Raises:
             InvalidInput: A value is not what was expected.
-            NotFound: There never was such a person.
+            NotFound: There has never been such a person.
             PermissionDenied: The actor may not; the denial is recorded.
         """
         from reads.audit.trail import PageEnd
 
-        limit = _known_limit(wanted)
-        after = wanted.pop("after", None)
-        sought = self._sought(kind, row_id, wanted)
+        limit = _limit_of(filters)
+        after = filters.pop("after", None)
+        sought = self._authorized_filters(kind, row_id, filters)
         pages = self._trail_pages(sought, None if after is None else PageEnd.read(after), limit)
-        return (each for page in pages for each in page)
+        return (record for page in pages for record in page)
 
     def trail_text(
         self,
@@ -68,58 +68,58 @@ class AuditTrail:
         row_id: int | None = None,
         *,
         on_progress: Callable[[int], object] = lambda _: None,
-        **wanted: Any,
+        **filters: Any,
     ) -> Iterator[str]:
-        """Yield a file of records in pieces, `csv` or `ndjson`; arguments are those of `trail`.
+        """Yield a file of records in pieces, as `csv` or `ndjson`; arguments are those of `trail`.
 
-        *on_progress* is told how many records are out.
+        *on_progress* is called with how many records have been written.
         """
         from lockside.session.import_export import form_of
         from reads.audit.trail import TRAIL_FIELDS
         from reads.records.export import write_csv, write_ndjson
 
         form = form_of("", form)
-        limit = _known_limit(wanted)
-        sought = self._sought(kind, row_id, wanted)
-        pages = _counted(self._trail_pages(sought, None, limit), on_progress)
+        limit = _limit_of(filters)
+        sought = self._authorized_filters(kind, row_id, filters)
+        pages = _report_progress(self._trail_pages(sought, None, limit), on_progress)
         return write_csv(TRAIL_FIELDS, pages) if form == "csv" else write_ndjson(pages)
 
     @staticmethod
     def cursor_of(record: dict[str, Any]) -> str:
-        """Return the cursor that leads on behind a record of the trail."""
+        """Return the cursor with which the trail continues after a record."""
         from reads.audit.trail import PageEnd
 
         return str(PageEnd.of(record))
 
     def as_of(self, kind: str, row_id: int, at: datetime) -> dict[str, Any]:
-        """Return what a record was at a time, with its parts.
+        """Return a record as it was at a time, with its children.
 
         Returns:
             `kind`, `id`, `at`, whether it `exists` then and `since` when, its `version`; by
-            column the `values` that are known, and of others why they are `unknown`.
+            column the `values` that are known, and why others are `unknown`.
 
         Raises:
-            InvalidInput: The resource type is not known; the time has no zone, or is yet to come.
-            NotFound: There never was such a record.
+            InvalidInput: The resource type is unknown; the time has no zone or is in the future.
+            NotFound: There has never been such a record.
             PermissionDenied: The actor may not see such records.
         """
         from reads.audit.past import find_as_of
 
-        resource_type = self._viewed(kind)
+        resource_type = self._authorize_type(kind)
         with self._snapshot(at) as (db, _):
             return find_as_of(db, self.actor.tenant_id, resource_type, _known_id(row_id), at)
 
     def states_as_of(self, kind: str, at: datetime) -> dict[str, Any]:
         """Return how many rows of a kind were in each of its `states` at a time.
 
-        `unknown` counts those of which no record tells it; errors are those of `as_of`.
+        `unknown` counts the rows whose state no record gives; errors are those of `as_of`.
         """
         from reads.audit.past import count_states_at
 
-        known = known_kind(kind).resource_type
-        authorize(self.platform, self.actor, known, "view")
+        resource_type = known_kind(kind).resource_type
+        authorize(self.platform, self.actor, resource_type, "view")
         with self._snapshot(at) as (db, _):
-            return count_states_at(db, self.actor.tenant_id, known, at)
+            return count_states_at(db, self.actor.tenant_id, resource_type, at)
 
     def time_in_states(
         self,
@@ -129,41 +129,41 @@ class AuditTrail:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> dict[str, Any]:
-        """Return how long a row was in each state, or what is usual for the rows of a kind.
+        """Return how long a row was in each state, or the usual times of all rows of a kind.
 
         Returns:
-            `states`: of a row each with `seconds`, `visits` and `is_present`, and in `unknown_s`
-            the seconds of its life of which no record tells; of a kind each with `stays` that
-            ended in the span (by default the last 30 days), `mean_s`, `median_s` and `p90_s`.
+            `states`. Of a row each has `seconds`, `visits` and `is_present`; `unknown_s` is the
+            time for which no record gives the state. Of a kind each has the number of `stays`
+            that ended in the span (by default 30 days), `mean_s`, `median_s` and `p90_s`.
 
         Raises:
-            InvalidInput: The kind is not known; a time has no zone, or no sense.
-            NotFound: There never was such a row.
+            InvalidInput: The kind is not known; a time has no zone, or the span is empty.
+            NotFound: There has never been such a row.
             PermissionDenied: The actor may not see such rows.
         """
         from reads.audit.past import find_stays, measure_stays
 
-        known = known_kind(kind).resource_type
-        authorize(self.platform, self.actor, known, "view")
+        resource_type = known_kind(kind).resource_type
+        authorize(self.platform, self.actor, resource_type, "view")
         with self._snapshot() as (db, now):
             tenant_id = self.actor.tenant_id
             if row_id is not None:
-                return find_stays(db, tenant_id, known, _known_id(row_id), now)
+                return find_stays(db, tenant_id, resource_type, _known_id(row_id), now)
             begin, end = _span(since, until, now, _MONTH)
-            return measure_stays(db, tenant_id, known, begin, end)
+            return measure_stays(db, tenant_id, resource_type, begin, end)
 
     def anomalies(
         self, *, since: datetime | None = None, until: datetime | None = None
     ) -> list[dict[str, Any]]:
-        """Return hours with far more than usual, newest first; by default of the last day.
+        """Return hours with far more events than usual, newest first; by default the last day's.
 
         Returns:
-            Dicts with `what` came (`failures` of a `kind`, `denials`, `activity` of an
-            `actor`), `since` and `until` when, what was `usual` in such an hour, what `came` in
-            the worst and in `total`, its `score`, and what it was `compared_with`.
+            Dicts with `what` was counted (`failures` of a `kind`, `denials`, `activity` of an
+            `actor`), `since` and `until` when, the `usual` count, how many `came` in the worst
+            hour and in `total`, the `score`, and which hours it was `compared_with`.
 
         Raises:
-            InvalidInput: A time has no zone, or no sense.
+            InvalidInput: A time has no zone, or the span is empty.
             PermissionDenied: The actor may not; the denial is recorded.
         """
         from reads.audit.anomalies import find_anomalies
@@ -172,27 +172,27 @@ class AuditTrail:
         with self._snapshot() as (db, now):
             return find_anomalies(db, self.actor.tenant_id, *_span(since, until, now, _DAY))
 
-    def _sought(
-        self, kind: str | None, row_id: int | None, wanted: dict[str, Any]
+    def _authorized_filters(
+        self, kind: str | None, row_id: int | None, filters: dict[str, Any]
     ) -> "TrailSearch":
-        """Return what is looked for, if the actor may."""
+        """Return the parsed filters of a trail, if the actor may see what they match."""
         from models.rollup import NOBODY
         from reads.people import find_person_ever
 
-        sought = _read(kind, row_id, wanted)
+        sought = _parse_filters(kind, row_id, filters)
         if sought.entity_id is None:
             authorize(self.platform, self.actor, "audit", "view")
         else:
-            self._viewed(str(sought.kind))
-        by = wanted.get("by")
+            self._authorize_type(str(sought.kind))
+        by = filters.get("by")
         if by is None:
             return sought
         with self.platform.database.connect() as db:
             actor = NOBODY if by == SYSTEM else find_person_ever(db, self.actor.tenant_id, by)
         return replace(sought, actor_id=actor)
 
-    def _viewed(self, kind: str) -> str:
-        """Return a resource type as it is known, if the actor may see such records."""
+    def _authorize_type(self, kind: str) -> str:
+        """Return the name of a resource type, if the actor may view its records."""
         model = known_resource_type(kind)
         authorize(self.platform, self.actor, (parent_of(model) or model).resource_type, "view")
         return model.resource_type
@@ -205,7 +205,7 @@ class AuditTrail:
         left = float("inf") if limit is None else limit
         while left > 0:
             most = int(min(left, self.platform.pace.export_rows))
-            # Whoever reads may take their time: a transaction for each page, not one for all.
+            # The reader may be slow: a transaction for each page, not one for all.
             with self.platform.database.connect() as db:
                 page = read_trail(db, self.actor.tenant_id, sought, after=after, most=most)
             yield page
@@ -216,7 +216,7 @@ class AuditTrail:
 
     @contextmanager
     def _snapshot(self, at: datetime | None = None) -> Iterator[tuple[Connection, datetime]]:
-        """Give a transaction in which rows and records agree, and the time."""
+        """Yield a transaction with one snapshot of rows and records, and its time."""
         with self.platform.database.connect() as connected:
             db = connected.execution_options(isolation_level="REPEATABLE READ")
             now = self.platform.clock(db)
@@ -226,50 +226,50 @@ class AuditTrail:
             yield db, now
 
 
-def _read(kind: str | None, row_id: int | None, wanted: dict[str, Any]) -> "TrailSearch":
+def _parse_filters(kind: str | None, row_id: int | None, filters: dict[str, Any]) -> "TrailSearch":
     from reads.audit.trail import TrailSearch, known_event, known_record
 
-    known = ("by", "operation", "since", "until", "record", "event", "failed", "denied")
-    unknown = wanted.keys() - {*known, "oldest_first"}
+    names = ("by", "operation", "since", "until", "record", "event", "failed", "denied")
+    unknown = filters.keys() - {*names, "oldest_first"}
     if unknown:
         name = min(unknown)
-        raise InvalidInput(field=name, got=wanted[name], expected=f"one of {', '.join(known)}")
+        raise InvalidInput(field=name, got=filters[name], expected=f"one of {', '.join(names)}")
     if row_id is not None and kind is None:
-        raise InvalidInput(field="kind", got=None, expected="the noun of the row beside its id")
+        raise InvalidInput(field="kind", got=None, expected="the resource type of the row")
     for name in ("since", "until"):
-        _check_zone(name, wanted.get(name))
-    begin, end = wanted.get("since"), wanted.get("until")
+        _check_zone(name, filters.get(name))
+    begin, end = filters.get("since"), filters.get("until")
     if begin is not None and end is not None and end <= begin:
         raise InvalidInput(field="until", got=end.isoformat(), expected="a time after since")
-    record, event = wanted.get("record"), wanted.get("event")
-    if wanted.get("denied"):
+    record, event = filters.get("record"), filters.get("event")
+    if filters.get("denied"):
         record = "permission_denial"
     return TrailSearch(
         kind=None if kind is None else known_resource_type(kind).resource_type,
         entity_id=None if row_id is None else _known_id(row_id),
-        correlation_id=_operation(wanted.get("operation")),
-        since=wanted.get("since"),
-        until=wanted.get("until"),
+        correlation_id=_operation(filters.get("operation")),
+        since=filters.get("since"),
+        until=filters.get("until"),
         record=None if record is None else known_record(record),
         event_type=None if event is None else known_event(event),
-        failed=wanted.get("failed"),
-        oldest_first=bool(wanted.get("oldest_first")),
+        failed=filters.get("failed"),
+        oldest_first=bool(filters.get("oldest_first")),
     )
 
 
-def _known_limit(wanted: dict[str, Any]) -> int | None:
-    limit: int | None = wanted.pop("limit", None)
+def _limit_of(filters: dict[str, Any]) -> int | None:
+    limit: int | None = filters.pop("limit", None)
     if limit is not None:
         check("limit", limit, ROWS)
     return limit
 
 
-def _operation(named: str | UUID | None) -> UUID | None:
+def _operation(operation_id: str | UUID | None) -> UUID | None:
     try:
-        return None if named is None else UUID(str(named))
+        return None if operation_id is None else UUID(str(operation_id))
     except ValueError as error:
         expected = "a UUID such as submit printed"
-        raise InvalidInput(field="operation", got=named, expected=expected) from error
+        raise InvalidInput(field="operation", got=operation_id, expected=expected) from error
 
 
 def _known_id(row_id: int) -> int:
@@ -296,11 +296,11 @@ def _check_zone(name: str, time: datetime | None) -> None:
         raise InvalidInput(field=name, got=time.isoformat(), expected="a time with its zone")
 
 
-def _counted(
-    pages: Iterator[Sequence[dict[str, Any]]], tell: Callable[[int], object]
+def _report_progress(
+    pages: Iterator[Sequence[dict[str, Any]]], on_progress: Callable[[int], object]
 ) -> Iterator[Sequence[dict[str, Any]]]:
-    out = 0
+    count = 0
     for page in pages:
-        out += len(page)
+        count += len(page)
         yield page
-        tell(out)
+        on_progress(count)

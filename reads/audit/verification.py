@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from domain.audit.erasure import emptied_again, is_as_told, is_part_told
+from domain.audit.erasure import emptied_again, is_part_of_evidence, matches_evidence
 from domain.audit.seal import DIGEST_BYTES, FIRST, Seal, merkle_root
 from domain.audit.verification import Anchor, Verified
 from reads.audit.archived_records import ArchivedRecords, ArchiveStore
@@ -264,7 +264,9 @@ def _verify_erasures(
             emptied_records.setdefault(erasure_id, {})[event_id] = rest
     for erasure_id, rests in emptied_records.items():
         claimed = recorded.get(erasure_id)
-        if is_as_told(claimed, rests) or (archived.is_cut and is_part_told(claimed, rests)):
+        if matches_evidence(claimed, rests) or (
+            archived.is_cut and is_part_of_evidence(claimed, rests)
+        ):
             continue
         # Records kept for longer than the erasure's own record, which is no older than they are.
         if claimed is None and (erasure_id not in newest or archived.may_lack(newest[erasure_id])):

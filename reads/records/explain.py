@@ -101,5 +101,7 @@ def _verdict_as_json(verdict: Verdict, to: str | None) -> dict[str, Any]:
         "to": verdict.transition.target if verdict.transition else to,
         "verb": verdict.transition.verb if verdict.transition else None,
         "allowed": verdict.ok,
-        "reasons": [{"code": reason.code, "message": reason.told} for reason in verdict.reasons],
+        "reasons": [
+            {"code": reason.code, "message": reason.sentence} for reason in verdict.reasons
+        ],
     }

@@ -26,7 +26,7 @@ def test_who_answers_no_hands_nothing_in(site: lockside.Session, settings: Setti
     answer = at_a_terminal(settings, *CANCEL, *MANY.split(), typed="n\n")
 
     assert "Cancel 1,001 rows of ticket? [y/N]" in answer.out
-    assert "Nothing was handed in." in answer.out
+    assert "Nothing was submitted." in answer.out
     assert (answer.code, handed_in(site)) == (9, before)
 
 
@@ -104,6 +104,6 @@ def test_what_comes_out_of_an_operation_is_asked_about_as_well(
     agreed = at_a_terminal(settings, *words, "--detach", "--yes")
 
     assert f"{question} [y/N]" in refused.out
-    assert "Nothing was handed in." in refused.out
+    assert "Nothing was submitted." in refused.out
     assert (refused.code, after) == (9, before)
     assert ("?" in agreed.out, agreed.code, handed_in(site)) == (False, 0, before + 1)

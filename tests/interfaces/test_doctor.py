@@ -7,7 +7,7 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 import lockside
-from lockside.local.doctor import Finding, examine
+from lockside.local.doctor import CheckResult, examine
 from lockside.session.machines import check_machines
 from tests.factories import work_orders
 from tests.interfaces.commands import call
@@ -25,7 +25,7 @@ def database(settings: Settings) -> Iterator[Engine]:
     engine.dispose()
 
 
-def finding(settings: Settings, name: str) -> Finding:
+def finding(settings: Settings, name: str) -> CheckResult:
     return next(each for each in examine(settings) if each.name == name)
 
 

@@ -151,7 +151,7 @@ def test_work_for_later_is_handed_in_and_not_waited_for(
     shown = site.operation(answer.out.strip()).show()
     assert answer.code == 0
     assert timedelta(hours=1.9) < shown["run_at"] - shown["created_at"] < timedelta(hours=2.1)
-    assert "Handed in for" in answer.err
+    assert "Submitted for" in answer.err
 
 
 def test_a_time_that_is_over_is_told_as_that(site: lockside.Session, settings: Settings) -> None:
@@ -161,7 +161,7 @@ def test_a_time_that_is_over_is_told_as_that(site: lockside.Session, settings: S
     early = call(settings, *MOVE, row, "--run-at", "2099-01-02T03:04:05Z")
 
     assert "Its time, 2020-01-02 03:04:05Z, is over: it begins at once." in late.err
-    assert "Handed in for" not in late.err
+    assert "Submitted for" not in late.err
     assert "is over" not in early.err
 
 

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.business_time.calendar import ALL_DAY, Calendar, OpenHours, Passed
+from domain.business_time.calendar import ALL_DAY, Calendar, ElapsedTime, OpenHours
 from domain.errors import InvalidInput
 from tests.sentences import Sentences
 
@@ -87,7 +87,7 @@ def test_business_time_is_what_a_plain_count_gives(name: str) -> None:
 
         expected = counted(calendar, since, until)
         assert calendar.elapsed(since, until) == expected, (calendar, since)
-        assert Passed(calendar, until).since(since) == expected, (calendar, since)
+        assert ElapsedTime(calendar, until).since(since) == expected, (calendar, since)
 
 
 @pytest.mark.parametrize("name", ZONES)
@@ -151,7 +151,7 @@ def test_who_never_works_reaches_no_limit() -> None:
 
 def test_what_had_passed_is_the_same_however_many_ask_and_in_whatever_order() -> None:
     until = datetime(2026, 11, 20, 13, tzinfo=UTC)
-    passed = Passed(BERLIN, until)
+    passed = ElapsedTime(BERLIN, until)
     begins = [until - timedelta(hours=n * 37) for n in (3, 200, 0, 45, 1000, 1, -5)]
 
     assert [passed.since(each) for each in begins] == [

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.business_time.calendar import Calendar, OpenHours, Passed
+from domain.business_time.calendar import Calendar, ElapsedTime, OpenHours
 from domain.business_time.span import Span, parse_span
 from domain.policies.breaker import Breaker
 from domain.policies.defaults import DEFAULTS
@@ -13,9 +13,9 @@ from domain.policies.policy import (
     ACT,
     WARN,
     Terms,
+    due_sentence,
     plain_comment,
     template_fields,
-    told_due,
     working_day,
 )
 from tests.sentences import Sentences
@@ -40,15 +40,15 @@ HOUR = timedelta(hours=1)
 def test_time_is_told_by_the_minute_only_where_it_is_short(
     passed: timedelta, limit: timedelta, told: str
 ) -> None:
-    found = told_due("due", MONDAY, passed, ALWAYS.zone, limit, unit="")
+    found = due_sentence("due", MONDAY, passed, ALWAYS.zone, limit, unit="")
 
     assert found == f"due 2026-11-16 08:00 UTC, {told}"
 
 
 def test_working_time_is_told_in_the_zone_of_its_calendar() -> None:
-    passed = Passed(OFFICE, MONDAY + timedelta(days=4)).since(MONDAY)
+    passed = ElapsedTime(OFFICE, MONDAY + timedelta(days=4)).since(MONDAY)
 
-    found = told_due("resolved", MONDAY, passed, OFFICE.zone, 24 * HOUR, unit="business ")
+    found = due_sentence("resolved", MONDAY, passed, OFFICE.zone, 24 * HOUR, unit="business ")
 
     assert found == "resolved 2026-11-16 09:00 CET, 32 business hours, limit 24"
 

@@ -82,7 +82,7 @@ def test_an_operation_keeps_where_it_was_handed_in(there: lockside.Session, how:
         there.platform, there.actor, Submission(kind="ticket", target="OPEN", **rows)
     )
 
-    assert operation(there, handed_in)["origin"] == THERE.told
+    assert operation(there, handed_in)["origin"] == THERE.as_dict
 
 
 def test_an_undo_comes_from_where_somebody_asks_for_it(there: lockside.Session) -> None:
