@@ -5,16 +5,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from sqlalchemy import Connection
 
 from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
-from engine.input.checks import ROWS, check, is_id
 from engine.input.record_types import known_kind, known_resource_type, parent_of
 from engine.ports.platform import Platform
+from lockside.session.trail_filters import known_id, known_span, parse_filters, pop_limit
 
 if TYPE_CHECKING:
     from reads.audit.trail import PageEnd, TrailSearch
@@ -55,7 +54,7 @@ class AuditTrail:
         """
         from reads.audit.trail import PageEnd
 
-        limit = _limit_of(filters)
+        limit = pop_limit(filters)
         after = filters.pop("after", None)
         sought = self._authorized_filters(kind, row_id, filters)
         pages = self._trail_pages(sought, None if after is None else PageEnd.read(after), limit)
@@ -79,7 +78,7 @@ class AuditTrail:
         from reads.records.export import write_csv, write_ndjson
 
         form = form_of("", form)
-        limit = _limit_of(filters)
+        limit = pop_limit(filters)
         sought = self._authorized_filters(kind, row_id, filters)
         pages = _report_progress(self._trail_pages(sought, None, limit), on_progress)
         return write_csv(TRAIL_FIELDS, pages) if form == "csv" else write_ndjson(pages)
@@ -107,7 +106,7 @@ class AuditTrail:
 
         resource_type = self._authorize_type(kind)
         with self._snapshot(at) as (db, _):
-            return find_as_of(db, self.actor.tenant_id, resource_type, _known_id(row_id), at)
+            return find_as_of(db, self.actor.tenant_id, resource_type, known_id(row_id), at)
 
     def states_as_of(self, kind: str, at: datetime) -> dict[str, Any]:
         """Return how many rows of a kind were in each of its `states` at a time.
@@ -148,8 +147,8 @@ class AuditTrail:
         with self._snapshot() as (db, now):
             tenant_id = self.actor.tenant_id
             if row_id is not None:
-                return find_stays(db, tenant_id, resource_type, _known_id(row_id), now)
-            begin, end = _span(since, until, now, _MONTH)
+                return find_stays(db, tenant_id, resource_type, known_id(row_id), now)
+            begin, end = known_span(since, until, now, _MONTH)
             return measure_stays(db, tenant_id, resource_type, begin, end)
 
     def anomalies(
@@ -170,7 +169,7 @@ class AuditTrail:
 
         authorize(self.platform, self.actor, "audit", "view")
         with self._snapshot() as (db, now):
-            return find_anomalies(db, self.actor.tenant_id, *_span(since, until, now, _DAY))
+            return find_anomalies(db, self.actor.tenant_id, *known_span(since, until, now, _DAY))
 
     def _authorized_filters(
         self, kind: str | None, row_id: int | None, filters: dict[str, Any]
@@ -179,7 +178,7 @@ class AuditTrail:
         from models.rollup import NOBODY
         from reads.people import find_person_ever
 
-        sought = _parse_filters(kind, row_id, filters)
+        sought = parse_filters(kind, row_id, filters)
         if sought.entity_id is None:
             authorize(self.platform, self.actor, "audit", "view")
         else:
@@ -224,76 +223,6 @@ class AuditTrail:
                 expected = "a time in the past, with its zone"
                 raise InvalidInput(field="at", got=at.isoformat(), expected=expected)
             yield db, now
-
-
-def _parse_filters(kind: str | None, row_id: int | None, filters: dict[str, Any]) -> "TrailSearch":
-    from reads.audit.trail import TrailSearch, known_event, known_record
-
-    names = ("by", "operation", "since", "until", "record", "event", "failed", "denied")
-    unknown = filters.keys() - {*names, "oldest_first"}
-    if unknown:
-        name = min(unknown)
-        raise InvalidInput(field=name, got=filters[name], expected=f"one of {', '.join(names)}")
-    if row_id is not None and kind is None:
-        raise InvalidInput(field="kind", got=None, expected="the resource type of the row")
-    for name in ("since", "until"):
-        _check_zone(name, filters.get(name))
-    begin, end = filters.get("since"), filters.get("until")
-    if begin is not None and end is not None and end <= begin:
-        raise InvalidInput(field="until", got=end.isoformat(), expected="a time after since")
-    record, event = filters.get("record"), filters.get("event")
-    if filters.get("denied"):
-        record = "permission_denial"
-    return TrailSearch(
-        kind=None if kind is None else known_resource_type(kind).resource_type,
-        entity_id=None if row_id is None else _known_id(row_id),
-        correlation_id=_operation(filters.get("operation")),
-        since=filters.get("since"),
-        until=filters.get("until"),
-        record=None if record is None else known_record(record),
-        event_type=None if event is None else known_event(event),
-        failed=filters.get("failed"),
-        oldest_first=bool(filters.get("oldest_first")),
-    )
-
-
-def _limit_of(filters: dict[str, Any]) -> int | None:
-    limit: int | None = filters.pop("limit", None)
-    if limit is not None:
-        check("limit", limit, ROWS)
-    return limit
-
-
-def _operation(operation_id: str | UUID | None) -> UUID | None:
-    try:
-        return None if operation_id is None else UUID(str(operation_id))
-    except ValueError as error:
-        expected = "a UUID such as submit printed"
-        raise InvalidInput(field="operation", got=operation_id, expected=expected) from error
-
-
-def _known_id(row_id: int) -> int:
-    if not is_id(row_id):
-        raise InvalidInput(field="id", got=row_id, expected="a whole number from 1 on")
-    return row_id
-
-
-def _span(
-    since: datetime | None, until: datetime | None, now: datetime, usual: timedelta
-) -> tuple[datetime, datetime]:
-    _check_zone("since", since)
-    _check_zone("until", until)
-    end = until or now
-    begin = since or end - usual
-    if begin >= end:
-        expected = f"a time before {end.isoformat()}"
-        raise InvalidInput(field="since", got=begin.isoformat(), expected=expected)
-    return begin, end
-
-
-def _check_zone(name: str, time: datetime | None) -> None:
-    if time is not None and time.tzinfo is None:
-        raise InvalidInput(field=name, got=time.isoformat(), expected="a time with its zone")
 
 
 def _report_progress(

@@ -100,7 +100,11 @@ def commands(
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Walk the whole tree of commands, the groups among them."""
     yield path, group
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    # Of `submit` not the shortcuts: each verb has one, and they are alike.
+    for name in group.commands or group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:
