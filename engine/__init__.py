@@ -1,1 +1,1 @@
-"""What is done: the only floor that opens a write transaction."""
+"""Use cases: what is done, and the only layer that opens a write transaction."""

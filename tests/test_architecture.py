@@ -1,4 +1,4 @@
-"""The house keeps its floors: what the import contracts and the linter can't say is said here."""
+"""Architecture: what the import contracts and the linter can't check is checked here."""
 
 import ast
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FLOORS = ("domain", "models", "engine", "reads", "tasks", "worker", "lockside", "cli")
+LAYERS = ("domain", "models", "engine", "reads", "tasks", "worker", "lockside", "cli")
 TESTS = ROOT / "tests"
 
 # The Celery command line asks for worker.main's app, Alembic runs env.py: both exist to act.
@@ -76,7 +76,7 @@ def imported(path: Path) -> Iterator[tuple[str, ast.stmt]]:
             yield from ((f"{node.module}.{name.name}", node) for name in node.names)
 
 
-def test_a_floor_imports_only_what_lies_below_it() -> None:
+def test_a_layer_imports_only_what_lies_below_it() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
 
     ended = subprocess.run(
@@ -94,7 +94,7 @@ def test_the_schedule_is_data() -> None:
 
 @pytest.mark.slow
 def test_nothing_acts_on_import(tmp_path: Path) -> None:
-    modules = [*map(module_of, sources(*FLOORS)), "beat_schedule"]
+    modules = [*map(module_of, sources(*LAYERS)), "beat_schedule"]
     quiet = [name for name in modules if name not in ACTS_ON_IMPORT and ".versions" not in name]
     bare = {key: value for key, value in os.environ.items() if not key.endswith("_URL")}
 
@@ -112,9 +112,11 @@ def test_nothing_acts_on_import(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("floor", FLOORS)
-def test_a_floor_states_its_law_in_one_sentence(floor: str) -> None:
-    law = ast.get_docstring(tree(ROOT / floor / "__init__.py")) or ""
+@pytest.mark.parametrize(
+    "package", [path for path in sources(*LAYERS) if path.name == "__init__.py"], ids=module_of
+)
+def test_a_package_states_its_law_in_one_sentence(package: Path) -> None:
+    law = ast.get_docstring(tree(package)) or ""
 
     first = law.split("\n\n")[0]
 
@@ -135,12 +137,12 @@ def test_the_domain_has_no_clock() -> None:
     assert asked == []
 
 
-def test_no_floor_above_the_domain_tells_kinds_of_work_apart() -> None:
+def test_no_layer_above_the_domain_tells_kinds_of_work_apart() -> None:
     kinds = {"work_order", "ticket", "task", "attendance"}
 
     told = [
         place(path, node)
-        for path in sources(*FLOORS[1:])
+        for path in sources(*LAYERS[1:])
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Compare)
         and dotted(node.left).split(".")[-1] == "kind"
