@@ -7,7 +7,8 @@ from redis import Redis
 from sqlalchemy import Engine, text
 
 import lockside
-from lockside.local.doctor import CheckResult, examine
+from lockside.local.database_checks import CheckResult
+from lockside.local.doctor import examine
 from lockside.session.machines import check_machines
 from tests.factories import work_orders
 from tests.interfaces.commands import call
