@@ -64,7 +64,7 @@ def _machines() -> str:
 def _records() -> str:
     parts = [
         "# Records",
-        "What doors create, read, update, list and delete, with the fields that they may write. "
+        "What interfaces create, read, update, list and delete, with the fields that they may write. "
         "Beside these every record has `id`, `version`, `created_at`, `created_by`, `updated_at` "
         "and `updated_by`, and work has `uuid`, `state` and `state_since`; the platform writes "
         "those. A field that refers to another record takes its id or its name.",
@@ -189,7 +189,7 @@ def _errors() -> str:
         [
             "# Errors",
             "",
-            "The same at every door. HTTP comes later; its numbers are fixed already. The exit "
+            "The same at every interface. HTTP comes later; its numbers are fixed already. The exit "
             "code is that of a refused request, and of an operation whose only item failed so; "
             "all of them stand below.",
             "",

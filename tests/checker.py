@@ -14,9 +14,10 @@ from engine.audit.writer import write_records
 from models.base import kinds
 from reads.audit.completeness import find_incomplete
 from reads.audit.verification import verify_seals
+from tests.patience import PATIENCE_S
 
-_LOCKS_GONE_S = 10.0
-_DRAINED_S = 30.0
+_LOCKS_GONE_S = PATIENCE_S
+_DRAINED_S = PATIENCE_S
 
 # Each statement returns what breaks the rule that it is named for.
 _RULES = {

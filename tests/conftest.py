@@ -38,6 +38,8 @@ def pytest_configure() -> None:
     # A database a test is a thousand files a test: making them takes a disk 20 times as long.
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH_BYTES:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    # What a terminal shows doesn't depend on where the tests run.
+    os.environ["TERM"] = "xterm"
     # The programs that tests start would compile all modules anew each time.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
@@ -49,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _patience(item: pytest.Item) -> float:
     mark = item.get_closest_marker("timeout")
-    return float(mark.args[0]) if mark else 0.0
+    return float(mark.args[0]) if mark else float(item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers import PROJECT
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.timeout(300)  # other tests run beside it
+@pytest.mark.timeout(1500)  # other tests run beside it
 def test_every_benchmark_does_its_work_and_tells_a_ratio(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [sys.executable, "-m", "benchmarks", "--quick", "--into", tmp_path],
@@ -29,7 +30,7 @@ def test_every_benchmark_does_its_work_and_tells_a_ratio(tmp_path: Path) -> None
     finally:
         # Asked to stop it takes its servers with it; killed it would leave them behind.
         running.terminate()
-        running.wait(60)
+        running.wait(PATIENCE_S)
 
     assert running.returncode == 0, said
     told = json.loads((tmp_path / "results.json").read_text())

@@ -105,7 +105,7 @@ def test_the_walked_states_and_the_times_of_the_log_are_in_the_records(
     ]
 
 
-@pytest.mark.timeout(400)  # other tests run beside it
+@pytest.mark.timeout(1200)  # other tests run beside it
 def test_the_real_log_is_replayed_once(
     settings: Settings, worker: Worker, site: lockside.Session
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 TUTORIAL = PROJECT / "docs" / "tutorial.md"
 UP = "lockside up"
 READY = "Ctrl-C stops it all."
-RECORDED_WITHIN_S = 30.0
+RECORDED_WITHIN_S = PATIENCE_S
 EXIT_CODE = re.compile(r"\s+# exit code ([0-9]+)$")
 
 
@@ -75,10 +76,10 @@ def up(environment: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen
         yield running
     finally:
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=60)
+        running.communicate(timeout=PATIENCE_S)
 
 
-@pytest.mark.timeout(300)  # it starts everything, and other tests run beside it
+@pytest.mark.timeout(1500)  # it starts everything, and other tests run beside it
 def test_the_tutorial_does_what_it_says(
     up: subprocess.Popen[str], environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Self
 
 import psutil
 
+from tests.patience import PATIENCE_S
 from worker.settings import Settings
 
 PROJECT = Path(__file__).parent.parent
@@ -63,7 +64,7 @@ class Worker:
         ready = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
         self._reader.start()
-        if not ready.wait(60) or self._process.poll() is not None:
+        if not ready.wait(PATIENCE_S) or self._process.poll() is not None:
             raise RuntimeError("the worker did not start:\n" + "".join(self.lines))
         return self
 
@@ -106,7 +107,7 @@ class Worker:
         if self._process.poll() is None:
             for each in [*self.children(), self._tree]:
                 _signal(each, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(PATIENCE_S)
         self._reader.join(10)
 
     def wait_for(self, words: str, timeout: float = 30) -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.breaking.observer import GATE, LOOPBACK
+from tests.patience import PATIENCE_S
 
 
 class Fate(Enum):
@@ -42,7 +43,7 @@ class Arrival:
     def kill(self) -> None:
         """Send SIGKILL and return when the process is gone: the kernel closes its line."""
         os.kill(self.pid, signal.SIGKILL)
-        self._line.settimeout(30)
+        self._line.settimeout(PATIENCE_S)
         with suppress(ConnectionError):
             assert self._line.recv(1) == b""
         self._line.close()

@@ -20,11 +20,10 @@ import lockside
 from engine.audit.writer import write_records
 from tests.breaking.gate import Gate
 from tests.checker import check_invariants
+from tests.patience import PATIENCE_S
 from tests.workers import PROJECT, Worker, environment
 from worker.local_servers import Servers
 from worker.settings import Settings
-
-PATIENCE_S = 60.0
 
 # The transaction has written and is open, and it is that of the process with these ports.
 _OPEN_CHANGE = text("""

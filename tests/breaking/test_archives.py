@@ -7,6 +7,7 @@ import pytest
 from tests.breaking.gate import Fate
 from tests.breaking.plant import Plant
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,7 @@ def test_an_archiver_that_is_killed(plant: Plant, step: str) -> None:
     plant.gate.hold_at(step)
     with plant.interface("archive", COLD.isoformat()) as archiver:
         plant.gate.next().kill()
-        code = archiver.wait(30)
+        code = archiver.wait(PATIENCE_S)
     plant.gate.open()
     midway = found(plant.site)
 
@@ -39,7 +40,7 @@ def test_whoever_comes_while_one_archives_leaves_it_alone(plant: Plant) -> None:
         beside = archive(plant.site)
         plant.gate.decide(lambda _: Fate.GO)
         caught.go()
-        code = archiver.wait(30)
+        code = archiver.wait(PATIENCE_S)
 
     assert (code, "state_transition_audit 2026-05: somebody else is at it" in beside.stays) == (
         0,

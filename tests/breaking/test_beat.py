@@ -10,6 +10,7 @@ import lockside
 from tests.breaking.beats import beat
 from tests.breaking.plant import Plant
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ def test_sweeps_go_on_with_two_beats_and_with_the_one_that_is_left(
         with beat(plant, tmp_path / "one") as first, beat(plant, tmp_path / "two"):
             with_two = plant.end(forgotten(plant, ids[:20]))
             os.kill(first.pid, signal.SIGKILL)
-            first.wait(10)
+            first.wait(PATIENCE_S)
             with_one = plant.end(forgotten(plant, ids[20:]))
 
     assert (with_two["successful_items"], with_one["successful_items"]) == (20, 20)

@@ -13,6 +13,7 @@ from tests.breaking.plant import Plant, eventually
 from tests.checker import check_invariants
 from tests.engine.steps import at_once, query
 from tests.factories import tickets
+from tests.patience import PATIENCE_S
 from worker.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ def work(settings: Settings, number: int) -> int:
     with lockside.connect(settings=settings) as site:
         for turn in range(EACH):
             made = site.records("ticket").create(title=f"Ticket {number}.{turn}")
-            site.transition("ticket", to="OPEN", ids=made["id"], comments="In").wait(60)
+            site.transition("ticket", to="OPEN", ids=made["id"], comments="In").wait(PATIENCE_S)
         return len(site.timeline("ticket", made["id"]))
 
 
@@ -56,7 +57,7 @@ def test_a_record_writer_stopped_past_every_limit_writes_nothing_twice(plant: Pl
     plant.gate.hold_at("records_written")
     with plant.worker():
         tickets(plant.site, 5)
-        plant.site.transition("ticket", to="OPEN", ids=tickets(plant.site, 1)[0]).wait(60)
+        plant.site.transition("ticket", to="OPEN", ids=tickets(plant.site, 1)[0]).wait(PATIENCE_S)
         sleeper = plant.gate.next()
         os.kill(sleeper.pid, signal.SIGSTOP)
         eventually(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_STOPPED)
@@ -64,12 +65,12 @@ def test_a_record_writer_stopped_past_every_limit_writes_nothing_twice(plant: Pl
         # What idle_in_transaction_session_timeout does after a minute.
         session = plant.open_change(sleeper.pid)
         assert plant.ask("SELECT pg_terminate_backend(:session)", session=session)
-        plant.site.transition("ticket", to="OPEN", ids=tickets(plant.site, 1)[0]).wait(60)
+        plant.site.transition("ticket", to="OPEN", ids=tickets(plant.site, 1)[0]).wait(PATIENCE_S)
         eventually(lambda: not plant.ask("SELECT count(*) FROM outbox"))
 
         os.kill(sleeper.pid, signal.SIGCONT)
         sleeper.go()
-        plant.site.transition("ticket", to="OPEN", ids=tickets(plant.site, 1)[0]).wait(60)
+        plant.site.transition("ticket", to="OPEN", ids=tickets(plant.site, 1)[0]).wait(PATIENCE_S)
         eventually(lambda: not plant.ask("SELECT count(*) FROM outbox"))
 
     assert_one_chain(plant, 3)

@@ -22,6 +22,7 @@ from tests.breaking.gate import Gate
 from tests.breaking.plant import Plant, database, eventually, impatient
 from tests.engine.steps import somebody_waits_for_a_row
 from tests.engine.works import attended, ordered, read, task
+from tests.patience import PATIENCE_S
 from worker.local_servers import Servers
 
 pytestmark = pytest.mark.slow
@@ -121,7 +122,7 @@ def interface(plant: Plant, ask: Interface, *, stops: bool) -> Iterator[InFlight
     def stop_before_the_commit(db: Connection) -> datetime:
         if db.scalar(WRITTEN):
             written.set()
-            go.wait(30)
+            go.wait(PATIENCE_S)
         return database_clock(db)
 
     with lockside.connect(settings=plant.settings) as site:
@@ -135,7 +136,7 @@ def interface(plant: Plant, ask: Interface, *, stops: bool) -> Iterator[InFlight
 
         flight = InFlight(threading.Thread(target=run), go)
         flight.thread.start()
-        assert not stops or written.wait(30)
+        assert not stops or written.wait(PATIENCE_S)
         try:
             yield flight
         finally:

@@ -23,9 +23,10 @@ from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
 from models.schema import upgrade
 from tests.breaking.gate import Arrival, Fate, Gate
-from tests.breaking.plant import PATIENCE_S, Plant, eventually, impatient
+from tests.breaking.plant import Plant, eventually, impatient
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 from worker.local_servers import Servers, find_running
 from worker.processes import make_platform
 from worker.publisher import InterfaceApp, Publisher

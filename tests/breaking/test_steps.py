@@ -19,6 +19,7 @@ from tasks.upkeep import SWEEP
 from tests.breaking.gate import Arrival, Gate
 from tests.breaking.plant import Plant, database, eventually, impatient
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 from worker.local_servers import Servers
 
 pytestmark = pytest.mark.slow
@@ -225,7 +226,7 @@ def test_an_interface_may_die_halfway_through_cancelling(plant: Plant) -> None:
     with plant.interface("cancel", operation.id) as interface:
         plant.gate.hold_if(lambda each: (each.pid, each.step) == (interface.pid, "cancelling"))
         plant.gate.next().kill()
-        assert interface.wait(10) == -signal.SIGKILL
+        assert interface.wait(PATIENCE_S) == -signal.SIGKILL
 
     plant.gate.open()
     for each in running:
@@ -324,7 +325,7 @@ def submit_and_die(
         victim = plant.gate.next()
         plant.gate.hold_if(then)
         victim.kill()
-        assert interface.wait(10) == -signal.SIGKILL
+        assert interface.wait(PATIENCE_S) == -signal.SIGKILL
     return plant.site.operation(
         plant.ask("SELECT operation_id FROM operation_chunk WHERE :id = ANY(ids)", id=ids[0])
     )

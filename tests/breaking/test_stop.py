@@ -8,6 +8,7 @@ import lockside
 from tests.breaking.gate import Arrival
 from tests.breaking.plant import Plant
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +26,7 @@ def test_a_stopped_worker_ends_its_chunks_and_another_one_does_the_rest(plant: P
 
         stopped.wait_for("Warm shutdown")
         let_go(plant, *in_hand)
-        assert stopped.wait(30) == 0
+        assert stopped.wait(PATIENCE_S) == 0
     assert chunks_done(plant) == {each.chunk_no for each in in_hand}
     ended_elsewhere(plant, operation)
 
@@ -38,7 +39,7 @@ def test_a_softly_stopped_worker_gives_back_what_takes_too_long(plant: Plant) ->
 
         stopped.wait_for("Soft Shutdown")
         let_go(plant, short)
-        assert stopped.wait(30) == 0
+        assert stopped.wait(PATIENCE_S) == 0
     assert chunks_done(plant) == {short.chunk_no}
     long.go()
     ended_elsewhere(plant, operation)

@@ -14,6 +14,7 @@ from models.ticket import Ticket
 from tests.engine.steps import drain
 from tests.factories import tickets
 from tests.interfaces.commands import call
+from tests.patience import PATIENCE_S
 
 BESIDE = replace(
     TICKET,
@@ -43,7 +44,7 @@ def move(site: lockside.Session, ids: list[int], to: str) -> dict[str, int]:
     """Move tickets; return how many of them ended how, by code."""
     operation = site.transition("ticket", to=to, ids=ids, atomic=False, comments="Because")
     drain(site, UUID(operation.id))
-    outcome = operation.wait(5)
+    outcome = operation.wait(PATIENCE_S)
     return {"done": outcome["successful_items"], **outcome["failure_codes"]}
 
 

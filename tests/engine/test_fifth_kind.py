@@ -10,6 +10,7 @@ import pytest
 
 from models.base import kinds
 from tests.breaking.plant import database, impatient
+from tests.patience import PATIENCE_S
 from tests.workers import PROJECT, environment
 from worker.local_servers import Servers
 
@@ -28,7 +29,7 @@ def told(
             capture_output=True,
             text=True,
             check=False,
-            timeout=100,
+            timeout=PATIENCE_S,
         )
         assert ran.returncode == 0, ran.stderr
         yield json.loads(ran.stdout.splitlines()[-1])

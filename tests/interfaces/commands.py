@@ -15,6 +15,7 @@ import rich_click as click
 from click.testing import CliRunner
 
 from cli.main import lockside
+from tests.patience import PATIENCE_S
 from tests.workers import environment
 from worker.settings import Settings
 
@@ -72,7 +73,7 @@ def at_a_terminal(
     os.write(ours, typed.encode())
     screen = b"".join(iter(partial(_read, ours), b""))
     os.close(ours)
-    return Answer(process.wait(30), screen.decode().replace("\r\n", "\n"), "")
+    return Answer(process.wait(PATIENCE_S), screen.decode().replace("\r\n", "\n"), "")
 
 
 def _read(terminal: int) -> bytes:

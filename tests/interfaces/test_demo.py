@@ -10,10 +10,11 @@ import pytest
 
 from tests.interfaces.commands import spawn
 from tests.interfaces.test_up import ROOT, processes_of
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
-LASTS_AT_MOST_S = 110
+LASTS_AT_MOST_S = PATIENCE_S
 
 
 def variables(home: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 import lockside
 from tests.engine.steps import query, raw, somebody_waits_for_a_row, until
 from tests.interfaces.commands import PROGRAM, Answer, call
+from tests.patience import PATIENCE_S
 from tests.workers import environment
 from worker.settings import Settings
 
@@ -236,7 +237,7 @@ class Program:
         self.process.stdin.flush()
 
     def end(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=60)
+        out, err = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, out.decode(), err.decode()
 
 

@@ -9,6 +9,7 @@ import lockside
 from tests.engine.archives import archive, record
 from tests.factories import DAY, attendance, tickets, work_orders
 from tests.interfaces.commands import call, commands
+from tests.patience import PATIENCE_S
 from worker.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("worker")
@@ -112,7 +113,7 @@ def names(site: lockside.Session, settings: Settings, folder: Path) -> Iterator[
     leaver = site.records("person").create(name="Rosalind")["id"]
     site.records("person").delete(leaver)
     operation = site.transition("ticket", to="OPEN", ids=done)
-    operation.wait(20)
+    operation.wait(PATIENCE_S)
     # Somebody holds the row, so this one can't end before it is cancelled.
     with site.platform.locks.hold(
         [f"lockside:lock:{site.actor.tenant_id}:ticket:{contended}"],
@@ -126,7 +127,7 @@ def names(site: lockside.Session, settings: Settings, folder: Path) -> Iterator[
         failed = site.transition("ticket", to="CLOSED", ids=untouched)
         plan = site.transition("ticket", to="OPEN", ids=untouched, dry_run=True)
         for each in (started, failed, plan):
-            each.wait(20)
+            each.wait(PATIENCE_S)
         yield {
             "undoable": started.id,
             "failed": failed.id,
@@ -205,13 +206,13 @@ def test_a_result_is_the_one_that_python_gets(site: lockside.Session, settings: 
         settings, "submit", "transition", "work-order", "--to", "APPROVED", "--json", *ids
     )
 
-    assert answer.json == site.operation(answer.json["operation_id"]).wait(5)
+    assert answer.json == site.operation(answer.json["operation_id"]).wait(PATIENCE_S)
 
 
 def test_results_stream_as_one_array(site: lockside.Session, settings: Settings) -> None:
     ids = tickets(site, 3)
     operation = site.transition("ticket", to="OPEN", ids=ids)
-    operation.wait(20)
+    operation.wait(PATIENCE_S)
 
     answer = call(settings, "operations", "results", operation.id, "--json")
 
@@ -220,7 +221,7 @@ def test_results_stream_as_one_array(site: lockside.Session, settings: Settings)
 
 def test_no_results_are_an_empty_array(site: lockside.Session, settings: Settings) -> None:
     operation = site.transition("ticket", to="OPEN", ids=tickets(site, 1))
-    operation.wait(20)
+    operation.wait(PATIENCE_S)
 
     answer = call(settings, "operations", "results", operation.id, "--failed", "--json")
 

@@ -9,6 +9,7 @@ import lockside
 from engine.audit.writer import write_records
 from tests.factories import tickets, work_orders
 from tests.interfaces.commands import Answer, at_a_terminal, call
+from tests.patience import PATIENCE_S
 from worker.settings import Settings
 
 
@@ -230,7 +231,7 @@ def test_a_narrow_terminal_breaks_a_history_between_words(
 ) -> None:
     (row,) = work_orders(site, 1, state="DRAFT")
     comments = "Everything that was promised to the neighbours upstairs"
-    site.transition("work_order", to="SUBMITTED", ids=row, comments=comments).wait(30)
+    site.transition("work_order", to="SUBMITTED", ids=row, comments=comments).wait(PATIENCE_S)
     write_records(site.platform)
 
     screens = {

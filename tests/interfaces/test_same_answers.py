@@ -12,6 +12,7 @@ from sqlalchemy import text
 import lockside
 from tests.factories import attendance, tickets, work_orders
 from tests.interfaces.commands import Answer, call
+from tests.patience import PATIENCE_S
 from worker.processes import make_engine
 from worker.settings import Settings
 
@@ -187,7 +188,7 @@ def test_rows_of_a_filter_are_explained_as_if_their_ids_were_given(
 
 def test_an_operation_looks_the_same(site: lockside.Session, settings: Settings) -> None:
     operation = site.transition("work_order", to="APPROVED", ids=mixed(site))
-    operation.wait(20)
+    operation.wait(PATIENCE_S)
 
     shown = call(settings, "operations", "show", operation.id, "--json")
     listed = call(settings, "operations", "list", "--limit", "1", "--json")
@@ -198,7 +199,7 @@ def test_an_operation_looks_the_same(site: lockside.Session, settings: Settings)
 
 def test_results_look_the_same(site: lockside.Session, settings: Settings) -> None:
     operation = site.transition("work_order", to="APPROVED", ids=mixed(site))
-    operation.wait(20)
+    operation.wait(PATIENCE_S)
 
     answer = call(settings, "operations", "results", operation.id, "--ndjson")
 
@@ -212,7 +213,7 @@ def ask_python(site: lockside.Session, case: Case, ids: list[int]) -> dict[str, 
         options["expected_versions"] = {ids[0]: options["expected_versions"]}
     try:
         site.act_as("demo", case.actor)
-        return submit(site, case, ids, options).wait(20)
+        return submit(site, case, ids, options).wait(PATIENCE_S)
     except lockside.LocksideError as error:
         return error.to_dict()
     finally:

@@ -19,11 +19,12 @@ import pytest
 
 from lockside.local import embedded
 from tests.interfaces.commands import PROGRAM, spawn
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-STOPS_WITHIN_S = 60
+STOPS_WITHIN_S = PATIENCE_S
 
 
 @dataclass
@@ -109,7 +110,7 @@ def flower(up: Up, path: str, *, password: str | None = None, data: bytes | None
         given = f"{up.addresses['flower_user']}:{password}".encode()
         asked.add_header("Authorization", f"Basic {b64encode(given).decode()}")
     try:
-        with urlopen(asked, timeout=10) as answer:  # noqa: S310 -- the same
+        with urlopen(asked, timeout=PATIENCE_S) as answer:  # noqa: S310 -- the same
             return int(answer.status)
     except HTTPError as error:
         return error.code

@@ -15,6 +15,7 @@ from cli.printing.progress import progress_bar
 from domain.bulk import Counts, progress
 from tests.factories import work_orders
 from tests.interfaces.commands import call, spawn
+from tests.patience import PATIENCE_S
 from tests.workers import environment
 from worker.settings import Settings
 
@@ -59,7 +60,7 @@ def test_ctrl_c_stops_waiting_and_never_the_work(
     warning = next(line for line in watch.stderr if "No worker serves" in line)
 
     watch.send_signal(signal.SIGINT)
-    _, said = watch.communicate(timeout=30)
+    _, said = watch.communicate(timeout=PATIENCE_S)
 
     assert "lockside up" in warning
     assert (watch.returncode, waiting.show()["state"]) == (8, "QUEUED")
@@ -70,13 +71,13 @@ def test_ctrl_c_stops_waiting_and_never_the_work(
 
 def test_ctrl_c_stops_waiting_before_the_first_look_too(settings: Settings, folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        silent.settimeout(30)
+        silent.settimeout(PATIENCE_S)
         url = f"postgresql+psycopg://127.0.0.1:{silent.getsockname()[1]}/nobody"
         unanswered = environment(settings.model_copy(update={"database_url": url}))
         watch = spawn(unanswered, folder, "operations", "watch", UNKNOWN)
         with silent.accept()[0]:
             watch.send_signal(signal.SIGINT)
-            _, said = watch.communicate(timeout=30)
+            _, said = watch.communicate(timeout=PATIENCE_S)
 
     assert watch.returncode == 8
     assert said == (
@@ -219,7 +220,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(
     results.stdout.close()
 
     assert first.split() == ["1", "PENDING"]
-    assert (results.stderr.read(), results.wait(30)) == ("", 141)
+    assert (results.stderr.read(), results.wait(PATIENCE_S)) == ("", 141)
 
 
 def test_progress_without_a_terminal_is_plain_lines(

@@ -11,6 +11,7 @@ from beat_schedule import BEAT_SCHEDULE
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, outbox
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 from tests.workers import Worker
 from worker.app import QUEUES
 
@@ -156,7 +157,7 @@ def test_no_message_kills_the_worker(site: lockside.Session, worker: Worker) -> 
     before = {each.pid for each in worker.children()}
     garbage(site)
 
-    told = site.transition("work_order", to="APPROVED", ids=work_orders(site, 3)).wait(30)
+    told = site.transition("work_order", to="APPROVED", ids=work_orders(site, 3)).wait(PATIENCE_S)
 
     assert told["state"] == "SUCCEEDED"
     assert before <= {each.pid for each in worker.children()}

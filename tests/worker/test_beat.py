@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE_S
 from tests.workers import PROJECT, environment
 from worker.settings import Settings
 
-SHOWS_LIFE_WITHIN_S = 30.0
+SHOWS_LIFE_WITHIN_S = PATIENCE_S
 
 
 @pytest.mark.slow

@@ -73,7 +73,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_of_a_hundred_thousand_tasks_every_bad_line_is_told_and_the_rest_is_in(
     site: lockside.Session,
 ) -> None:

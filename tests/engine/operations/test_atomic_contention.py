@@ -7,6 +7,7 @@ import lockside
 from engine.operations.run_chunk import run_chunk
 from engine.ports.locks import row_key
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 
 
 def test_all_or_nothing_lists_every_failure_beside_the_busy_row(site: lockside.Session) -> None:
@@ -23,7 +24,7 @@ def test_all_or_nothing_lists_every_failure_beside_the_busy_row(site: lockside.S
             "work_order", to="APPROVED", ids=[contended, good, bad], wait_s=0
         )
         run_chunk(quiet, UUID(operation.id), 0)
-        outcome = operation.wait(10)
+        outcome = operation.wait(PATIENCE_S)
 
     assert outcome["failure_codes"] == {"locked": 1, "vendor_missing": 1}
     assert outcome["cancelled_items"] == 1

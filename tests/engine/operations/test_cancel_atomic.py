@@ -10,6 +10,7 @@ from engine.operations.run_chunk import run_chunk
 from engine.ports.locks import row_key
 from tests.checker import check_invariants
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 
 
 def test_all_or_nothing_that_is_cancelled_beside_a_busy_row_changes_nothing(
@@ -29,7 +30,7 @@ def test_all_or_nothing_that_is_cancelled_beside_a_busy_row_changes_nothing(
         run_chunk(replace(site.platform, step=cancel_when_locked), UUID(operation.id), 0)
 
     assert site.states("work_order") == {"SUBMITTED": 3}
-    assert operation.wait(10)["state"] == "CANCELLED"
+    assert operation.wait(PATIENCE_S)["state"] == "CANCELLED"
     check_invariants(site)
 
 

@@ -33,6 +33,7 @@ from tests.engine.steps import (
     without_locks,
 )
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 from tests.sentences import Sentences
 
 
@@ -85,7 +86,7 @@ class Meeting:
 
     def __init__(self, step: str) -> None:
         self._step = step
-        self._barrier = Barrier(2, timeout=20)
+        self._barrier = Barrier(2, timeout=PATIENCE_S)
 
     def __call__(self, step: str) -> None:
         if step == self._step:

@@ -36,6 +36,7 @@ from tests.engine.steps import (
     until,
 )
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 from tests.sentences import Sentences
 
 HALVES: dict[str, Any] = {"atomic": False, "chunk_items": 2}
@@ -259,7 +260,7 @@ def test_who_waits_for_a_canary_is_told(site: lockside.Session) -> None:
     run_chunk(site.platform, asked, 0)
 
     with pytest.raises(lockside.Paused) as told:
-        site.operation(asked).wait(5)
+        site.operation(asked).wait(PATIENCE_S)
 
     assert told.value.facts["done"] == 2
     assert told.value.retryable

@@ -21,6 +21,7 @@ from tests.checker import check_invariants
 from tests.engine.steps import at_once, query, raw, until
 from tests.engine.works import AT_THE_OFFICE, OFFICE, read, task
 from tests.factories import MAKERS
+from tests.patience import PATIENCE_S
 from tests.workers import Worker
 from worker.local_servers import Servers
 from worker.settings import Settings
@@ -168,7 +169,7 @@ def move(
 ) -> dict[str, Any]:
     """Ask for a transition with comments; return what became of it."""
     given = {"comments": "Because"} | options
-    return site.transition(race.kind, to=to, ids=row_id, **given).wait(30)
+    return site.transition(race.kind, to=to, ids=row_id, **given).wait(PATIENCE_S)
 
 
 def together(*moves: partial[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -272,7 +273,7 @@ def test_a_lock_held_longer_than_one_waits_is_told_with_its_holder(
         all_or_none=True,
     ):
         operation = site.transition(race.kind, to=target, ids=row_id, wait_s=1)
-        told = operation.wait(30)
+        told = operation.wait(PATIENCE_S)
 
     (failure,) = operation.failures()
     assert (told["failure_codes"], failure.retryable) == ({"locked": 1}, True)
@@ -292,7 +293,9 @@ def test_the_machine_against_raw_updates_corrupts_nothing(
     rival.start()
     until(lambda: len(tried) > 4)
 
-    told = site.transition(race.kind, to=target, ids=ids, atomic=False, chunk_items=5).wait(60)
+    told = site.transition(race.kind, to=target, ids=ids, atomic=False, chunk_items=5).wait(
+        PATIENCE_S
+    )
     stop.set()
     rival.join()
 

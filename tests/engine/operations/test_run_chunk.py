@@ -34,6 +34,7 @@ from tests.engine.steps import (
     until,
 )
 from tests.factories import tickets, work_orders
+from tests.patience import PATIENCE_S
 from tests.workers import Worker
 
 STEPS = ("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored")
@@ -45,7 +46,9 @@ def test_continue_on_error_does_what_can_be_done(site: lockside.Session, worker:
     good = work_orders(site, 30)
     bad = work_orders(site, 2, vendor=False)
 
-    outcome = site.transition("work_order", to="approved", ids=good + bad, atomic=False).wait(20)
+    outcome = site.transition("work_order", to="approved", ids=good + bad, atomic=False).wait(
+        PATIENCE_S
+    )
 
     assert outcome["state"] == "COMPLETED_WITH_ERRORS"
     assert outcome["failure_codes"] == {"vendor_missing": 2}

@@ -14,6 +14,7 @@ from lockside import StillRunning
 from reads.operations.progress import follow
 from tests.engine.steps import Crash, ask, crash_at, drain, leases_over, nobody
 from tests.factories import work_orders
+from tests.patience import PATIENCE_S
 from tests.sentences import Sentences
 
 
@@ -54,7 +55,7 @@ def test_waiting_returns_the_result(site: lockside.Session) -> None:
     worker = Thread(target=drain, args=(site, operation_id))
     worker.start()
 
-    told = site.operation(operation_id).wait(20)
+    told = site.operation(operation_id).wait(PATIENCE_S)
 
     worker.join()
     assert told["successful_items"] == 3
@@ -99,7 +100,7 @@ def test_an_operation_that_could_not_run_is_told_with_its_result(site: lockside.
         leases_over(site)
     drain(site, operation_id)
 
-    told = site.operation(operation_id).wait(20)
+    told = site.operation(operation_id).wait(PATIENCE_S)
 
     assert (told["state"], told["failure_codes"]) == ("FAILED", {"unavailable": 2})
 
