@@ -64,8 +64,8 @@ def _machines() -> str:
 def _records() -> str:
     parts = [
         "# Records",
-        "What interfaces create, read, update, list and delete, with the fields that they may write. "
-        "Beside these every record has `id`, `version`, `created_at`, `created_by`, `updated_at` "
+        "What interfaces create, read, update, list and delete, with the fields that they may "
+        "write. Beside these every record has `id`, `version`, `created_at`, `created_by`, `updated_at` "
         "and `updated_by`, and work has `uuid`, `state` and `state_since`; the platform writes "
         "those. A field that refers to another record takes its id or its name.",
     ]

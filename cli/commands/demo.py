@@ -15,7 +15,7 @@ from cli.printing.results import print_result
 from cli.printing.timeline import print_trail
 from cli.program.activation import activation
 from cli.program.command import Command, Invocation, quieten
-from domain.errors import Unavailable
+from domain.errors import RuleRefused, Unavailable
 
 if TYPE_CHECKING:
     import lockside
@@ -175,9 +175,13 @@ def _clock(site: "lockside.Session", output: Output) -> bool:
         preview |= {"rows": list(islice(stage.rows, 3))}
     if not output.as_json:
         print_preview(output, _POLICY, [preview])
-    # Beat's own tick may have come first.
-    if not _runs(site):
-        site.autoclose.run(_POLICY)
+    try:
+        if not _runs(site):
+            site.autoclose.run(_POLICY)
+    except RuleRefused:
+        # Beat's own tick may have come first, even between the two.
+        if not _runs(site):
+            raise
     operation = site.operation(_runs(site)[0]["operation_id"])
     result = watch(site, operation, output, within_s=_WITHIN_S)
     _print(output, operation, result)

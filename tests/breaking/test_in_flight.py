@@ -169,8 +169,9 @@ def test_who_takes_the_ground_away_waits_for_the_change_that_stands_on_it(
         eventually(lambda: somebody_waits_for_a_row(plant.site))
         plant.gate.open()
         worker.go()
-        outcome = plant.end(operation)
+        # Both have ended before the whole is looked at: each leaves something to be recorded.
         told = flight.end()
+        outcome = plant.end(operation)
 
     assert outcome["state"] == "SUCCEEDED"
     assert isinstance(told, RuleRefused) is case.keeps
@@ -228,8 +229,9 @@ def test_a_door_that_dies_before_its_commit_takes_nothing_away(plant: Plant, cas
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
             " WHERE datname = current_database() AND state = 'idle in transaction'"
         )
-        outcome = plant.end(operation)
+        # Both have ended before the whole is looked at: each leaves something to be recorded.
         told = flight.end()
+        outcome = plant.end(operation)
 
     assert isinstance(told, DBAPIError)
     assert outcome["state"] == "SUCCEEDED"

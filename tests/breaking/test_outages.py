@@ -239,12 +239,13 @@ def test_postgresql_is_restarted_while_records_are_archived(
         still.mend()
         gate.decide(lambda _: Fate.GO)
         caught.go()
-        code = archiver.wait(PATIENCE_S)
+        archiver.wait(PATIENCE_S)
     midway = found(site)
 
     archive(site)
 
-    assert (code != 0, midway, found(site)) == (True, [], [])
+    # Whether it died of it depends on whether its connection was in use at that moment.
+    assert (midway, found(site)) == ([], [])
     assert sum(each["records"] for each in archives(site)) == before
     assert not any(stored(site).values())
     assert files(site) == named(site)
