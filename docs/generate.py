@@ -65,8 +65,8 @@ def _records() -> str:
     parts = [
         "# Records",
         "What interfaces create, read, update, list and delete, with the fields that they may "
-        "write. Beside these every record has `id`, `version`, `created_at`, `created_by`, `updated_at` "
-        "and `updated_by`, and work has `uuid`, `state` and `state_since`; the platform writes "
+        "write. Beside these every record has `id`, `version`, `created_at`, `created_by`, "
+        "`updated_at` and `updated_by`, and work has `uuid`, `state` and `state_since`; the platform writes "
         "those. A field that refers to another record takes its id or its name.",
     ]
     for resource_type, model in records().items():
@@ -189,8 +189,8 @@ def _errors() -> str:
         [
             "# Errors",
             "",
-            "The same at every interface. HTTP comes later; its numbers are fixed already. The exit "
-            "code is that of a refused request, and of an operation whose only item failed so; "
+            "The same at every interface. HTTP comes later; its numbers are fixed already. The "
+            "exit code is that of a refused request, and of an operation whose only item failed so; "
             "all of them stand below.",
             "",
             "| class | code | retryable | HTTP | exit | meaning |",
