@@ -66,8 +66,8 @@ def _records() -> str:
         "# Records",
         "What interfaces create, read, update, list and delete, with the fields that they may "
         "write. Beside these every record has `id`, `version`, `created_at`, `created_by`, "
-        "`updated_at` and `updated_by`, and work has `uuid`, `state` and `state_since`; the platform writes "
-        "those. A field that refers to another record takes its id or its name.",
+        "`updated_at` and `updated_by`, and work has `uuid`, `state` and `state_since`; the "
+        "platform writes those. A field that refers to another record takes its id or its name.",
     ]
     for resource_type, model in records().items():
         whole = parent_of(model)
@@ -190,8 +190,8 @@ def _errors() -> str:
             "# Errors",
             "",
             "The same at every interface. HTTP comes later; its numbers are fixed already. The "
-            "exit code is that of a refused request, and of an operation whose only item failed so; "
-            "all of them stand below.",
+            "exit code is that of a refused request, and of an operation whose only item failed "
+            "so; all of them stand below.",
             "",
             "| class | code | retryable | HTTP | exit | meaning |",
             "|---|---|---|---|---|---|",
