@@ -21,9 +21,10 @@ from engine.audit.writer import write_records
 from engine.records.tenants import open_tenant
 from lockside.local import embedded
 from models.schema import upgrade
+from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers
 from worker.processes import make_platform
-from worker.publisher import InterfaceApp, Publisher
+from worker.publisher import Publisher
 from worker.settings import Settings
 
 PROJECT = Path(__file__).parents[1]

@@ -21,9 +21,10 @@ from models.schema import upgrade
 from tests.sentences import Sentences
 from tests.system_postgres import postgres_of
 from tests.workers import Worker
+from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers
 from worker.processes import make_engine, make_platform
-from worker.publisher import InterfaceApp, Publisher
+from worker.publisher import Publisher
 from worker.settings import Settings
 
 TEMPLATE = "lockside_template"

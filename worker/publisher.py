@@ -1,50 +1,13 @@
-"""Publishing: send messages through Celery; interfaces make its application at the first one."""
+"""Publishing through Celery; a broker that is away is logged and left to the sweeper."""
 
 import logging
 from collections.abc import Callable, Mapping
-from threading import Lock
 from typing import TYPE_CHECKING, Any
-
-from worker.settings import Settings
 
 if TYPE_CHECKING:
     from celery import Celery
 
 _log = logging.getLogger(__name__)
-
-
-class InterfaceApp:
-    """The Celery application of an interface, made at the first call; reading needs none.
-
-    It gives up sooner than a worker's: the row is stored, and the sweeper sends the message.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        """Store how to make it."""
-        self._settings = settings
-        self._app: Celery | None = None
-        self._lock = Lock()
-
-    def __call__(self) -> "Celery":
-        """Return the application."""
-        with self._lock:
-            if self._app is None:
-                # Celery takes longer to import than most commands take to run.
-                from worker.app import make_app  # noqa: PLC0415 -- as above
-
-                self._app = make_app(self._settings)
-                self._app.conf.broker_transport_options |= {
-                    "socket_timeout": 2,
-                    "socket_connect_timeout": 1,
-                }
-            return self._app
-
-    def close(self) -> None:
-        """Close its connections, if there are any."""
-        with self._lock:
-            if self._app is not None:
-                self._app.close()
-                self._app = None
 
 
 class Publisher:

@@ -7,8 +7,9 @@ from lockside.session.configuration import Settings
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
 from models import schema
 from models.people import Tenant
+from worker.interface_app import InterfaceApp
 from worker.processes import make_engine, make_platform
-from worker.publisher import InterfaceApp, Publisher
+from worker.publisher import Publisher
 
 FIRST_PEOPLE = {
     "admin": ("admin", "manager"),

@@ -16,8 +16,9 @@ from lockside.session.server_errors import TROUBLES, refusal_of_server_error
 from lockside.session.submit import Submit
 from lockside.session.tenants import Tenants
 from lockside.session.trail import AuditTrail
+from worker.interface_app import InterfaceApp
 from worker.processes import make_platform
-from worker.publisher import InterfaceApp, Publisher
+from worker.publisher import Publisher
 from worker.settings import Settings
 
 if TYPE_CHECKING:

@@ -27,9 +27,10 @@ from tests.breaking.plant import Plant, eventually, impatient
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
 from tests.factories import work_orders
 from tests.patience import PATIENCE_S
+from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers, find_running
 from worker.processes import make_platform
-from worker.publisher import InterfaceApp, Publisher
+from worker.publisher import Publisher
 
 pytestmark = pytest.mark.slow
 
