@@ -2,8 +2,10 @@
 # PYTHON=python3.12 make demo   uses another interpreter (3.11 or newer).
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 4
 BIN := .venv/bin
+# A file of tests stays in one process, with the worker that its tests share; the longest begin.
+SPREAD := --dist loadfile --no-loadscope-reorder
 OLDEST_POSTGRES ?= /usr/lib/postgresql/15/bin
 LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --quiet
@@ -25,17 +27,17 @@ up: .venv/.runtime ## keep everything running and print the addresses; Ctrl-C st
 	@$(BIN)/lockside up
 
 test: .venv/.dev ## run all tests (ARGS="-k name" to choose)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(SPREAD) $(ARGS)
 
 test-fast: .venv/.dev ## run all tests but the long ones: under two minutes on two cores
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(SPREAD) -m "not slow" $(ARGS)
 
 test-pg15: .venv/.dev ## run the engine's tests on PostgreSQL 15, of Debian's package
 	@test -x $(OLDEST_POSTGRES)/postgres || apt-get install --yes --no-install-recommends postgresql-15
-	@POSTGRES_BIN=$(OLDEST_POSTGRES) $(BIN)/python -m pytest -n $(WORKERS) tests/engine tests/models $(ARGS)
+	@POSTGRES_BIN=$(OLDEST_POSTGRES) $(BIN)/python -m pytest -n $(WORKERS) $(SPREAD) tests/engine tests/models $(ARGS)
 
 sentences: .venv/.dev ## keep the sentences that tests are told now (ARGS="tests/..." to choose)
-	@UPDATE_SENTENCES=1 $(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	@UPDATE_SENTENCES=1 $(BIN)/python -m pytest -n $(WORKERS) $(SPREAD) $(ARGS)
 	@git diff --stat -- tests/sentences.json
 
 check: lint test ## everything that has to be green before a commit
