@@ -20,10 +20,10 @@ from benchmarks.ways import add_children, rows_of
 from engine.audit.writer import write_records
 from engine.records.tenants import open_tenant
 from lockside.local import embedded
-from models.schema import upgrade
+from models.schema_upgrade import upgrade
 from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers
-from worker.processes import make_platform
+from worker.platform_per_process import make_platform
 from worker.publisher import Publisher
 from worker.settings import Settings
 

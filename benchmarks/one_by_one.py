@@ -20,8 +20,8 @@ from benchmarks.house import ONE_ITEM, Announce, House, libpq, workers
 from benchmarks.measure import Figure, in_turn, medians
 from domain.machines.machine import Request
 from engine.changes.outcomes import Outcomes
-from engine.changes.rows import lock_rows, write_rows
 from engine.changes.transition import judge_rows
+from engine.changes.versioned_rows import lock_rows, write_rows
 from engine.ports.locks import row_key
 from engine.ports.platform import Platform
 from models.audit import StateTransitionAudit

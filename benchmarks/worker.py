@@ -8,7 +8,7 @@ from celery import Celery
 from benchmarks.house import NOOP, ONE_ITEM
 from benchmarks.one_by_one import move_one
 from worker.app import make_app
-from worker.processes import PlatformPerProcess
+from worker.platform_per_process import PlatformPerProcess
 from worker.publisher import Publisher
 from worker.settings import Settings
 from worker.signals import connect_signals

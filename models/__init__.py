@@ -3,7 +3,7 @@
 from importlib import import_module
 from pkgutil import iter_modules
 
-_NOT_TABLES = ("archive_file", "schema")
+_NOT_TABLES = ("archive_file", "schema_upgrade")
 """They need compression and migrations, which most programs never use."""
 
 # Every module of tables is mapped as soon as one is used, so that there is no list to maintain.

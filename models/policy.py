@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKeyConstraint as Refers
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.business_time.span import NO_SPAN, parse_span
+from domain.business_time.duration_text import NO_SPAN, parse_span
 from domain.check import Check, between
 from domain.errors import InvalidInput
 from domain.machines.ticket import PRIORITIES

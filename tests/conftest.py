@@ -17,13 +17,13 @@ import lockside
 from domain.permissions import Actor
 from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
-from models.schema import upgrade
+from models.schema_upgrade import upgrade
 from tests.sentences import Sentences
 from tests.system_postgres import postgres_of
 from tests.workers import Worker
 from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers
-from worker.processes import make_engine, make_platform
+from worker.platform_per_process import make_engine, make_platform
 from worker.publisher import Publisher
 from worker.settings import Settings
 

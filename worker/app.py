@@ -9,7 +9,7 @@ from kombu import Exchange, Queue
 from beat_schedule import BEAT_SCHEDULE
 from engine.ports.platform import Clock, database_clock, unobserved
 from tasks import archives, audit, autoclose, bulk, upkeep
-from worker.processes import PlatformPerProcess
+from worker.platform_per_process import PlatformPerProcess
 from worker.publisher import Publisher
 from worker.settings import Settings
 

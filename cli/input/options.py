@@ -12,7 +12,7 @@ import rich_click as click
 from cli.input.completion import complete_isolation_levels
 from cli.input.confirmation import yes_option
 from cli.input.ids import gather_rows
-from domain.business_time.span import from_now
+from domain.business_time.duration_text import from_now
 from domain.errors import InvalidInput
 
 _TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span from now such as +2h or +30m"

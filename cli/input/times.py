@@ -6,7 +6,7 @@ from typing import Any
 
 import rich_click as click
 
-from domain.business_time.span import from_now
+from domain.business_time.duration_text import from_now
 from domain.errors import InvalidInput
 
 _TIME = "a time with its zone such as 2026-11-22T09:30:00Z, or a span back from now such as 7d"

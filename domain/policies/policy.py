@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from domain.business_time.calendar import Calendar
-from domain.business_time.span import NO_SPAN, Span, parse_span
+from domain.business_time.duration_text import NO_SPAN, Span, parse_span
 
 OFF, SHADOW, ON = "off", "shadow", "on"
 MODES = (OFF, SHADOW, ON)

@@ -14,7 +14,7 @@ from domain.machines.machine import Reason, no_change
 from engine.audit.outbox import Measured, log_entity_updated
 from engine.changes.change import Change
 from engine.changes.outcomes import Outcomes
-from engine.changes.rows import lock_rows, write_rows
+from engine.changes.versioned_rows import lock_rows, write_rows
 from engine.input.fields import fields_of, find_ids, plain
 from engine.input.tour_nesting import nested_tours
 from engine.records.conflicts import conflict, stale

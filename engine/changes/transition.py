@@ -15,7 +15,7 @@ from engine.audit.outbox import Measured, log_state_transition
 from engine.changes.change import Change
 from engine.changes.outcomes import Outcomes
 from engine.changes.readings import RowReadings
-from engine.changes.rows import lock_rows, write_rows
+from engine.changes.versioned_rows import lock_rows, write_rows
 from engine.records.conflicts import conflict, stale
 from models.base import kinds
 

@@ -21,7 +21,7 @@ from engine.audit.outbox import Measured, log_state_transition
 from engine.changes.change import Change
 from engine.changes.edit import ValueChange
 from engine.changes.outcomes import Outcomes
-from engine.changes.rows import lock_rows, write_rows
+from engine.changes.versioned_rows import lock_rows, write_rows
 from engine.records.conflicts import conflict, stale
 from models.base import ASSIGNED, kinds
 

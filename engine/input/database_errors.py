@@ -120,6 +120,11 @@ def _resource_type(cause: Error) -> str:
     return by_table.get(name, name).replace("_", " ")
 
 
+def is_retryable(error: DBAPIError) -> bool:
+    """Say whether a transaction may succeed if it is begun anew: the database chose a victim."""
+    return isinstance(error.orig, errors.SerializationFailure | errors.DeadlockDetected)
+
+
 def plain_message(error: Exception) -> str:
     """Return an error's message without the values of rows, which PostgreSQL's details quote."""
     diagnostics = getattr(getattr(error, "orig", None), "diag", None)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 
-from domain.business_time.span import from_now
+from domain.business_time.duration_text import from_now
 from domain.errors import InvalidInput, NotFound
 from domain.selection import CONTAINS, EMPTY, IN, Comparison, Filter, Negation, comparisons
 from engine.input.checks import Expected, can_be_stored, check

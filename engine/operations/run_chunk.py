@@ -21,7 +21,7 @@ from engine.audit.wake import wake_audit
 from engine.changes.change import Change
 from engine.changes.denials import log_denials
 from engine.changes.outcomes import Outcomes, add_last_writers
-from engine.input.database_errors import plain_message
+from engine.input.database_errors import is_retryable, plain_message
 from engine.operations.cancel import cancel_waiting
 from engine.operations.change_for_verb import change_for
 from engine.operations.claim import Claim, backoff_s, end_claim, give_back, take_claim
@@ -32,7 +32,6 @@ from engine.ports.hooks import naming_hook
 from engine.ports.locks import Held, Holder, row_key
 from engine.ports.platform import Platform
 
-_RETRYABLE_SQLSTATES = ("40001", "40P01")
 """SQLSTATEs of a serialization failure and a deadlock: the change is tried again."""
 
 _SLICE_ROWS = 1000
@@ -134,8 +133,7 @@ def _change_with_retries(platform: Platform, claim: Claim, held: Held) -> bool |
             refusal = Reason("invalid_input", f"The database refuses it: {plain_message(error)}")
             return _change(platform, claim, held, tried, refusal=refusal)
         except DBAPIError as error:
-            retried = getattr(error.orig, "sqlstate", None) in _RETRYABLE_SQLSTATES
-            if not retried or tried == claim.max_retries:
+            if not is_retryable(error) or tried == claim.max_retries:
                 raise
             time.sleep(backoff_s(tried))
     raise AssertionError("unreachable: the last try returns or raises")

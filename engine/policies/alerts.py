@@ -11,7 +11,7 @@ from domain.bulk import Outcome
 from engine.audit.outbox import Measured
 from engine.changes.change import Change
 from engine.changes.outcomes import Outcomes
-from engine.changes.rows import lock_rows
+from engine.changes.versioned_rows import lock_rows
 from engine.policies.due import alert_code, find_due
 from engine.policies.recheck import why_due
 from engine.policies.runs import run_of

@@ -12,10 +12,10 @@ from domain.errors import LocksideError, NotFound
 from lockside.local.database_checks import DATABASE_CHECKS, CheckResult, check_result
 from lockside.session.configuration import Settings, read_settings
 from lockside.session.served_queues import served_queues
-from models.schema import missing_migrations
+from models.schema_upgrade import missing_migrations
 from reads.people import find_actor
 from worker.app import make_app
-from worker.processes import make_engine
+from worker.platform_per_process import make_engine
 
 _OLDEST_POSTGRES = 15
 _ANSWER_S = 2.0

@@ -5,10 +5,10 @@ from sqlalchemy import select, text
 from engine.records.tenants import add_default_policies, open_tenant
 from lockside.session.configuration import Settings
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
-from models import schema
 from models.people import Tenant
+from models.schema_upgrade import missing_migrations, upgrade
 from worker.interface_app import InterfaceApp
-from worker.processes import make_engine, make_platform
+from worker.platform_per_process import make_engine, make_platform
 from worker.publisher import Publisher
 
 FIRST_PEOPLE = {
@@ -41,8 +41,8 @@ def upgrade_database(settings: Settings) -> tuple[str, ...]:
     """
     engine = make_engine(str(settings.database_url))
     try:
-        missing = schema.missing_migrations(engine)
-        schema.upgrade(engine)
+        missing = missing_migrations(engine)
+        upgrade(engine)
     except TROUBLES as error:
         refusal = refusal_of_server_error(error)
         if refusal is None:

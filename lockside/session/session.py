@@ -17,7 +17,7 @@ from lockside.session.submit import Submit
 from lockside.session.tenants import Tenants
 from lockside.session.trail import AuditTrail
 from worker.interface_app import InterfaceApp
-from worker.processes import make_platform
+from worker.platform_per_process import make_platform
 from worker.publisher import Publisher
 from worker.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the steps over the connection that `models.schema` hands in."""
+"""Alembic's entry: runs the steps over the connection that `models.schema_upgrade` hands in."""
 
 from alembic import context
 

@@ -21,7 +21,7 @@ import lockside
 from domain.permissions import Actor
 from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
-from models.schema import upgrade
+from models.schema_upgrade import upgrade
 from tests.breaking.gate import Arrival, Fate, Gate
 from tests.breaking.plant import Plant, eventually, impatient
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
@@ -29,7 +29,7 @@ from tests.factories import work_orders
 from tests.patience import PATIENCE_S
 from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers, find_running
-from worker.processes import make_platform
+from worker.platform_per_process import make_platform
 from worker.publisher import Publisher
 
 pytestmark = pytest.mark.slow

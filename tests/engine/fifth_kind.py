@@ -22,7 +22,7 @@ from domain.errors import LocksideError
 from domain.machines.machine import Machine, arrow, needs, needs_comments
 from models.base import Assignable, Work, work_table
 from models.people import assignee_keys
-from models.schema import upgrade
+from models.schema_upgrade import upgrade
 from tests.checker import check_invariants
 from tests.engine.steps import drain, query, raw
 from tests.engine.works import denials, do, move

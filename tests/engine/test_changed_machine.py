@@ -9,7 +9,7 @@ import lockside
 from domain.machines.machine import Machine, arrow, needs_comments, system_only
 from domain.machines.soundness import find_faults
 from domain.machines.ticket import TICKET
-from models.schema import upgrade
+from models.schema_upgrade import upgrade
 from models.ticket import Ticket
 from tests.engine.steps import drain
 from tests.factories import tickets

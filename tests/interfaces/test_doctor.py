@@ -12,7 +12,7 @@ from lockside.local.doctor import examine
 from lockside.session.machines import check_machines
 from tests.factories import work_orders
 from tests.interfaces.commands import call
-from worker.processes import make_engine
+from worker.platform_per_process import make_engine
 from worker.settings import Settings
 
 WELL = {"settings", "PostgreSQL", "migrations", "tenant", "guard", "clocks", "Redis", "eviction"}

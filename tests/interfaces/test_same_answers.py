@@ -13,7 +13,7 @@ import lockside
 from tests.factories import attendance, tickets, work_orders
 from tests.interfaces.commands import Answer, call
 from tests.patience import PATIENCE_S
-from worker.processes import make_engine
+from worker.platform_per_process import make_engine
 from worker.settings import Settings
 
 pytestmark = pytest.mark.usefixtures("worker")

@@ -20,9 +20,9 @@ from domain.machines.work_order import WORK_ORDER
 from domain.permissions import ROLES, permissions_of
 from models import migrations
 from models.base import Base, kinds, records
-from models.schema import missing_migrations, store_arrows, upgrade
+from models.schema_upgrade import missing_migrations, store_arrows, upgrade
 from worker.local_servers import Servers
-from worker.processes import make_engine
+from worker.platform_per_process import make_engine
 
 
 @pytest.fixture

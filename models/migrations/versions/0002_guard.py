@@ -1,7 +1,7 @@
 """The database's own guard: only declared arrows, each as a new version, under an operation.
 
 The last line of defence against raw SQL, not the first judge: rules and permissions are the
-machines' business. The arrows stand in `machine_arrow`, written by `models.schema.upgrade`.
+machines' business. The arrows stand in `machine_arrow`, written by `models.schema_upgrade.upgrade`.
 
 A change made without an operation needs `SET LOCAL lockside.override = '<why>'`; the guard
 then writes the change into the outbox itself, so that it is never unrecorded.

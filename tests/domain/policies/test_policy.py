@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.business_time.calendar import Calendar, ElapsedTime, OpenHours
-from domain.business_time.span import Span, parse_span
+from domain.business_time.duration_text import Span, parse_span
 from domain.policies.breaker import Breaker
 from domain.policies.defaults import DEFAULTS
 from domain.policies.policy import (

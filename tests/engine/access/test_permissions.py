@@ -15,7 +15,7 @@ from engine.audit.writer import write_records
 from engine.operations.run_chunk import run_chunk
 from engine.operations.sweeper import sweep
 from engine.ports.hooks import Hook
-from models.schema import upgrade
+from models.schema_upgrade import upgrade
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, due_now, operation, outcomes, query
 from tests.engine.works import attended, denials, do, why

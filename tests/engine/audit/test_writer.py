@@ -15,7 +15,7 @@ from engine.operations.run_chunk import run_chunk
 from tests.checker import check_invariants
 from tests.engine.steps import Crash, ask, at_once, crash_at, drain, operation, outbox, query
 from tests.factories import MAKERS, tickets, work_orders
-from worker.processes import make_engine
+from worker.platform_per_process import make_engine
 
 
 def person(site: lockside.Session, name: str) -> int:

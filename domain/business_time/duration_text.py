@@ -1,4 +1,4 @@
-"""Time spans: parse spans as people write them, such as `7d` or `2h30m`."""
+"""Duration texts: parse durations as people write them, such as `7d` or `2h30m`."""
 
 import re
 from dataclasses import dataclass

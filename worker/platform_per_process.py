@@ -1,4 +1,4 @@
-"""Platforms of processes: make one in each process, since connections don't survive a fork."""
+"""Platform per process: each process opens its own connections, which no fork may share."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Schema: bring the database up to date, and say whether it is."""
+"""Schema upgrade: run the missing migrations, one process at a time, and say whether any is."""
 
 from pathlib import Path
 
