@@ -32,8 +32,6 @@ from engine.ports.hooks import naming_hook
 from engine.ports.locks import Held, Holder, row_key
 from engine.ports.platform import Platform
 
-"""SQLSTATEs of a serialization failure and a deadlock: the change is tried again."""
-
 _SLICE_ROWS = 1000
 
 _AUDIT_DELAY_S = 0.5
