@@ -3,7 +3,7 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from uuid import uuid4
@@ -28,6 +28,7 @@ from worker.publisher import Publisher
 from worker.settings import Settings
 
 TEMPLATE = "lockside_template"
+PASSED = pytest.StashKey[bool]()
 MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 4 * 2**30
 
@@ -48,6 +49,17 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest, so that all test processes end at about the same time."""
     items.sort(key=_patience, reverse=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note whether a test passed, for fixtures that end after it."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
 
 
 def _patience(item: pytest.Item) -> float:
@@ -75,7 +87,8 @@ def template(servers: Servers) -> str:
     engine = make_engine(url)
     upgrade(engine)
     settings = Settings(database_url=url, redis_url=servers.redis_url_for(0))
-    platform = make_platform(settings, Publisher(InterfaceApp(settings)))
+    app = InterfaceApp(settings)
+    platform = make_platform(settings, Publisher(app))
     people = {
         "admin": ["admin", "manager"],
         "asha": ["manager"],
@@ -92,6 +105,7 @@ def template(servers: Servers) -> str:
     with engine.begin() as db:
         db.execute(text("TRUNCATE outbox, operation, operation_chunk, scheduled_run, alert"))
     platform.database.dispose()
+    app.close()
     engine.dispose()
     return TEMPLATE
 
@@ -102,7 +116,8 @@ def says(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sentences]:
     path = request.node.path.relative_to(Path(__file__).parent).with_suffix("")
     sentences = Sentences(f"{path}: {request.node.name.removeprefix('test_')}", str(tmp_path))
     yield sentences
-    sentences.keep()
+    if request.node.stash.get(PASSED, False):
+        sentences.end()
 
 
 @pytest.fixture

@@ -42,15 +42,19 @@ class Sentences:
         assert told == expected, f"told: {told}\nexpected: {expected}\n`make sentences` keeps it"
         return True
 
-    def keep(self) -> None:
-        """Write what was told into the golden file, if that is asked for."""
-        if not (os.environ.get(UPDATE) and self._told):
+    def end(self) -> None:
+        """Make sure that all was told, or write it into the golden file if that is asked for."""
+        if not os.environ.get(UPDATE):
+            missing = _read().get(self._test, [])[len(self._told) :]
+            assert not missing, f"not told any more: {missing}"
+            return
+        if not self._told:
             return
         with GOLDEN.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = _read() | {self._test: self._told}
             text = json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False)
-            GOLDEN.write_text(f"{text}\n")
+            GOLDEN.write_text(f"{text}\n", encoding="utf-8")
 
 
 def plain(sentence: str) -> str:
@@ -63,5 +67,5 @@ def plain(sentence: str) -> str:
 def _read() -> dict[str, list[str]]:
     if not GOLDEN.exists():
         return {}
-    sentences: dict[str, list[str]] = json.loads(GOLDEN.read_text())
+    sentences: dict[str, list[str]] = json.loads(GOLDEN.read_text(encoding="utf-8"))
     return sentences

@@ -36,7 +36,7 @@ class InterfaceApp:
             return self._app
 
     def close(self) -> None:
-        """Close its connections, if there are any."""
+        """Close its connections, if there are any; a later call makes another application."""
         with self._lock:
             if self._app is not None:
                 self._app.close()

@@ -119,10 +119,15 @@ def _listens(folder: Path, name: str, address: Address) -> bool:
     import psutil  # noqa: PLC0415 -- as above
 
     with suppress(psutil.Error, ValueError):
-        command_line = psutil.Process(address.pid).cmdline()
-        return is_server(folder, name, command_line) and address.port in listening_ports(
-            address.pid
-        )
+        if not is_server(folder, name, psutil.Process(address.pid).cmdline()):
+            return False
+        try:
+            return address.port in listening_ports(address.pid)
+        except psutil.AccessDenied:
+            # Root runs PostgreSQL as nobody, and where it may not trace (as in a container) it
+            # may not look at its sockets either. SCRAM shows a stranger no password; Valkey's
+            # protocol would.
+            return name == "postgres"
     return False
 
 

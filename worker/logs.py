@@ -31,10 +31,12 @@ class _Stderr(logging.Handler):
     """Writes to the present stderr, which Celery and tests replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr is None:  # closed by whoever started the process
+            return
         try:
             sys.stderr.write(f"{_formatter().format(record)}\n")
             sys.stderr.flush()
-        except (OSError, ValueError):  # stderr is closed, or its disk is full
+        except Exception:  # noqa: BLE001 -- as every handler of logging: no line breaks the work
             self.handleError(record)
 
 

@@ -241,7 +241,7 @@ def _insert_record(
     body: Mapping[str, Any],
     **arrays: Any,
 ) -> None:
-    # The import compiles the patterns of the redaction; a process that only reads skips it.
+    # Redaction brings telephone metadata and many patterns; a process that only reads skips it.
     from engine.audit.outbox_redaction import (  # noqa: PLC0415 -- as above
         redacted_arrays,
         redacted_body,

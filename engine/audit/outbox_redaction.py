@@ -25,6 +25,21 @@ _PLATFORM_FIELDS = frozenset(
     }
 )
 
+_SAMPLE = (
+    "Call +49 30 901820 or mail a@example.org; card 4111 1111 1111 1111, SSN 078-05-1120, "
+    "PAN ABCPE1234F, Aadhaar 2341 2341 2346; password: example, https://a:b@example.org/"
+)
+"""Something of each sort that is looked for, so that every pattern is used once."""
+
+
+def compile_patterns() -> None:
+    """Compile the patterns of redaction, which is done at their first use otherwise.
+
+    A worker does it before it forks, so that no first change waits for it under its locks.
+    """
+    redacted_body({"comments": _SAMPLE, "metadata": {"password": _SAMPLE, "phone": _SAMPLE}})
+    redacted_changes([json.dumps({"remarks": {"before": None, "after": _SAMPLE}})])
+
 
 def redacted_body(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that the items of a chunk share, redacted."""

@@ -57,7 +57,7 @@ def number(least: float, most: float, unit: str) -> Expected:
     )
 
 
-ROWS = whole_number(1, 1_000_000)
+ROWS = whole_number(1, 10_000_000)
 """How many rows a list may have."""
 
 ROW_ID_OR_ZERO = whole_number(0, 2**63 - 1)

@@ -35,10 +35,10 @@ class Publish(Protocol):
 class Pace:
     """Sizes and times of the chunk protocol, of files and of deletion; spans are seconds.
 
-    A lease lasts longer than the statement timeout, so that a claim outlives its change. `window`
-    is a tenant's in-flight limit: how many of its chunks may be in the queue at a time. Expired
-    rows are deleted in at most `forget_batches` batches a call, each of `forget_rows` rows, and
-    of operations at most those of `forget_items` items.
+    A lease lasts longer than the statement timeout, so that a claim outlives its change.
+    `in_flight_limit` is a tenant's in-flight limit: how many of its chunks may be in the queue at a
+    time. Expired rows are deleted in at most `forget_batches` batches a call, each of `forget_rows`
+    rows, and of operations at most those of `forget_items` items.
     """
 
     chunk_items: int = 1000

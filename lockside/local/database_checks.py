@@ -154,8 +154,9 @@ def _check_policies(db: Connection) -> CheckResult:
 
 
 DATABASE_CHECKS: tuple[Callable[[Connection], CheckResult], ...] = (
-    *(_check_guard, _check_states, _check_clocks, _check_waiting_work),
-    *(_check_outbox, _check_dead_letters, _check_policies),
+    *(_check_guard, _check_clocks, _check_waiting_work, _check_outbox),
+    # The last: it looks at all rows of work.
+    *(_check_dead_letters, _check_policies, _check_states),
 )
 
 

@@ -29,6 +29,16 @@ def read_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         raise _refusal(error) from error
+    check_addresses(settings)
+    return settings
+
+
+def check_addresses(settings: Settings) -> None:
+    """Check the form of the servers' addresses, before anything is stored that needs them.
+
+    Raises:
+        InvalidInput: One has another form; it isn't repeated.
+    """
     for name, (schemes, example) in _ADDRESSES.items():
         url = getattr(settings, name)
         if url and not _is_address(url, schemes):
@@ -38,7 +48,6 @@ def read_settings() -> Settings:
                 got="an address of another form",
                 expected=f"one such as {example}",
             )
-    return settings
 
 
 def _is_address(url: str, schemes: tuple[str, ...]) -> bool:

@@ -11,7 +11,7 @@ from domain.permissions import Actor, Origin
 from engine.access.cross_tenant_watch import watch_probes
 from engine.input.checks import ROWS, check
 from engine.ports.platform import Platform
-from lockside.session.configuration import read_settings
+from lockside.session.configuration import check_addresses, read_settings
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
 from lockside.session.submit import Submit
 from lockside.session.tenants import Tenants
@@ -53,6 +53,7 @@ def connect(
     """
     try:
         resolved = (settings or read_settings()).resolved()
+        check_addresses(resolved)
         return _connect(resolved, tenant, actor, origin or Origin(session_id=str(uuid4())))
     except TROUBLES as error:
         refusal = refusal_of_server_error(error)

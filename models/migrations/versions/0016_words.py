@@ -1,5 +1,7 @@
 """Columns are called by the field's words: a canary ends before a chunk, rows are contended.
 
+Stop all workers first: nothing is released yet, so the columns are renamed in one step.
+
 Revision ID: 0016
 Revises: 0015
 """
