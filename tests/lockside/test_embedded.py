@@ -505,3 +505,25 @@ def test_data_without_their_password_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(Unavailable, match="Bring it back"):
         embedded.start_servers(tmp_path)
+
+
+def test_a_pair_is_found_where_root_may_not_trace(tmp_path: Path) -> None:
+    """As in a container: PostgreSQL runs as nobody, whose sockets root then can't look at."""
+    untraced = ["setpriv", "--bounding-set=-sys_ptrace"] if os.geteuid() == 0 else []
+    found = []
+
+    try:
+        for script in (START, FIND):
+            ended = subprocess.run(
+                [*untraced, sys.executable, "-c", script, str(tmp_path / "own")],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            found.append(ended.stdout)
+            assert ended.returncode == 0, ended.stderr
+    finally:
+        embedded.stop(tmp_path / "own")
+
+    assert found[-1].startswith("postgresql+psycopg://")
