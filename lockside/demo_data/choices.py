@@ -27,7 +27,7 @@ class Report(TypedDict):
     description: str
 
 
-class Job(TypedDict):
+class JobChoice(TypedDict):
     """A recurring job, with the fields of its record."""
 
     asks_for: list[str]
@@ -44,7 +44,7 @@ class Choices:
     orders: list[Order]
     reports: list[Report]
     sites: dict[str, tuple[float, float]]
-    jobs: dict[str, Job]
+    jobs: dict[str, JobChoice]
     teams: dict[str, list[str]]
     weights: dict[str, dict[str, int]]
 
