@@ -181,7 +181,7 @@ def test_the_past_is_told_at_the_command_line(
     site: lockside.Session, settings: Settings, moved: list[int]
 ) -> None:
     *_, created = site.trail("ticket", moved[0])
-    at = (created["occurred_at"] + timedelta(milliseconds=50)).isoformat()
+    at = (created["occurred_at"] + timedelta(microseconds=1)).isoformat()
     site.records("ticket").update(moved[0], title="Flood")
 
     now = call(settings, "audit", "as-of", "ticket", moved[0], "--at", "0s")
