@@ -180,8 +180,8 @@ def test_an_export_is_read_in_pages_that_follow_each_other(
 def test_the_past_is_told_at_the_command_line(
     site: lockside.Session, settings: Settings, moved: list[int]
 ) -> None:
-    *_, created = site.trail("ticket", moved[0])
-    at = (created["occurred_at"] + timedelta(microseconds=1)).isoformat()
+    opened, _ = site.trail("ticket", moved[0])
+    at = opened["occurred_at"].isoformat()
     site.records("ticket").update(moved[0], title="Flood")
 
     now = call(settings, "audit", "as-of", "ticket", moved[0], "--at", "0s")
