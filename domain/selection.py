@@ -13,6 +13,9 @@ LONGEST = 4_000
 DEEPEST = 50
 """The most characters of a filter, and levels of parentheses and negations."""
 
+MOST_LISTED = 10_000_000
+"""The most rows of one list."""
+
 CONTAINS = "contains"
 EMPTY = "is empty"
 IN = "in"

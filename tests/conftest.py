@@ -6,28 +6,18 @@ import signal
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
-from redis import Redis
-from sqlalchemy import text
 
 import lockside
-from domain.permissions import Actor
-from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
-from models.schema_upgrade import upgrade
+from tests.databases import Databases
 from tests.sentences import Sentences
 from tests.system_postgres import postgres_of
 from tests.workers import Worker
-from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers
-from worker.platform_per_process import make_engine, make_platform
-from worker.publisher import Publisher
 from worker.settings import Settings
 
-TEMPLATE = "lockside_template"
 PASSED = pytest.StashKey[bool]()
 MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 4 * 2**30
@@ -80,34 +70,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="session")
-def template(servers: Servers) -> str:
-    """Make the database that every test's own is copied from: two tenants, their people."""
-    _maintain(servers, f"CREATE DATABASE {TEMPLATE}")
-    url = servers.database_url_for(TEMPLATE)
-    engine = make_engine(url)
-    upgrade(engine)
-    settings = Settings(database_url=url, redis_url=servers.redis_url_for(0))
-    app = InterfaceApp(settings)
-    platform = make_platform(settings, Publisher(app))
-    people = {
-        "admin": ["admin", "manager"],
-        "asha": ["manager"],
-        "dora": ["dispatcher"],
-        "samuel": ["supervisor"],
-        "tomas": ["technician"],
-        "pay": ["payroll"],
-        "victor": ["viewer"],
-    }
-    for tenant in ("demo", "other"):
-        system = Actor(open_tenant(platform, tenant, people), None)
-        add_named(platform, system, "vendor", ["Acme Lifts", "Bright Clean"])
-    # Tests begin with empty books: no operation, no record.
-    with engine.begin() as db:
-        db.execute(text("TRUNCATE outbox, operation, operation_chunk, scheduled_run, alert"))
-    platform.database.dispose()
-    app.close()
-    engine.dispose()
-    return TEMPLATE
+def databases(servers: Servers) -> Iterator[Databases]:
+    """Make databases on the servers of this test process."""
+    with Databases(servers) as made:
+        yield made
 
 
 @pytest.fixture
@@ -121,29 +87,10 @@ def says(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sentences]:
 
 
 @pytest.fixture
-def database_url(servers: Servers, template: str) -> Iterator[str]:
-    """Give the test a database of its own."""
-    name = f"test_{uuid4().hex}"
-    # Copying the files takes half the time of writing each block to the log.
-    _maintain(servers, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield servers.database_url_for(name)
-    _maintain(servers, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def settings(servers: Servers, database_url: str, tmp_path: Path) -> Settings:
-    """Point at the test's database and an empty Valkey, with short leases."""
-    with Redis.from_url(servers.redis_url_for(0)) as redis:
-        redis.flushall()
-    return Settings(
-        database_url=database_url,
-        redis_url=servers.redis_url_for(0),
-        home=tmp_path / "home",
-        lease_s=1.0,
-        person_lease_s=1.0,
-        republish_after_s=0.5,
-        sweep_every_s=0.5,
-    )
+def settings(databases: Databases, tmp_path: Path) -> Iterator[Settings]:
+    """Point at the test's own database and an empty Valkey, with short leases."""
+    with databases.settings(tmp_path / "home") as made:
+        yield made
 
 
 @pytest.fixture
@@ -158,9 +105,3 @@ def worker(settings: Settings) -> Iterator[Worker]:
     """Run a real Celery worker of two processes for the test."""
     with Worker(settings) as running:
         yield running
-
-
-def _maintain(servers: Servers, statement: str) -> None:
-    url = servers.database_url_for("postgres").replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as db:
-        db.execute(statement.encode())

@@ -17,8 +17,7 @@ from cli.printing.output_file import FORMATS, write_out
 from cli.printing.timeline import brief, what_happened
 from cli.program.command import Command, Invocation
 from domain.errors import InvalidInput
-
-_MOST = 1_000_000
+from domain.selection import MOST_LISTED
 
 
 def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -63,7 +62,7 @@ def _filters(command: Callable[..., Any]) -> Callable[..., Any]:
 @_filters
 @click.option(
     "--limit",
-    type=click.IntRange(1, _MOST),
+    type=click.IntRange(1, MOST_LISTED),
     default=50,
     show_default=True,
     metavar="N",

@@ -13,12 +13,12 @@ from cli.printing.records import print_list, print_record, print_warnings
 from cli.printing.timeline import print_trail
 from cli.program.command import Group, Invocation
 from domain.errors import InvalidInput
+from domain.selection import MOST_LISTED
 
 if TYPE_CHECKING:
     from lockside.session.records import Records
 
 _PAGE = 1000
-_MOST = 1_000_000
 _EXPECTED = "FIELD=VALUE such as title=Pump; FIELD= empties one"
 
 _RESOURCE_TYPE = click.argument("resource_type", shell_complete=complete_resource_types)
@@ -110,7 +110,7 @@ def show(invocation: Invocation, *, resource_type: str, row_id: str, names: bool
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1, _MOST),
+    type=click.IntRange(1, MOST_LISTED),
     default=50,
     show_default=True,
     metavar="N",

@@ -71,7 +71,7 @@ class Verified:
     findings: list[Finding] = field(default_factory=list)
     more: int = 0
 
-    def tell(self, code: str, message: str, **which: Any) -> None:
+    def add(self, code: str, message: str, **which: Any) -> None:
         """Keep a finding, or only count it if there are too many."""
         if len(self.findings) < _MOST_FINDINGS:
             self.findings.append(Finding(code, message, **which))

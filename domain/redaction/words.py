@@ -65,6 +65,6 @@ def _is_bound(word: str) -> bool:
 
 def _any_of(alternatives: Iterable[str]) -> str:
     # The longest first: an alternation takes the first that fits.
-    ranked = sorted(set(alternatives), key=len, reverse=True)
+    ranked = sorted(set(alternatives), key=lambda word: (-len(word), word))
     joined = "|".join(re.escape(word) for word in ranked)
     return joined.replace(r"\ ", r"[\s_'-]{0,2}").replace(r"\*", f"[{_LETTER}]*")

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any, NoReturn
 
 from domain.errors import InvalidInput
+from domain.selection import MOST_LISTED
 
 _LONGEST_QUOTE = 100
 
@@ -57,7 +58,7 @@ def number(least: float, most: float, unit: str) -> Expected:
     )
 
 
-ROWS = whole_number(1, 10_000_000)
+ROWS = whole_number(1, MOST_LISTED)
 """How many rows a list may have."""
 
 ROW_ID_OR_ZERO = whole_number(0, 2**63 - 1)

@@ -92,7 +92,7 @@ class ArchivedRecords:
             self._kept_from = store.kept_from(db)
         folder = store.folder if store is not None and store.folder.is_dir() else None
         if in_range and folder is None:
-            verified.tell("archives_unreachable", _unreachable(store, len(in_range)))
+            verified.add("archives_unreachable", _unreachable(store, len(in_range)))
         self._streams = [_Stream(db, row, folder, verified, self._lost.add) for row in in_range]
 
     def until(self, last: int) -> dict[int, list[Row[Any]]]:
@@ -266,7 +266,7 @@ class _Stream:
 
     def _report(self, code: str, message: str) -> None:
         if not self._is_reported:
-            self._verified.tell(code, message, seal_no=self._at or None)
+            self._verified.add(code, message, seal_no=self._at or None)
         self._is_reported = True
 
 

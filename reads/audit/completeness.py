@@ -139,7 +139,7 @@ def find_incomplete(
         names = {"tenant_id": tenant_id, "resource_type": resource_type, "kept_from": kept_from}
         for row in db.execute(text(_VERSIONS.format(told=_RECORDED, table=table)), names):
             code, message = _finding_of(resource_type, row)
-            verified.tell(code, message, record=_row_key(resource_type, row))
+            verified.add(code, message, record=_row_key(resource_type, row))
         names_of_values = {"columns": _columns(model), "masked": MASKED}
         for row in db.execute(
             text(_VALUES.format(told=_RECORDED, table=table)), names | names_of_values
@@ -148,7 +148,7 @@ def find_incomplete(
             message = (
                 f"{resource_type} {row.id} isn't what its records say: {fields} changed past them."
             )
-            verified.tell("row_changed", message, record=_row_key(resource_type, row))
+            verified.add("row_changed", message, record=_row_key(resource_type, row))
 
 
 def _copy_archived(db: Connection, tenant_id: int, store: ArchiveStore | None) -> datetime:

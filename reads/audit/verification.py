@@ -70,7 +70,7 @@ def verify_seals(
             link.take(seal, comparison)
             anchor = pinned.pop(seal.seal_no, None)
             if anchor is not None and anchor.digest != seal.digest:
-                verified.tell("anchor_differs", _differs(anchor), seal_no=seal.seal_no)
+                verified.add("anchor_differs", _differs(anchor), seal_no=seal.seal_no)
             if seal.seal_no in differing:
                 records = (hot.get(seal.seal_no, ()), cold.get(seal.seal_no, ()))
                 _verify_records(
@@ -80,7 +80,7 @@ def verify_seals(
     link.miss_until(end + 1)
     for number in sorted(pinned):
         if first <= number and (last is None or number <= last):
-            verified.tell("anchor_differs", _differs(pinned[number]), seal_no=number)
+            verified.add("anchor_differs", _differs(pinned[number]), seal_no=number)
     _verify_unsealed(head.unsealed, own_anchors, verified)
     if last is None:
         is_all = first == 1
@@ -99,7 +99,7 @@ def _verify_unsealed(unsealed: int, anchors: Iterable[Anchor], verified: Verifie
                 f"{anchor.unsealed:,} were at {anchor.pinned_at:%Y-%m-%d %H:%M:%S}Z: records were "
                 "added or taken away."
             )
-            verified.tell("record_unsealed", message)
+            verified.add("record_unsealed", message)
             return
 
 
@@ -130,20 +130,20 @@ class _Link:
             message = (
                 f"Seal {seal.seal_no} itself was changed: its digest isn't that of what it says."
             )
-            self.verified.tell("seal_changed", message, seal_no=seal.seal_no)
+            self.verified.add("seal_changed", message, seal_no=seal.seal_no)
         elif self.previous is not None and seal.previous != self.previous:
             message = (
                 f"Seal {seal.seal_no} names another seal before it: seal {seal.seal_no - 1} "
                 "was written anew, with its records."
             )
-            self.verified.tell("chain_broken", message, seal_no=seal.seal_no)
+            self.verified.add("chain_broken", message, seal_no=seal.seal_no)
         self.previous = seal.digest
         self.expected += 1
 
     def miss_until(self, number: int) -> None:
         """Report the seals that are missing before the seal of this number."""
         while self.expected < number:
-            self.verified.tell(
+            self.verified.add(
                 "seal_missing", f"Seal {self.expected} is gone.", seal_no=self.expected
             )
             self.expected += 1
@@ -174,7 +174,7 @@ def _verify_records(
         return
     for place in missing:
         gone = f"The record at place {place} of seal {seal.seal_no} is gone."
-        verified.tell("record_missing", gone, seal_no=seal.seal_no)
+        verified.add("record_missing", gone, seal_no=seal.seal_no)
 
 
 def _compare(
@@ -189,18 +189,18 @@ def _compare(
         which = {"seal_no": seal_no, "record": record}
         name = f"{row.record} {row.event_id}"
         if row.seal_place not in missing:
-            verified.tell("record_added", f"{name} is in no seal: it was added.", **which)
+            verified.add("record_added", f"{name} is in no seal: it was added.", **which)
             continue
         missing.remove(row.seal_place)
         if row.leaf != digests[row.seal_place]:
             elsewhere = places.get(row.leaf)
             if elsewhere is None:
-                verified.tell("record_changed", f"{name} was changed after it was sealed.", **which)
+                verified.add("record_changed", f"{name} was changed after it was sealed.", **which)
             else:
                 moved = f"{name} stands at place {row.seal_place}, but was sealed at {elsewhere}."
-                verified.tell("record_moved", moved, **which)
+                verified.add("record_moved", moved, **which)
         elif not row.is_kept:
-            verified.tell("words_changed", f"The words of {name} were changed.", **which)
+            verified.add("words_changed", f"The words of {name} were changed.", **which)
     return sorted(missing)
 
 
@@ -221,16 +221,16 @@ def _verify_end(
             f"The chain's head is at seal {head.seal_no}, its last seal is {head.newest}: "
             "the head was set to another place, and nothing is sealed until it is set right."
         )
-        verified.tell("head_moved", message, seal_no=head.newest)
+        verified.add("head_moved", message, seal_no=head.newest)
     elif is_all and head.records != verified.records and not verified.findings:
         message = f"The head counts {head.records:,} records, the seals {verified.records:,}."
-        verified.tell("head_moved", message, seal_no=head.newest)
+        verified.add("head_moved", message, seal_no=head.newest)
     if is_all and verified.dropped > archived.dropped:
         message = (
             f"{verified.dropped:,} records are gone, but only {archived.dropped:,} were dropped "
             "as too old to be kept."
         )
-        verified.tell("record_missing", message)
+        verified.add("record_missing", message)
     others = unsealed_records(db, tenant_id, head.newest)
     unsealed, beyond = archived.end()
     if is_all:
@@ -238,13 +238,13 @@ def _verify_end(
     verified.unsealed = int(others.unsealed) + unsealed
     if others.beyond + beyond:
         message = f"{int(others.beyond) + beyond:,} records name seals that aren't there."
-        verified.tell("record_unsealed", message)
+        verified.add("record_unsealed", message)
     if verified.unsealed != head.unsealed:
         message = (
             f"{verified.unsealed:,} records have no seal, {head.unsealed:,} were there before "
             "sealing began: records were added or taken away."
         )
-        verified.tell("record_unsealed", message)
+        verified.add("record_unsealed", message)
 
 
 def _verify_erasures(
@@ -275,7 +275,7 @@ def _verify_erasures(
             f"{len(rests):,} records were emptied as if by erasure {erasure_id}, or what it left "
             "of them was changed: that isn't what was erased."
         )
-        verified.tell("erasure_differs", message)
+        verified.add("erasure_differs", message)
 
 
 def _differs(anchor: Anchor) -> str:

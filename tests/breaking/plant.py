@@ -5,15 +5,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import psutil
-import psycopg
 from sqlalchemy import text
 
 import lockside
@@ -22,7 +18,6 @@ from tests.breaking.gate import Gate
 from tests.checker import check_invariants
 from tests.patience import PATIENCE_S
 from tests.workers import PROJECT, Worker, environment
-from worker.local_servers import Servers
 from worker.settings import Settings
 
 # The transaction has written and is open, and it is that of the process with these ports.
@@ -86,31 +81,6 @@ class Plant:
         """Return the first value that a query gives."""
         with self.site.platform.database.connect() as db:
             return db.scalar(text(query), names)
-
-
-@contextmanager
-def database(servers: Servers, template: str) -> Iterator[str]:
-    """Make a database for several tests, and drop it."""
-    name = f"test_{uuid4().hex}"
-    postgres = servers.database_url_for("postgres").replace("+psycopg", "")
-    with psycopg.connect(postgres, autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-    yield servers.database_url_for(name)
-    with psycopg.connect(postgres, autocommit=True) as db:
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-def impatient(servers: Servers, database_url: str, home: Path) -> Settings:
-    """Return settings under which everything is found and mended within a second or two."""
-    return Settings(
-        database_url=database_url,
-        redis_url=servers.redis_url_for(0),
-        home=home,
-        lease_s=1.0,
-        person_lease_s=1.0,
-        republish_after_s=0.5,
-        sweep_every_s=0.5,
-    )
 
 
 def eventually(condition: Callable[[], object], timeout_s: float = PATIENCE_S) -> None:

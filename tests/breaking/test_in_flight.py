@@ -19,11 +19,11 @@ import lockside
 from domain.errors import LocksideError, RuleRefused
 from engine.ports.platform import database_clock
 from tests.breaking.gate import Gate
-from tests.breaking.plant import Plant, database, eventually, impatient
+from tests.breaking.plant import Plant, eventually
+from tests.databases import Databases
 from tests.engine.steps import somebody_waits_for_a_row
 from tests.engine.works import attended, ordered, read, task
 from tests.patience import PATIENCE_S
-from worker.local_servers import Servers
 
 pytestmark = pytest.mark.slow
 
@@ -100,16 +100,16 @@ class InFlight:
 
 
 @pytest.fixture(scope="module")
-def plant(
-    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Plant]:
+def plant(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """Run one worker of two processes for all these tests."""
-    with database(servers, template) as url:
-        settings = impatient(servers, url, tmp_path_factory.mktemp("home"))
-        with lockside.connect(settings=settings) as site, Gate() as gate:
-            plant = Plant(settings, site, gate)
-            with plant.worker():
-                yield plant
+    with (
+        databases.settings(tmp_path_factory.mktemp("home")) as settings,
+        lockside.connect(settings=settings) as site,
+        Gate() as gate,
+    ):
+        plant = Plant(settings, site, gate)
+        with plant.worker():
+            yield plant
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from engine.records.tenants import add_named, open_tenant
 from lockside.local import embedded
 from models.schema_upgrade import upgrade
 from tests.breaking.gate import Arrival, Fate, Gate
-from tests.breaking.plant import Plant, eventually, impatient
+from tests.breaking.plant import Plant, eventually
+from tests.databases import QUICK_TO_MEND
 from tests.engine.archives import COLD, archive, archives, files, found, named, record, stored
 from tests.factories import work_orders
 from tests.patience import PATIENCE_S
@@ -31,6 +32,7 @@ from worker.interface_app import InterfaceApp
 from worker.local_servers import Servers, find_running
 from worker.platform_per_process import make_platform
 from worker.publisher import Publisher
+from worker.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -105,7 +107,12 @@ def raised(folder: Path) -> Iterator[Ground]:
         postgres = servers.database_url.replace("+psycopg", "")
         with psycopg.connect(postgres, autocommit=True) as db:
             db.execute("CREATE DATABASE lockside")
-        settings = impatient(servers, servers.database_url_for("lockside"), folder / "home")
+        settings = Settings(
+            database_url=servers.database_url_for("lockside"),
+            redis_url=servers.redis_url_for(0),
+            home=folder / "home",
+            **QUICK_TO_MEND,
+        )
         platform = make_platform(settings, Publisher(InterfaceApp(settings)))
         upgrade(platform.database)
         tenant = open_tenant(platform, "demo", {"admin": ["admin", "manager"]})

@@ -17,10 +17,10 @@ from engine.operations.sweeper import sweep
 from engine.ports.locks import row_key
 from tasks.upkeep import SWEEP
 from tests.breaking.gate import Arrival, Gate
-from tests.breaking.plant import Plant, database, eventually, impatient
+from tests.breaking.plant import Plant, eventually
+from tests.databases import Databases
 from tests.factories import work_orders
 from tests.patience import PATIENCE_S
-from worker.local_servers import Servers
 
 pytestmark = pytest.mark.slow
 
@@ -83,23 +83,20 @@ TIMES_TOLD = "SELECT count(*) FROM notification WHERE operation_id = :id"
 
 
 @pytest.fixture(scope="module")
-def plant(
-    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Plant]:
+def plant(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     """Run one worker of two processes for all these crashes: it has to live through them.
 
     Celery sends no message of a killed process again here, and sweeps are the test's own: none
     comes before the crash.
     """
-    with database(servers, template) as url:
-        patient = {"sweep_every_s": 3600.0}
-        settings = impatient(servers, url, tmp_path_factory.mktemp("home")).model_copy(
-            update=patient
-        )
-        with lockside.connect(settings=settings) as site, Gate() as gate:
-            plant = Plant(settings, site, gate)
-            with plant.worker(extra={"LOCKSIDE_TEST_LOSES": "messages"}):
-                yield plant
+    with (
+        databases.settings(tmp_path_factory.mktemp("home"), sweep_every_s=3600.0) as settings,
+        lockside.connect(settings=settings) as site,
+        Gate() as gate,
+    ):
+        plant = Plant(settings, site, gate)
+        with plant.worker(extra={"LOCKSIDE_TEST_LOSES": "messages"}):
+            yield plant
 
 
 @pytest.fixture

@@ -9,19 +9,17 @@ from typing import Any
 import pytest
 
 from models.base import kinds
-from tests.breaking.plant import database, impatient
+from tests.databases import Databases
 from tests.patience import PATIENCE_S
 from tests.workers import PROJECT, environment
-from worker.local_servers import Servers
 
 
 @pytest.fixture(scope="module")
 def told(
-    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[str, Any]]:
     """Run the script with the fifth kind on a database of its own; give what it printed."""
-    with database(servers, template) as url:
-        settings = impatient(servers, url, tmp_path_factory.mktemp("home"))
+    with databases.settings(tmp_path_factory.mktemp("home")) as settings:
         ran = subprocess.run(
             [sys.executable, "-m", "tests.engine.fifth_kind"],
             cwd=PROJECT,

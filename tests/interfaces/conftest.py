@@ -2,42 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
-import psycopg
 import pytest
-from redis import Redis
 
+from tests.databases import Databases
 from tests.workers import Worker
-from worker.local_servers import Servers
 from worker.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def database_url(servers: Servers, template: str) -> Iterator[str]:
-    """Give the module a database of its own."""
-    name = f"doors_{uuid4().hex}"
-    url = servers.database_url_for("postgres").replace("+psycopg", "")
-    with psycopg.connect(url, autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY".encode())
-        yield servers.database_url_for(name)
-        db.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
-
-
-@pytest.fixture(scope="module")
-def settings(
-    servers: Servers, database_url: str, tmp_path_factory: pytest.TempPathFactory
-) -> Settings:
+def settings(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Point at the module's database and an empty Valkey."""
-    with Redis.from_url(servers.redis_url_for(0)) as redis:
-        redis.flushall()
-    return Settings(
-        database_url=database_url,
-        redis_url=servers.redis_url_for(0),
-        home=tmp_path_factory.mktemp("home") / "data",
-        republish_after_s=0.5,
-        sweep_every_s=0.5,
-    )
+    # Nobody waits for a lease to end here, and none may end on a busy machine.
+    leases = {"lease_s": 45.0, "person_lease_s": 45.0}
+    with databases.settings(tmp_path_factory.mktemp("home") / "data", **leases) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

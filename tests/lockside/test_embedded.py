@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from domain.errors import Unavailable
 from lockside.local import embedded
 from lockside.local.embedded_postgres import AS_NOBODY, NOBODY
 from lockside.local.embedded_server import pids_naming
+from tests.breaking.plant import eventually
 from worker.local_servers import Servers, find_running
 
 pytestmark = pytest.mark.slow
@@ -97,6 +97,13 @@ def query(servers: Servers, statement: str) -> list[tuple[object, ...]]:
 
 def valkey(servers: Servers) -> redis.Redis:
     return redis.Redis.from_url(servers.redis_url_for(0), decode_responses=True)
+
+
+def kill(pid: int) -> None:
+    """Kill a process, and return when it has ended: a moment after the signal."""
+    process = psutil.Process(pid)
+    process.kill()
+    eventually(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
 
 def pid_of(servers: Servers, kind: str) -> int:
@@ -277,7 +284,7 @@ def test_a_long_path_with_a_space_works(folder: Path, servers: Servers) -> None:
 def test_a_killed_postgresql_returns_to_its_address_with_its_data(folder: Path) -> None:
     servers, _ = embedded.start_servers(folder)
     query(servers, "CREATE TABLE kept AS SELECT 42 AS number")
-    os.kill(servers.postgres_pid, signal.SIGKILL)
+    kill(servers.postgres_pid)
 
     again, started = embedded.start_servers(folder)
 
@@ -289,7 +296,7 @@ def test_a_killed_valkey_returns_to_its_address_with_its_data(folder: Path) -> N
     servers, _ = embedded.start_servers(folder)
     with valkey(servers) as client:
         client.set("kept", "42")
-    os.kill(servers.valkey_pid, signal.SIGKILL)
+    kill(servers.valkey_pid)
 
     again, started = embedded.start_servers(folder)
 
@@ -299,7 +306,7 @@ def test_a_killed_valkey_returns_to_its_address_with_its_data(folder: Path) -> N
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_half_a_pair_is_not_found(folder: Path, servers: Servers, kind: str) -> None:
-    os.kill(pid_of(servers, kind), signal.SIGKILL)
+    kill(pid_of(servers, kind))
 
     assert find_running(folder) is None
 
@@ -309,7 +316,7 @@ def test_the_other_server_goes_on_when_one_is_brought_back(
     folder: Path, servers: Servers, kind: str
 ) -> None:
     other = KINDS[1 - KINDS.index(kind)]
-    os.kill(pid_of(servers, kind), signal.SIGKILL)
+    kill(pid_of(servers, kind))
 
     again, _ = embedded.start_servers(folder)
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
 import lockside
-from worker.local_servers import Servers
+from tests.databases import Databases
 
 Session = psycopg.Connection[Any]
 
@@ -27,15 +25,10 @@ def raw(site: lockside.Session) -> Iterator[Session]:
 
 
 @pytest.fixture(scope="module")
-def shared(servers: Servers, template: str) -> Iterator[str]:
+def shared(databases: Databases) -> Iterator[str]:
     """Make a database for tests that commit nothing."""
-    name = f"shared_{uuid4().hex}"
-    made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
-    with _connect(servers.database_url_for("postgres")) as admin:
-        admin.autocommit = True
-        admin.execute(made.format(sql.Identifier(name), sql.Identifier(template)))
-        yield servers.database_url_for(name)
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with databases.copy() as url:
+        yield url
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from domain.permissions import ROLES, permissions_of
 from models import migrations
 from models.base import Base, kinds, records
 from models.schema_upgrade import missing_migrations, store_arrows, upgrade
+from tests.databases import Databases
 from worker.local_servers import Servers
 from worker.platform_per_process import make_engine
 
@@ -39,11 +40,12 @@ def empty(servers: Servers) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def migrated(database_url: str) -> Iterator[Engine]:
+def migrated(databases: Databases) -> Iterator[Engine]:
     """Give a database that has taken every step."""
-    engine = make_engine(database_url)
-    yield engine
-    engine.dispose()
+    with databases.copy() as url:
+        engine = make_engine(url)
+        yield engine
+        engine.dispose()
 
 
 def differences(engine: Engine) -> list[Any]:

@@ -11,19 +11,18 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
-from redis import Redis
 
 import lockside
 from engine.audit.writer import write_records
 from engine.ports.locks import row_key
 from models.base import kinds
 from tests.checker import check_invariants
+from tests.databases import Databases
 from tests.engine.steps import at_once, query, raw, until
 from tests.engine.works import AT_THE_OFFICE, OFFICE, read, task
 from tests.factories import MAKERS
 from tests.patience import PATIENCE_S
 from tests.workers import Worker
-from worker.local_servers import Servers
 from worker.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -131,30 +130,11 @@ each_kind = pytest.mark.parametrize("race", RACES, ids=lambda race: race.kind)
 
 
 @pytest.fixture(scope="module")
-def house(
-    servers: Servers, template: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Settings]:
+def house(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Run one worker of two processes, on a database of its own, for all the races."""
-    name = f"races_{uuid4().hex}"
-    admin = servers.database_url_for("postgres").replace("+psycopg", "")
-    with Redis.from_url(servers.redis_url_for(0)) as redis:
-        redis.flushall()
-    settings = Settings(
-        database_url=servers.database_url_for(name),
-        redis_url=servers.redis_url_for(0),
-        home=tmp_path_factory.mktemp("races"),
-        lease_s=5.0,
-        person_lease_s=5.0,
-        republish_after_s=0.5,
-        sweep_every_s=0.5,
-    )
-    made, dropped = (sql.SQL(each) for each in ("CREATE DATABASE {} TEMPLATE {}", "DROP DATABASE {}"
-                                                " WITH (FORCE)"))  # fmt: skip
-    with psycopg.connect(admin, autocommit=True) as db:
-        db.execute(made.format(sql.Identifier(name), sql.Identifier(template)))
-        with Worker(settings):
-            yield settings
-        db.execute(dropped.format(sql.Identifier(name)))
+    home = tmp_path_factory.mktemp("races")
+    with databases.settings(home, lease_s=5.0, person_lease_s=5.0) as settings, Worker(settings):
+        yield settings
 
 
 @pytest.fixture
