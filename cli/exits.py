@@ -31,7 +31,7 @@ MEANINGS = {
     PIPE_CLOSED: "whoever read the output stopped reading",
 }
 
-_BY_CODE = {
+BY_CODE = {
     "invalid_input": USAGE,
     "permission_denied": NOT_ALLOWED,
     "illegal_transition": REFUSED,
@@ -51,7 +51,7 @@ _BY_STATE = {"SUCCEEDED": DONE, "CANCELLED": CANCELLED, "FAILED": TRY_LATER}
 
 def exit_code_of_error(code: str) -> int:
     """Return the exit code for an error's code; a code that isn't listed is a rule's."""
-    return _BY_CODE.get(code, REFUSED)
+    return BY_CODE.get(code, REFUSED)
 
 
 def exit_code_of_result(result: Mapping[str, Any]) -> int:

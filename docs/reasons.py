@@ -25,12 +25,12 @@ CELERY = {
     f"{_OPTION}.unacked_restore_throttle": "As above.",
     f"{_OPTION}.unacked_mutex_expire": "As above.",
     f"{_OPTION}.socket_timeout": "Publishing to a half-open connection would block without end. "
-    "The doors wait 2 s.",
-    f"{_OPTION}.socket_connect_timeout": "As above; the doors wait 1 s.",
+    "Interfaces wait 2 s.",
+    f"{_OPTION}.socket_connect_timeout": "As above; interfaces wait 1 s.",
     f"{_OPTION}.socket_keepalive": "Finds connections that died silently.",
     f"{_OPTION}.health_check_interval": "As above.",
-    f"{_OPTION}.max_retries": "A hint isn't worth waiting for: the row is stored, and the "
-    "sweeper sends it later.",
+    f"{_OPTION}.max_retries": "A dispatch message isn't worth waiting for: the row is "
+    "stored, and the sweeper sends it later.",
     f"{_OPTION}.queue_order_strategy": "The queues are served in their order; by default they "
     "take turns.",
     "task_queues": "In the order in which a worker without options serves them. What is short "
@@ -38,7 +38,7 @@ CELERY = {
     "task_default_queue": "A task without a queue of its own is upkeep.",
     "task_create_missing_queues": "A typo fails instead of making a queue that nobody reads.",
     "task_acks_late": "A message is acknowledged after the commit.",
-    "task_reject_on_worker_lost": "The hint of a lost child comes back at once; attempts are "
+    "task_reject_on_worker_lost": "The message of a lost child comes back at once; attempts are "
     "counted in PostgreSQL, so a killer chunk ends.",
     "task_acks_on_failure": "The state is in PostgreSQL; the sweeper decides what is tried again.",
     "task_acks_on_timeout": "As above.",

@@ -16,7 +16,9 @@ from reads.audit.completeness import find_incomplete
 from reads.audit.verification import verify_seals
 from tests.patience import PATIENCE_S
 
-_LOCKS_GONE_S = PATIENCE_S
+# Longer than the second that most leases of tests last, as a killed worker's locks have to expire;
+# shorter than the others, so that a lock that nobody gave back is seen.
+_LOCKS_GONE_S = 30.0
 _DRAINED_S = PATIENCE_S
 
 # Each statement returns what breaks the rule that it is named for.
@@ -83,7 +85,7 @@ _RULES = {
          WHERE o.verb = 'alert' AND NOT o.dry_run
            AND CAST(o.result ->> 'successful_items' AS int)
             <> (SELECT count(*) FROM alert a WHERE a.operation_id = o.id)""",
-    "what a door wrote at once is recorded once, each row of an import": """
+    "what an interface wrote at once is recorded once, each row of an import": """
         SELECT o.id, o.verb, n.written, n.items, o.result ->> 'successful_items'
           FROM operation o, LATERAL (
             SELECT count(*) AS written, count(DISTINCT (a.kind, a.entity_id)) AS items

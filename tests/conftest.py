@@ -1,5 +1,6 @@
 """Real servers for every test: one PostgreSQL and one Valkey a test process, a database a test."""
 
+import logging
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from tests.sentences import Sentences
 from tests.system_postgres import postgres_of
 from tests.workers import Worker
 from worker.local_servers import Servers
+from worker.logs import LOGGERS
 from worker.settings import Settings
 
 PASSED = pytest.StashKey[bool]()
@@ -84,6 +86,17 @@ def says(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Sentences]:
     yield sentences
     if request.node.stash.get(PASSED, False):
         sentences.end()
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Catch what the platform logs, also after a command has taken its loggers from the root."""
+    apart = [each for each in map(logging.getLogger, LOGGERS) if not each.propagate]
+    for each in apart:
+        each.addHandler(caplog.handler)
+    yield caplog
+    for each in apart:
+        each.removeHandler(caplog.handler)
 
 
 @pytest.fixture

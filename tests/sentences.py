@@ -48,12 +48,11 @@ class Sentences:
             missing = _read().get(self._test, [])[len(self._told) :]
             assert not missing, f"not told any more: {missing}"
             return
-        if not self._told:
-            return
         with GOLDEN.with_suffix(".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             kept = _read() | {self._test: self._told}
-            text = json.dumps(dict(sorted(kept.items())), indent=1, ensure_ascii=False)
+            kept = {test: told for test, told in sorted(kept.items()) if told}
+            text = json.dumps(kept, indent=1, ensure_ascii=False)
             GOLDEN.write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -9,6 +9,8 @@ import jsonschema
 import pytest
 import yaml
 
+from worker.settings import Settings
+
 ROOT = Path(__file__).parents[1]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -48,6 +50,13 @@ def test_a_service_says_how_it_is_or_runs_once(name: str) -> None:
     service = SERVICES[name]
 
     assert ("healthcheck" in service) != (name in ONE_SHOT)
+
+
+@each_of_ours
+def test_a_variable_is_a_setting(name: str) -> None:
+    ours = [each for each in SERVICES[name]["environment"] if each.startswith("LOCKSIDE_")]
+
+    assert {each.removeprefix("LOCKSIDE_").lower() for each in ours} <= Settings.model_fields.keys()
 
 
 @every_service

@@ -1,5 +1,6 @@
 """What is written about the project agrees with the project."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -169,3 +170,14 @@ def test_no_file_depends_on_one_machine_or_one_registry() -> None:
     ]
 
     assert found == []
+
+
+def test_each_golden_sentence_has_the_test_that_is_told_it() -> None:
+    without = [
+        test
+        for test in json.loads((ROOT / "tests/sentences.json").read_text())
+        if f"def test_{test.partition(': ')[2].partition('[')[0]}("
+        not in (ROOT / "tests" / f"{test.partition(': ')[0]}.py").read_text()
+    ]
+
+    assert without == []

@@ -89,7 +89,7 @@ class Worker:
         """Return the processes that run Celery tasks."""
         return self._tree.children(recursive=True)
 
-    def terminate(self, timeout: float = 30) -> int:
+    def terminate(self, timeout: float = PATIENCE_S) -> int:
         """Ask the worker to stop, as `kill` does, and return its exit code."""
         self.send(signal.SIGTERM)
         return self.wait(timeout)
@@ -98,7 +98,7 @@ class Worker:
         """Send the main process a signal."""
         self._process.send_signal(number)
 
-    def wait(self, timeout: float = 30) -> int:
+    def wait(self, timeout: float = PATIENCE_S) -> int:
         """Return the main process's exit code when it has ended."""
         return self._process.wait(timeout)
 
@@ -110,7 +110,7 @@ class Worker:
         self._process.wait(PATIENCE_S)
         self._reader.join(10)
 
-    def wait_for(self, words: str, timeout: float = 30) -> None:
+    def wait_for(self, words: str, timeout: float = PATIENCE_S) -> None:
         """Return when the worker has printed a line with these words, now or earlier."""
         with self._printed:
             found = self._printed.wait_for(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
 
-_LOGGERS = ("engine", "reads", "tasks", "worker", "lockside")
+LOGGERS = ("engine", "reads", "tasks", "worker", "lockside")
 
 
 def configure_logs(level: str = "INFO") -> None:
@@ -19,7 +19,7 @@ def configure_logs(level: str = "INFO") -> None:
     Args:
         level: A name that `logging` knows, such as `WARNING`.
     """
-    for name in _LOGGERS:
+    for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(level)
         logger.propagate = False
@@ -31,8 +31,6 @@ class _Stderr(logging.Handler):
     """Writes to the present stderr, which Celery and tests replace."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if sys.stderr is None:  # closed by whoever started the process
-            return
         try:
             sys.stderr.write(f"{_formatter().format(record)}\n")
             sys.stderr.flush()
@@ -47,7 +45,6 @@ def _formatter() -> "ProcessorFormatter":
 
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
-            structlog.contextvars.merge_contextvars,
             structlog.stdlib.add_log_level,
             structlog.stdlib.ExtraAdder(),
             structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -158,7 +158,8 @@ def _statement(running: InlineOperation, actor: Actor, model: type[Work], column
         "created_by": actor.person_id,
         "updated_by": actor.person_id,
         STATE: model.machine.initial,
-        SINCE: running.now,
+        # Their records are of this time, too.
+        **dict.fromkeys((SINCE, "created_at", "updated_at"), running.now),
     }
     shared = {name: value for name, value in defaults.items() if name not in columns}
     constants = [literal(value, table.c[name].type) for name, value in shared.items()]

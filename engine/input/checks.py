@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any, NoReturn
+from uuid import UUID
 
 from domain.errors import InvalidInput
 from domain.selection import MOST_LISTED
@@ -93,6 +94,18 @@ def _is_whole_number(value: object) -> bool:
 def is_id(value: Any) -> bool:
     """Return whether a value can be the id of a row, or a version."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63
+
+
+def known_operation_id(name: str, value: str | UUID) -> UUID:
+    """Return the id of an operation.
+
+    Raises:
+        InvalidInput: It is no UUID; *name* is the field's.
+    """
+    try:
+        return UUID(str(value))
+    except ValueError:
+        refuse(name, value, "the id of an operation, a UUID")
 
 
 def can_be_stored(text: str) -> bool:

@@ -202,5 +202,5 @@ def report_progress(platform: Platform, operation_id: UUID) -> str:
         total, elapsed_s, *sums = db.execute(_PROGRESS, {"operation_id": operation_id}).one()
     reported = progress(Counts(total, *sums), elapsed_s)
     platform.results.store_progress(str(operation_id), reported)
-    platform.step("told")
+    platform.step("progress_stored")
     return f"{reported['done']}/{reported['total']} ({reported['percent']} %)"

@@ -132,7 +132,7 @@ def _key(operation_id: str) -> str:
 
 
 def _stream(operation_id: str) -> str:
-    return f"lockside:told:{operation_id}"
+    return f"lockside:progress:{operation_id}"
 
 
 def _result_of_meta(raw: Any) -> dict[str, Any] | None:

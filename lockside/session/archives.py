@@ -10,6 +10,7 @@ from uuid import UUID
 from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
+from engine.input.checks import known_operation_id
 from engine.ports.platform import Platform
 from engine.retention.archive import Archived, archive_records
 from engine.retention.restore import ArchiveTotals, hold_archives, release_archives, restore
@@ -92,7 +93,9 @@ class Archives:
         search = ArchiveSearch(
             kind=kind,
             entity_id=row_id,
-            correlation_id=None if operation_id is None else _operation(operation_id),
+            correlation_id=None
+            if operation_id is None
+            else known_operation_id("operation_id", operation_id),
             since=_moment("since", since),
             until=_moment("until", until),
         )
@@ -165,15 +168,6 @@ def _records(record: str | None) -> tuple[str, ...]:
     if record is not None and record not in TABLES:
         raise InvalidInput(field="record", got=record, expected=f"one of {', '.join(TABLES)}")
     return TABLES if record is None else (record,)
-
-
-def _operation(value: str | UUID) -> UUID:
-    try:
-        return UUID(str(value))
-    except ValueError as error:
-        raise InvalidInput(
-            field="operation_id", got=value, expected="a UUID such as submit printed"
-        ) from error
 
 
 def _moment(name: str, value: datetime | None) -> datetime | None:

@@ -14,13 +14,12 @@ from domain.errors import InvalidInput
 from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.files.rejects import Reject, readable
-from engine.files.source import Loaded
+from engine.files.source import Load, Loaded
 from engine.input.record_types import known_kind
 from engine.ports.platform import Platform
 from models.base import kinds
 
 if TYPE_CHECKING:
-    from engine.files.source import Load
     from reads.records.export import ExportRequest
 
 __all__ = ["STDIN", "ImportExport", "Loaded", "Reject", "form_of", "readable"]
@@ -133,7 +132,7 @@ class ImportExport:
         from reads.records.export import write_csv, write_ndjson
 
         request = self._export_request(kind, state, where, fields, names=names)
-        pages = _report_progress(self._pages(request), on_progress)
+        pages = report_progress(self._pages(request), on_progress)
         if form_of("", form) == "csv":
             return write_csv(request.headings, pages)
         return write_ndjson(pages)
@@ -183,9 +182,10 @@ class ImportExport:
         return model.resource_type, None if state is None else state.upper()
 
 
-def _report_progress(
-    pages: Iterator[list[dict[str, Any]]], on_progress: Callable[[int], object]
-) -> Iterator[list[dict[str, Any]]]:
+def report_progress(
+    pages: Iterator[Sequence[dict[str, Any]]], on_progress: Callable[[int], object]
+) -> Iterator[Sequence[dict[str, Any]]]:
+    """Yield the pages, and tell after each how many rows there were so far."""
     count = 0
     for page in pages:
         count += len(page)
@@ -217,14 +217,12 @@ def opened_load(
     *,
     columns: Mapping[str, str] | None = None,
     ignore: Collection[str] = (),
-) -> "Iterator[Load]":
+) -> Iterator[Load]:
     """Open a file for reading; `ImportExport.load` explains the arguments.
 
     Raises:
         InvalidInput: It can't be read, or its form isn't known.
     """
-    from engine.files.source import Load
-
     with _opened(file) as (source, name):
         is_tabbed = Path(name).suffix.lower() == _TABBED
         yield Load(

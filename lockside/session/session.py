@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from domain.errors import InvalidInput
 from domain.permissions import Actor, Origin
 from engine.access.cross_tenant_watch import watch_probes
-from engine.input.checks import ROWS, check
+from engine.input.checks import ROWS, check, known_operation_id
 from engine.ports.platform import Platform
 from lockside.session.configuration import check_addresses, read_settings
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
@@ -169,12 +169,8 @@ class Session(Submit, Tenants, AuditTrail):
         """
         from lockside.session.operation import Operation
 
-        try:
-            return Operation(self.platform, self.actor, UUID(str(operation_id)))
-        except ValueError as error:
-            raise InvalidInput(
-                field="operation_id", got=operation_id, expected="a UUID such as submit printed"
-            ) from error
+        known = known_operation_id("operation_id", operation_id)
+        return Operation(self.platform, self.actor, known)
 
     def operations(self, *, state: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
         """Return the newest operations that the actor may see, of one state or of all.

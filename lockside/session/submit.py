@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from domain.errors import InvalidInput
 from engine.input.record_types import known_kind
-from lockside.session.import_export import ImportExport
+from lockside.session.import_export import ImportExport, opened_load
 
 if TYPE_CHECKING:
     from lockside.session.operation import Operation
@@ -94,7 +94,6 @@ class Submit(ImportExport):
     ) -> "Operation":
         from engine.operations.request import Submission
         from engine.operations.submit import submit
-        from lockside.session.import_export import opened_load
         from lockside.session.operation import Operation
 
         rows: Any = [ids] if isinstance(ids, int) else ids

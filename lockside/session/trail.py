@@ -1,6 +1,6 @@
 """Audit trail: read the records, the past of rows, their times in states, and anomalies."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.input.record_types import known_kind, known_resource_type, parent_of
 from engine.ports.platform import Platform
+from lockside.session.import_export import report_progress
 from lockside.session.trail_filters import known_id, known_span, parse_filters, pop_limit
 
 if TYPE_CHECKING:
@@ -74,13 +75,17 @@ class AuditTrail:
         *on_progress* is called with how many records have been written.
         """
         from lockside.session.import_export import form_of
-        from reads.audit.trail import TRAIL_FIELDS
+        from reads.audit.trail import TRAIL_FIELDS, PageEnd
         from reads.records.export import write_csv, write_ndjson
 
         form = form_of("", form)
         limit = pop_limit(filters)
+        after = filters.pop("after", None)
         sought = self._authorized_filters(kind, row_id, filters)
-        pages = _report_progress(self._trail_pages(sought, None, limit), on_progress)
+        pages = report_progress(
+            self._trail_pages(sought, None if after is None else PageEnd.read(after), limit),
+            on_progress,
+        )
         return write_csv(TRAIL_FIELDS, pages) if form == "csv" else write_ndjson(pages)
 
     @staticmethod
@@ -223,13 +228,3 @@ class AuditTrail:
                 expected = "a time in the past, with its zone"
                 raise InvalidInput(field="at", got=at.isoformat(), expected=expected)
             yield db, now
-
-
-def _report_progress(
-    pages: Iterator[Sequence[dict[str, Any]]], on_progress: Callable[[int], object]
-) -> Iterator[Sequence[dict[str, Any]]]:
-    count = 0
-    for page in pages:
-        count += len(page)
-        yield page
-        on_progress(count)

@@ -2,10 +2,9 @@
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from domain.errors import InvalidInput
-from engine.input.checks import ROWS, check, is_id
+from engine.input.checks import ROWS, check, is_id, known_operation_id
 from engine.input.record_types import known_resource_type
 
 if TYPE_CHECKING:
@@ -33,12 +32,13 @@ def parse_filters(kind: str | None, row_id: int | None, filters: dict[str, Any])
     if begin is not None and end is not None and end <= begin:
         raise InvalidInput(field="until", got=end.isoformat(), expected="a time after since")
     record, event = filters.get("record"), filters.get("event")
+    operation = filters.get("operation")
     if filters.get("denied"):
         record = "permission_denial"
     return TrailSearch(
         kind=None if kind is None else known_resource_type(kind).resource_type,
         entity_id=None if row_id is None else known_id(row_id),
-        correlation_id=_operation(filters.get("operation")),
+        correlation_id=None if operation is None else known_operation_id("operation", operation),
         since=filters.get("since"),
         until=filters.get("until"),
         record=None if record is None else known_record(record),
@@ -58,14 +58,6 @@ def pop_limit(filters: dict[str, Any]) -> int | None:
     if limit is not None:
         check("limit", limit, ROWS)
     return limit
-
-
-def _operation(operation_id: str | UUID | None) -> UUID | None:
-    try:
-        return None if operation_id is None else UUID(str(operation_id))
-    except ValueError as error:
-        expected = "a UUID such as submit printed"
-        raise InvalidInput(field="operation", got=operation_id, expected=expected) from error
 
 
 def known_id(row_id: int) -> int:

@@ -62,13 +62,13 @@ STEPS = [
     pytest.param("stored", 1, id="9_stored"),
 ]
 STEPS_BETWEEN_CHUNKS = [
-    pytest.param("told", id="7_told"),
-    pytest.param("dispatching", id="2_hinting"),
-    pytest.param("dispatched", id="2_hinted"),
+    pytest.param("progress_stored", id="7_progress_stored"),
+    pytest.param("dispatching", id="2_dispatching"),
+    pytest.param("dispatched", id="2_dispatched"),
 ]
-DOOR_STEPS = [
+INTERFACE_STEPS = [
     pytest.param("submitted", id="1_submitted"),
-    pytest.param("dispatched", id="2_hinted"),
+    pytest.param("dispatched", id="2_dispatched"),
 ]
 
 TIMES_NOTED = "SELECT published FROM operation_chunk WHERE operation_id = :id"
@@ -169,7 +169,7 @@ def test_a_worker_may_die_in_what_a_hook_does(plant: Plant, step: str, starts: i
 
 
 @pytest.mark.parametrize("count", [1, 12])
-@pytest.mark.parametrize("step", DOOR_STEPS)
+@pytest.mark.parametrize("step", INTERFACE_STEPS)
 def test_an_interface_may_die_after_it_has_submitted(plant: Plant, step: str, count: int) -> None:
     operation = submit_and_die(plant, step, work_orders(plant.site, count))
 
@@ -177,7 +177,7 @@ def test_an_interface_may_die_after_it_has_submitted(plant: Plant, step: str, co
     assert (outcome["state"], outcome["successful_items"]) == ("SUCCEEDED", count)
 
 
-def test_a_sweeper_may_die_with_a_hint_in_its_hand(plant: Plant) -> None:
+def test_a_sweeper_may_die_with_a_dispatch_message_in_its_hand(plant: Plant) -> None:
     operation = submit_and_die(
         plant,
         "submitted",

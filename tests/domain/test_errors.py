@@ -10,6 +10,8 @@ from uuid import UUID
 import pytest
 from celery.utils.serialization import get_pickleable_exception
 
+from cli.exits import BY_CODE as EXIT_CODES
+from docs.reasons import HTTP
 from domain import errors
 from domain.errors import LocksideError
 
@@ -51,6 +53,12 @@ def test_the_errors_are_those_of_the_contract() -> None:
     }
 
     assert known == TABLE
+
+
+@pytest.mark.parametrize("code", [code for code, _ in TABLE.values()])
+def test_an_error_has_an_exit_code_and_an_http_status_of_its_own(code: str) -> None:
+    assert code in EXIT_CODES
+    assert code in HTTP
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,7 +16,7 @@ _number = count(1)
 
 
 @dataclass(frozen=True)
-class Noun:
+class Example:
     """How a record of a resource type is made, and what may be changed in it.
 
     Attributes:
@@ -54,8 +54,8 @@ def days(site: lockside.Session) -> Values:
     return name(site) | {"starts_on": date(year, 1, 1), "ends_on": date(year, 1, 31)}
 
 
-NOUNS = {
-    "attendance": Noun(
+EXAMPLES = {
+    "attendance": Example(
         lambda site: {
             "person": "asha",
             "datefor": DAY,
@@ -64,10 +64,10 @@ NOUNS = {
         },
         {"remarks": "Late"},
     ),
-    "calendar": Noun(
+    "calendar": Example(
         lambda site: name(site) | {"zone": "Asia/Kolkata"}, {"hours": "Mon 09:00-12:00"}
     ),
-    "policy": Noun(
+    "policy": Example(
         lambda site: (
             name(site)
             | {"kind": "ticket", "selection": "state=RESOLVED", "clock": "state", "after": "7d"}
@@ -75,46 +75,48 @@ NOUNS = {
         ),
         {"after": "14d"},
     ),
-    "job": Noun(name, {"asks_for": ["flow", "pressure"]}),
-    "payroll_period": Noun(days, {"closed_at": PUNCHED}),
-    "person": Noun(name, {"name": "Somebody else"}),
-    "person_role": Noun(
+    "job": Example(name, {"asks_for": ["flow", "pressure"]}),
+    "payroll_period": Example(days, {"closed_at": PUNCHED}),
+    "person": Example(name, {"name": "Somebody else"}),
+    "person_role": Example(
         lambda site: {"person_id": someone(site), "role_id": some_role(site)},
         {"role": "viewer"},
         ("person", "person_id"),
     ),
-    "reading": Noun(
+    "reading": Example(
         lambda site: {"task_id": task(site), "name": "flow", "value": "4"},
         {"value": "5"},
         ("task", "task_id"),
     ),
-    "role": Noun(lambda site: name(site) | {"permissions": ["ticket.view"]}, {"permissions": []}),
-    "site": Noun(name, {"latitude": 1.5, "longitude": 2.5, "radius_m": 100}),
-    "subscription": Noun(
+    "role": Example(
+        lambda site: name(site) | {"permissions": ["ticket.view"]}, {"permissions": []}
+    ),
+    "site": Example(name, {"latitude": 1.5, "longitude": 2.5, "radius_m": 100}),
+    "subscription": Example(
         lambda site: {"person_id": someone(site), "kind": "ticket"}, {"target_state": "CLOSED"}
     ),
-    "task": Noun(lambda _: {"title": "Check the pump"}, {"due_at": PUNCHED}),
-    "team": Noun(name, {"name": "Another team"}),
-    "team_member": Noun(
+    "task": Example(lambda _: {"title": "Check the pump"}, {"due_at": PUNCHED}),
+    "team": Example(name, {"name": "Another team"}),
+    "team_member": Example(
         lambda site: {"team_id": some_team(site), "person": "dora"},
         {"person": "asha"},
         ("team", "team_id"),
     ),
-    "ticket": Noun(lambda _: {"title": "Leak"}, {"priority": "HIGH"}),
-    "ticket_category": Noun(name, {"name": "Another category"}),
-    "vendor": Noun(name, {"name": "Another vendor"}),
-    "work_order": Noun(lambda _: {"title": "Descale"}, {"vendor": "Acme Lifts"}),
-    "work_order_line": Noun(
+    "ticket": Example(lambda _: {"title": "Leak"}, {"priority": "HIGH"}),
+    "ticket_category": Example(name, {"name": "Another category"}),
+    "vendor": Example(name, {"name": "Another vendor"}),
+    "work_order": Example(lambda _: {"title": "Descale"}, {"vendor": "Acme Lifts"}),
+    "work_order_line": Example(
         lambda site: {"work_order_id": ordered(site), "description": "Oil"},
         {"quantity": 3},
         ("work_order", "work_order_id"),
     ),
 }
-each_noun = pytest.mark.parametrize("resource_type", NOUNS)
+each_resource_type = pytest.mark.parametrize("resource_type", EXAMPLES)
 each_part = pytest.mark.parametrize(
-    "resource_type", [each for each, n in NOUNS.items() if n.parent]
+    "resource_type", [each for each, n in EXAMPLES.items() if n.parent]
 )
 
 
 def make(site: lockside.Session, resource_type: str) -> dict[str, Any]:
-    return site.records(resource_type).create(**NOUNS[resource_type].values(site))
+    return site.records(resource_type).create(**EXAMPLES[resource_type].values(site))

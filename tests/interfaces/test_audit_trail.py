@@ -177,6 +177,15 @@ def test_an_export_is_read_in_pages_that_follow_each_other(
     assert len("".join(pieces).splitlines()) == 4
 
 
+def test_an_export_goes_on_behind_a_record(site: lockside.Session, moved: list[int]) -> None:
+    first, *others = site.trail("ticket", moved[0])
+
+    text = "".join(site.trail_text("ndjson", "ticket", moved[0], after=site.cursor_of(first)))
+
+    behind = [json.loads(line)["event_id"] for line in text.splitlines()]
+    assert behind == [str(each["event_id"]) for each in others]
+
+
 def test_the_past_is_told_at_the_command_line(
     site: lockside.Session, settings: Settings, moved: list[int]
 ) -> None:

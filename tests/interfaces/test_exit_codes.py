@@ -12,14 +12,13 @@ from tests.interfaces.commands import PROGRAM, Answer, call
 from tests.workers import Worker, environment
 from worker.settings import Settings
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("worker")]
 
 
 def approve(settings: Settings, *words: object) -> Answer:
     return call(settings, "submit", "transition", "work-order", "--to", "approved", *words)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "exit_code"),
     [

@@ -12,6 +12,8 @@ import lockside
 from tests.factories import work_orders
 from tests.workers import environment
 
+pytestmark = pytest.mark.slow
+
 # What these bring takes longer to import than most commands take to answer.
 SERVER_SIDE = {"celery", "kombu", "redis", "alembic", "psutil", "flower"}
 FOR_WRITES = {"phonenumbers", "stdnum", "domain.redaction.redact", "engine.audit.outbox_redaction"}
@@ -85,3 +87,7 @@ def test_a_filter_brings_its_parser_and_nothing_more(site: lockside.Session) -> 
     modules = imported(PROGRAM, words, **environment(site.settings))
 
     assert modules & HEAVY == {"lark"}
+
+
+def test_what_is_imported_late_is_listed_all_the_same() -> None:
+    assert set(lockside.__all__) <= set(dir(lockside))

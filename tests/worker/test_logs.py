@@ -2,17 +2,26 @@
 
 import logging
 import sys
+from collections.abc import Iterator
 
 import pytest
 
-from worker.logs import configure_logs
+from worker.logs import LOGGERS, configure_logs
 
 
 @pytest.fixture
-def log() -> logging.Logger:
-    """Return a logger of the platform, configured as for a worker."""
+def log() -> Iterator[logging.Logger]:
+    """Give a logger of the platform, configured as for a worker, for the time of the test."""
+    before = {
+        each: (each.level, each.propagate, list(each.handlers))
+        for each in map(logging.getLogger, LOGGERS)
+    }
     configure_logs()
-    return logging.getLogger("engine.somewhere")
+    yield logging.getLogger("engine.somewhere")
+    for each, (level, propagates, handlers) in before.items():
+        each.setLevel(level)
+        each.propagate = propagates
+        each.handlers = handlers
 
 
 def test_a_line_has_its_event_and_its_fields(

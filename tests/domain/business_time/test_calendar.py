@@ -73,6 +73,7 @@ def any_calendar(dice: Random, zone: ZoneInfo) -> Calendar:
 
 
 @pytest.mark.parametrize("name", ZONES)
+@pytest.mark.slow
 def test_business_time_is_what_a_plain_count_gives(name: str) -> None:
     dice = Random(f"business time {name}")  # noqa: S311 -- no secret
     zone = ZoneInfo(name)

@@ -19,10 +19,12 @@ from models.base import kinds
 from tests.checker import check_invariants
 from tests.engine.archives import MAY, archive, make_months, record
 from tests.engine.clockwork import HOUR, NOON, alone, overdue, run_at
-from tests.engine.resource_types import NOUNS, each_noun, make
+from tests.engine.resource_types import EXAMPLES, each_resource_type, make
 from tests.engine.steps import drain, outbox
 from tests.engine.works import task
 from tests.factories import MAKERS, tickets, work_orders
+
+pytestmark = pytest.mark.slow
 
 Ask = Callable[[lockside.Session], object]
 
@@ -227,15 +229,15 @@ def test_what_is_done_with_an_operation_leaves_a_record_that_names_who_did_it(
     assert {each["body"]["actor_id"] for each in new} == {site.actor.person_id}
 
 
-@each_noun
-def test_every_write_of_every_noun_leaves_its_record(
+@each_resource_type
+def test_every_write_of_every_resource_type_leaves_its_record(
     site: lockside.Session, resource_type: str
 ) -> None:
-    values = NOUNS[resource_type].values(site)
+    values = EXAMPLES[resource_type].values(site)
     known = site.records(resource_type)
 
     made = left(site, lambda _: values.update(known.create(**values)))
-    changed = left(site, lambda _: known.update(values["id"], **NOUNS[resource_type].change))
+    changed = left(site, lambda _: known.update(values["id"], **EXAMPLES[resource_type].change))
     gone = left(site, lambda _: known.delete(values["id"]))
 
     told = [(each["body"]["event_type"], each["body"]["kind"]) for each in made + changed + gone]
@@ -260,8 +262,8 @@ def test_every_verb_of_every_kind_leaves_its_record_done_or_refused(
         assert {each["body"]["actor_id"] for each in new} == {site.actor.person_id}
 
 
-@each_noun
-def test_every_refused_write_of_every_noun_leaves_its_record(
+@each_resource_type
+def test_every_refused_write_of_every_resource_type_leaves_its_record(
     site: lockside.Session, resource_type: str
 ) -> None:
     made = make(site, resource_type)
@@ -269,10 +271,10 @@ def test_every_refused_write_of_every_noun_leaves_its_record(
     asked: list[tuple[str, Callable[[], object]]] = [
         (
             "UPDATED",
-            lambda: known.update(made["id"], expected_version=9, **NOUNS[resource_type].change),
+            lambda: known.update(made["id"], expected_version=9, **EXAMPLES[resource_type].change),
         ),
         ("DELETED", lambda: known.delete(made["id"], expected_version=9)),
-        ("UPDATED", lambda: known.update(10**9, **NOUNS[resource_type].change)),
+        ("UPDATED", lambda: known.update(10**9, **EXAMPLES[resource_type].change)),
         ("DELETED", lambda: known.delete(10**9)),
     ]
 

@@ -1,6 +1,5 @@
 """Records: each change's own, once, to the letter; the outbox loses nothing."""
 
-import logging
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +15,8 @@ from tests.checker import check_invariants
 from tests.engine.steps import Crash, ask, at_once, crash_at, drain, operation, outbox, query
 from tests.factories import MAKERS, tickets, work_orders
 from worker.platform_per_process import make_engine
+
+pytestmark = pytest.mark.slow
 
 
 def person(site: lockside.Session, name: str) -> int:
@@ -422,7 +423,7 @@ def test_a_tenants_records_are_sealed_while_anothers_head_is_held(site: lockside
 
 
 def test_what_can_not_be_written_of_one_tenant_keeps_nobody_elses_back(
-    site: lockside.Session, caplog: pytest.LogCaptureFixture
+    site: lockside.Session, logged: pytest.LogCaptureFixture
 ) -> None:
     site.open_tenant("harbor", {"asha": ["admin", "manager"]})
     write_records(site.platform)
@@ -432,11 +433,10 @@ def test_what_can_not_be_written_of_one_tenant_keeps_nobody_elses_back(
           " '{1}', ARRAY['no JSON'])", id=theirs)  # fmt: skip
     work_orders(site, 1)
 
-    logging.getLogger(write_records.__module__).addHandler(caplog.handler)
     write_records(site.platform)
 
     assert {each["tenant_id"] for each in outbox(site)} == {theirs}
-    assert {vars(each)["tenant_id"] for each in caplog.records} == {theirs}
+    assert {vars(each)["tenant_id"] for each in logged.records} == {theirs}
 
 
 def test_a_row_of_the_outbox_about_nothing_goes_without_a_seal(site: lockside.Session) -> None:

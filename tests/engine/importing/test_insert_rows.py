@@ -27,6 +27,16 @@ def test_an_import_may_begin_anywhere(site: lockside.Session, kind: str, state: 
     assert site.row(kind, row_id)["state"] == state
 
 
+def test_a_row_is_there_from_the_time_of_its_first_record_on(site: lockside.Session) -> None:
+    (row_id,) = site.import_work("ticket", [{"title": "Leak"}])
+
+    (recorded,) = outbox(site)
+    row = site.row("ticket", row_id)
+    assert {row[name] for name in ("created_at", "updated_at", "state_since")} == {
+        recorded["occurred_at"]
+    }
+
+
 def test_ids_come_in_the_order_of_the_rows(site: lockside.Session) -> None:
     titles = [f"Ticket {n}" for n in range(1500)]
 

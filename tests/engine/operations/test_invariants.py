@@ -40,7 +40,7 @@ TARGETS = ("APPROVED", "IN_PROGRESS", "REJECTED", "DRAFT", "CANCELLED")
 REMARKS = ("wet", "dry")
 STEPS = (
     *("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored"),
-    *("told", "dispatching", "dispatched"),
+    *("progress_stored", "dispatching", "dispatched"),
 )
 Steer = Callable[..., None]
 Derive = Callable[..., UUID]
@@ -106,17 +106,17 @@ class Life(RuleBasedStateMachine):
 
     @rule(nth=NTH, times=st.integers(1, 3))
     def deliver(self, nth: int, times: int) -> None:
-        for hint in self._hints(nth):
+        for message in self._messages(nth):
             for _ in range(times):
-                run_chunk(self.platform, *hint)
+                run_chunk(self.platform, *message)
 
     @rule(nth=NTH, step=st.sampled_from(STEPS))
     def crash(self, nth: int, step: str) -> None:
-        for hint in self._hints(nth):
+        for message in self._messages(nth):
             with contextlib.suppress(Crash):
-                run_chunk(crash_at(self.platform, step), *hint)
+                run_chunk(crash_at(self.platform, step), *message)
 
-    def _hints(self, nth: int) -> list[tuple[UUID, int]]:
+    def _messages(self, nth: int) -> list[tuple[UUID, int]]:
         """Return one of the dispatch messages that were sent, if there is any."""
         sent = [given for name, given in self.broker.sent if name == "bulk.run_chunk"]
         drawn = sent[nth % (len(sent) or 1) :][:1]

@@ -36,6 +36,8 @@ from tests.engine.steps import (
 from tests.engine.works import do, why
 from tests.factories import MAKERS, tickets, work_orders
 
+pytestmark = pytest.mark.slow
+
 IN_FLIGHT_LIMIT = 3
 
 
@@ -77,7 +79,7 @@ def now(site: lockside.Session) -> datetime:
 # Later
 
 
-def test_what_is_for_later_has_no_hint_and_is_not_begun(
+def test_what_is_for_later_has_no_message_and_is_not_begun(
     site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     ids = work_orders(site, 2)
@@ -91,7 +93,7 @@ def test_what_is_for_later_has_no_hint_and_is_not_begun(
     assert rows(site) == dict.fromkeys(ids, ("SUBMITTED", 1))
 
 
-def test_the_sweeper_brings_what_is_due_a_window_at_a_time(
+def test_the_sweeper_dispatches_what_is_due_up_to_the_in_flight_limit(
     site: lockside.Session, platform: Platform, broker: Recorder
 ) -> None:
     asked = approve(site, platform, work_orders(site, 5), run_at=now(site) + timedelta(seconds=0.3))
@@ -379,7 +381,7 @@ def test_one_at_a_time_waits_for_the_chunk_that_waits(
 
 
 @pytest.mark.parametrize(
-    "step", ["claimed", "writing", "changed", "released", "told", "dispatching"]
+    "step", ["claimed", "writing", "changed", "released", "progress_stored", "dispatching"]
 )
 def test_one_at_a_time_is_one_after_a_crash_too(
     site: lockside.Session, platform: Platform, broker: Recorder, step: str

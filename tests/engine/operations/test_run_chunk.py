@@ -38,7 +38,7 @@ from tests.patience import PATIENCE_S
 from tests.workers import Worker
 
 STEPS = ("claimed", "locked", "writing", "changed", "released", "finished", "storing", "stored")
-STEPS_BETWEEN = ("told", "dispatching", "dispatched")
+STEPS_BETWEEN = ("progress_stored", "dispatching", "dispatched")
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ from tests.engine.works import clock_at
 from tests.factories import tickets, work_orders
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

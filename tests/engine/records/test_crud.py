@@ -18,7 +18,7 @@ from engine.ports.platform import database_clock
 from lockside.session.records import Records
 from models.base import kinds, records
 from tests.checker import check_invariants
-from tests.engine.resource_types import NOUNS, each_noun, make
+from tests.engine.resource_types import EXAMPLES, each_resource_type, make
 from tests.engine.steps import at_once, outbox, query, somebody_waits_for_a_row, then, until
 from tests.engine.works import denials, do, move, why
 from tests.factories import work_orders
@@ -29,11 +29,11 @@ each_named = pytest.mark.parametrize(
 )  # fmt: skip
 
 
-def test_every_noun_is_among_these() -> None:
-    assert set(NOUNS) == set(records())
+def test_every_resource_type_is_among_these() -> None:
+    assert set(EXAMPLES) == set(records())
 
 
-@each_noun
+@each_resource_type
 def test_a_new_record_is_its_first_version_and_reads_back(
     site: lockside.Session, resource_type: str
 ) -> None:
@@ -47,7 +47,7 @@ def test_a_new_record_is_its_first_version_and_reads_back(
     assert {"tenant_id", "deleted_at"}.isdisjoint(made)
 
 
-@each_noun
+@each_resource_type
 def test_a_new_record_is_listed(site: lockside.Session, resource_type: str) -> None:
     made = [make(site, resource_type)["id"] for _ in range(3)]
 
@@ -57,13 +57,13 @@ def test_a_new_record_is_listed(site: lockside.Session, resource_type: str) -> N
     assert set(made) <= set(listed)
 
 
-@each_noun
+@each_resource_type
 def test_an_update_is_the_next_version(site: lockside.Session, resource_type: str) -> None:
     made = make(site, resource_type)
 
     site.act_as("demo", "admin")
     changed = site.records(resource_type).update(
-        made["id"], expected_version=1, **NOUNS[resource_type].change
+        made["id"], expected_version=1, **EXAMPLES[resource_type].change
     )
 
     assert (changed["version"], changed["created_at"]) == (2, made["created_at"])
@@ -71,28 +71,28 @@ def test_an_update_is_the_next_version(site: lockside.Session, resource_type: st
     assert changed == site.records(resource_type).get(made["id"])
 
 
-@each_noun
+@each_resource_type
 def test_an_update_that_changes_nothing_is_no_version(
     site: lockside.Session, resource_type: str
 ) -> None:
     made = make(site, resource_type)
-    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
+    site.records(resource_type).update(made["id"], **EXAMPLES[resource_type].change)
     before = query(site, "SELECT count(*) AS n FROM operation")
 
     again = site.records(resource_type).update(
-        made["id"], expected_version=2, **NOUNS[resource_type].change
+        made["id"], expected_version=2, **EXAMPLES[resource_type].change
     )
 
     assert again["version"] == 2
     assert query(site, "SELECT count(*) AS n FROM operation") == before
 
 
-@each_noun
+@each_resource_type
 def test_a_stale_version_is_a_conflict_as_the_contract_words_it(
     site: lockside.Session, resource_type: str
 ) -> None:
     made = make(site, resource_type)
-    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
+    site.records(resource_type).update(made["id"], **EXAMPLES[resource_type].change)
 
     with pytest.raises(StaleVersion) as told:
         site.records(resource_type).delete(made["id"], expected_version=1)
@@ -113,12 +113,12 @@ def test_a_stale_version_is_a_conflict_as_the_contract_words_it(
     assert all(each["after"] is None for each in shown["changes"].values())
 
 
-@each_noun
+@each_resource_type
 def test_of_two_who_saw_the_same_version_one_writes(
     site: lockside.Session, resource_type: str
 ) -> None:
     made = make(site, resource_type)
-    change = NOUNS[resource_type].change
+    change = EXAMPLES[resource_type].change
 
     answers = at_once(
         lambda: site.records(resource_type).update(made["id"], expected_version=1, **change),
@@ -133,7 +133,7 @@ def test_of_two_who_saw_the_same_version_one_writes(
     ]
 
 
-@each_noun
+@each_resource_type
 def test_what_was_deleted_is_nowhere_to_be_found(
     site: lockside.Session, resource_type: str
 ) -> None:
@@ -146,13 +146,13 @@ def test_what_was_deleted_is_nowhere_to_be_found(
     for ask in (
         lambda: known.get(made["id"]),
         lambda: known.delete(made["id"]),
-        lambda: known.update(made["id"], **NOUNS[resource_type].change),
+        lambda: known.update(made["id"], **EXAMPLES[resource_type].change),
     ):
         with pytest.raises(NotFound):
             ask()
 
 
-@each_noun
+@each_resource_type
 def test_what_was_deleted_is_still_stored(site: lockside.Session, resource_type: str) -> None:
     made = make(site, resource_type)
 
@@ -166,12 +166,12 @@ def test_what_was_deleted_is_still_stored(site: lockside.Session, resource_type:
     assert (row["deleted_at"] is not None, row["version"]) == (True, 2)
 
 
-@each_noun
+@each_resource_type
 def test_every_version_of_a_record_is_in_its_timeline(
     site: lockside.Session, resource_type: str
 ) -> None:
     made = make(site, resource_type)
-    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
+    site.records(resource_type).update(made["id"], **EXAMPLES[resource_type].change)
     site.records(resource_type).delete(made["id"])
     write_records(site.platform)
 
@@ -189,7 +189,7 @@ def test_every_version_of_a_record_is_in_its_timeline(
     check_invariants(site)
 
 
-@each_noun
+@each_resource_type
 def test_another_tenants_record_answers_as_one_that_is_not_there(
     site: lockside.Session, resource_type: str
 ) -> None:
@@ -200,7 +200,7 @@ def test_another_tenants_record_answers_as_one_that_is_not_there(
     for ask in (
         known.get,
         known.delete,
-        lambda each: known.update(each, **NOUNS[resource_type].change),
+        lambda each: known.update(each, **EXAMPLES[resource_type].change),
     ):
         answers = []
         for named in (theirs, nothing):
@@ -211,18 +211,18 @@ def test_another_tenants_record_answers_as_one_that_is_not_there(
     assert theirs not in [each["id"] for each in known.each()]
 
 
-@each_noun
+@each_resource_type
 def test_who_may_only_look_changes_nothing_and_is_recorded(
     site: lockside.Session, resource_type: str
 ) -> None:
-    values = NOUNS[resource_type].values(site)
+    values = EXAMPLES[resource_type].values(site)
     made = make(site, resource_type)
     site.act_as("demo", "victor")
     known = site.records(resource_type)
 
     for ask in (
         lambda: known.create(**values),
-        lambda: known.update(made["id"], **NOUNS[resource_type].change),
+        lambda: known.update(made["id"], **EXAMPLES[resource_type].change),
         lambda: known.delete(made["id"]),
     ):
         with pytest.raises(PermissionDenied):
@@ -235,7 +235,7 @@ def test_who_may_only_look_changes_nothing_and_is_recorded(
 
 def needed(resource_type: str) -> Iterator[str]:
     """Yield the permission for creating, updating and deleting."""
-    parent, model = NOUNS[resource_type].parent, records()[resource_type]
+    parent, model = EXAMPLES[resource_type].parent, records()[resource_type]
     for verb in ("create", "update", "delete"):
         if parent is None or model.permit is None:
             yield f"{resource_type}.{verb}"
@@ -248,7 +248,7 @@ def test_a_name_is_one_records_until_it_is_deleted(
     site: lockside.Session, resource_type: str
 ) -> None:
     made = make(site, resource_type)
-    values = NOUNS[resource_type].values(site) | {"name": made["name"]}
+    values = EXAMPLES[resource_type].values(site) | {"name": made["name"]}
 
     with pytest.raises(InvalidInput) as told:
         site.records(resource_type).create(**values)
@@ -260,7 +260,7 @@ def test_a_name_is_one_records_until_it_is_deleted(
 
 @each_named
 def test_another_tenant_has_the_same_names(site: lockside.Session, resource_type: str) -> None:
-    values = NOUNS[resource_type].values(site)
+    values = EXAMPLES[resource_type].values(site)
     site.records(resource_type).create(**values)
     site.act_as("other", "admin")
 
@@ -269,7 +269,7 @@ def test_another_tenant_has_the_same_names(site: lockside.Session, resource_type
 
 @pytest.mark.parametrize("kind", kinds())
 def test_deleted_work_is_not_found_by_any_verb(site: lockside.Session, kind: str) -> None:
-    made = site.records(kind).create(**NOUNS[kind].values(site), reference="R-1")
+    made = site.records(kind).create(**EXAMPLES[kind].values(site), reference="R-1")
     machine = kinds()[kind].machine
     site.records(kind).delete(made["id"])
 
@@ -289,7 +289,7 @@ def test_new_work_begins_in_its_initial_state_whatever_is_asked(
 
     made = make(site, kind)
     with pytest.raises(InvalidInput):
-        site.records(kind).create(**NOUNS[kind].values(site), state=machine.states[1])
+        site.records(kind).create(**EXAMPLES[kind].values(site), state=machine.states[1])
 
     assert made["state"] == machine.initial
 

@@ -6,7 +6,7 @@ import lockside
 from domain.errors import InvalidInput, NotFound, RuleRefused
 from engine.audit.writer import write_records
 from tests.checker import check_invariants
-from tests.engine.resource_types import NOUNS, each_part, make
+from tests.engine.resource_types import EXAMPLES, each_part, make
 from tests.engine.works import move, ordered, read, task, why
 
 
@@ -14,18 +14,16 @@ from tests.engine.works import move, ordered, read, task, why
 def test_a_part_makes_the_next_version_of_its_whole_and_says_so(
     site: lockside.Session, resource_type: str
 ) -> None:
-    parent = NOUNS[resource_type].parent
-    assert parent is not None
-    whole, column = parent
+    parent, column = EXAMPLES[resource_type].parent or ("", "")
     made = make(site, resource_type)
-    whole_id = made[column]
+    parent_id = made[column]
 
-    site.records(resource_type).update(made["id"], **NOUNS[resource_type].change)
+    site.records(resource_type).update(made["id"], **EXAMPLES[resource_type].change)
     site.records(resource_type).delete(made["id"])
     write_records(site.platform)
 
-    told = site.timeline(whole, whole_id)
-    assert site.records(whole).get(whole_id)["version"] == 4
+    told = site.timeline(parent, parent_id)
+    assert site.records(parent).get(parent_id)["version"] == 4
     assert [(each["event_type"], each["version"]) for each in told] == [
         *(("CREATED", 1), ("UPDATED", 2)),
         *(("UPDATED", 3), ("UPDATED", 4)),
@@ -38,19 +36,19 @@ def test_a_part_makes_the_next_version_of_its_whole_and_says_so(
 def test_a_whole_shows_its_parts_until_they_are_deleted(
     site: lockside.Session, resource_type: str
 ) -> None:
-    whole, column = NOUNS[resource_type].parent or ("", "")
+    parent, column = EXAMPLES[resource_type].parent or ("", "")
     made = make(site, resource_type)
 
-    before = site.records(whole).get(made[column])[f"{resource_type}s"]
+    before = site.records(parent).get(made[column])[f"{resource_type}s"]
     site.records(resource_type).delete(made["id"])
 
     assert before == [made]
-    assert site.records(whole).get(made[column])[f"{resource_type}s"] == []
+    assert site.records(parent).get(made[column])[f"{resource_type}s"] == []
 
 
 @each_part
 def test_a_part_stays_a_part_of_what_it_was(site: lockside.Session, resource_type: str) -> None:
-    _, column = NOUNS[resource_type].parent or ("", "")
+    _, column = EXAMPLES[resource_type].parent or ("", "")
     made, other = make(site, resource_type), make(site, resource_type)
 
     with pytest.raises(InvalidInput) as told:
@@ -61,10 +59,10 @@ def test_a_part_stays_a_part_of_what_it_was(site: lockside.Session, resource_typ
 
 @each_part
 def test_a_part_of_what_is_not_there_is_refused(site: lockside.Session, resource_type: str) -> None:
-    whole, column = NOUNS[resource_type].parent or ("", "")
-    values = NOUNS[resource_type].values(site)
+    parent, column = EXAMPLES[resource_type].parent or ("", "")
+    values = EXAMPLES[resource_type].values(site)
     gone = values[column]
-    site.records(whole).delete(gone)
+    site.records(parent).delete(gone)
 
     for each in (gone, 10**9):
         with pytest.raises(NotFound):
@@ -72,11 +70,11 @@ def test_a_part_of_what_is_not_there_is_refused(site: lockside.Session, resource
 
 
 @each_part
-def test_a_part_goes_with_its_whole(site: lockside.Session, resource_type: str) -> None:
-    whole, column = NOUNS[resource_type].parent or ("", "")
+def test_a_part_goes_with_its_parent(site: lockside.Session, resource_type: str) -> None:
+    parent, column = EXAMPLES[resource_type].parent or ("", "")
     made = make(site, resource_type)
 
-    site.records(whole).delete(made[column])
+    site.records(parent).delete(made[column])
 
     assert made["id"] not in [each["id"] for each in site.records(resource_type).each()]
     with pytest.raises(NotFound):

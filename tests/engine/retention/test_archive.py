@@ -1,6 +1,5 @@
 """Cold records leave their tables for archives: all of them, once, whatever happens meanwhile."""
 
-import logging
 import secrets
 import tracemalloc
 from datetime import UTC, datetime
@@ -32,6 +31,8 @@ from tests.engine.archives import (
 )
 from tests.engine.steps import Crash, Row, at_once, crash_at, query, raw, then
 from tests.sentences import Sentences
+
+pytestmark = pytest.mark.slow
 
 STEPS = ("archive_written", "archive_checked", "archive_noted", "records_archived")
 NOTHING: dict[str, list[Row]] = {each: [] for each in TABLES}
@@ -221,7 +222,6 @@ def test_nobody_writes_to_a_month_while_it_is_archived(site: lockside.Session) -
     assert found(site) == []
 
 
-@pytest.mark.slow
 def test_a_month_that_somebody_reads_for_long_stays(site: lockside.Session) -> None:
     make_months(site, MAY)
     record(site)
@@ -248,15 +248,14 @@ def test_a_month_with_a_record_that_was_changed_stays(site: lockside.Session) ->
 
 
 def test_the_log_says_which_month_stays_until_somebody_looks_into_it(
-    site: lockside.Session, caplog: pytest.LogCaptureFixture
+    site: lockside.Session, logged: pytest.LogCaptureFixture
 ) -> None:
     record(site)
     query(site, "UPDATE state_transition_audit SET to_state = 'X'")
 
-    logging.getLogger(archive_records.__module__).addHandler(caplog.handler)
     archive(site)
 
-    told = {(vars(each)["table"], vars(each)["month"]) for each in caplog.records}
+    told = {(vars(each)["table"], vars(each)["month"]) for each in logged.records}
     assert told == {("state_transition_audit", "2026-05-01")}
 
 
@@ -279,12 +278,12 @@ def test_a_full_disk_leaves_the_records_and_no_part_of_a_file(site: lockside.Ses
     record(site, comments=secrets.token_hex(4_500))
     before = stored(site)
 
-    with small_disk(site.platform.archives), pytest.raises(Unavailable) as refused:
-        archive(site)
-
     with small_disk(site.platform.archives):
+        with pytest.raises(Unavailable) as refused:
+            archive(site)
         left = files(site)
-    assert (stored(site), archives(site), left, files(site)) == (before, [], [], [])
+
+    assert (stored(site), archives(site), left) == (before, [], [])
     assert refused.value.facts["missing_bytes"] > 0
     assert str(site.platform.archives) in str(refused.value)
 
@@ -320,7 +319,6 @@ def test_nothing_goes_into_a_folder_without_the_archives_that_there_are(
         archive(site)
 
 
-@pytest.mark.slow
 def test_memory_stays_flat_while_a_month_is_archived_and_verified(site: lockside.Session) -> None:
     (row_id,) = record(site, count=1)
     query(

@@ -18,6 +18,8 @@ from tests.engine.steps import ask, drain, query
 from tests.factories import tickets, work_orders
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 NAME = 'Rosalind O\'Hara "Roz"'
 PHONE = "+91 98204 11873"
 STORES = (

@@ -28,6 +28,8 @@ from tests.engine.archives import (
 from tests.engine.steps import query, raw, then
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 NAME = "Rosalind Okafor"
 TRANSITIONS = ("state_transition_audit",)
 AFTER = COLD + timedelta(days=8)
@@ -109,7 +111,6 @@ def test_an_erasure_beside_a_restore_is_tried_again(
     assert (list(told_of(site)), verified(site).findings) == ([], [])
 
 
-@pytest.mark.slow
 def test_an_erasure_beside_who_archives_is_tried_again(
     site: lockside.Session, person: int, says: Sentences
 ) -> None:

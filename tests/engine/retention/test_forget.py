@@ -30,6 +30,8 @@ from tests.engine.steps import (
 from tests.factories import work_orders
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 STEPS = ("forgotten", "operations_forgotten")
 
 

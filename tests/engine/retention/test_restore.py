@@ -43,6 +43,8 @@ from tests.engine.archives import (
 from tests.engine.steps import Crash, at_once, crash_at, query, raw
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 NEXT_DAY = COLD + timedelta(days=1)
 AFTER = COLD + timedelta(days=8)
 

@@ -22,6 +22,8 @@ from tests.engine.clockwork import (
 from tests.engine.steps import Crash, crash_at, drain, query
 from tests.engine.works import attended, clock_at, move, period, task
 
+pytestmark = pytest.mark.slow
+
 
 def category(site: lockside.Session, name: str = "Elevator") -> int:
     return site.add_named("ticket_category", [name])[name]

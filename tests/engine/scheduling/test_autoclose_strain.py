@@ -29,6 +29,8 @@ from tests.engine.works import attended, move, period
 from tests.factories import tasks, tickets
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 

@@ -29,6 +29,8 @@ from tests.engine.archives import (
 )
 from tests.engine.steps import query
 
+pytestmark = pytest.mark.slow
+
 SEPTEMBER = datetime(2026, 9, 20, tzinfo=UTC)
 
 

@@ -13,6 +13,8 @@ from tests.interfaces.commands import call
 from tests.sentences import Sentences
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 EVEN_AUGUST = AUGUST + timedelta(days=120)
 
 
