@@ -16,6 +16,8 @@ from tests.factories import tickets
 from tests.interfaces.commands import call
 from tests.patience import PATIENCE_S
 
+pytestmark = pytest.mark.slow
+
 BESIDE = replace(
     TICKET,
     transitions=(

@@ -13,6 +13,8 @@ from tests.databases import Databases
 from tests.patience import PATIENCE_S
 from tests.workers import PROJECT, environment
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def told(
@@ -37,7 +39,6 @@ def test_the_kind_is_not_here() -> None:
     assert "inspection" not in kinds()
 
 
-@pytest.mark.slow
 def test_its_rows_come_in_and_move_in_bulk(told: dict[str, Any]) -> None:
     assert (told["verbs"]["bulk"], told["verbs"]["states"]) == (3, {"DONE": 3, "FILED": 1})
 

@@ -11,6 +11,8 @@ from models.base import kinds
 from tests.interfaces.commands import PROGRAM, call, commands
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 ALL = [path for path, _ in commands()]
 NOUNS_AND_VERBS = [
     "up", "demo", "seed", "doctor", "db upgrade", "check-machines", "submit transition",

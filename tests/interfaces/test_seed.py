@@ -17,6 +17,8 @@ from tests.interfaces.commands import call
 from tests.workers import PROJECT
 from worker.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 ROWS = 1_000
 
 _NOUNS = "|".join(kinds()).replace("_", "-")

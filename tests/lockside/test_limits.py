@@ -11,6 +11,8 @@ from tests.engine.clockwork import policy
 from tests.factories import tickets
 from tests.interfaces.commands import call
 
+pytestmark = pytest.mark.slow
+
 WRONG = [-1, 0, 2**63, 2**70, True, "5", 2.5]
 LISTS: dict[str, Callable[[lockside.Session, Any], object]] = {
     "records.list": lambda site, limit: site.records("site").list(limit=limit),

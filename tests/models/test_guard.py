@@ -18,6 +18,8 @@ from engine.audit.writer import write_records
 from models.base import kinds
 from tests.factories import MAKERS, work_orders
 
+pytestmark = pytest.mark.slow
+
 ALL = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)
 MACHINES = [pytest.param(each, id=each.kind) for each in ALL]
 TENANT = "(SELECT id FROM tenant WHERE name = 'demo')"
@@ -210,7 +212,6 @@ def test_the_id_of_an_operation_that_does_not_execute_is_worth_nothing(
         raw.execute("UPDATE work_order SET state = 'APPROVED', version = version + 1")
 
 
-@pytest.mark.slow
 def test_the_id_of_a_finished_operation_can_not_be_borrowed(
     site: lockside.Session, raw: Session
 ) -> None:

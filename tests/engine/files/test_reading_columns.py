@@ -15,6 +15,8 @@ from tests.engine.works import move, read, task
 from tests.factories import tickets
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 ASKED = ("pressure", "panel clean")
 
 
@@ -279,7 +281,6 @@ def test_undo_takes_the_state_back_and_leaves_what_was_read(site: lockside.Sessi
     check_invariants(site)
 
 
-@pytest.mark.slow
 def test_what_failed_is_tried_again_with_its_readings(site: lockside.Session) -> None:
     row_id = task(site, state="ASSIGNED", asks=ASKED[:1])
     asked = complete(site, {"id": row_id, "readings": {"pressure": 4.2}})
@@ -292,7 +293,6 @@ def test_what_failed_is_tried_again_with_its_readings(site: lockside.Session) ->
     assert readings(site, row_id) == {"pressure": "4.2"}
 
 
-@pytest.mark.slow
 def test_rows_of_every_slice_get_their_own_readings_in_one_statement(
     site: lockside.Session,
 ) -> None:

@@ -13,6 +13,8 @@ from lockside.session.import_export import Reject
 from tests.engine.work_files import faults_of, load, rejects_of, rows_of
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 TASKS = "reference,title,site,due_at\n"
 
 

@@ -27,6 +27,8 @@ from tests.engine.steps import (
 from tests.factories import work_orders
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 
 def test_what_waits_is_cancelled_at_once(site: lockside.Session) -> None:
     ids = work_orders(site, 4)

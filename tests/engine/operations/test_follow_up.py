@@ -18,6 +18,8 @@ from tests.engine.steps import Recorder, ask, chunks, drain, operation, outcomes
 from tests.factories import tickets, work_orders
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 
 def plan(site: lockside.Session, ids: list[int], **more: Any) -> UUID:
     """Plan the approval of work orders; return the plan's id."""

@@ -39,6 +39,8 @@ from tests.factories import work_orders
 from tests.patience import PATIENCE_S
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 HALVES: dict[str, Any] = {"atomic": False, "chunk_items": 2}
 
 

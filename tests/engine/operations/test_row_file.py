@@ -20,6 +20,8 @@ from tests.engine.work_files import Endless
 from tests.factories import tasks, tickets, work_orders
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 
 def send(
     site: lockside.Session, kind: str, text: str, *, form: str = "csv", **asked: Any
@@ -172,7 +174,6 @@ def test_people_are_assigned_row_by_row(site: lockside.Session) -> None:
     assert people[0] != people[1]
 
 
-@pytest.mark.slow
 def test_each_slice_asks_for_its_own_references_only(site: lockside.Session) -> None:
     total = 2_100
     ids = work_orders(site, total)
@@ -411,7 +412,6 @@ def test_the_same_key_with_lines_of_another_meaning_is_refused(
         send(site, "task", other.format(id=row_id), to="STANDBY", idempotency_key="k", **again)
 
 
-@pytest.mark.slow
 def test_of_ten_thousand_every_bad_one_is_told_and_mended_all_are_done(
     site: lockside.Session,
 ) -> None:
@@ -582,7 +582,6 @@ def test_a_file_of_more_lines_than_an_operation_has_items_is_read_no_further(
     assert file.read < 5_000
 
 
-@pytest.mark.slow
 def test_lines_too_large_for_their_chunk_are_refused(
     site: lockside.Session, says: Sentences
 ) -> None:

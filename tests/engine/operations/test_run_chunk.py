@@ -417,6 +417,7 @@ def run_all(site: lockside.Session, platform: Platform, operation_id: UUID) -> N
     ("atomic", "step"),
     [(True, each) for each in STEPS] + [(False, each) for each in STEPS + STEPS_BETWEEN],
 )
+@pytest.mark.slow
 def test_after_a_crash_at_any_step_each_item_is_moved_once(
     site: lockside.Session, atomic: bool, step: str
 ) -> None:

@@ -10,6 +10,8 @@ from tests.engine.steps import drain, query
 from tests.engine.works import do
 from tests.factories import tickets, work_orders
 
+pytestmark = pytest.mark.slow
+
 
 def follow(site: lockside.Session, person: str, kind: str = "work_order", **more: Any) -> int:
     made = site.records("subscription").create(person=person, kind=kind, **more)

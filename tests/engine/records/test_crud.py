@@ -167,6 +167,7 @@ def test_what_was_deleted_is_still_stored(site: lockside.Session, resource_type:
 
 
 @each_resource_type
+@pytest.mark.slow
 def test_every_version_of_a_record_is_in_its_timeline(
     site: lockside.Session, resource_type: str
 ) -> None:
@@ -320,6 +321,7 @@ def test_records_written_one_by_one_are_no_operations_to_watch(site: lockside.Se
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_a_record_that_somebody_holds_for_long_is_told_as_locked(site: lockside.Session) -> None:
     made = make(site, "ticket")

@@ -21,6 +21,8 @@ from tests.engine.steps import ask, drain, query
 from tests.factories import work_orders
 from tests.sentences import Sentences
 
+pytestmark = pytest.mark.slow
+
 SINCE_2000 = datetime(2000, 1, 1, tzinfo=UTC)
 
 
