@@ -20,7 +20,7 @@ help: ## list these commands
 
 env: .venv/.runtime ## make the environment in .venv; `. .venv/bin/activate` enters it
 
-demo: .venv/.runtime ## load 20,000 rows, approve thousands in bulk, verify, stop: under two minutes
+demo: .venv/.runtime ## load 20,000 rows, approve thousands in bulk, check them, stop: under two minutes
 	@$(BIN)/lockside demo
 
 up: .venv/.runtime ## keep everything running and print the addresses; Ctrl-C stops it all

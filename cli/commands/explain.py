@@ -69,7 +69,7 @@ def print_row(output: Output, explanation: Mapping[str, Any]) -> None:
         output.say("It is there already: submitting it would leave it as it is.")
         return
     if not explanation["transitions"]:
-        output.say(f"{state} is final: nothing leads on from it.")
+        output.say(f"No transition leads on from {state}.")
         return
     shown = table("to", "verb", "may", "why not")
     for arrow in explanation["transitions"]:

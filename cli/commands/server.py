@@ -177,4 +177,8 @@ def upgrade(invocation: Invocation) -> None:
     if invocation.output.as_json:
         invocation.output.json({"taken": taken})
     else:
-        invocation.output.say(f"Took {', '.join(taken)}." if taken else "Nothing to do: current.")
+        invocation.output.say(
+            f"Took {', '.join(taken)}."
+            if taken
+            else "No migration was missing. The guard and the standard roles follow the machines."
+        )

@@ -107,7 +107,8 @@ def _known_fields(model: type[Record], name: str) -> str:
     columns = cast("Table", model.__table__).c
     if name in columns or f"{name}_id" in columns:
         return f"a field that may change: {listed}"
-    close = get_close_matches(name, [*fields, *(field.removesuffix("_id") for field in fields)])
+    names = {*fields, *(field.removesuffix("_id") for field in fields)}
+    close = get_close_matches(name, sorted(names))
     lead = f"did you mean {' or '.join(close)}? Its fields are" if close else "its fields are"
     resource_type = model.resource_type.replace("_", " ")
     return f"a field that there is: {resource_type} has none called {shown(name)}; {lead} {listed}"
