@@ -6,15 +6,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, delete, insert, text, update
+from sqlalchemy import Connection, Engine, delete, insert, text
 
 from domain.machines.machine import Machine
 from domain.machines.operation import OPERATION
-from domain.permissions import ROLES, permissions_of
 from models.audit import MAKE_PARTITIONS
-from models.base import kinds, records
+from models.base import kinds
 from models.operation import MachineArrow
-from models.people import Role
 
 _LOCK = 5126790213
 """The advisory lock on which two upgrades at once wait for each other."""
@@ -34,7 +32,6 @@ def upgrade(engine: Engine) -> None:
         db.execute(MAKE_PARTITIONS)
         machines = [model.machine for model in kinds().values()]
         store_arrows(db, [*machines, OPERATION])
-        store_roles(db, machines)
 
 
 def store_arrows(db: Connection, machines: list[Machine]) -> None:
@@ -55,21 +52,6 @@ def store_arrows(db: Connection, machines: list[Machine]) -> None:
     arrows += [{"kind": m.kind, "source": "", "target": m.initial, "undo": False} for m in machines]
     db.execute(delete(MachineArrow))
     db.execute(insert(MachineArrow), arrows)
-
-
-def store_roles(db: Connection, machines: list[Machine]) -> None:
-    """Give standard roles that no tenant has changed the permissions that they have today."""
-    for name in ROLES:
-        db.execute(
-            update(Role)
-            .where(
-                Role.name == name,
-                Role.version == 1,
-                Role.created_by.is_(None),
-                Role.deleted_at.is_(None),
-            )
-            .values(permissions=list(permissions_of(name, machines, records())))
-        )
 
 
 def missing_migrations(engine: Engine) -> tuple[str, ...]:

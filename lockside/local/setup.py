@@ -2,6 +2,7 @@
 
 from sqlalchemy import select, text
 
+from engine.records.standard_roles import update_standard_roles
 from engine.records.tenants import add_default_policies, open_tenant
 from lockside.session.configuration import Settings
 from lockside.session.server_errors import TROUBLES, refusal_of_server_error
@@ -50,16 +51,18 @@ def upgrade_database(settings: Settings) -> tuple[str, ...]:
         raise refusal from error
     finally:
         engine.dispose()
-    if missing:
-        _give_policies(settings)
+    _update_tenants(settings, has_new_tables=bool(missing))
     return missing
 
 
-def _give_policies(settings: Settings) -> None:
+def _update_tenants(settings: Settings, *, has_new_tables: bool) -> None:
+    """Give tenants what came with a release: permissions of new verbs, default policies."""
     app = InterfaceApp(settings)
     platform = make_platform(settings, Publisher(app))
     try:
-        add_default_policies(platform)
+        update_standard_roles(platform)
+        if has_new_tables:
+            add_default_policies(platform)
     finally:
         platform.database.dispose()
         app.close()

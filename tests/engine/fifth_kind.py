@@ -20,6 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 import lockside
 from domain.errors import LocksideError
 from domain.machines.machine import Machine, arrow, needs, needs_comments
+from engine.records.standard_roles import update_standard_roles
 from models.base import Assignable, Work, work_table
 from models.people import assignee_keys
 from models.schema_upgrade import upgrade
@@ -68,6 +69,7 @@ def migrate(site: lockside.Session) -> None:
         Inspection.metadata.tables["inspection"].create(db)
         db.execute(text("SELECT lockside_protect('inspection', 'inspection')"))
     upgrade(site.platform.database)
+    update_standard_roles(site.platform)
 
 
 def refused(ask: Callable[[], object]) -> str | None:

@@ -9,6 +9,7 @@ import lockside
 from domain.machines.machine import Machine, arrow, needs_comments, system_only
 from domain.machines.soundness import find_faults
 from domain.machines.ticket import TICKET
+from engine.records.standard_roles import update_standard_roles
 from models.schema_upgrade import upgrade
 from models.ticket import Ticket
 from tests.engine.steps import drain
@@ -40,6 +41,7 @@ def release(site: lockside.Session, monkeypatch: pytest.MonkeyPatch, machine: Ma
     """Bring out a release with another machine for tickets."""
     monkeypatch.setattr(Ticket, "machine", machine)
     upgrade(site.platform.database)
+    update_standard_roles(site.platform)
 
 
 def move(site: lockside.Session, ids: list[int], to: str) -> dict[str, int]:

@@ -33,7 +33,7 @@ def test_it_does_what_it_says_and_is_gone(tmp_path: Path) -> None:
     told, said = demo.communicate(timeout=LASTS_AT_MOST_S)
 
     shown = json.loads(told)
-    assert demo.returncode == 0, said
+    assert demo.returncode == 0, (said, shown)
     assert shown["as_promised"] == dict.fromkeys(shown["as_promised"], True)
     assert shown["approved"]["successful_items"] > 7_000
     assert shown["approved"]["failure_codes"].keys() == {"vendor_missing"}

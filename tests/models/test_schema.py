@@ -17,7 +17,6 @@ from sqlalchemy import Engine, text
 from domain.machines.machine import Machine, arrow
 from domain.machines.operation import OPERATION
 from domain.machines.work_order import WORK_ORDER
-from domain.permissions import ROLES, permissions_of
 from models import migrations
 from models.base import Base, kinds, records
 from models.schema_upgrade import missing_migrations, store_arrows, upgrade
@@ -164,9 +163,8 @@ def test_an_upgrade_keeps_who_holds_which_role_and_whose_each_line_is(empty: Eng
     with empty.connect() as db:
         held = db.execute(
             text(
-                "SELECT p.name, r.name, 'work_order.view' = ANY(r.permissions)"
-                " FROM person_role JOIN person p ON p.id = person_id JOIN role r ON r.id = role_id"
-                " ORDER BY 2"
+                "SELECT p.name, r.name FROM person_role"
+                " JOIN person p ON p.id = person_id JOIN role r ON r.id = role_id ORDER BY 2"
             )
         )
         lines = db.execute(
@@ -175,7 +173,7 @@ def test_an_upgrade_keeps_who_holds_which_role_and_whose_each_line_is(empty: Eng
                 " JOIN tenant t ON t.id = l.tenant_id JOIN work_order w ON w.id = work_order_id"
             )
         )
-        assert held.all() == [("asha", "manager", True), ("asha", "viewer", True)]
+        assert held.all() == [("asha", "manager"), ("asha", "viewer")]
         assert lines.all() == [("old", "Rope", 1, "DRAFT", 1)]
 
 
@@ -296,37 +294,6 @@ def test_every_kind_is_guarded(migrated: Engine, kind: str) -> None:
         "guard_delete": "",
         "guard_truncate": "",
     }
-
-
-def permissions(engine: Engine, role: str) -> list[str]:
-    """Return what a role of the tenant `demo` holds."""
-    query = text(
-        "SELECT r.permissions FROM role r JOIN tenant t ON t.id = r.tenant_id"
-        " WHERE t.name = 'demo' AND r.name = :role"
-    )
-    with engine.connect() as db:
-        found: list[str] = db.execute(query, {"role": role}).scalar_one()
-    return found
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_an_upgrade_gives_a_standard_role_what_it_holds_today(migrated: Engine, role: str) -> None:
-    with migrated.begin() as db:
-        db.execute(text("UPDATE role SET permissions = '{ticket.open}'"))
-
-    upgrade(migrated)
-
-    machines = [each.machine for each in kinds().values()]
-    assert permissions(migrated, role) == list(permissions_of(role, machines, records()))
-
-
-def test_an_upgrade_leaves_a_role_that_a_tenant_changed(migrated: Engine) -> None:
-    with migrated.begin() as db:
-        db.execute(text("UPDATE role SET permissions = '{ticket.open}', version = version + 1"))
-
-    upgrade(migrated)
-
-    assert permissions(migrated, "viewer") == ["ticket.open"]
 
 
 def test_this_month_and_the_next_three_have_partitions_of_their_own(migrated: Engine) -> None:

@@ -15,7 +15,7 @@ from engine.audit.writer import write_records
 from engine.operations.run_chunk import run_chunk
 from engine.operations.sweeper import sweep
 from engine.ports.hooks import Hook
-from models.schema_upgrade import upgrade
+from engine.records.standard_roles import update_standard_roles
 from tests.checker import check_invariants
 from tests.engine.steps import ask, drain, due_now, operation, outcomes, query
 from tests.engine.works import attended, denials, do, why
@@ -210,7 +210,7 @@ def test_a_role_of_the_tenants_own_survives_an_upgrade(site: lockside.Session) -
     roles.delete(standard["id"])
     own = roles.create(name="viewer", permissions="ticket.view")
 
-    upgrade(site.platform.database)
+    update_standard_roles(site.platform)
 
     assert roles.get(own["id"])["permissions"] == ["ticket.view"]
 
