@@ -175,22 +175,25 @@ def _clock(site: "lockside.Session", output: Output) -> bool:
         preview |= {"rows": list(islice(stage.rows, 3))}
     if not output.as_json:
         print_preview(output, _POLICY, [preview])
-    try:
-        if not _runs(site):
-            site.autoclose.run(_POLICY)
-    except RuleRefused:
-        # Beat's own tick may have come first, even between the two.
-        if not _runs(site):
-            raise
-    operation = site.operation(_runs(site)[0]["operation_id"])
+    operation = site.operation(_first_run(site)["operation_id"])
     result = watch(site, operation, output, within_s=_WITHIN_S)
     _print(output, operation, result)
     with site.autoclose.preview(_POLICY) as (stage,):
         return stage.matched == 0
 
 
-def _runs(site: "lockside.Session") -> list[dict[str, Any]]:
-    return site.autoclose.history(_POLICY)
+def _first_run(site: "lockside.Session") -> dict[str, Any]:
+    """Run the policy, unless beat's own tick comes first; return the run."""
+    deadline = time.monotonic() + _WITHIN_S
+    while not (runs := site.autoclose.history(_POLICY)):
+        try:
+            site.autoclose.run(_POLICY)
+        except RuleRefused:
+            # The tick's run is under way: it shows as soon as it is committed.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_ASK_EVERY_S)
+    return runs[0]
 
 
 def _records(site: "lockside.Session", output: Output) -> bool:
