@@ -52,8 +52,9 @@ def number(least: float, most: float, unit: str) -> Expected:
         lambda value: (
             isinstance(value, int | float)
             and not isinstance(value, bool)
-            and isfinite(value)
+            # In this order: a whole number may be too large for a float.
             and least <= value <= most
+            and isfinite(value)
         ),
         f"{least:g} to {most:,.0f} {unit}",
     )

@@ -87,6 +87,7 @@ WRONG = [
     ("lease_s", -1.0, "lease_s"),
     ("lease_s", float("inf"), "lease_s"),
     ("lease_s", "9", "lease_s"),
+    ("lease_s", 10**400, "lease_s"),
     ("wait_s", -0.1, "wait_s"),
     ("wait_s", float("nan"), "wait_s"),
     ("wait_s", True, "wait_s"),
