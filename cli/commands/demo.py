@@ -183,17 +183,24 @@ def _clock(site: "lockside.Session", output: Output) -> bool:
 
 
 def _first_run(site: "lockside.Session") -> dict[str, Any]:
-    """Run the policy, unless beat's own tick comes first; return the run."""
+    """Run the policy, unless beat's own tick comes first; return the run.
+
+    Raises:
+        RuleRefused: The policy is off or stopped, or the tick's run isn't over in time.
+    """
     deadline = time.monotonic() + _WITHIN_S
-    while not (runs := site.autoclose.history(_POLICY)):
+    if not site.autoclose.history(_POLICY):
         try:
             site.autoclose.run(_POLICY)
-        except RuleRefused:
-            # The tick's run is under way: it shows as soon as it is committed.
-            if time.monotonic() > deadline:
+        except RuleRefused as refusal:
+            if refusal.facts["reasons"] != [{"code": "policy_running"}]:
                 raise
-            time.sleep(_ASK_EVERY_S)
-    return runs[0]
+            # The tick's run shows as soon as it is committed, which nobody announces.
+            while not site.autoclose.history(_POLICY):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_ASK_EVERY_S)
+    return site.autoclose.history(_POLICY)[0]
 
 
 def _records(site: "lockside.Session", output: Output) -> bool:
