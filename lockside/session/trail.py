@@ -13,8 +13,8 @@ from domain.permissions import Actor
 from engine.access.permissions import authorize
 from engine.input.record_types import known_kind, known_resource_type, parent_of
 from engine.ports.platform import Platform
-from lockside.session.import_export import report_progress
-from lockside.session.trail_filters import known_id, known_span, parse_filters, pop_limit
+from lockside.session.import_export import form_of, report_progress
+from lockside.session.trail_filters import known_id, known_span, parse_filters, pop_after, pop_limit
 
 if TYPE_CHECKING:
     from reads.audit.trail import PageEnd, TrailSearch
@@ -53,12 +53,9 @@ class AuditTrail:
             NotFound: There has never been such a person.
             PermissionDenied: The actor may not; the denial is recorded.
         """
-        from reads.audit.trail import PageEnd
-
-        limit = pop_limit(filters)
-        after = filters.pop("after", None)
+        limit, after = pop_limit(filters), pop_after(filters)
         sought = self._authorized_filters(kind, row_id, filters)
-        pages = self._trail_pages(sought, None if after is None else PageEnd.read(after), limit)
+        pages = self._trail_pages(sought, after, limit)
         return (record for page in pages for record in page)
 
     def trail_text(
@@ -74,18 +71,13 @@ class AuditTrail:
 
         *on_progress* is called with how many records have been written.
         """
-        from lockside.session.import_export import form_of
-        from reads.audit.trail import TRAIL_FIELDS, PageEnd
+        from reads.audit.trail import TRAIL_FIELDS
         from reads.records.export import write_csv, write_ndjson
 
         form = form_of("", form)
-        limit = pop_limit(filters)
-        after = filters.pop("after", None)
+        limit, after = pop_limit(filters), pop_after(filters)
         sought = self._authorized_filters(kind, row_id, filters)
-        pages = report_progress(
-            self._trail_pages(sought, None if after is None else PageEnd.read(after), limit),
-            on_progress,
-        )
+        pages = report_progress(self._trail_pages(sought, after, limit), on_progress)
         return write_csv(TRAIL_FIELDS, pages) if form == "csv" else write_ndjson(pages)
 
     @staticmethod

@@ -8,7 +8,7 @@ from engine.input.checks import ROWS, check, is_id, known_operation_id
 from engine.input.record_types import known_resource_type
 
 if TYPE_CHECKING:
-    from reads.audit.trail import TrailSearch
+    from reads.audit.trail import PageEnd, TrailSearch
 
 
 def parse_filters(kind: str | None, row_id: int | None, filters: dict[str, Any]) -> "TrailSearch":
@@ -58,6 +58,18 @@ def pop_limit(filters: dict[str, Any]) -> int | None:
     if limit is not None:
         check("limit", limit, ROWS)
     return limit
+
+
+def pop_after(filters: dict[str, Any]) -> "PageEnd | None":
+    """Take the cursor out of the filters: the end of the page before; None if there is none.
+
+    Raises:
+        InvalidInput: It is no cursor.
+    """
+    from reads.audit.trail import PageEnd
+
+    cursor = filters.pop("after", None)
+    return None if cursor is None else PageEnd.read(cursor)
 
 
 def known_id(row_id: int) -> int:

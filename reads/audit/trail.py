@@ -69,13 +69,13 @@ class PageEnd:
         return f"{self.occurred_at.isoformat()}_{self.event_id}"
 
     @classmethod
-    def read(cls, text: str) -> Self:
+    def read(cls, text: object) -> Self:
         """Return the page's end that a cursor stands for.
 
         Raises:
             InvalidInput: The text is no cursor.
         """
-        time, _, event_id = text.partition("_")
+        time, _, event_id = str(text).partition("_")
         try:
             page_end = cls(datetime.fromisoformat(time), UUID(event_id))
         except ValueError as error:

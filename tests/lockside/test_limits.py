@@ -83,3 +83,12 @@ def test_a_preview_needs_one_connection_at_a_time(site: lockside.Session) -> Non
         matched = [stage.matched for stage in stages]
 
     assert matched == [0]
+
+
+@pytest.mark.parametrize("after", [0, 1.5, "yesterday"])
+def test_what_is_no_cursor_is_refused(site: lockside.Session, after: object) -> None:
+    for ask in (site.trail, site.trail_text):
+        with pytest.raises(InvalidInput) as refused:
+            list(ask(after=after))
+
+        assert refused.value.facts["field"] == "after"
