@@ -45,6 +45,7 @@ BY_CODE = {
     "rate_limited": TRY_LATER,
     "unavailable": TRY_LATER,
 }
+"""The exit code of each error, by its code; the code of a rule is `REFUSED`."""
 
 _BY_STATE = {"SUCCEEDED": DONE, "CANCELLED": CANCELLED, "FAILED": TRY_LATER}
 

@@ -22,7 +22,8 @@ def update_standard_roles(
 ) -> int:
     """Update the standard roles of all tenants that only the system has written; return how many.
 
-    Each is a recorded change of its own, by the system. A role that a person has changed stays.
+    Each is a recorded change of its own, by the system. A role that a person has changed stays;
+    one that a script has changed as the system does not: that is the system's own hand.
 
     Args:
         platform: The outside world.

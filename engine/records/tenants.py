@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from domain.errors import InvalidInput
-from domain.permissions import ROLES, Actor, permissions_of
+from domain.permissions import ROLES, Actor
 from domain.policies.defaults import DEFAULTS
 from domain.policies.policy import SHADOW
 from engine.access.permissions import authorize
@@ -19,7 +19,8 @@ from engine.audit.outbox import log_entities
 from engine.input.record_types import known_resource_type, table_of
 from engine.ports.platform import Platform
 from engine.records.crud import create_record
-from models.base import Record, kinds, records
+from engine.records.standard_roles import standard_permissions
+from models.base import Record
 from models.people import Person, PersonRole, Role, Tenant
 from models.policy import Policy
 
@@ -45,7 +46,6 @@ def open_tenant(
     unknown = next((role for roles in people.values() for role in roles if role not in ROLES), None)
     if unknown is not None:
         raise InvalidInput(field="role", got=unknown, expected=f"one of {', '.join(ROLES)}")
-    machines = [model.machine for model in kinds().values()]
     attempt = AttemptedWrite("CREATED", "tenant", values={"name": name}, reason=_cause(by))
     refusals = nullcontext() if by is None else recorded_if_refused(platform, by, attempt)
     with refusals, platform.database.begin() as db:
@@ -60,9 +60,9 @@ def open_tenant(
             {
                 "tenant_id": tenant_id,
                 "name": role,
-                "permissions": list(permissions_of(role, machines, records())),
+                "permissions": list(permissions),
             }
-            for role in ROLES
+            for role, permissions in standard_permissions().items()
         ]
         now = platform.clock(db)
         if is_new:
