@@ -43,9 +43,8 @@ _PEOPLE = {
 # What is lost when the whole machine stops, and what a short life doesn't need.
 _OFF = ("fsync", "full_page_writes", "autovacuum")
 
-# Each test opens some connections: the thousand rounds of hashing that guard a password against
-# guessing would take a tenth of all tests' time.
-_CHEAP_PASSWORDS = 160000
+_KNOWS_SCRAM_ITERATIONS = 160000
+"""PostgreSQL 16, as `server_version` has it."""
 
 
 class Databases:
@@ -62,7 +61,8 @@ class Databases:
         for name in _OFF:
             self._do("ALTER SYSTEM SET {} = off", name)
         self._db.execute("SELECT pg_reload_conf()")
-        if self._db.info.server_version >= _CHEAP_PASSWORDS:
+        if self._db.info.server_version >= _KNOWS_SCRAM_ITERATIONS:
+            # Thousands of rounds of hashing a connection would be a tenth of all tests' time.
             self._db.execute("SET scram_iterations = 1")
             password = sql.Literal(self._db.info.password)
             self._db.execute(sql.SQL("ALTER ROLE postgres PASSWORD {}").format(password))

@@ -56,7 +56,7 @@ def test_the_errors_are_those_of_the_contract() -> None:
 
 
 @pytest.mark.parametrize("code", [code for code, _ in TABLE.values()])
-def test_an_error_has_an_exit_code_and_an_http_status_of_its_own(code: str) -> None:
+def test_an_error_has_an_exit_code_and_an_http_status(code: str) -> None:
     assert code in EXIT_CODES
     assert code in HTTP
 

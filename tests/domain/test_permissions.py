@@ -12,7 +12,7 @@ from domain.permissions import ROLES, granted, permissions_of, states_open_to
 MACHINES = (WORK_ORDER, FIELD_TASK, ATTENDANCE, TICKET)
 OTHERS = ("site", "calendar", "vendor", "payroll_period")
 ADMINISTRATION = ("person", "person_role", "role")
-NOUNS = (*OTHERS, *ADMINISTRATION, *(each.kind for each in MACHINES))
+RESOURCE_TYPES = (*OTHERS, *ADMINISTRATION, *(each.kind for each in MACHINES))
 ASHA, DORA = 1, 2
 
 RECORDS = "view create update delete"
@@ -76,7 +76,7 @@ def spelled(table: dict[str, str]) -> set[str]:
 
 def held_over(role: str, resource_types: tuple[str, ...]) -> set[str]:
     """Return what a role may do with records of these resource types."""
-    held = permissions_of(role, MACHINES, NOUNS)
+    held = permissions_of(role, MACHINES, RESOURCE_TYPES)
     return {each for each in held if each.partition(".")[0] in resource_types}
 
 
@@ -112,7 +112,7 @@ def test_a_manager_and_an_admin_hold_every_permission_over_work(role: str) -> No
 
 @pytest.mark.parametrize("role", ["viewer", "auditor"])
 def test_who_only_looks_may_do_nothing_else(role: str) -> None:
-    held = permissions_of(role, MACHINES, NOUNS)
+    held = permissions_of(role, MACHINES, RESOURCE_TYPES)
 
     looks = {"view", "verify"} if role == "auditor" else {"view"}
     assert {each.partition(".")[2] for each in held} == looks
@@ -120,7 +120,9 @@ def test_who_only_looks_may_do_nothing_else(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_everybody_may_view_everything(role: str) -> None:
-    assert spelled(dict.fromkeys(NOUNS, "view")) <= set(permissions_of(role, MACHINES, NOUNS))
+    assert spelled(dict.fromkeys(RESOURCE_TYPES, "view")) <= set(
+        permissions_of(role, MACHINES, RESOURCE_TYPES)
+    )
 
 
 @pytest.mark.parametrize("role", ["technician", "dispatcher", "supervisor"])
@@ -163,9 +165,9 @@ BESIDE = {
 
 @pytest.mark.parametrize("role", ROLES)
 def test_beside_work_and_records_few_hold_anything(role: str) -> None:
-    held = set(permissions_of(role, MACHINES, NOUNS))
+    held = set(permissions_of(role, MACHINES, RESOURCE_TYPES))
 
-    assert held - held_over(role, NOUNS) == BESIDE.get(role, set())
+    assert held - held_over(role, RESOURCE_TYPES) == BESIDE.get(role, set())
 
 
 @pytest.mark.parametrize("permission", sorted(STEERING))
@@ -183,7 +185,7 @@ def test_a_kind_among_the_nouns_changes_nothing() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_permissions_are_told_in_order_and_once(role: str) -> None:
-    held = permissions_of(role, MACHINES, NOUNS)
+    held = permissions_of(role, MACHINES, RESOURCE_TYPES)
 
     assert list(held) == sorted(set(held))
 

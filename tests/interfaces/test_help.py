@@ -14,7 +14,7 @@ from worker.settings import Settings
 pytestmark = pytest.mark.slow
 
 ALL = [path for path, _ in commands()]
-NOUNS_AND_VERBS = [
+COMMANDS = [
     "up", "demo", "seed", "doctor", "db upgrade", "check-machines", "submit transition",
     "operations list", "operations show", "operations watch", "operations cancel",
     "operations results", "explain", "submit assign", "submit update", "submit update-priority",
@@ -42,7 +42,7 @@ def test_every_command_takes_the_options_of_all(settings: Settings, path: tuple[
 
 
 def test_every_word_of_the_plan_is_there() -> None:
-    assert set(NOUNS_AND_VERBS) <= {" ".join(path) for path in ALL}
+    assert set(COMMANDS) <= {" ".join(path) for path in ALL}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -21,8 +21,8 @@ pytestmark = pytest.mark.slow
 
 ROWS = 1_000
 
-_NOUNS = "|".join(kinds()).replace("_", "-")
-_CHOICE = re.compile(rf"^.*lockside .*?({_NOUNS}) .*--where '([^']+)'", re.MULTILINE)
+_KINDS = "|".join(kinds()).replace("_", "-")
+_CHOICE = re.compile(rf"^.*lockside .*?({_KINDS}) .*--where '([^']+)'", re.MULTILINE)
 SHOWN = [
     found
     for page in (

@@ -322,7 +322,6 @@ def test_records_written_one_by_one_are_no_operations_to_watch(site: lockside.Se
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_a_record_that_somebody_holds_for_long_is_told_as_locked(site: lockside.Session) -> None:
     made = make(site, "ticket")
     with site.platform.database.connect() as other:

@@ -11,7 +11,7 @@ from tests.engine.works import move, ordered, read, task, why
 
 
 @each_part
-def test_a_part_makes_the_next_version_of_its_whole_and_says_so(
+def test_a_part_makes_the_next_version_of_its_parent_and_says_so(
     site: lockside.Session, resource_type: str
 ) -> None:
     parent, column = EXAMPLES[resource_type].parent or ("", "")
@@ -33,7 +33,7 @@ def test_a_part_makes_the_next_version_of_its_whole_and_says_so(
 
 
 @each_part
-def test_a_whole_shows_its_parts_until_they_are_deleted(
+def test_a_parent_shows_its_parts_until_they_are_deleted(
     site: lockside.Session, resource_type: str
 ) -> None:
     parent, column = EXAMPLES[resource_type].parent or ("", "")
